@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/config/program.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "base/core/version.h"
+
+namespace outrider::config {
+namespace {
+
+struct Logging {
+  std::string level = "info";
+  std::string format = "logfmt";
+};
+
+// One line an event, on standard error; the fields are those of Prometheus's programs.
+void start_logging(const std::string& program, const Logging& logging) {
+  auto logger = spdlog::stderr_color_mt(program);
+  logger->set_level(spdlog::level::from_str(logging.level));
+  logger->set_pattern(logging.format == "json"
+                          ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","msg":"%v"})"
+                          : "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l program=%n msg=\"%v\"",
+                      spdlog::pattern_time_type::utc);
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void print_help(const std::string& program, const std::string& summary,
+                const std::vector<Command>& commands, const Command* chosen) {
+  std::cout << program << ": " << summary << "\n\n";
+  if (!chosen) {
+    std::cout << "Commands:\n";
+    for (const Command& command : commands) {
+      std::cout << "  " << command.name << (&command == &commands.front() ? " (default)" : "") << ": "
+                << command.summary << "\n";
+    }
+    std::cout << "\n" << program << " COMMAND --help tells a command's options.\n";
+    if (commands.size() > 1) std::cout << "\nOptions of " << commands.front().name << ":\n";
+    std::cout << commands.front().options->help();
+    return;
+  }
+  std::cout << "Usage: " << program << " " << chosen->name
+            << (chosen->positional.empty() ? "" : " " + chosen->positional) << " [options]\n  "
+            << chosen->summary << "\n\n"
+            << chosen->options->help();
+}
+
+}  // namespace
+
+int run_program(const std::string& name, const std::string& summary, std::vector<Command> commands,
+                int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  Command* chosen = &commands.front();
+  bool named = false;
+  if (!arguments.empty() && !arguments.front().starts_with('-')) {
+    for (Command& command : commands) {
+      if (command.name == arguments.front()) {
+        chosen = &command;
+        named = true;
+      }
+    }
+    if (!named) {
+      std::cerr << name << ": '" << arguments.front() << "' is no command; see " << name << " --help\n";
+      return 2;
+    }
+    arguments.erase(arguments.begin());
+  }
+
+  Logging logging;
+  chosen->options->add("log.level", logging.level, "What to log.")
+      .one_of({"debug", "info", "warn", "error"});
+  chosen->options->add("log.format", logging.format, "How to log.").one_of({"logfmt", "json"});
+  for (const std::string& argument : arguments) {
+    if (argument == "--help" || argument == "-h") {
+      print_help(name, summary, commands, named ? chosen : nullptr);
+      return 0;
+    }
+    if (argument == "--version") {
+      std::cout << version_line(name) << "\n";
+      return 0;
+    }
+  }
+  const auto positional = chosen->options->parse(arguments, [](const char* key) { return std::getenv(key); });
+  if (!positional) {
+    std::cerr << positional.error().message << "\n" << name << ": see --help for every option\n";
+    return 2;
+  }
+  if (positional->size() > chosen->positional_max) {
+    std::cerr << name << " " << chosen->name << ": unexpected argument '"
+              << (*positional)[chosen->positional_max] << "'; see --help\n";
+    return 2;
+  }
+  start_logging(name, logging);
+  try {
+    return chosen->run(*positional);
+  } catch (const std::exception& error) {
+    std::cerr << name << ": " << error.what() << "\n";
+    return 1;
+  }
+}
+
+}  // namespace outrider::config

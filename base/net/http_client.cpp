@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/net/http_client.h"
+
+#include <curl/curl.h>
+
+#include <mutex>
+#include <stdexcept>
+
+#include "base/core/text.h"
+
+namespace outrider::net {
+namespace {
+
+struct Receiver {
+  ClientResponse response;
+  std::size_t body_bytes_max;
+  bool too_large = false;
+};
+
+std::size_t on_body(char* bytes, std::size_t, std::size_t count, void* target) {
+  auto& receiver = *static_cast<Receiver*>(target);
+  if (receiver.response.body.size() + count > receiver.body_bytes_max) {
+    receiver.too_large = true;
+    return 0;  // Ends the transfer.
+  }
+  receiver.response.body.append(bytes, count);
+  return count;
+}
+
+std::size_t on_header(char* bytes, std::size_t, std::size_t count, void* target) {
+  auto& receiver = *static_cast<Receiver*>(target);
+  const std::string_view line = trim({bytes, count});
+  if (line.starts_with("HTTP/")) receiver.response.headers.clear();  // After a 1xx.
+  if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
+    receiver.response.headers.push_back(
+        {std::string(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});
+  }
+  return count;
+}
+
+long ms(Duration duration) {
+  return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+Failure describe(CURLcode code, const ClientRequest& request, bool too_large, const char* detail) {
+  const std::string where = request.method + " " + request.url + ": ";
+  if (too_large) {
+    return fail("body_too_large",
+                where + "the answer is larger than " + format_bytes(request.body_bytes_max));
+  }
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    return fail("timeout", where + "no answer within " + format_duration(request.timeout));
+  }
+  if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+    return fail("bad_url", where + "expected http://HOST[:PORT]/PATH or https://…");
+  }
+  return fail("unreachable", where + (detail[0] ? detail : curl_easy_strerror(code)));
+}
+
+}  // namespace
+
+std::string_view ClientResponse::header(std::string_view name) const {
+  for (const Header& header : headers) {
+    if (iequals_ascii(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+struct HttpClient::Handle {
+  CURL* curl = curl_easy_init();
+  ~Handle() { curl_easy_cleanup(curl); }
+};
+
+HttpClient::HttpClient() {
+  static std::once_flag initialised;
+  std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  handle_ = std::make_unique<Handle>();
+  if (!handle_->curl) throw std::runtime_error("libcurl gave no handle: out of memory");
+}
+HttpClient::~HttpClient() = default;
+HttpClient::HttpClient(HttpClient&&) noexcept = default;
+HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
+
+Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
+  CURL* curl = handle_->curl;
+  curl_easy_reset(curl);  // Options only: live connections stay.
+  Receiver receiver{.response = {}, .body_bytes_max = request.body_bytes_max};
+  char detail[CURL_ERROR_SIZE] = "";
+  curl_slist* headers = curl_slist_append(nullptr, "Expect:");
+  for (const Header& header : request.headers) {
+    headers = curl_slist_append(headers, (header.name + ": " + header.value).c_str());
+  }
+  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ms(request.timeout));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, ms(request.connect_timeout));
+  curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
+  if (!request.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, request.ca_file.c_str());
+  if (request.method == "HEAD") {
+    curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+  } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
+  const CURLcode code = curl_easy_perform(curl);
+  curl_slist_free_all(headers);
+  if (code != CURLE_OK) return describe(code, request, receiver.too_large, detail);
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  receiver.response.status = static_cast<int>(status);
+  return std::move(receiver.response);
+}
+
+}  // namespace outrider::net

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// An HTTP client on libcurl: one request at a time, with deadlines and a limit on the answer's size.
+// It keeps its connection alive between requests. Not thread-safe: one client a thread.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "base/net/http_server.h"
+
+namespace outrider::net {
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string url;  // http:// or https://; redirects are not followed.
+  std::vector<Header> headers = {};
+  std::string body = {};
+  Duration timeout = std::chrono::seconds(10);  // For the whole exchange.
+  Duration connect_timeout = std::chrono::seconds(3);
+  std::size_t body_bytes_max = 16 << 20;
+  std::string ca_file = {};  // PEM of the authority to trust; empty: the system's.
+};
+
+struct ClientResponse {
+  int status = 0;
+  std::vector<Header> headers;
+  std::string body;
+  std::string_view header(std::string_view name) const;  // "" when absent.
+};
+
+class HttpClient {
+ public:
+  HttpClient();
+  ~HttpClient();
+  HttpClient(HttpClient&&) noexcept;
+  HttpClient& operator=(HttpClient&&) noexcept;
+
+  // Any status is a success here. Errors: "unreachable", "timeout", "body_too_large", "bad_url".
+  Result<ClientResponse> send(const ClientRequest& request);
+
+ private:
+  struct Handle;
+  std::unique_ptr<Handle> handle_;
+};
+
+}  // namespace outrider::net

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/net/http_server.h"
+
+#include <civetweb.h>
+#include <openssl/crypto.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+
+#include "base/core/text.h"
+
+namespace outrider::net {
+namespace {
+
+std::vector<std::string> path_segments(std::string_view path) {
+  std::vector<std::string> segments;
+  for (const std::string_view segment : split(path, '/')) segments.emplace_back(segment);
+  return segments;
+}
+
+bool is_capture(std::string_view segment) {
+  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
+
+using PathValues = std::vector<std::pair<std::string, std::string>>;
+
+bool match(const std::vector<std::string>& pattern, const std::vector<std::string>& path,
+           PathValues& values) {
+  values.clear();
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view expected = pattern[i];
+    if (is_capture(expected)) {
+      const std::string_view name = expected.substr(1, expected.size() - 2);
+      if (name.ends_with("...")) {
+        std::string rest;
+        for (std::size_t j = i; j < path.size(); ++j) rest += (j > i ? "/" : "") + path[j];
+        values.emplace_back(name.substr(0, name.size() - 3), rest);
+        return i < path.size();
+      }
+      if (i >= path.size() || path[i].empty()) return false;
+      values.emplace_back(name, path[i]);
+    } else if (i >= path.size() || path[i] != expected) {
+      return false;
+    }
+  }
+  return pattern.size() == path.size();
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 207: return "Multi-Status";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 500: return "Internal Server Error";
+    case 503: return "Service Unavailable";
+    default: return "Unknown";
+  }
+}
+
+// "Basic dXNlcjpwYXNz" taken apart.
+std::string base64_decode(std::string_view text) {
+  std::string decoded;
+  unsigned bits = 0, count = 0;
+  for (const char c : text) {
+    unsigned value = 0;
+    if (c >= 'A' && c <= 'Z') value = static_cast<unsigned>(c - 'A');
+    else if (c >= 'a' && c <= 'z') value = static_cast<unsigned>(c - 'a') + 26;
+    else if (c >= '0' && c <= '9') value = static_cast<unsigned>(c - '0') + 52;
+    else if (c == '+') value = 62;
+    else if (c == '/') value = 63;
+    else break;
+    bits = (bits << 6) | value;
+    if ((count += 6) >= 8) {
+      count -= 8;
+      decoded += static_cast<char>((bits >> count) & 0xFF);
+    }
+  }
+  return decoded;
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
+std::string_view HttpRequest::header(std::string_view name) const {
+  for (const Header& header : headers) {
+    if (iequals_ascii(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+std::string_view HttpRequest::path_value(std::string_view name) const {
+  for (const auto& [key, value] : path_values) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::string HttpRequest::query_value(std::string_view name) const {
+  for (const std::string_view pair : split(query, '&')) {
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    if (percent_decode(pair.substr(0, equals), true) == name) {
+      const std::string_view value = equals < pair.size() ? pair.substr(equals + 1) : "";
+      return percent_decode(value, true).value_or("");
+    }
+  }
+  return {};
+}
+
+HttpResponse text_response(int status, std::string body) {
+  return {.status = status, .body = std::move(body)};
+}
+
+HttpResponse json_response(int status, const wire::Json& body) {
+  return {.status = status, .content_type = "application/json", .body = wire::to_text(body) + "\n"};
+}
+
+HttpResponse error_response(int status, std::string_view code, std::string_view message) {
+  return json_response(status, {{"error", code}, {"message", message}});
+}
+
+void Router::add(std::string method, std::string_view pattern, Handler handler) {
+  routes_.push_back({std::move(method), path_segments(pattern), std::move(handler)});
+}
+
+HttpResponse Router::handle(HttpRequest request) const {
+  const std::vector<std::string> path = path_segments(request.path);
+  const std::string_view wanted = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const Route& route : routes_) {
+    if (!match(route.segments, path, request.path_values)) continue;
+    if (route.method == wanted) return route.handler(request);
+    if (allowed.find(route.method) == std::string::npos) {
+      allowed += (allowed.empty() ? "" : ", ") + route.method;
+    }
+  }
+  if (allowed.empty()) {
+    return error_response(404, "not_found", "no resource at " + request.path);
+  }
+  HttpResponse response = error_response(
+      405, "method_not_allowed", request.path + " takes " + allowed + ", not " + request.method);
+  response.headers.push_back({"Allow", allowed});
+  return response;
+}
+
+class HttpServer::Impl {
+ public:
+  Impl(Settings settings, Router router)
+      : settings_(std::move(settings)), router_(std::move(router)) {
+    static std::once_flag initialised;
+    std::call_once(initialised, [] { mg_init_library(MG_FEATURES_DEFAULT); });
+    start();
+  }
+  ~Impl() { stop(); }
+
+  void stop() {
+    if (context_) mg_stop(context_);
+    context_ = nullptr;
+  }
+
+  std::uint16_t port() const { return port_; }
+
+ private:
+  static int ms(Duration duration) {
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+  }
+
+  void start() {
+    const bool tls = !settings_.tls_certificate_file.empty();
+    std::string listen = settings_.listen_address;
+    if (listen.starts_with(':')) listen = "0.0.0.0" + listen;
+    if (tls) listen += "s";
+    const std::string threads = std::to_string(settings_.connections_max);
+    const std::string request_timeout = std::to_string(ms(settings_.request_timeout));
+    const std::string keep_alive_timeout = std::to_string(ms(settings_.keep_alive_timeout));
+    std::vector<const char*> options{"listening_ports",       listen.c_str(),
+                                     "num_threads",           threads.c_str(),
+                                     "request_timeout_ms",    request_timeout.c_str(),
+                                     "enable_keep_alive",     "yes",
+                                     "keep_alive_timeout_ms", keep_alive_timeout.c_str(),
+                                     "tcp_nodelay",           "1",
+                                     "connection_queue",      "256",
+                                     "decode_url",            "no",
+                                     "max_request_size",      "65536"};
+    if (tls) {
+      options.insert(options.end(), {"ssl_certificate", settings_.tls_certificate_file.c_str(),
+                                     "ssl_protocol_version", "4"});
+    }
+    options.push_back(nullptr);
+
+    mg_callbacks callbacks{};
+    callbacks.begin_request = [](mg_connection* connection) {
+      auto* impl = static_cast<Impl*>(mg_get_user_data(mg_get_context(connection)));
+      return impl->serve(connection);
+    };
+    callbacks.log_message = [](const mg_connection*, const char* message) {
+      spdlog::debug("civetweb: {}", message);
+      return 1;
+    };
+    char error_text[256] = "";
+    mg_error_data error{};
+    error.text = error_text;
+    error.text_buffer_size = sizeof error_text;
+    mg_init_data init{&callbacks, this, options.data()};
+    context_ = mg_start2(&init, &error);
+    mg_server_port bound[4] = {};
+    if (!context_ || mg_get_server_ports(context_, 4, bound) < 1) {
+      stop();
+      throw std::runtime_error("cannot listen on " + settings_.listen_address + ": " +
+                               (error_text[0] ? error_text : "address in use or not ours") +
+                               "; choose another address or port");
+    }
+    port_ = static_cast<std::uint16_t>(bound[0].port);
+  }
+
+  // The status that was sent: CivetWeb takes any value above 0 as "answered".
+  int serve(mg_connection* connection) {
+    HttpRequest request = read_head(*mg_get_request_info(connection));
+    HttpResponse response;
+    if (const auto denied = refuse(request)) {
+      response = *denied;
+    } else if (!read_body(connection, request)) {
+      response = error_response(413, "body_too_large",
+                                "the body is larger than " + format_bytes(settings_.body_bytes_max) +
+                                    "; send it in smaller pieces");
+      response.headers.push_back({"Connection", "close"});
+    } else {
+      response = answer(std::move(request));
+    }
+    send(connection, response);
+    return response.status;
+  }
+
+  HttpResponse answer(HttpRequest request) {
+    try {
+      return router_.handle(std::move(request));
+    } catch (const std::exception& error) {
+      spdlog::error("http handler failed: {}", error.what());
+      return error_response(500, "internal", error.what());
+    }
+  }
+
+  static HttpRequest read_head(const mg_request_info& info) {
+    HttpRequest request;
+    request.method = info.request_method;
+    const std::string_view raw_path = info.local_uri_raw ? info.local_uri_raw : "/";
+    request.path = percent_decode(raw_path, false).value_or(std::string(raw_path));
+    request.query = info.query_string ? info.query_string : "";
+    request.peer = info.remote_addr;
+    for (int i = 0; i < info.num_headers; ++i) {
+      request.headers.push_back({info.http_headers[i].name, info.http_headers[i].value});
+    }
+    return request;
+  }
+
+  std::optional<HttpResponse> refuse(const HttpRequest& request) const {
+    if (request.path.starts_with("/-/")) return std::nullopt;
+    const std::string_view authorization = request.header("Authorization");
+    if (!settings_.bearer_token.empty() &&
+        !equal_in_constant_time(authorization, "Bearer " + settings_.bearer_token)) {
+      return unauthorised("Bearer", "a bearer token");
+    }
+    if (settings_.basic_auth) {
+      const std::string pair =
+          authorization.starts_with("Basic ") ? base64_decode(authorization.substr(6)) : "";
+      const std::size_t colon = pair.find(':');
+      const std::string_view view = pair;
+      if (colon == std::string::npos ||
+          !settings_.basic_auth(view.substr(0, colon), view.substr(colon + 1))) {
+        return unauthorised("Basic", "a user name and password");
+      }
+    }
+    return std::nullopt;
+  }
+
+  static HttpResponse unauthorised(const std::string& scheme, const std::string& what) {
+    HttpResponse response = error_response(
+        401, "unauthorized", "this listener wants " + what + " in the Authorization header");
+    response.headers.push_back({"WWW-Authenticate", scheme + " realm=\"outrider\""});
+    return response;
+  }
+
+  // False when the body is larger than allowed.
+  bool read_body(mg_connection* connection, HttpRequest& request) const {
+    const long long announced = mg_get_request_info(connection)->content_length;
+    if (announced > static_cast<long long>(settings_.body_bytes_max)) return false;
+    if (announced > 0) request.body.reserve(static_cast<std::size_t>(announced));
+    char piece[16384];
+    for (;;) {
+      const int got = mg_read(connection, piece, sizeof piece);
+      if (got <= 0) return true;
+      if (request.body.size() + static_cast<std::size_t>(got) > settings_.body_bytes_max) return false;
+      request.body.append(piece, static_cast<std::size_t>(got));
+    }
+  }
+
+  static void send(mg_connection* connection, const HttpResponse& response) {
+    const std::string_view method = mg_get_request_info(connection)->request_method;
+    std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " +
+                       std::string(reason_phrase(response.status)) + "\r\n";
+    const bool has_body = response.status != 204;
+    if (has_body) head += "Content-Type: " + response.content_type + "\r\n";
+    for (const Header& header : response.headers) head += header.name + ": " + header.value + "\r\n";
+    if (response.stream) {
+      head += "Transfer-Encoding: chunked\r\n\r\n";
+      mg_write(connection, head.data(), head.size());
+      if (method == "HEAD") return;
+      response.stream([connection](std::string_view piece) {
+        return piece.empty() || mg_send_chunk(connection, piece.data(),
+                                              static_cast<unsigned>(piece.size())) > 0;
+      });
+      mg_send_chunk(connection, "", 0);
+      return;
+    }
+    if (has_body) head += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+    head += "\r\n";
+    if (has_body && method != "HEAD") head += response.body;
+    mg_write(connection, head.data(), head.size());
+  }
+
+  Settings settings_;
+  Router router_;
+  mg_context* context_ = nullptr;
+  std::uint16_t port_ = 0;
+};
+
+HttpServer::HttpServer(Settings settings, Router router)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(router))) {}
+HttpServer::~HttpServer() = default;
+std::uint16_t HttpServer::port() const { return impl_->port(); }
+void HttpServer::stop() { impl_->stop(); }
+
+Result<Address> parse_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const auto port = colon == std::string_view::npos ? std::nullopt : parse_uint(text.substr(colon + 1));
+  if (!port || *port > 65535) {
+    return fail("bad_address", "'" + std::string(text) + "': expected HOST:PORT, e.g. 127.0.0.1:9501");
+  }
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return Address{std::string(host), static_cast<std::uint16_t>(*port)};
+}
+
+}  // namespace outrider::net

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// CSV as RFC 4180 has it: quoted fields, doubled quotes, line ends LF or CRLF, a byte-order mark
+// skipped. PURE and streaming: feed bytes in pieces of any size, rows come out whole.
+//
+//   CsvReader reader;
+//   while (read a piece) { auto ok = reader.feed(piece, [&](const CsvRow& row) { ... }); if (!ok) ... }
+//   auto ok = reader.finish(on_row);
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/result.h"
+
+namespace outrider::wire {
+
+struct CsvRow {
+  std::size_t line = 0;  // Where the row begins, from 1.
+  std::vector<std::string> fields;
+};
+
+class CsvReader {
+ public:
+  struct Limits {
+    std::size_t field_bytes_max = 1 << 20;
+    std::size_t fields_max = 10'000;
+  };
+  using OnRow = std::function<void(const CsvRow&)>;
+
+  explicit CsvReader(char separator = ',') : CsvReader(separator, Limits{}) {}
+  CsvReader(char separator, Limits limits) : separator_(separator), limits_(limits) {}
+
+  // Errors, each with its line: "csv_quote" (a quote in the middle of a bare field, or text after a
+  // closing quote), "csv_field_too_large", "csv_too_many_fields". Empty lines are skipped.
+  Result<void> feed(std::string_view bytes, const OnRow& on_row);
+  // The end of the input: a last line without line end, or "csv_open_quote".
+  Result<void> finish(const OnRow& on_row);
+
+ private:
+  enum class State { field_start, bare, quoted, quote_in_quoted };
+
+  Result<void> step(char c, const OnRow& on_row);
+  Result<void> end_field();
+  Result<void> end_row(const OnRow& on_row);
+  Failure fail_here(std::string_view code, std::string_view what) const;
+
+  char separator_;
+  Limits limits_;
+  State state_ = State::field_start;
+  std::string field_;
+  CsvRow row_{1, {}};
+  std::size_t line_ = 1;
+  std::size_t bom_bytes_ = 0;
+  bool at_start_ = true;
+  bool row_has_bytes_ = false;
+};
+
+// A whole text with a header line. Every row must have as many fields as the header:
+// "csv_ragged" otherwise; "csv_empty" without a header; "csv_duplicate_column".
+struct CsvTable {
+  std::vector<std::string> header;
+  std::vector<CsvRow> rows;
+  // The column's index, or the header's size when there is none of that name.
+  std::size_t column(std::string_view name) const;
+};
+Result<CsvTable> parse_csv(std::string_view text);
+
+// A field as a CSV writer must put it: quoted only where needed.
+std::string csv_field(std::string_view value);
+
+}  // namespace outrider::wire

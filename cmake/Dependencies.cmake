@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything comes from Debian 12's packages; scripts/install names them. Versions: docs/architecture.md.
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS program_options)
+find_package(tl-expected REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(yaml-cpp 0.7 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)
+find_package(civetweb REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(zstd REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(simdjson REQUIRED)
+find_package(RocksDB 7.8 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(Protobuf 3.21 REQUIRED)
+find_package(Snappy REQUIRED)

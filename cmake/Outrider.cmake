@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+# How every target of the project is built: one flags target, one function a kind of target.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(OUTRIDER_CCACHE ccache)
+if(OUTRIDER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${OUTRIDER_CCACHE})
+endif()
+
+add_library(outrider_flags INTERFACE)
+add_library(outrider::flags ALIAS outrider_flags)
+target_include_directories(outrider_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_compile_options(outrider_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+if(OUTRIDER_WERROR)
+  target_compile_options(outrider_flags INTERFACE -Werror)
+endif()
+if(OUTRIDER_SANITIZE)
+  target_compile_options(outrider_flags INTERFACE -fsanitize=${OUTRIDER_SANITIZE}
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(outrider_flags INTERFACE -fsanitize=${OUTRIDER_SANITIZE})
+endif()
+if(OUTRIDER_FUZZ)
+  # Coverage instrumentation for the code under test; the fuzz targets themselves link the driver.
+  target_compile_options(outrider_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# outrider_library(NAME SOURCES ... [DEPENDS ...])
+# One library a folder: target outrider_NAME, alias outrider::NAME. DEPENDS are public.
+function(outrider_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  if(arg_SOURCES)
+    add_library(outrider_${name} STATIC ${arg_SOURCES})
+    target_link_libraries(outrider_${name} PUBLIC outrider::flags ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS})
+  else()
+    add_library(outrider_${name} INTERFACE)
+    target_link_libraries(outrider_${name} INTERFACE outrider::flags ${arg_DEPENDS})
+  endif()
+  add_library(outrider::${name} ALIAS outrider_${name})
+endfunction()
+
+# outrider_program(NAME SOURCES ... DEPENDS ...): an executable named outrider-NAME in <build>/bin.
+function(outrider_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(outrider-${name} ${arg_SOURCES})
+  target_link_libraries(outrider-${name} PRIVATE outrider::flags ${arg_DEPENDS})
+  set_target_properties(outrider-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${OUTRIDER_PROGRAM_DIR})
+endfunction()
+
+# Programs of the release preset land in build/bin, where scripts and people look for them.
+set(OUTRIDER_PROGRAM_DIR ${PROJECT_BINARY_DIR}/bin CACHE PATH "Where the three programs are put")
+
+# outrider_test(NAME SOURCES ... DEPENDS ...): Catch2 cases, each one a CTest case "NAME: sentence".
+function(outrider_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(test_${name} ${arg_SOURCES})
+  target_link_libraries(test_${name} PRIVATE outrider::test_main ${arg_DEPENDS})
+  catch_discover_tests(test_${name} TEST_PREFIX "${name}. " DISCOVERY_MODE PRE_TEST)
+endfunction()
+
+# outrider_bench(NAME SOURCES ... DEPENDS ...): a program bench_NAME that scripts/bench runs.
+function(outrider_bench name)
+  if(NOT OUTRIDER_BENCH)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(bench_${name} ${arg_SOURCES})
+  target_link_libraries(bench_${name} PRIVATE outrider::flags ${arg_DEPENDS})
+  set_target_properties(bench_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${OUTRIDER_PROGRAM_DIR})
+endfunction()
+
+# outrider_fuzz(NAME SOURCES ... DEPENDS ...): fuzz_NAME. With OUTRIDER_FUZZ it is a libFuzzer program;
+# otherwise it is linked with a main that replays the corpus test/fuzz/corpus/NAME, as a CTest case.
+function(outrider_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(fuzz_${name} ${arg_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE outrider::flags ${arg_DEPENDS})
+  if(OUTRIDER_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/test/fuzz/replay_main.cpp)
+    add_test(NAME "fuzz: the corpus of ${name} is replayed without a fault"
+             COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/test/fuzz/corpus/${name})
+  endif()
+endfunction()
+
+# version_generated.h: the version, and the commit that was built (read once, when configured).
+execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} rev-parse --short=12 HEAD
+                OUTPUT_VARIABLE OUTRIDER_REVISION OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT OUTRIDER_REVISION)
+  set(OUTRIDER_REVISION unknown)
+endif()
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/version_generated.h CONTENT
+"#pragma once
+#define OUTRIDER_VERSION \"@PROJECT_VERSION@\"
+#define OUTRIDER_REVISION \"@OUTRIDER_REVISION@\"
+" @ONLY)

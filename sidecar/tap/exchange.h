@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is a
+// view: the bytes stay in the ring (or in whatever source it came from) until the source is told that
+// it is done with.
+//
+// ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in tests.
+// Each exchange that is taken is disposed of in exactly one way, so that
+//   seen = analysed + skipped{reason} + dropped{reason} + failed{reason}
+// holds exactly, also across a monitor's crash.
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/core/clock.h"
+
+namespace outrider::tap {
+
+// A UUIDv7 in its canonical text form, 36 characters: time-ordered, so a store inserts in order.
+using PredictionId = std::array<char, 36>;
+inline std::string_view view(const PredictionId& id) { return {id.data(), id.size()}; }
+
+// How the exchange ended: the `outcome` label of outrider_requests_total.
+enum class Outcome : std::uint8_t {
+  success,       // 1xx-3xx
+  client_error,  // 4xx from upstream
+  server_error,  // 5xx from upstream
+  timeout,       // the upstream did not answer in time
+  unreachable,   // no connection to the upstream, or it was reset
+  cancelled,     // the client went away
+  rejected,      // refused by the proxy itself: malformed, too large, overloaded. No Exchange.
+};
+
+enum class SkipReason : std::uint8_t { sampled_out, not_matched };
+enum class DropReason : std::uint8_t { ring_full, capture_full, too_large };
+
+// Why an exchange could not be analysed. The words are the metric's `reason` label.
+enum class FailReason : std::uint8_t {
+  invalid_json,
+  json_too_deep,
+  invalid_utf8,
+  invalid_number,        // 1e400
+  invalid_query,         // a broken percent-escape
+  unsupported_encoding,  // a Content-Encoding we do not know
+  invalid_encoding,      // gzip or zstd that does not unpack, or unpacks past the limit
+  unsupported_format,    // a body of no protocol we know
+  wrong_shape,           // a matrix with ragged rows; rows of request and response differ
+  wrong_type,            // text where a number belongs, and the like
+  missing_prediction,
+  too_many_rows,
+  incomplete,            // the response ended early
+  poisoned,              // the monitor died while it decoded this one
+};
+
+std::string_view to_string(Outcome);
+std::string_view to_string(SkipReason);
+std::string_view to_string(DropReason);
+std::string_view to_string(FailReason);
+inline constexpr std::size_t outcome_count = 7, skip_reason_count = 2, drop_reason_count = 3,
+                             fail_reason_count = 14;
+
+struct Exchange {
+  PredictionId id{};              // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.
+  Time started{};                 // When the request's first byte came.
+  Duration duration{};            // From then until the response's last byte was handed to the client's socket.
+  int status = 0;                 // The response's status; 0 when there was none.
+  Outcome outcome = Outcome::success;
+  std::string_view request_head;  // Raw, as it came: request line, fields, the empty line.
+  std::string_view request_body;  // Transfer coding removed; Content-Encoding as it came.
+  std::string_view response_head;
+  std::string_view response_body;
+};
+
+// What became of an exchange that was taken from a source.
+struct Disposal {
+  enum class Kind : std::uint8_t { analysed, skipped, failed } kind = Kind::analysed;
+  SkipReason skip_reason{};
+  FailReason fail_reason{};
+
+  static Disposal analysed() { return {}; }
+  static Disposal skipped(SkipReason r) { return {Kind::skipped, r, {}}; }
+  static Disposal failed(FailReason r) { return {Kind::failed, {}, r}; }
+};
+
+// Not thread-safe: one reader.
+class ExchangeSource {
+ public:
+  virtual ~ExchangeSource() = default;
+  // The next exchange, valid until dispose(); nothing when none waits. Marks it as begun, so that a
+  // successor finds it `poisoned` should the reader die before dispose().
+  virtual const Exchange* next() = 0;
+  // Counts the exchange taken last and frees its bytes; both become visible together.
+  virtual void dispose(Disposal disposal) = 0;
+};
+
+}  // namespace outrider::tap

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <catch2/catch.hpp>
+
+#include "base/net/http_client.h"
+#include "base/net/http_server.h"
+#include "base/net/metrics_page.h"
+
+using namespace outrider;
+using namespace outrider::net;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Site {
+  explicit Site(Router router, HttpServer::Settings settings = {}) : server(settings, std::move(router)) {}
+  ClientRequest request(std::string method, const std::string& path, std::string body = "") const {
+    return {.method = std::move(method),
+            .url = "http://127.0.0.1:" + std::to_string(server.port()) + path,
+            .body = std::move(body)};
+  }
+  HttpServer server;
+  HttpClient client;
+};
+
+Router echo_router() {
+  Router router;
+  router.add("POST", "/echo", [](const HttpRequest& r) { return text_response(200, r.body); });
+  router.add("GET", "/api/v1/incidents/{id}", [](const HttpRequest& r) {
+    return text_response(200, std::string(r.path_value("id")) + "?" + r.query_value("since"));
+  });
+  router.add("GET", "/broken", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("boom"); });
+  router.add("GET", "/stream", [](const HttpRequest&) {
+    return HttpResponse{.stream = [](const HttpResponse::Write& write) {
+      for (int i = 0; i < 3; ++i) write("piece ");
+    }};
+  });
+  return router;
+}
+
+}  // namespace
+
+TEST_CASE("requests reach their route with path values, query and body") {
+  Site site(echo_router());
+  CHECK(site.client.send(site.request("POST", "/echo", "hello"))->body == "hello");
+  CHECK(site.client.send(site.request("GET", "/api/v1/incidents/a%2Db?since=1%2B1"))->body == "a-b?1+1");
+  CHECK(site.client.send(site.request("GET", "/stream"))->body == "piece piece piece ");
+}
+
+TEST_CASE("every refusal is JSON that says what, where and what to change") {
+  Site site(echo_router(), {.body_bytes_max = 100});
+  const auto missing = site.client.send(site.request("GET", "/nowhere"));
+  CHECK(missing->status == 404);
+  CHECK_THAT(missing->body, Catch::Contains("\"error\":\"not_found\""));
+  const auto wrong = site.client.send(site.request("GET", "/echo"));
+  CHECK(wrong->status == 405);
+  CHECK(wrong->header("Allow") == "POST");
+  CHECK(site.client.send(site.request("GET", "/broken"))->status == 500);
+  const auto large = site.client.send(site.request("POST", "/echo", std::string(1000, 'x')));
+  CHECK(large->status == 413);
+  CHECK_THAT(large->body, Catch::Contains("100"));
+}
+
+TEST_CASE("very long URIs full of slashes are answered and harm nothing") {  // CVE-2025-55763
+  Site site(echo_router());
+  for (const std::size_t size : {100u, 1'000u, 7'000u, 16'000u, 60'000u}) {
+    const auto response = site.client.send(site.request("GET", "/" + std::string(size, '/') + "a"));
+    if (response) CHECK(response->status >= 400);
+  }
+  CHECK(site.client.send(site.request("POST", "/echo", "alive"))->body == "alive");
+}
+
+TEST_CASE("a listener with a bearer token answers only those who bring it") {
+  Site site(echo_router(), {.bearer_token = "secret"});
+  auto request = site.request("POST", "/echo", "x");
+  CHECK(site.client.send(request)->status == 401);
+  request.headers = {{"Authorization", "Bearer secret"}};
+  CHECK(site.client.send(request)->status == 200);
+}
+
+TEST_CASE("the client tells a refused connection, a timeout and a bad URL apart") {
+  HttpClient client;
+  CHECK(client.send({.url = "http://127.0.0.1:1/"}).error().code == "unreachable");
+  CHECK(client.send({.url = "nonsense://x"}).error().code == "bad_url");
+  Router router;
+  router.add("GET", "/large", [](const HttpRequest&) { return text_response(200, std::string(10'000, 'x')); });
+  Site site(std::move(router));
+  auto request = site.request("GET", "/large");
+  request.body_bytes_max = 100;
+  CHECK(site.client.send(request).error().code == "body_too_large");
+}
+
+TEST_CASE("/metrics answers text, OpenMetrics and gzip, as asked") {
+  ProcessCollector process;
+  Router router;
+  router.add("GET", "/metrics", metrics_page({&process}));
+  Site site(std::move(router));
+  auto request = site.request("GET", "/metrics");
+  const auto text = site.client.send(request);
+  CHECK(text->header("Content-Type") == "text/plain; version=0.0.4; charset=utf-8");
+  CHECK_THAT(text->body, Catch::Contains("outrider_build_info{revision=") &&
+                             Catch::Contains("process_resident_memory_bytes"));
+  request.headers = {{"Accept", "application/openmetrics-text"}, {"Accept-Encoding", "gzip"}};
+  const auto packed = site.client.send(request);
+  CHECK(packed->header("Content-Encoding") == "gzip");
+  CHECK(packed->body.substr(0, 2) == "\x1f\x8b");
+}
+
+TEST_CASE("addresses come apart into host and port") {
+  CHECK(parse_address("127.0.0.1:80")->port == 80);
+  CHECK(parse_address("[::1]:9501")->host == "::1");
+  CHECK(parse_address(":9501")->host == "");
+  CHECK(parse_address("localhost").error().code == "bad_address");
+  CHECK(parse_address("localhost:99999").error().code == "bad_address");
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/wire/csv.h"
+
+#include <catch2/catch.hpp>
+
+using namespace outrider;
+using wire::parse_csv;
+
+TEST_CASE("a CSV with quotes, doubled quotes, CRLF and a byte-order mark reads as RFC 4180 has it") {
+  const auto table = parse_csv("\xEF\xBB\xBFname,note\r\n\"a,b\",\"say \"\"hi\"\"\"\r\nc,\r\n\n");
+  REQUIRE(table);
+  CHECK(table->header == std::vector<std::string>{"name", "note"});
+  REQUIRE(table->rows.size() == 2);
+  CHECK(table->rows[0].fields == std::vector<std::string>{"a,b", "say \"hi\""});
+  CHECK(table->rows[1].fields == std::vector<std::string>{"c", ""});
+  CHECK(table->column("note") == 1);
+  CHECK(table->column("absent") == 2);
+}
+
+TEST_CASE("a bad CSV is refused with its line") {
+  const auto refused = [](std::string_view text, std::string_view code, std::string_view where) {
+    const auto table = parse_csv(text);
+    REQUIRE_FALSE(table);
+    CHECK(table.error().code == code);
+    CHECK_THAT(table.error().message, Catch::Contains(std::string(where)));
+  };
+  refused("", "csv_empty", "line 1");
+  refused("a,b\n1\n", "csv_ragged", "line 2");
+  refused("a,b\n1,\"2", "csv_open_quote", "line 2");
+  refused("a,b\n1,2\"3\n", "csv_quote", "line 2, field 2");
+  refused("a,b\n\"1\"2,3\n", "csv_quote", "line 2, field 1");
+  refused("a,a\n1,2\n", "csv_duplicate_column", "'a'");
+}
+
+TEST_CASE("a CSV reads the same however it is cut into pieces") {
+  const std::string text = "a,b\r\n\"x\ny\",\"\"\"\"\r\n1,2";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    std::vector<std::vector<std::string>> rows;
+    const auto keep = [&](const wire::CsvRow& row) { rows.push_back(row.fields); };
+    wire::CsvReader reader;
+    REQUIRE(reader.feed(text.substr(0, cut), keep));
+    REQUIRE(reader.feed(text.substr(cut), keep));
+    REQUIRE(reader.finish(keep));
+    CHECK(rows == std::vector<std::vector<std::string>>{{"a", "b"}, {"x\ny", "\""}, {"1", "2"}});
+  }
+}
+
+TEST_CASE("a field is quoted only where it must be") {
+  CHECK(wire::csv_field("plain") == "plain");
+  CHECK(wire::csv_field("a,\"b\"") == "\"a,\"\"b\"\"\"");
+}
