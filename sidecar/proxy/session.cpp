@@ -267,7 +267,7 @@ void Session::begin_exchange(const Input& input) {
     return reject(http1::Violation::body_too_large);
   if (answer_reserved(head)) return keep_rest(client_, request_unseen_, input, head.size);
 
-  capture_.begin(head.method(), head.origin_target(), sampling_key(head));
+  capture_.begin(head.method(), head.path(), sampling_key(head));
   capture_.request_head(head.raw());
   const std::string_view after_head = input.bytes.substr(head.size);
   const http1::BodyReader::Run run = request_body_.take(
@@ -743,6 +743,7 @@ void Session::close() {
     }
   }
   if (phase_ == Phase::queued) worker_.leave_queue(*this);
+  if (phase_ == Phase::head && !has_begun_) worker_.note_idle(*this, false);
   drop_upstream();
   capture_.abandon();
   phase_ = Phase::closed;
