@@ -109,12 +109,12 @@ class BodyReader {
   std::uint64_t content_ahead() const { return state_ == State::content ? ahead_ : 0; }
   bool count_content(std::uint64_t n);  // also moves on when the run is over
   std::size_t take_framing(std::string_view bytes);
-  void step(unsigned char byte);
-  void step_size(unsigned char byte);
-  void step_extension(unsigned char byte);
-  void step_trailer(unsigned char byte);
+  void step(char byte);
+  void step_size(char byte);
+  void step_extension(char byte);
+  void step_trailer(char byte);
   void end_of_size_line();
-  bool begin_trailer_value();
+  void end_of_trailer_name();
   void refuse(Violation violation);
 
   Framing framing_ = Framing::none;

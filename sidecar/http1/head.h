@@ -7,7 +7,7 @@
 // Sans I/O: the caller owns the bytes and calls again with more of them. What is decided depends on
 // the bytes alone and never on how they were split: a line is judged when its LF is there. Nothing
 // allocates. A RequestHead (about 2.5 KiB) is scratch space: one per thread is enough, because what
-// a connection must remember between reads is a HeadCursor (4 bytes), and, once the head is
+// a connection must remember between reads is a HeadCursor (8 bytes), and, once the head is
 // complete, its RequestSummary (trivially copyable, no views). Parsing starts over when a line was
 // completed; limits.fields bounds how often, so a head that drips in costs at most fields x head
 // bytes.
@@ -47,7 +47,7 @@ inline constexpr std::size_t fields_capacity = 128;
 
 struct HeadLimits {
   std::uint32_t head_bytes = 64 * 1024;          // The whole head; past it head_too_large (431).
-  std::uint32_t request_line_bytes = 16 * 1024;  // Without CRLF; request_line_too_large (414).
+  std::uint32_t request_line_bytes = 16 * 1024;  // Without its CRLF; request_line_too_large (414).
   std::uint16_t fields = 100;                    // At most fields_capacity; too_many_fields (431).
 };
 
@@ -134,6 +134,7 @@ struct ResponseSummary {
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
   bool keep_alive = true;  // The upstream connection may be used again once the body is over.
+  // 1xx, to be followed by another head. Never forwarded to a client of HTTP/1.0 (RFC 9110, 15.2).
   bool interim() const { return status >= 100 && status < 200 && status != 101; }
 };
 
@@ -150,7 +151,8 @@ struct ResponseContext {
 
 // How far the bytes of one message have been looked at. Reset (= {}) for each message.
 struct HeadCursor {
-  std::uint32_t scanned = 0;
+  std::uint32_t scanned = 0;     // no LF of an unfinished line before here
+  std::uint32_t line_begin = 0;  // of the unfinished line
 };
 
 // The part that requests and responses share. All views and offsets refer to the bytes given to the
@@ -198,10 +200,9 @@ class RequestHead : public Head {
 
   std::string_view method() const { return view(begin, method_size_); }
   std::string_view target() const { return view(target_begin_, target_size_); }  // as it came
-  // The target in origin form, "/path?query": what goes upstream. For `http://host` it is "/", for
-  // OPTIONS without a path "*".
-  std::string_view origin_target() const;
-  std::string_view path() const;   // origin_target up to '?'
+  // Of either form. "/" when an absolute target has no path ("*" for OPTIONS, RFC 9112, 3.2.4), so
+  // that path()["?"query()] is what goes upstream.
+  std::string_view path() const;
   std::string_view query() const;  // after '?'; "" when there is none
   // Of an absolute target, else Host's value; "" on HTTP/1.0 without Host.
   std::string_view authority() const;
