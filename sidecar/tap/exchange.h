@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is a
-// view: the bytes stay in the ring (or in whatever source it came from) until the source is told that
-// it is done with.
+// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is
+// a view: the bytes stay in the ring (or in whatever source it came from) until the source is told
+// that it is done with.
 //
-// ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in tests.
-// Each exchange that is taken is disposed of in exactly one way, so that
+// ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in
+// tests. Each exchange that is taken is disposed of in exactly one way, so that
 //   seen = analysed + skipped{reason} + dropped{reason} + failed{reason}
 // holds exactly, also across a monitor's crash.
 
