@@ -24,6 +24,8 @@ std::ostream& operator<<(std::ostream& out, const Outcome& o) {
   return out << o.word << " after " << o.messages;
 }
 
+constexpr BodyLimits limits{.content_bytes = 1 << 30};  // The proxy's default.
+
 // One client connection without a socket: heads and bodies in turn until the first fault or close.
 class Connection {
  public:
@@ -46,7 +48,7 @@ class Connection {
     const Progress progress = parse(buffer_, cursor_, HeadLimits{}, head_);
     if (progress == Progress::need_more) return false;
     if (progress == Progress::invalid) return close(head_.violation);
-    body_ = BodyReader(head_.summary.framing, head_.summary.content_length);
+    body_ = BodyReader(head_.summary.framing, head_.summary.content_length, limits);
     keep_alive_ = head_.summary.keep_alive;
     buffer_.erase(0, head_.size);
     cursor_ = {};

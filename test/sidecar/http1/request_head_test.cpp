@@ -179,6 +179,14 @@ TEST_CASE("A field's name is a token directly before its colon") {
   CHECK(judge(get("Host\r\n")) == "line_without_colon");
 }
 
+TEST_CASE("A name that is a framing field once underscores are read as dashes is refused") {
+  CHECK(judge(post("Content_Length: 5\r\n")) == "bad_field_name");
+  CHECK(judge(post("transfer_encoding: chunked\r\n")) == "bad_field_name");
+  CHECK(judge(get("X_Content_Length: 5\r\n")) == "complete");
+  CHECK(judge(get("Content_Lengthy: 5\r\nHost_: b\r\n")) == "complete");
+  CHECK(parsed(get("X_Prediction-Id: theirs\r\n")).field(1).hop_by_hop);
+}
+
 TEST_CASE("A field's value has no control characters but tabs, and may have bytes past ASCII") {
   for (int c = 1; c < 256; ++c) {
     if (c == '\n' || c == '\r') continue;
