@@ -260,9 +260,9 @@ def send(port, pieces, pause=0.0):
 
 
 def run(port, recorder, pieces, heads=(), pause=0.0):
-    """Sends the pieces and the sentinel to a proxy, and tells what came of it."""
+    """Sends the pieces, the last one with the sentinel behind it, and tells what came of it."""
     recorder.clear()
-    with send(port, [*pieces, SENTINEL], pause) as connection:
+    with send(port, [*pieces[:-1], pieces[-1] + SENTINEL], pause) as connection:
         answers = Answers(heads)
         end = answers.read(connection)
     # The upstream's side may learn of the end a moment later than the client.
