@@ -373,7 +373,9 @@ Violation HeadReader::request_line(std::string_view line, RequestHead& head) {
                        is(version[5], digit_class) && version[6] == '.' &&
                        is(version[7], digit_class);
   if (!is_http || target.find(' ') != std::string_view::npos) return Violation::bad_request_line;
-  if (!all(target, target_class)) return Violation::bad_target;
+  if (skip_target(target.data(), target.data() + target.size()) != target.data() + target.size()) {
+    return Violation::bad_target;
+  }
   if (version[5] != '1' || version[7] > '1') return Violation::unsupported_version;
   head.summary.minor_version = static_cast<std::uint8_t>(version[7] - '0');
   if (head.summary.method == Method::connect) return Violation::connect_refused;
@@ -450,7 +452,7 @@ Progress HeadReader::fields(bool response) {
       if (head_.size > limits_.head_bytes) return refuse(Violation::head_too_large);
       return Progress::complete;
     }
-    const char* colon = skip(line, end_, token_class);
+    const char* colon = skip_token(line, end_);
     if (colon == end_ || *colon != ':' || colon == line) return refuse_line(line);
     const char* value_end = skip_value(colon + 1, end_);
     if (end_ - value_end < 2 || value_end[0] != '\r' || value_end[1] != '\n')
