@@ -122,7 +122,9 @@ Failure bad_change(const std::string& what) {
 }
 
 Result<Time> change_time(const Json& at) {
-  if (at.is_number()) return Time{} + from_seconds(at.get<double>());
+  if (at.is_number() && at.get<double>() >= 0 && at.get<double>() < 9e9) {
+    return Time{} + from_seconds(at.get<double>());
+  }
   const auto time = at.is_string() ? parse_rfc3339(at.get<std::string>()) : std::nullopt;
   if (!time) return bad_change("at: expected RFC 3339 or Unix seconds");
   return *time;
