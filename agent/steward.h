@@ -33,7 +33,7 @@ namespace outrider {
 class Steward {
  public:
   struct Settings {
-    incident::IncidentBook::Limits book;
+    incident::IncidentBook::Limits book = {};
     std::size_t active_actions_max =
         1'000;  // Queued, being sent or watched; past it none is let go.
     Duration facts_every = std::chrono::seconds(30);   // While the inputs are not judged.

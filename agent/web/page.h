@@ -16,16 +16,16 @@ namespace outrider::web {
 
 struct PageContent {
   Time now;
-  std::vector<incident::Incident> open;                            // Newest first.
-  std::vector<incident::Incident> resolved;                        // Newest first.
-  std::vector<decide::Action> actions;                             // Newest first.
-  std::map<std::string, std::vector<act::Journal::Event>> events;  // By action, where shown.
-  std::vector<incident::Change> changes;
+  std::vector<incident::Incident> open = {};                            // Newest first.
+  std::vector<incident::Incident> resolved = {};                        // Newest first.
+  std::vector<decide::Action> actions = {};                             // Newest first.
+  std::map<std::string, std::vector<act::Journal::Event>> events = {};  // By action, where shown.
+  std::vector<incident::Change> changes = {};
   bool has_policy = false;
   bool dry_run = true;
   std::string
-      policy_trouble;  // What is wrong with the policy file, while an older one is in force.
-  std::string notice;  // What became of the button that was pressed.
+      policy_trouble = {};  // What is wrong with the policy file, while an older one is in force.
+  std::string notice = {};  // What became of the button that was pressed.
 };
 
 std::string escape_html(std::string_view text);
