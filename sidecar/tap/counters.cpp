@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/tap/counters.h"
+
+namespace outrider::tap {
+
+std::string_view to_string(Rejection rejection) {
+  constexpr std::string_view words[rejection_count] = {"client_timeout", "too_many_connections",
+                                                       "queue_full", "queue_timeout"};
+  return words[static_cast<std::size_t>(rejection)];
+}
+
+}  // namespace outrider::tap
