@@ -8,6 +8,8 @@
 
 namespace outrider::sidecar {
 
-config::Command backtest_command();  // --errors FILE --reference-error-rate R …
+config::Command profile_command();   // --data FILE [--target COLUMN] --out FILE
+config::Command inspect_command();   // FILE
+config::Command backtest_command();  // --reference FILE --data FILE …, or --errors FILE …
 
 }  // namespace outrider::sidecar
