@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The monitor process: ring -> decode -> monitor -> prediction log -> admin HTTP. The one place where
-// these are wired. It is the proxy's child; what happens to it never touches a proxied byte.
+// The monitor process: ring -> decode -> monitor -> prediction log -> admin HTTP. The one place
+// where these are wired. It is the proxy's child; what happens to it never touches a proxied byte.
 //
 //   MonitorOptions options;
 //   options.add_to(table);                       // The flags of the admin side.
@@ -28,22 +28,23 @@ namespace outrider {
 struct MonitorOptions {
   std::string listen_address = "0.0.0.0:9501";
   std::string telemetry_path = "/metrics";
-  std::string web_config_file;         // TLS and basic authentication, as Prometheus's programs have it.
-  std::string labels_listen_address;   // "": labels and training data stand on listen_address.
+  std::string web_config_file;  // TLS and basic authentication, as Prometheus's programs have it.
+  std::string labels_listen_address;  // "": labels and training data stand on listen_address.
   std::string labels_bearer_token_file;
   std::string data_dir = "data";
-  std::string model_config;            // "": everything is inferred.
-  std::string reference;               // Overrides the model configuration's.
-  std::int64_t memory_bytes_max = std::int64_t{512} << 20;  // Of this process; 0: no limit of its own.
-  Duration drain_timeout = std::chrono::seconds(10);        // For the flush after SIGTERM.
+  std::string model_config;  // "": everything is inferred.
+  std::string reference;     // Overrides the model configuration's.
+  std::int64_t memory_bytes_max = std::int64_t{512}
+                                  << 20;              // Of this process; 0: no limit of its own.
+  Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
 
   void add_to(config::OptionTable& table);
 };
 
 // What the sidecar's composition root hands over. Everything outlives the run.
 struct MonitorParts {
-  std::vector<tap::ExchangeSource*> sources;   // One a data thread; may be empty.
-  std::vector<wire::Collector*> collectors;    // More for /metrics: the proxy's counters.
+  std::vector<tap::ExchangeSource*> sources;  // One a data thread; may be empty.
+  std::vector<wire::Collector*> collectors;   // More for /metrics: the proxy's counters.
   // Counts an exchange that came by POST /api/v1/exchanges: as seen, and as what became of it. The
   // memory file keeps these, as it does the ring's. Called from the monitor's thread only.
   std::function<void(tap::Disposal)> count_posted = [](tap::Disposal) {};
@@ -53,9 +54,10 @@ struct MonitorParts {
   std::function<void(std::uint16_t)> on_listening = [](std::uint16_t) {};
 };
 
-// Runs until Signal::terminate; Signal::reload re-reads the model configuration and references (a bad
-// file is refused, logged and counted, and the old settings stay). Returns the exit status. Throws
-// std::runtime_error when it cannot start: a bad model configuration, a port in use, a broken store.
+// Runs until Signal::terminate; Signal::reload re-reads the model configuration and references (a
+// bad file is refused, logged and counted, and the old settings stay). Returns the exit status.
+// Throws std::runtime_error when it cannot start: a bad model configuration, a port in use, a
+// broken store.
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,
                 const Clock& clock);
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Observation: what decode made of one row of an exchange: prediction id, model name and version,
-// FeatureVector, Prediction, time. All of it is views: into the exchange's bytes, the decoder's
-// buffers and its table of feature names. They are valid until the decoder's next call.
-//
-// One exchange with n rows gives n observations that share everything but id, aliases, features,
-// prediction and segment.
+// Observation: what decode made of an exchange: prediction id, model name and version, time, and a
+// row for each prediction in it, with its FeatureVector and Prediction. All of it is views: into
+// the exchange's bytes, the decoder's buffers and its table of feature names. They are valid until
+// the decoder's next call.
 
 #include <cstdint>
 #include <limits>
@@ -19,16 +17,19 @@
 
 namespace outrider::decode {
 
-enum class ValueKind : std::uint8_t { missing, number, category };
+enum class ValueKind : std::uint8_t { missing, number, text };
 
 // One value of one feature.
 struct FeatureValue {
   ValueKind kind = ValueKind::missing;
-  double number = 0;      // Of a number; NaN and infinities are numbers here, judged by the monitor.
-  std::string_view text;  // Of a category: itself. Of a number that came as text ("01234"): as written.
+  // NaN and infinities are numbers here; the monitor judges them.
+  double number = std::numeric_limits<double>::quiet_NaN();
+  std::string_view text;  // Of a text: itself. Of a number that came as text ("01234"): as written.
 
-  static FeatureValue of(double number) { return {ValueKind::number, number, {}}; }
-  static FeatureValue of(std::string_view category) { return {ValueKind::category, 0, category}; }
+  static FeatureValue of(double value) { return {ValueKind::number, value, {}}; }
+  static FeatureValue of(std::string_view value) {
+    return {ValueKind::text, std::numeric_limits<double>::quiet_NaN(), value};
+  }
 };
 
 // A value as a category: numbers in their shortest form, so that 3, 3.0 and "3" are the same one.
@@ -39,41 +40,35 @@ std::string_view as_category(const FeatureValue& value, std::string& scratch);
 // that readers can cache what they know about it: by `serial`, which is never used twice.
 struct FeatureNames {
   std::uint64_t serial = 0;
+  // The traffic names no feature, only their order ("x0", "x1", …): a reader that knows the model's
+  // features, and finds as many, takes them by position.
+  bool positional = false;
   std::vector<std::string> names;
 };
 
-struct FeatureVector {
-  const FeatureNames* names = nullptr;   // Null when there is no feature.
-  std::span<const FeatureValue> values;  // As many as there are names.
-};
-
 struct Prediction {
-  ValueKind kind = ValueKind::missing;  // A number (regression), or a class.
-  double number = 0;
-  std::string_view category;
-  // The model's probability of the class it predicts (binary models that answer only the positive
-  // class's probability: of the positive class, see Rules::positive_class). NaN when unknown.
+  FeatureValue value;  // A number (regression), or a class.
+  // The model's probability: of the class it predicts where it answers classes, else of the
+  // positive class. NaN when unknown.
   double score = std::numeric_limits<double>::quiet_NaN();
 };
 
-struct Observation {
-  std::string_view id;  // The prediction id; "{id}_{row}" when the exchange has several rows.
-  Time time{};          // When the request came.
-  std::string_view model_name;     // "unknown" when neither traffic nor configuration says.
-  std::string_view model_version;  // "unknown" likewise.
-  std::string_view segment;  // "bedrooms=3", of the configured segment features; "" without any.
-  std::span<const std::string_view> aliases;  // The caller's own ids for this row; several may be.
-  FeatureVector features;
+struct Row {
+  std::span<const FeatureValue> features;  // As many as there are names.
   Prediction prediction;
+  std::string_view segment;  // "bedrooms=3", of the configured segment features; "" without any.
 };
 
-// What one exchange came to: its rows; or a failure of the model, which has none.
-struct Observations {
-  bool model_failed = false;  // The model answered 4xx or 5xx, or not at all: `failure`, not decoded.
-  std::string_view model_name;
-  std::string_view model_version;
-  Time time{};
-  std::span<const Observation> rows;
+struct Observation {
+  std::string_view id;             // The prediction id; row i of several is "{id}_{i}".
+  Time time{};                     // When the request came.
+  std::string_view model_name;     // "unknown" when neither traffic nor configuration says.
+  std::string_view model_version;  // "unknown" likewise.
+  std::span<const std::string_view> aliases;  // The caller's own ids; unique, not empty.
+  const FeatureNames* names = nullptr;        // Null when there is no feature.
+  std::span<const Row> rows;
+  bool model_failed =
+      false;  // The model answered 4xx or 5xx, or not at all: a failure, without rows.
 };
 
 }  // namespace outrider::decode

@@ -7,10 +7,9 @@
 // A Place is written in the model configuration as
 //   "header:X-Model-Version"   a field of the response, else of the request
 //   "query:size"               a parameter of the request's query
-//   "json:/bedrooms"           a JSON pointer (RFC 6901) into the body at hand (request or response)
-//   "response:/model_version"  a JSON pointer into the response's body
-//   "path"                     the segment of the path after /models/ (or after /versions/)
-//   anything else              a literal
+//   "json:/bedrooms"           a JSON pointer (RFC 6901) into the body at hand (request or
+//   response) "response:/model_version"  a JSON pointer into the response's body "path" the segment
+//   of the path after /models/ (or after /versions/) anything else              a literal
 
 #include <cstdint>
 #include <string>
@@ -61,13 +60,14 @@ struct Rules {
 
   std::vector<std::string> segments;  // Features whose values name an observation's segment.
 
-  double sample_rate = 1;  // Exchanges analysed, chosen by a hash of the id: alike in every replica.
+  double sample_rate =
+      1;  // Exchanges analysed, chosen by a hash of the id: alike in every replica.
   bool skip_streams = false;  // Server-sent events are not_matched instead of decoded at their end.
 
   // Limits. What exceeds them is counted as failed with the reason beside it.
-  std::size_t rows_max = 10'000;               // too_many_rows
-  std::size_t features_max = 10'000;           // wrong_shape
-  std::size_t unpacked_bytes_max = 64 << 20;   // invalid_encoding
+  std::size_t rows_max = 10'000;              // too_many_rows
+  std::size_t features_max = 10'000;          // wrong_shape
+  std::size_t unpacked_bytes_max = 64 << 20;  // invalid_encoding
 };
 
 }  // namespace outrider::decode

@@ -38,7 +38,7 @@ struct AccuracySettings {
   double slack = 0.01;  // Added to the reference error rate's upper bound; >= its daily swing.
   // At most one false alarm a model in this time; sets the e-detector's A from the label rate.
   Duration false_alarm_every = std::chrono::hours(24 * 30);
-  double run_length_min = 1e6;  // Labels; A is never below it.
+  double run_length_min = 1e6;               // Labels; A is never below it.
   std::uint64_t provisional_labels = 2'000;  // Learned from these where a version has no reference.
 };
 
@@ -51,11 +51,11 @@ struct LogSettings {
 struct Limits {
   std::size_t models = 16;
   std::size_t versions_per_model = 8;
-  std::size_t features = 1'000;          // A version.
-  std::size_t exported_features = 50;    // A version's features whose bins are exported.
-  std::size_t segments = 20;             // A version; further ones are `other`.
-  std::size_t classes = 20;              // A version's confusion matrix; further ones are `other`.
-  std::size_t series = 20'000;           // The whole /metrics page.
+  std::size_t features = 1'000;        // A version.
+  std::size_t exported_features = 50;  // A version's features whose bins are exported.
+  std::size_t segments = 20;           // A version; further ones are `other`.
+  std::size_t classes = 20;            // A version's confusion matrix; further ones are `other`.
+  std::size_t series = 20'000;         // The whole /metrics page.
 };
 
 struct Settings {
@@ -64,7 +64,7 @@ struct Settings {
   AccuracySettings accuracy;
   LogSettings log;
   Limits limits;
-  std::string reference;               // A file or directory; "" when there is none.
+  std::string reference;                    // A file or directory; "" when there is none.
   std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.
 };
 
