@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The proxy's counters as they lie in the memory file: one block a data thread, written by that thread
+// alone and read by the monitor at each scrape. A Counter has one writer, so adding is a plain load and
+// store (no locked instruction, under 1 ns); readers see whole values, each no older than the last add
+// they could observe.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+#include "sidecar/tap/exchange.h"
+
+namespace outrider::tap {
+
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) { set(get() + n); }
+  void subtract(std::uint64_t n = 1) { set(get() - n); }  // For gauges.
+  void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+inline constexpr std::size_t latency_bucket_count = 15;  // wire::latency_buckets and +Inf.
+// Overhead is microseconds, so its buckets are finer than the field's latency buckets. Seconds.
+inline constexpr double overhead_buckets[] = {.00001, .000025, .00005, .0001, .00025, .0005,
+                                              .001,   .0025,   .005,   .01,   .025,   .1};
+inline constexpr std::size_t overhead_bucket_count = 13;
+
+template <std::size_t Buckets>
+struct HistogramCells {
+  std::array<Counter, Buckets> buckets;  // Not cumulative; the last one is +Inf.
+  Counter sum_nanoseconds;
+
+  void observe(std::uint64_t nanoseconds, const std::array<std::uint64_t, Buckets - 1>& bounds) {
+    std::size_t bucket = 0;
+    while (bucket < bounds.size() && nanoseconds > bounds[bucket]) ++bucket;
+    buckets[bucket].add();
+    sum_nanoseconds.add(nanoseconds);
+  }
+};
+
+// Why the proxy refused a request itself: the `reason` label of outrider_rejected_requests_total.
+enum class Rejection : std::uint8_t {
+  malformed,             // 400, and 501 or 505 for what we do not speak
+  head_too_large,        // 431
+  target_too_long,       // 414
+  body_too_large,        // 413
+  client_timeout,        // 408: the request's head or body came too slowly
+  method_refused,        // 405 or 501: CONNECT
+  too_many_connections,  // 503
+  queue_full,            // 503: too many requests wait for an upstream connection
+  queue_timeout,         // 503
+  draining,              // 503
+};
+inline constexpr std::size_t rejection_count = 10;
+std::string_view to_string(Rejection);
+
+inline constexpr int code_first = 100, code_last = 599;
+inline constexpr std::size_t code_count = code_last - code_first + 2;  // Index 0: no status was sent.
+
+constexpr std::size_t code_index(int code) {
+  return code < code_first || code > code_last ? 0 : static_cast<std::size_t>(code - code_first + 1);
+}
+
+struct ProxyCounters {
+  std::array<std::array<Counter, code_count>, outcome_count> requests;
+  HistogramCells<latency_bucket_count> duration;
+  HistogramCells<overhead_bucket_count> overhead;
+  std::array<Counter, rejection_count> rejected;
+  std::array<Counter, drop_reason_count> exchanges_dropped;
+  std::array<Counter, skip_reason_count> exchanges_skipped;
+  Counter request_bytes, response_bytes;                 // Of bodies, as forwarded.
+  Counter requests_in_flight;                            // A gauge.
+  Counter connections_accepted, connections_open;        // The second is a gauge.
+  Counter connections_idle;                              // A gauge: kept alive, between requests.
+  Counter idle_connections_evicted;                      // Closed early to make room for a new one.
+  Counter accept_paused;                                 // No file descriptor was left.
+  Counter upstream_connects, upstream_connect_failures;  // Attempts, and those that failed.
+  Counter upstream_reused, upstream_retries;
+  Counter upstream_active, upstream_idle;  // Gauges: the pool's state.
+  Counter queue_depth;                     // A gauge: requests that wait for an upstream connection.
+  Counter capture_bytes;                   // A gauge: held by exchanges that are being captured.
+  Counter buffer_bytes;                    // A gauge: held for peers that read slowly.
+};
+
+}  // namespace outrider::tap
