@@ -453,8 +453,7 @@ Decoded<Prediction> Answer::judged(Prediction prediction) {
   return prediction;
 }
 
-std::string_view Answer::field(std::string_view pointer) {
-  const std::string name = flattened_name(pointer);
+std::string_view Answer::field(std::string_view name) {
   for (const Scalar& scalar : scalars_) {
     if (scalar.name != name) continue;
     std::string scratch;

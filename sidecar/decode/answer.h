@@ -36,8 +36,8 @@ class Answer {
   Decoded<void> read(std::string_view json, std::string_view binary, std::size_t expected_rows);
 
   std::span<const Prediction> rows() const { return rows_; }
-  // A scalar field of the body by JSON pointer, as text; "" when there is none.
-  std::string_view field(std::string_view pointer);
+  // A scalar field of the body by its flattened name ("meta.puid"), as text; "" when there is none.
+  std::string_view field(std::string_view name);
 
  private:
   struct Scalar {

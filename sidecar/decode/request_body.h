@@ -21,6 +21,8 @@ class RequestBody {
   // `binary` is what follows the JSON in the binary tensor extension. The table must be cleared.
   Decoded<void> read(std::string_view json, std::string_view binary, RowTable& table);
 
+  void clear() { id_ = {}; }  // For an exchange without a body.
+
   // The body's own "id" (V2's, a flat object's, Seldon's meta.puid); "" when there is none.
   std::string_view id() const { return id_; }
 

@@ -26,12 +26,12 @@ void RowTable::clear() {
   index_.clear();
   kept_.clear();
   values_.clear();
-  rows_ = width_ = position_ = 0;
+  rows_ = width_ = stride_ = position_ = 0;
 }
 
 Decoded<void> RowTable::begin_row() {
   if (rows_ >= rows_max_) return failed(FailReason::too_many_rows);
-  if (rows_ > 0) values_.resize((rows_ + 1) * width_);
+  if (rows_ > 0) values_.resize((rows_ + 1) * stride_);
   position_ = 0;
   return {};
 }
@@ -41,7 +41,7 @@ Decoded<void> RowTable::end_row() {
     if (!own_names_ && (position_ < guess_->names.size() || positional_ != guess_->positional)) {
       own_names(position_);
     }
-    width_ = names_count();
+    width_ = stride_ = names_count();
   }
   ++rows_;
   return {};
@@ -74,12 +74,26 @@ Decoded<void> RowTable::add_row(ondemand::value row) {
   return end_row();
 }
 
-Decoded<void> RowTable::add_row(std::span<const std::pair<std::string_view, FeatureValue>> fields) {
-  if (auto ok = begin_row(); !ok) return ok;
-  for (const auto& [name, value] : fields) {
-    if (auto ok = put(name, value); !ok) return ok;
+Decoded<void> RowTable::add_fields(
+    std::span<const std::pair<std::string_view, FeatureValue>> fields) {
+  if (rows_ == 0) {
+    if (auto ok = begin_row(); !ok) return ok;
+    for (const auto& [name, value] : fields) {
+      if (auto ok = put(name, value); !ok) return ok;
+    }
+    return end_row();
   }
-  return end_row();
+  if (!own_names_) own_names(guess_->names.size());
+  for (const auto& [name, value] : fields) {
+    if (find(name) != npos) continue;
+    if (names_.size() >= features_max_) return failed(FailReason::wrong_shape);
+    names_.push_back(name);
+    if (!index_.empty()) index_.emplace(name, names_.size() - 1);
+    if (auto ok = widen(rows_, width_ + 1); !ok) return ok;
+    for (std::size_t row = 0; row < rows_; ++row) values_[row * stride_ + width_ - 1] = value;
+  }
+  positional_ = false;
+  return {};
 }
 
 Decoded<void> RowTable::add_field(ondemand::field& field, std::string_view* id) {
@@ -174,7 +188,7 @@ void RowTable::put_next(const FeatureValue& value) {
   if (rows_ == 0) {
     values_.push_back(value);
   } else {
-    values_[rows_ * width_ + position_] = value;
+    values_[rows_ * stride_ + position_] = value;
   }
   ++position_;
 }
@@ -193,7 +207,7 @@ Decoded<void> RowTable::put(std::string_view name, const FeatureValue& value) {
   if (rows_ == 0) {
     values_[place] = value;  // A key that came twice: the last one counts, as in most parsers.
   } else {
-    values_[rows_ * width_ + place] = value;
+    values_[rows_ * stride_ + place] = value;
     position_ = std::max(position_, place + 1);
   }
   return {};
@@ -211,21 +225,27 @@ Decoded<void> RowTable::append_column(std::string_view name, const FeatureValue&
   }
   if (positional_) return failed(FailReason::wrong_shape);
   // A later row has a name that the first has not: all earlier rows lack its value.
-  if (auto ok = widen(width_ + 1); !ok) return ok;
-  values_[rows_ * width_ + width_ - 1] = value;
+  if (auto ok = widen(rows_ + 1, width_ + 1); !ok) return ok;
+  values_[rows_ * stride_ + width_ - 1] = value;
   position_ = width_;
   return {};
 }
 
-Decoded<void> RowTable::widen(std::size_t features) {
+// Room for more features in every row so far. Rows are moved apart by doubling, so that many new
+// names cost no more than a few moves.
+Decoded<void> RowTable::widen(std::size_t rows, std::size_t features) {
   constexpr std::size_t cells_max = 4 << 20;
-  if ((rows_ + 1) * features > cells_max) return failed(FailReason::wrong_shape);
-  std::vector<FeatureValue> wider((rows_ + 1) * features);
-  for (std::size_t row = 0; row <= rows_; ++row) {
-    std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(row * width_), width_,
-                wider.begin() + static_cast<std::ptrdiff_t>(row * features));
+  if (features > stride_) {
+    const std::size_t stride = std::max(features, stride_ * 2);
+    if (rows * stride > cells_max) return failed(FailReason::wrong_shape);
+    std::vector<FeatureValue> wider(rows * stride);
+    for (std::size_t row = 0; row < rows; ++row) {
+      std::copy_n(values_.begin() + static_cast<std::ptrdiff_t>(row * stride_), width_,
+                  wider.begin() + static_cast<std::ptrdiff_t>(row * stride));
+    }
+    values_.swap(wider);
+    stride_ = stride;
   }
-  values_.swap(wider);
   width_ = features;
   return {};
 }
@@ -248,7 +268,7 @@ Decoded<void> RowTable::add_columns(std::span<const Tensor> columns) {
                                     : keep(std::string(column.name) + "." + std::to_string(i)));
     }
   }
-  width_ = names_.size();
+  width_ = stride_ = names_.size();
   rows_ = rows;
   values_.resize(rows_ * width_);
   std::size_t first = 0;
@@ -276,7 +296,7 @@ Decoded<void> RowTable::add_matrix(const Tensor& matrix, std::span<const std::st
   for (std::uint64_t i = 0; i < inner; ++i) {
     names_.push_back(names.empty() ? positional_name(i) : names[i]);
   }
-  width_ = inner;
+  width_ = stride_ = inner;
   rows_ = one_row ? 1 : matrix.rows();
   values_.assign(matrix.values.begin(), matrix.values.end());
   return {};

@@ -38,8 +38,9 @@ class RowTable {
   Decoded<void> begin_row();
   Decoded<void> add_field(ondemand::field& field, std::string_view* id);
   Decoded<void> end_row();
-  // One more row of named values, as a query has it.
-  Decoded<void> add_row(std::span<const std::pair<std::string_view, FeatureValue>> fields);
+  // Named values, as a query has them: a row of their own, or more features of every row there is
+  // (a row's own value of that name stands).
+  Decoded<void> add_fields(std::span<const std::pair<std::string_view, FeatureValue>> fields);
 
   // All rows at once, from columns of one length. A column of rank above one gives a feature for
   // each of its inner values. wrong_shape when lengths differ.
@@ -52,7 +53,7 @@ class RowTable {
 
   std::size_t rows() const { return rows_; }
   std::span<const FeatureValue> row(std::size_t index) const {
-    return {values_.data() + index * width_, width_};
+    return {values_.data() + index * stride_, width_};
   }
 
  private:
@@ -62,7 +63,7 @@ class RowTable {
   Decoded<void> put(std::string_view name, const FeatureValue& value);
   void put_next(const FeatureValue& value);
   Decoded<void> append_column(std::string_view name, const FeatureValue& value);
-  Decoded<void> widen(std::size_t features);
+  Decoded<void> widen(std::size_t rows, std::size_t features);
 
   std::size_t names_count() const { return own_names_ ? names_.size() : guess_->names.size(); }
   std::string_view name_at(std::size_t i) const {
@@ -85,7 +86,8 @@ class RowTable {
   std::deque<std::string> positional_names_;
   std::vector<FeatureValue> values_;  // Row by row.
   std::size_t rows_ = 0;
-  std::size_t width_ = 0;     // Of the rows that are whole.
+  std::size_t width_ = 0;   // Features of the rows that are whole.
+  std::size_t stride_ = 0;  // Places of a row; more than width_ once a later row brought new names.
   std::size_t position_ = 0;  // In the row at hand.
 };
 
