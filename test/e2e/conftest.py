@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: the real programs, started on free loopback ports and stopped by
+the test that started them. demo/processes.py does the work; it is importable from every test."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "demo"))
+
+from processes import Programs  # noqa: E402
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """Starts programs; all are stopped when the test ends, however it ends."""
+    with Programs(tmp_path / "logs") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def binaries():
+    """The folder of the programs under test: build/bin, or OUTRIDER_BIN for a sanitizer's build."""
+    folder = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin"))
+    missing = [n for n in ("sidecar", "predictor", "agent") if not (folder / f"outrider-{n}").exists()]
+    if missing:
+        pytest.fail(f"{folder} lacks {missing}: run scripts/build first")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The development data, or a skip that says where it was looked for."""
+    for folder in (os.environ.get("OUTRIDER_SHARED_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and pathlib.Path(folder).is_dir():
+            return pathlib.Path(folder)
+    pytest.skip(f"no development data: neither OUTRIDER_SHARED_DATA nor {ROOT.parent / 'shared' / 'data'}")
