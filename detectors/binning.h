@@ -24,7 +24,6 @@
 //
 // Immutable after construction, so safe to share between threads.
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -34,6 +33,7 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "detectors/search.h"
 #include "detectors/value.h"
 
 namespace outrider::detectors {
@@ -42,7 +42,8 @@ enum class FeatureKind : std::uint8_t { numeric, categorical };
 std::string_view to_string(FeatureKind kind);
 
 inline constexpr std::size_t default_bins = 20;
-inline constexpr std::size_t value_bins_max = 32;  // numeric bins, or 31 categories and `other`
+inline constexpr std::size_t value_bins_max =
+    search_width;  // numeric bins, or 31 categories and `other`
 inline constexpr std::size_t categories_max = value_bins_max - 1;
 inline constexpr std::size_t rare_categories_max =
     4096;  // names known to be `other`, so that new ones are told apart
@@ -106,7 +107,7 @@ class Binning {
 
   // The slot of a number; numeric bins only. Branchless for finite numbers.
   std::size_t slot_of(double x) const {
-    if (x - x == 0) return search(x);
+    if (x - x == 0) return count_below(padded_edges_, x);
     return value_bins_ + (x != x ? 1 : x < 0 ? 2 : 3);
   }
   // The slot of any value, with what it says about quality. A category that came as a number is
@@ -127,14 +128,6 @@ class Binning {
 
  private:
   Binning() = default;
-  std::size_t search(double x) const {
-    // How many edges are below x. Padding is +infinity, which is below nothing.
-    const double* base = padded_edges_.data();
-    for (std::size_t half = value_bins_max / 2; half > 0; half /= 2) {
-      base += (base[half - 1] < x) ? half : 0;
-    }
-    return static_cast<std::size_t>(base - padded_edges_.data());
-  }
   std::optional<std::uint8_t> find_category(std::string_view text) const;
 
   struct TextHash {
@@ -146,7 +139,7 @@ class Binning {
 
   FeatureKind kind_ = FeatureKind::numeric;
   std::size_t value_bins_ = 1;
-  std::array<double, value_bins_max> padded_edges_{};
+  SearchTable padded_edges_ = empty_search_table();
   double first_edge_ = 0;
   double last_edge_ = 0;
   std::vector<std::string> categories_;

@@ -22,7 +22,6 @@
 //          a drift that lasts less than two panes of three stays a warning.
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +29,6 @@
 
 #include "base/core/clock.h"
 #include "detectors/binning.h"
-#include "detectors/snapshot.h"
 
 namespace outrider::detectors {
 
@@ -69,8 +67,10 @@ struct Thresholds {
 };
 
 struct Verdict {
-  std::string subject;  // the feature's name, "prediction", "multivariate"
-  std::string reference;
+  std::string subject;    // the feature's name, "prediction", "multivariate"
+  std::string reference;  // the `reference` label: which bins
+  FeatureKind kind = FeatureKind::numeric;
+  std::size_t bins = 0;  // B; the rule asks for 25 rows for each
   State state = State::warming_up;
   std::uint64_t n = 0;  // value rows in the pane judged
   std::uint64_t m = 0;  // value rows in the reference
@@ -81,27 +81,30 @@ struct Verdict {
   bool exceeded = false;  // effect and q < q_max, in this pane
 };
 
-// Everything but p: of value bins that hold `live` against `frozen`.
+// All distances of the live value bins against the reference's (or another version's) over the same
+// bins; `deviation` is the reference's, the unit of wasserstein.
 Scores compare(const Binning& bins, const BinCounts& frozen, double deviation,
                const BinCounts& live);
 
-// Fills q, thresholds.chi2, effect and exceeded of one pane's verdicts; state is warming_up where n
-// is too small (such a verdict takes no part in the correction), else stable or drift by this pane
-// alone.
-void judge_pane(const DriftRule& rule, std::span<const FeatureKind> kinds,
-                std::span<const std::size_t> value_bins, std::vector<Verdict>& verdicts);
+// Judges one pane of all subjects, whose n, m and scores are filled in: fills thresholds, q,
+// effect, exceeded and the state by this pane alone: warming_up where n < 25 B (such a subject
+// takes no part in the correction), else stable or drift.
+void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts);
 
-// The memory of the last panes of one subject. 2 bytes.
+// The memory of the last panes of one subject: which exceeded. 1 byte.
 class PaneHistory {
  public:
   State next(const DriftRule& rule, const Verdict& pane);  // Of a pane that was not warming up.
-  void reset() { *this = PaneHistory(); }
-  void write(SnapshotWriter& out) const;
-  static std::optional<PaneHistory> read(SnapshotReader& in);
+
+  std::uint8_t bits() const { return exceeded_; }  // For a snapshot.
+  static PaneHistory of(std::uint8_t bits) {
+    PaneHistory history;
+    history.exceeded_ = bits;
+    return history;
+  }
 
  private:
-  std::uint8_t exceeded_ = 0;  // one bit a pane, the newest lowest
-  std::uint8_t panes_ = 0;
+  std::uint8_t exceeded_ = 0;  // One bit a pane, the newest lowest.
 };
 
 }  // namespace outrider::detectors

@@ -29,6 +29,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "detectors/binning.h"
+#include "detectors/snapshot.h"
 
 namespace outrider::detectors {
 
@@ -62,6 +63,10 @@ struct Frame {
   void clear();
   BinCounts subject(const FrameLayout& layout, std::size_t subject) const;
 };
+
+// A frame as part of a snapshot; read() is false when the bytes are no frame of this size.
+void write(SnapshotWriter& out, const Frame& frame);
+bool read(SnapshotReader& in, Frame& frame);
 
 class Panes {
  public:

@@ -8,7 +8,7 @@
 // anomaly score
 //          of a prediction is the worse of both (statistics.md 5), each made comparable by its
 //          conformal p-value.
-// Parameters. A table of 34 quantiles a component (dense in the tails), log-linear between them;
+// Parameters. A table of 31 quantiles a component (dense in the tails), log-linear between them;
 // beyond the
 //          outermost the tail goes on exponentially with the slope of the last two, so that two
 //          outliers still differ.
@@ -25,10 +25,11 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "detectors/search.h"
 
 namespace outrider::detectors {
 
-inline constexpr std::size_t tail_knots = 32;
+inline constexpr std::size_t tail_knots = search_width - 1;
 
 class TailTable {
  public:
@@ -44,11 +45,11 @@ class TailTable {
 
  private:
   struct Table {
-    std::array<double, tail_knots> knots{};  // ascending quantiles
-    std::array<double, tail_knots + 1> slope{};
-    std::array<double, tail_knots + 1> offset{};  // surprise = offset + slope * z within a segment
+    SearchTable knots = empty_search_table();   // ascending quantiles
+    std::array<double, search_width> offset{};  // surprise = offset + slope * z, one a segment
+    std::array<double, search_width> slope{};
   };
-  static Table prepare(const std::array<double, tail_knots>& knots);
+  static Table prepare(std::span<const double> knots);
   std::vector<Table> tables_;
 };
 

@@ -67,21 +67,22 @@ class VersionWatch {
   void advance(Time now);
 
   // One a feature in order, then "prediction" and "multivariate" where the reference has them; as
-  // of the last judged pane. Before the first: warming_up with n = rows so far in the pane.
+  // of the last judged pane. Before the first all are warming_up.
   const std::vector<Verdict>& verdicts() const { return verdicts_; }
-  // The verdict of a whole window, by that window alone (a backtest's rows; a status page).
-  std::vector<Verdict> judge(Window window) const;
-  // All that was ever observed as one pane.
-  std::vector<Verdict> judge_all() const;
+  // How many panes were judged: verdicts() changes when this does.
   std::uint64_t panes_judged() const { return panes_judged_; }
+  // The verdicts of a whole window by that window alone, without the 2-of-3 rule (a status page).
+  std::vector<Verdict> judge(Window window) const;
+  // All that was ever observed as one pane (a backtest without a time column).
+  std::vector<Verdict> judge_all() const;
 
-  // Subjects that have bins: features, then prediction. totals() are since construction and never
-  // restored, so that exported counters start at 0.
+  // Subjects that have exported bins: the features, then the prediction. totals() are since
+  // construction and never restored, so that exported counters start at 0.
   std::size_t subjects() const {
     return reference_->features.size() + (reference_->prediction ? 1 : 0);
   }
-  const FrozenSubject& subject(std::size_t index) const;
-  const BinCounts& totals(std::size_t subject) const { return totals_[subject]; }
+  const FrozenSubject& subject(std::size_t index) const { return *frozen_[index]; }
+  BinCounts totals(std::size_t subject) const;
   const Quality& quality(std::size_t feature) const { return quality_[feature]; }
   BinCounts counts(Window window, std::size_t subject) const { return panes_.sum(window, subject); }
   std::uint64_t rows() const { return rows_; }
@@ -89,33 +90,44 @@ class VersionWatch {
 
   // Accuracy without labels; nothing without a calibration or before the first score.
   std::optional<double> estimated_accuracy(Window window) const;
-  std::optional<double> estimated_accuracy() const;  // over all
+  std::optional<double> estimated_accuracy() const;  // since construction
 
   std::size_t memory_bytes() const;
 
-  // Window and rule state, not the totals. restore() refuses a state of another reference
-  // ("snapshot_foreign") or a cut or corrupt one, and leaves the watch as it was.
+  // Windows, rule state and verdicts; not the totals. restore() refuses a state of another
+  // reference
+  // ("snapshot_foreign") and a cut or corrupt one, and leaves the watch as it was.
   std::string serialise() const;
   Result<void> restore(std::string_view bytes);
 
  private:
-  friend std::vector<Verdict> compare_versions(const VersionWatch& candidate,
-                                               const VersionWatch& production, Window window);
-  template <class CountsOf, class FrozenOf>
-  std::vector<Verdict> judge_counts(CountsOf counts_of, FrozenOf frozen_of) const;
-  void count(std::size_t subject, const FrozenSubject& frozen, double x);
+  friend std::vector<Verdict> compare_versions(const VersionWatch&, const VersionWatch&, Window);
+
+  static FrameLayout layout_of(const Reference& reference);
+  void count_number(std::size_t subject, double x);
+  void count_slot(std::size_t subject, std::size_t slot);
+  void observe_feature(std::size_t feature, const Value& value);
+  Surprise observe_multivariate(std::span<const Value> features);
   void on_pane(const Frame& pane, Time end);
-  Surprise observe_scores();
+  void take(std::vector<Verdict> pane);
+  // `live(i)` gives the counts of subject i; the verdicts are by those alone.
+  template <class Live>
+  std::vector<Verdict> judge_counts(Live live) const;
+  template <class Live>
+  Verdict judge_multivariate(Live live) const;
+  std::string fingerprint() const;
 
   std::shared_ptr<const Reference> reference_;
   DriftRule rule_;
-  std::size_t first_score_ = 0;  // index of the first PCA score among the layout's subjects
-  std::size_t calibration_ = 0;  // index of the calibration's bins
-  std::size_t layout_subjects_ = 0;
+  std::vector<const FrozenSubject*> frozen_;  // features, prediction, PCA scores; as in the layout
+  std::size_t first_score_ = 0;               // the layout's first PCA score
+  std::size_t calibration_ = 0;      // the layout's last subject, where there is a calibration
+  std::uint64_t pane_rows_min_ = 0;  // 25 B of the subject with the most bins
   Panes panes_;
-  Frame joined_;  // five-minute panes not judged yet
+  Frame joined_;  // five-minute panes that were too small to judge alone
   Time joined_since_{};
-  std::vector<BinCounts> totals_;
+  std::vector<std::uint64_t> totals_;  // by slot, as a frame
+  std::vector<TailSums> total_tails_;
   std::vector<Quality> quality_;
   std::vector<PaneHistory> histories_;
   std::vector<Verdict> verdicts_;
