@@ -14,23 +14,14 @@
 #include <vector>
 
 #include "base/core/clock.h"
+#include "detectors/value.h"
 
 namespace outrider::decode {
 
-enum class ValueKind : std::uint8_t { missing, number, text };
-
-// One value of one feature.
-struct FeatureValue {
-  ValueKind kind = ValueKind::missing;
-  // NaN and infinities are numbers here; the monitor judges them.
-  double number = std::numeric_limits<double>::quiet_NaN();
-  std::string_view text;  // Of a text: itself. Of a number that came as text ("01234"): as written.
-
-  static FeatureValue of(double value) { return {ValueKind::number, value, {}}; }
-  static FeatureValue of(std::string_view value) {
-    return {ValueKind::text, std::numeric_limits<double>::quiet_NaN(), value};
-  }
-};
+// One value of one feature: missing, a number or a text (see detectors/value.h). NaN and infinities are
+// numbers here; the monitor judges them.
+using FeatureValue = detectors::Value;
+using ValueKind = detectors::Value::Kind;
 
 // A value as a category: numbers in their shortest form, so that 3, 3.0 and "3" are the same one.
 // `scratch` holds the text where one has to be made. Missing is "".
