@@ -128,8 +128,8 @@ Option& OptionTable::add(std::string name, std::string& target, std::string desc
       std::move(name), std::move(description),
       [this, index, &target](std::string_view text) -> std::optional<std::string> {
         const Option& option = options_[index];
-        if (!option.choices_.empty() &&
-            std::find(option.choices_.begin(), option.choices_.end(), text) == option.choices_.end()) {
+        if (!option.choices_.empty() && std::find(option.choices_.begin(), option.choices_.end(),
+                                                  text) == option.choices_.end()) {
           return "expected " + option.bounds_text;
         }
         if (option.url_ && !text.starts_with("http://") && !text.starts_with("https://") &&
@@ -151,7 +151,8 @@ Option& OptionTable::add(std::string name, std::int64_t& target, std::string des
         std::optional<std::int64_t> value = parse_int(text);
         if (option.bytes_) {
           const auto bytes = parse_bytes(text);
-          value = bytes ? std::optional<std::int64_t>(static_cast<std::int64_t>(*bytes)) : std::nullopt;
+          value =
+              bytes ? std::optional<std::int64_t>(static_cast<std::int64_t>(*bytes)) : std::nullopt;
         }
         const auto number = static_cast<double>(value.value_or(0));
         if (!value || number < option.low_ || number > option.high_) {
@@ -224,7 +225,8 @@ Option& OptionTable::add(std::string name, Duration& target, std::string descrip
   return added;
 }
 
-Option& OptionTable::add(std::string name, std::vector<std::string>& target, std::string description) {
+Option& OptionTable::add(std::string name, std::vector<std::string>& target,
+                         std::string description) {
   Option& added = add_option(
       std::move(name), std::move(description),
       [&target](std::string_view text) -> std::optional<std::string> {
@@ -296,7 +298,8 @@ Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::strin
 
   for (const Option& option : options_) {
     const std::string variable = environment_name(option.name);
-    if (const char* value = environment(variable.c_str())) variables[option.name] = {{value}, variable};
+    if (const char* value = environment(variable.c_str()))
+      variables[option.name] = {{value}, variable};
   }
 
   std::string config_file;

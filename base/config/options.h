@@ -32,14 +32,15 @@ namespace outrider::config {
 class Option {
  public:
   Option& example(std::string text);
-  Option& value_name(std::string name);      // "HOST:PORT"; shown by --help.
-  Option& required();                        // A mistake when no source names it.
-  Option& secret();                          // Never printed.
-  Option& short_name(char letter);           // "-f".
-  Option& between(double low, double high);  // Numbers, bytes (in bytes) and durations (in seconds).
+  Option& value_name(std::string name);  // "HOST:PORT"; shown by --help.
+  Option& required();                    // A mistake when no source names it.
+  Option& secret();                      // Never printed.
+  Option& short_name(char letter);       // "-f".
+  Option& between(double low,
+                  double high);  // Numbers, bytes (in bytes) and durations (in seconds).
   Option& one_of(std::vector<std::string> choices);
-  Option& as_bytes();                        // An integer written "32MiB".
-  Option& as_url();                          // Must begin with http://, https:// (or unix:).
+  Option& as_bytes();  // An integer written "32MiB".
+  Option& as_url();    // Must begin with http://, https:// (or unix:).
 
   std::string name;
   std::string description;
@@ -75,9 +76,11 @@ class OptionTable {
   Option& add(std::string name, std::string& target, std::string description);
   Option& add(std::string name, std::int64_t& target, std::string description);
   Option& add(std::string name, double& target, std::string description);
-  Option& add(std::string name, bool& target, std::string description);  // A switch; --no-NAME undoes it.
+  Option& add(std::string name, bool& target,
+              std::string description);  // A switch; --no-NAME undoes it.
   Option& add(std::string name, Duration& target, std::string description);
-  Option& add(std::string name, std::vector<std::string>& target, std::string description);  // Repeatable.
+  Option& add(std::string name, std::vector<std::string>& target,
+              std::string description);  // Repeatable.
 
   using Environment = std::function<const char*(const char* name)>;
 

@@ -21,10 +21,11 @@ struct Logging {
 void start_logging(const std::string& program, const Logging& logging) {
   auto logger = spdlog::stderr_color_mt(program);
   logger->set_level(spdlog::level::from_str(logging.level));
-  logger->set_pattern(logging.format == "json"
-                          ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","msg":"%v"})"
-                          : "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l program=%n msg=\"%v\"",
-                      spdlog::pattern_time_type::utc);
+  logger->set_pattern(
+      logging.format == "json"
+          ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","msg":"%v"})"
+          : "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l program=%n msg=\"%v\"",
+      spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
 }
@@ -35,8 +36,8 @@ void print_help(const std::string& program, const std::string& summary,
   if (!chosen) {
     std::cout << "Commands:\n";
     for (const Command& command : commands) {
-      std::cout << "  " << command.name << (&command == &commands.front() ? " (default)" : "") << ": "
-                << command.summary << "\n";
+      std::cout << "  " << command.name << (&command == &commands.front() ? " (default)" : "")
+                << ": " << command.summary << "\n";
     }
     std::cout << "\n" << program << " COMMAND --help tells a command's options.\n";
     if (commands.size() > 1) std::cout << "\nOptions of " << commands.front().name << ":\n";
@@ -64,7 +65,8 @@ int run_program(const std::string& name, const std::string& summary, std::vector
       }
     }
     if (!named) {
-      std::cerr << name << ": '" << arguments.front() << "' is no command; see " << name << " --help\n";
+      std::cerr << name << ": '" << arguments.front() << "' is no command; see " << name
+                << " --help\n";
       return 2;
     }
     arguments.erase(arguments.begin());
@@ -84,7 +86,8 @@ int run_program(const std::string& name, const std::string& summary, std::vector
       return 0;
     }
   }
-  const auto positional = chosen->options->parse(arguments, [](const char* key) { return std::getenv(key); });
+  const auto positional =
+      chosen->options->parse(arguments, [](const char* key) { return std::getenv(key); });
   if (!positional) {
     std::cerr << positional.error().message << "\n" << name << ": see --help for every option\n";
     return 2;

@@ -23,7 +23,7 @@ using Positional = std::vector<std::string>;
 struct Command {
   std::string name;
   std::string summary;
-  std::string positional;                // How --help shows positional arguments: "list|show VERSION".
+  std::string positional;  // How --help shows positional arguments: "list|show VERSION".
   std::shared_ptr<OptionTable> options;  // Bound to a settings object that `run` keeps alive.
   std::function<int(const Positional&)> run;
   std::size_t positional_max = 0;

@@ -18,7 +18,8 @@ std::string join_path(const std::string& parent, std::string_view key) {
 
 void flatten(const YAML::Node& node, const std::string& name, std::vector<FlatEntry>& entries) {
   if (node.IsMap()) {
-    for (const auto& pair : node) flatten(pair.second, join_path(name, pair.first.Scalar()), entries);
+    for (const auto& pair : node)
+      flatten(pair.second, join_path(name, pair.first.Scalar()), entries);
     return;
   }
   FlatEntry entry{name, {}, node.Mark().line + 1};

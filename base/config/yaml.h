@@ -37,7 +37,7 @@ class YamlReader {
 
   // A child by key; an undefined node when absent. No mistake either way.
   Yaml child(const Yaml& parent, std::string_view key) const;
-  std::vector<Yaml> items(const Yaml& parent, std::string_view key);  // A list; absent: empty.
+  std::vector<Yaml> items(const Yaml& parent, std::string_view key);   // A list; absent: empty.
   std::vector<std::pair<std::string, Yaml>> entries(const Yaml& map);  // In the file's order.
 
   // Nothing when the key is absent or wrong; wrong is also a mistake.

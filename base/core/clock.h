@@ -27,7 +27,9 @@ class SystemClock final : public Clock {
 inline std::int64_t to_unix_ms(Time time) {
   return std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
 }
-inline Time from_unix_ms(std::int64_t ms) { return Time{std::chrono::milliseconds{ms}}; }
+inline Time from_unix_ms(std::int64_t ms) {
+  return Time{std::chrono::milliseconds{ms}};
+}
 
 inline double to_seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();

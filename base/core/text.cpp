@@ -9,9 +9,13 @@
 namespace outrider {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
-char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -220,7 +224,8 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
   }
   const int y = number(0, 4), mo = number(5, 2), d = number(8, 2);
   const int h = number(11, 2), mi = number(14, 2), s = number(17, 2);
-  const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
+  const year_month_day date{year{y}, month{static_cast<unsigned>(mo)},
+                            day{static_cast<unsigned>(d)}};
   if (y < 0 || mo < 1 || d < 1 || !date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 ||
       s > 60) {
     return std::nullopt;
@@ -238,7 +243,8 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
   minutes offset{0};
   const std::string_view zone = text.substr(at);
   if (zone != "Z" && zone != "z") {
-    if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':') return std::nullopt;
+    if (zone.size() != 6 || (zone[0] != '+' && zone[0] != '-') || zone[3] != ':')
+      return std::nullopt;
     const int zone_hours = number(at + 1, 2), zone_minutes = number(at + 4, 2);
     if (zone_hours < 0 || zone_hours > 23 || zone_minutes < 0 || zone_minutes > 59) {
       return std::nullopt;

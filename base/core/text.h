@@ -29,7 +29,8 @@ std::optional<std::uint64_t> parse_uint(std::string_view text);
 
 // "1500ms", "30s", "5m", "24h", "30d", "1w", "1h30m", as Prometheus writes durations.
 std::optional<Duration> parse_duration(std::string_view text);
-std::string format_duration(Duration duration);  // "1h30m"; the shortest form parse_duration accepts.
+std::string format_duration(
+    Duration duration);  // "1h30m"; the shortest form parse_duration accepts.
 
 // "512", "64KiB", "32MiB", "2GiB", "10MB". Bytes.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);

@@ -10,6 +10,7 @@ namespace outrider {
 
 std::string_view version();   // "0.1.0"
 std::string_view revision();  // The git commit, or "unknown" outside a checkout.
-std::string version_line(std::string_view program);  // "outrider-agent, version 0.1.0 (revision abc)"
+std::string version_line(
+    std::string_view program);  // "outrider-agent, version 0.1.0 (revision abc)"
 
 }  // namespace outrider

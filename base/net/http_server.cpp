@@ -51,23 +51,40 @@ bool match(const std::vector<std::string>& pattern, const std::vector<std::strin
 
 std::string_view reason_phrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 207: return "Multi-Status";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 202:
+      return "Accepted";
+    case 204:
+      return "No Content";
+    case 207:
+      return "Multi-Status";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Unknown";
   }
 }
 
@@ -77,12 +94,18 @@ std::string base64_decode(std::string_view text) {
   unsigned bits = 0, count = 0;
   for (const char c : text) {
     unsigned value = 0;
-    if (c >= 'A' && c <= 'Z') value = static_cast<unsigned>(c - 'A');
-    else if (c >= 'a' && c <= 'z') value = static_cast<unsigned>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9') value = static_cast<unsigned>(c - '0') + 52;
-    else if (c == '+') value = 62;
-    else if (c == '/') value = 63;
-    else break;
+    if (c >= 'A' && c <= 'Z')
+      value = static_cast<unsigned>(c - 'A');
+    else if (c >= 'a' && c <= 'z')
+      value = static_cast<unsigned>(c - 'a') + 26;
+    else if (c >= '0' && c <= '9')
+      value = static_cast<unsigned>(c - '0') + 52;
+    else if (c == '+')
+      value = 62;
+    else if (c == '/')
+      value = 63;
+    else
+      break;
     bits = (bits << 6) | value;
     if ((count += 6) >= 8) {
       count -= 8;
@@ -141,7 +164,8 @@ void Router::add(std::string method, std::string_view pattern, Handler handler) 
 
 HttpResponse Router::handle(HttpRequest request) const {
   const std::vector<std::string> path = path_segments(request.path);
-  const std::string_view wanted = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  const std::string_view wanted =
+      request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::string allowed;
   for (const Route& route : routes_) {
     if (!match(route.segments, path, request.path_values)) continue;
@@ -178,7 +202,8 @@ class HttpServer::Impl {
 
  private:
   static int ms(Duration duration) {
-    return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+    return static_cast<int>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   }
 
   void start() {
@@ -189,15 +214,24 @@ class HttpServer::Impl {
     const std::string threads = std::to_string(settings_.connections_max);
     const std::string request_timeout = std::to_string(ms(settings_.request_timeout));
     const std::string keep_alive_timeout = std::to_string(ms(settings_.keep_alive_timeout));
-    std::vector<const char*> options{"listening_ports",       listen.c_str(),
-                                     "num_threads",           threads.c_str(),
-                                     "request_timeout_ms",    request_timeout.c_str(),
-                                     "enable_keep_alive",     "yes",
-                                     "keep_alive_timeout_ms", keep_alive_timeout.c_str(),
-                                     "tcp_nodelay",           "1",
-                                     "connection_queue",      "256",
-                                     "decode_url",            "no",
-                                     "max_request_size",      "65536"};
+    std::vector<const char*> options{"listening_ports",
+                                     listen.c_str(),
+                                     "num_threads",
+                                     threads.c_str(),
+                                     "request_timeout_ms",
+                                     request_timeout.c_str(),
+                                     "enable_keep_alive",
+                                     "yes",
+                                     "keep_alive_timeout_ms",
+                                     keep_alive_timeout.c_str(),
+                                     "tcp_nodelay",
+                                     "1",
+                                     "connection_queue",
+                                     "256",
+                                     "decode_url",
+                                     "no",
+                                     "max_request_size",
+                                     "65536"};
     if (tls) {
       options.insert(options.end(), {"ssl_certificate", settings_.tls_certificate_file.c_str(),
                                      "ssl_protocol_version", "4"});
@@ -236,9 +270,10 @@ class HttpServer::Impl {
     if (const auto denied = refuse(request)) {
       response = *denied;
     } else if (!read_body(connection, request)) {
-      response = error_response(413, "body_too_large",
-                                "the body is larger than " + format_bytes(settings_.body_bytes_max) +
-                                    "; send it in smaller pieces");
+      response =
+          error_response(413, "body_too_large",
+                         "the body is larger than " + format_bytes(settings_.body_bytes_max) +
+                             "; send it in smaller pieces");
       response.headers.push_back({"Connection", "close"});
     } else {
       response = answer(std::move(request));
@@ -305,7 +340,8 @@ class HttpServer::Impl {
     for (;;) {
       const int got = mg_read(connection, piece, sizeof piece);
       if (got <= 0) return true;
-      if (request.body.size() + static_cast<std::size_t>(got) > settings_.body_bytes_max) return false;
+      if (request.body.size() + static_cast<std::size_t>(got) > settings_.body_bytes_max)
+        return false;
       request.body.append(piece, static_cast<std::size_t>(got));
     }
   }
@@ -316,14 +352,15 @@ class HttpServer::Impl {
                        std::string(reason_phrase(response.status)) + "\r\n";
     const bool has_body = response.status != 204;
     if (has_body) head += "Content-Type: " + response.content_type + "\r\n";
-    for (const Header& header : response.headers) head += header.name + ": " + header.value + "\r\n";
+    for (const Header& header : response.headers)
+      head += header.name + ": " + header.value + "\r\n";
     if (response.stream) {
       head += "Transfer-Encoding: chunked\r\n\r\n";
       mg_write(connection, head.data(), head.size());
       if (method == "HEAD") return;
       response.stream([connection](std::string_view piece) {
-        return piece.empty() || mg_send_chunk(connection, piece.data(),
-                                              static_cast<unsigned>(piece.size())) > 0;
+        return piece.empty() ||
+               mg_send_chunk(connection, piece.data(), static_cast<unsigned>(piece.size())) > 0;
       });
       mg_send_chunk(connection, "", 0);
       return;
@@ -343,14 +380,20 @@ class HttpServer::Impl {
 HttpServer::HttpServer(Settings settings, Router router)
     : impl_(std::make_unique<Impl>(std::move(settings), std::move(router))) {}
 HttpServer::~HttpServer() = default;
-std::uint16_t HttpServer::port() const { return impl_->port(); }
-void HttpServer::stop() { impl_->stop(); }
+std::uint16_t HttpServer::port() const {
+  return impl_->port();
+}
+void HttpServer::stop() {
+  impl_->stop();
+}
 
 Result<Address> parse_address(std::string_view text) {
   const std::size_t colon = text.rfind(':');
-  const auto port = colon == std::string_view::npos ? std::nullopt : parse_uint(text.substr(colon + 1));
+  const auto port =
+      colon == std::string_view::npos ? std::nullopt : parse_uint(text.substr(colon + 1));
   if (!port || *port > 65535) {
-    return fail("bad_address", "'" + std::string(text) + "': expected HOST:PORT, e.g. 127.0.0.1:9501");
+    return fail("bad_address",
+                "'" + std::string(text) + "': expected HOST:PORT, e.g. 127.0.0.1:9501");
   }
   std::string_view host = text.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);

@@ -87,9 +87,10 @@ class Router {
 class HttpServer {
  public:
   struct Settings {
-    std::string listen_address = "127.0.0.1:0";  // "host:port"; ":9501" listens on all; port 0 picks one.
-    int connections_max = 64;                    // Threads; more connections wait in the backlog.
-    std::size_t body_bytes_max = 8 << 20;        // Past it: 413.
+    std::string listen_address =
+        "127.0.0.1:0";                     // "host:port"; ":9501" listens on all; port 0 picks one.
+    int connections_max = 64;              // Threads; more connections wait in the backlog.
+    std::size_t body_bytes_max = 8 << 20;  // Past it: 413.
     Duration request_timeout = std::chrono::seconds(30);
     Duration keep_alive_timeout = std::chrono::seconds(60);
     std::string tls_certificate_file = "";  // PEM with certificate and key; empty: plain HTTP.

@@ -31,7 +31,8 @@ double process_start_seconds() {
   std::string text((std::istreambuf_iterator<char>(stat)), {});
   std::istringstream after_name(text.substr(std::min(text.rfind(')'), text.size() - 1) + 1));
   std::string field;
-  for (int i = 0; i < 20 && after_name >> field; ++i) {}  // The 22nd field of the line.
+  for (int i = 0; i < 20 && after_name >> field; ++i) {
+  }  // The 22nd field of the line.
   const double ticks = parse_double(field).value_or(0);
   std::ifstream system("/proc/stat");
   for (std::string line; std::getline(system, line);) {
@@ -87,8 +88,9 @@ void ProcessCollector::collect(wire::MetricSink& sink) {
   static const double start_seconds = process_start_seconds();
   sink.family({"outrider_build_info", wire::MetricType::info,
                "The version and commit that this program was built from; always 1."});
-  sink.value(wire::SeriesKey({{"version", std::string(version())}, {"revision", std::string(revision())}}),
-             1);
+  sink.value(
+      wire::SeriesKey({{"version", std::string(version())}, {"revision", std::string(revision())}}),
+      1);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const auto seconds = [](const timeval& t) {
@@ -101,7 +103,8 @@ void ProcessCollector::collect(wire::MetricSink& sink) {
   double pages_virtual = 0, pages_resident = 0;
   statm >> pages_virtual >> pages_resident;
   const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
-  gauge(sink, "process_virtual_memory_bytes", "Virtual memory size in bytes.", pages_virtual * page_bytes);
+  gauge(sink, "process_virtual_memory_bytes", "Virtual memory size in bytes.",
+        pages_virtual * page_bytes);
   gauge(sink, "process_resident_memory_bytes", "Resident memory size in bytes.",
         pages_resident * page_bytes);
   gauge(sink, "process_start_time_seconds",

@@ -15,7 +15,7 @@ enum class Signal { terminate, reload };
 class Signals {
  public:
   Signals();
-  Signal wait() const;                                  // Until one comes.
+  Signal wait() const;                                   // Until one comes.
   std::optional<Signal> wait_for(Duration limit) const;  // Nothing when none came in time.
 };
 

@@ -72,8 +72,8 @@ Result<void> CsvReader::step(char c, const OnRow& on_row) {
     field_ += c;
   }
   if (field_.size() > limits_.field_bytes_max) {
-    return fail_here("csv_field_too_large", "a field of more than " +
-                                                std::to_string(limits_.field_bytes_max) + " bytes");
+    return fail_here("csv_field_too_large",
+                     "a field of more than " + std::to_string(limits_.field_bytes_max) + " bytes");
   }
   return {};
 }
@@ -97,8 +97,9 @@ Result<void> CsvReader::feed(std::string_view bytes, const OnRow& on_row) {
 
 Result<void> CsvReader::finish(const OnRow& on_row) {
   if (state_ == State::quoted) {
-    return fail("csv_open_quote", "line " + std::to_string(row_.line) +
-                                      ": a quoted field is never closed; the file may be cut short");
+    return fail("csv_open_quote",
+                "line " + std::to_string(row_.line) +
+                    ": a quoted field is never closed; the file may be cut short");
   }
   return row_has_bytes_ ? end_row(on_row) : Result<void>();
 }
@@ -116,15 +117,16 @@ Result<CsvTable> parse_csv(std::string_view text) {
     } else if (row.fields.size() == table.header.size()) {
       table.rows.push_back(row);
     } else if (!ragged) {
-      ragged = Error{"csv_ragged", "line " + std::to_string(row.line) + ": " +
-                                       std::to_string(row.fields.size()) + " fields, but the header has " +
-                                       std::to_string(table.header.size())};
+      ragged = Error{"csv_ragged",
+                     "line " + std::to_string(row.line) + ": " + std::to_string(row.fields.size()) +
+                         " fields, but the header has " + std::to_string(table.header.size())};
     }
   };
   CsvReader reader;
   if (auto fed = reader.feed(text, on_row); !fed) return fail(fed);
   if (auto finished = reader.finish(on_row); !finished) return fail(finished);
-  if (table.header.empty()) return fail("csv_empty", "line 1: expected a header line with column names");
+  if (table.header.empty())
+    return fail("csv_empty", "line 1: expected a header line with column names");
   std::set<std::string_view> names;
   for (const std::string& name : table.header) {
     if (!names.insert(name).second) {

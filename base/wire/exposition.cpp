@@ -83,7 +83,8 @@ void append_exemplar(std::string& out, const Exemplar& exemplar) {
 // OpenMetrics requires bucket bounds in canonical float form: "1.0", not "1".
 std::string bound_text(double bound, Format format) {
   std::string text = format_double(bound);
-  if (format == Format::openmetrics && text.find_first_of(".eIN") == std::string::npos) text += ".0";
+  if (format == Format::openmetrics && text.find_first_of(".eIN") == std::string::npos)
+    text += ".0";
   return text;
 }
 

@@ -51,8 +51,8 @@ struct Exemplar {
 };
 
 struct HistogramValue {
-  std::span<const double> upper_bounds;            // Ascending, without +Inf.
-  std::span<const std::uint64_t> bucket_counts;    // Not cumulative; one more than bounds: +Inf.
+  std::span<const double> upper_bounds;          // Ascending, without +Inf.
+  std::span<const std::uint64_t> bucket_counts;  // Not cumulative; one more than bounds: +Inf.
   double sum = 0;
   std::span<const std::optional<Exemplar>> exemplars = {};  // Empty, or one a bucket.
 };

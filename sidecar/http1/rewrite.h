@@ -56,15 +56,15 @@ class Pieces {
 
 // Empty values are not sent.
 struct RequestAdditions {
-  std::string_view prediction_id;
-  std::string_view via;        // Our pseudonym: sent as `Via: 1.1 <via>`, the version that came in.
-  std::string_view forwarded;  // One whole element: `for=192.0.2.7;proto=http`.
-  std::string_view traceparent;  // Sent only when the client sent none.
+  std::string_view prediction_id{};
+  std::string_view via{};  // Our pseudonym: sent as `Via: 1.1 <via>`, the version that came in.
+  std::string_view forwarded{};    // One whole element: `for=192.0.2.7;proto=http`.
+  std::string_view traceparent{};  // Sent only when the client sent none.
 };
 
 struct ResponseAdditions {
-  std::string_view prediction_id;
-  std::string_view via;
+  std::string_view prediction_id{};
+  std::string_view via{};
   bool close = false;       // `Connection: close`; implied by Framing::until_close.
   bool keep_alive = false;  // `Connection: keep-alive`, for a client of HTTP/1.0 that asked for it.
 };

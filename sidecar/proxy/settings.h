@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the proxy is told at its start. It parses nothing afterwards; what can change at run time (which
-// exchanges are captured) comes through the memory file.
+// What the proxy is told at its start. It parses nothing afterwards; what can change at run time
+// (which exchanges are captured) comes through the memory file.
 
 #include <cstdint>
 #include <string>
@@ -14,13 +14,13 @@ namespace outrider::proxy {
 
 struct Settings {
   std::string listen_address = "0.0.0.0:9500";
-  std::string upstream;              // http://host:port or unix:/path
+  std::string upstream;  // http://host:port or unix:/path
   std::int64_t threads = 1;
   std::string reserved_path = "/-";  // /-/healthy and /-/ready are answered here; "": nothing is.
 
   // Limits of the client's side.
-  std::int64_t connections_max = 16'384;           // Past it: the longest idle one goes, else 503.
-  std::int64_t head_bytes_max = 64 << 10;          // Past it: 431.
+  std::int64_t connections_max = 16'384;   // Past it: the longest idle one goes, else 503.
+  std::int64_t head_bytes_max = 64 << 10;  // Past it: 431.
   std::int64_t body_bytes_max = std::int64_t{1} << 30;  // Of a request; past it: 413.
   Duration head_timeout = std::chrono::seconds(10);     // For the whole head, from its first byte.
   Duration body_timeout = std::chrono::seconds(30);     // Between two reads of a request's body.
@@ -40,9 +40,9 @@ struct Settings {
   std::int64_t buffer_bytes = 4 << 20;  // For slow peers; reads become small when it is used up.
   Duration drain_timeout = std::chrono::seconds(20);
 
-  std::string via;            // Pseudonym; "": no Via.
-  bool forwarded = false;     // Adds Forwarded: for=…;proto=http.
-  bool traceparent = false;   // Adds traceparent where the client sent none.
+  std::string via;           // Pseudonym; "": no Via.
+  bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
+  bool traceparent = false;  // Adds traceparent where the client sent none.
 
   bool tap_enabled = true;
   std::int64_t tap_bytes_max = 32 << 20;  // Ring and capture buffers together, of all threads.

@@ -3,11 +3,12 @@
 
 // A timer wheel for deadlines that are moved far more often than they are reached. PURE.
 //
-// An entry sits in the slot of some time not later than its deadline. Moving the deadline later only
-// writes the field; when the slot comes up the entry is looked at and put where it now belongs. So a
-// request that re-arms its connection's timer costs one comparison, and a tick costs what sits in its
-// slot. Deadlines past the wheel's span wait in its last slot and are looked at once a span.
-// Precision: `tick`. Source: Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.
+// An entry sits in the slot of some time not later than its deadline. Moving the deadline later
+// only writes the field; when the slot comes up the entry is looked at and put where it now
+// belongs. So a request that re-arms its connection's timer costs one comparison, and a tick costs
+// what sits in its slot. Deadlines past the wheel's span wait in its last slot and are looked at
+// once a span. Precision: `tick`. Source: Varghese and Lauck, "Hashed and hierarchical timing
+// wheels", 1987.
 //
 //   TimerWheel wheel(now);
 //   wheel.schedule(entry, now + 10s);

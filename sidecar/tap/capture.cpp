@@ -70,8 +70,7 @@ void Capture::append(Chain& chain, std::size_t part, std::string_view bytes,
       (chain.last == nullptr ? chain.first : chain.last->next) = block;
       chain.last = block;
     }
-    const std::size_t n =
-        std::min(bytes.size(), BlockBudget::Block::capacity - chain.last->used);
+    const std::size_t n = std::min(bytes.size(), BlockBudget::Block::capacity - chain.last->used);
     std::memcpy(chain.last->bytes + chain.last->used, bytes.data(), n);
     chain.last->used += n;
     bytes.remove_prefix(n);
@@ -115,6 +114,13 @@ void Capture::finish(const Ending& ending) {
   if (state_ == State::dropped)
     counters.exchanges_dropped[static_cast<std::size_t>(drop_reason_)].add();
   abandon();
+}
+
+void Capture::skip(SkipReason reason) {
+  if (state_ == State::idle || state_ == State::skipped) return;
+  abandon();
+  state_ = State::skipped;
+  skip_reason_ = reason;
 }
 
 void Capture::abandon() {

@@ -2,9 +2,10 @@
 #pragma once
 
 // A Capture gathers the bytes of one exchange while they pass; the Tap of its data thread lends it
-// blocks out of a fixed budget and writes the whole into the ring when the exchange has ended. All of an
-// exchange is captured or nothing: what does not fit is dropped, counted by reason, and costs nothing
-// from then on. Nothing here waits, and nothing that fails here is seen by the one who forwards.
+// blocks out of a fixed budget and writes the whole into the ring when the exchange has ended. All
+// of an exchange is captured or nothing: what does not fit is dropped, counted by reason, and costs
+// nothing from then on. Nothing here waits, and nothing that fails here is seen by the one who
+// forwards.
 //
 //   capture.begin(tap, method, target, key);            // decides: matched, sampled
 //   capture.request_head(bytes); capture.request_body(bytes); …
@@ -90,6 +91,7 @@ class Capture {
   };
   void finish(const Ending& ending);
   void abandon();
+  void skip(SkipReason reason);  // It is an exchange, but none to look at: a tunnel.
 
  private:
   enum class State : std::uint8_t { idle, capturing, skipped, dropped };

@@ -50,9 +50,9 @@ Result<CompiledCapture> compile(const CaptureSettings& settings) {
   if (!(settings.sample_rate >= 0 && settings.sample_rate <= 1))
     return fail("bad_config",
                 "sample.rate=" + format_double(settings.sample_rate) + ": expected 0 to 1");
-  compiled.sample_threshold = settings.sample_rate >= 1
-                                  ? UINT64_MAX
-                                  : static_cast<std::uint64_t>(std::ldexp(settings.sample_rate, 64));
+  compiled.sample_threshold =
+      settings.sample_rate >= 1 ? UINT64_MAX
+                                : static_cast<std::uint64_t>(std::ldexp(settings.sample_rate, 64));
   compiled.request_body_bytes_max = settings.request_body_bytes_max;
   compiled.response_body_bytes_max = settings.response_body_bytes_max;
   return compiled;

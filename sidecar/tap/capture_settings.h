@@ -4,12 +4,14 @@
 // Which exchanges the tap captures. The monitor parses the model configuration and publishes the
 // compiled form through the memory file; the proxy copies it when it changed, and parses nothing.
 //
-// A path pattern is compared with the request target's path, as it came (not decoded): '*' stands for
-// any run of characters, e.g. "/v1/models/*:predict". No pattern: every path. No method: every method.
+// A path pattern is compared with the request target's path, as it came (not decoded): '*' stands
+// for any run of characters, e.g. "/v1/models/*:predict". No pattern: every path. No method: every
+// method.
 //
 // Sampling is by hash: an exchange is in when hash(key) <= rate. The key is the caller's own id
-// (X-Prediction-Id, X-Request-Id or Ce-Id, in this order) where it sent one, so that a prediction is in or
-// out alike in every replica that a gateway retries or fans out to; else it is the minted id.
+// (X-Prediction-Id, X-Request-Id or Ce-Id, in this order) where it sent one, so that a prediction
+// is in or out alike in every replica that a gateway retries or fans out to; else it is the minted
+// id.
 
 #include <array>
 #include <cstdint>
@@ -25,7 +27,7 @@ struct CaptureSettings {
   std::vector<std::string> methods = {};
   std::vector<std::string> paths = {};
   double sample_rate = 1;
-  std::uint64_t request_body_bytes_max = 1 << 20;   // Longer: dropped as too_large.
+  std::uint64_t request_body_bytes_max = 1 << 20;  // Longer: dropped as too_large.
   std::uint64_t response_body_bytes_max = 1 << 20;
   bool operator==(const CaptureSettings&) const = default;
 };

@@ -4,10 +4,8 @@
 namespace outrider::tap {
 
 std::string_view to_string(Rejection rejection) {
-  constexpr std::string_view words[rejection_count] = {
-      "malformed",      "head_too_large", "target_too_long",      "body_too_large",
-      "client_timeout", "method_refused", "too_many_connections", "queue_full",
-      "queue_timeout",  "draining"};
+  constexpr std::string_view words[rejection_count] = {"client_timeout", "too_many_connections",
+                                                       "queue_full", "queue_timeout"};
   return words[static_cast<std::size_t>(rejection)];
 }
 

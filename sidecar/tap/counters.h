@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The proxy's counters as they lie in the memory file: one block a data thread, written by that thread
-// alone and read by the monitor at each scrape. A Counter has one writer, so adding is a plain load and
-// store (no locked instruction, under 1 ns); readers see whole values, each no older than the last add
-// they could observe.
+// The proxy's counters as they lie in the memory file: one block a data thread, written by that
+// thread alone and read by the monitor at each scrape. A Counter has one writer, so adding is a
+// plain load and store (no locked instruction, under 1 ns); readers see whole values, each no older
+// than the last add they could observe.
 
 #include <array>
 #include <atomic>
@@ -27,7 +27,10 @@ class Counter {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-inline constexpr std::size_t latency_bucket_count = 15;  // wire::latency_buckets and +Inf.
+// As wire::latency_buckets (sidecar/export checks that). Seconds.
+inline constexpr double latency_buckets[] = {.0005, .001, .0025, .005, .01, .025, .05,
+                                             .1,    .25,  .5,    1,    2.5, 5,    10};
+inline constexpr std::size_t latency_bucket_count = 15;  // With +Inf.
 // Overhead is microseconds, so its buckets are finer than the field's latency buckets. Seconds.
 inline constexpr double overhead_buckets[] = {.00001, .000025, .00005, .0001, .00025, .0005,
                                               .001,   .0025,   .005,   .01,   .025,   .1};
@@ -46,27 +49,24 @@ struct HistogramCells {
   }
 };
 
-// Why the proxy refused a request itself: the `reason` label of outrider_rejected_requests_total.
+// Why the proxy refused a request itself: with http1::Violation, the `reason` label of
+// outrider_rejected_requests_total.
 enum class Rejection : std::uint8_t {
-  malformed,             // 400, and 501 or 505 for what we do not speak
-  head_too_large,        // 431
-  target_too_long,       // 414
-  body_too_large,        // 413
   client_timeout,        // 408: the request's head or body came too slowly
-  method_refused,        // 405 or 501: CONNECT
   too_many_connections,  // 503
   queue_full,            // 503: too many requests wait for an upstream connection
   queue_timeout,         // 503
-  draining,              // 503
 };
-inline constexpr std::size_t rejection_count = 10;
+inline constexpr std::size_t rejection_count = 4;
 std::string_view to_string(Rejection);
 
 inline constexpr int code_first = 100, code_last = 599;
-inline constexpr std::size_t code_count = code_last - code_first + 2;  // Index 0: no status was sent.
+inline constexpr std::size_t code_count =
+    code_last - code_first + 2;  // Index 0: no status was sent.
 
 constexpr std::size_t code_index(int code) {
-  return code < code_first || code > code_last ? 0 : static_cast<std::size_t>(code - code_first + 1);
+  return code < code_first || code > code_last ? 0
+                                               : static_cast<std::size_t>(code - code_first + 1);
 }
 
 struct ProxyCounters {
@@ -74,6 +74,7 @@ struct ProxyCounters {
   HistogramCells<latency_bucket_count> duration;
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
+  std::array<Counter, 64> violations;  // By http1::Violation.
   std::array<Counter, drop_reason_count> exchanges_dropped;
   std::array<Counter, skip_reason_count> exchanges_skipped;
   Counter request_bytes, response_bytes;                 // Of bodies, as forwarded.
@@ -85,9 +86,9 @@ struct ProxyCounters {
   Counter upstream_connects, upstream_connect_failures;  // Attempts, and those that failed.
   Counter upstream_reused, upstream_retries;
   Counter upstream_active, upstream_idle;  // Gauges: the pool's state.
-  Counter queue_depth;                     // A gauge: requests that wait for an upstream connection.
-  Counter capture_bytes;                   // A gauge: held by exchanges that are being captured.
-  Counter buffer_bytes;                    // A gauge: held for peers that read slowly.
+  Counter queue_depth;    // A gauge: requests that wait for an upstream connection.
+  Counter capture_bytes;  // A gauge: held by exchanges that are being captured.
+  Counter buffer_bytes;   // A gauge: held for peers that read slowly.
 };
 
 }  // namespace outrider::tap

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is a
-// view: the bytes stay in the ring (or in whatever source it came from) until the source is told that
-// it is done with.
+// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is
+// a view: the bytes stay in the ring (or in whatever source it came from) until the source is told
+// that it is done with.
 //
-// ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in tests.
-// Each exchange that is taken is disposed of in exactly one way, so that
+// ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in
+// tests. Each exchange that is taken is disposed of in exactly one way, so that
 //   seen = analysed + skipped{reason} + dropped{reason} + failed{reason}
 // holds exactly, also across a monitor's crash.
 
@@ -22,7 +22,9 @@ namespace outrider::tap {
 
 // A UUIDv7 in its canonical text form, 36 characters: time-ordered, so a store inserts in order.
 using PredictionId = std::array<char, 36>;
-inline std::string_view view(const PredictionId& id) { return {id.data(), id.size()}; }
+inline std::string_view view(const PredictionId& id) {
+  return {id.data(), id.size()};
+}
 
 // How the exchange ended: the `outcome` label of outrider_requests_total.
 enum class Outcome : std::uint8_t {
@@ -52,8 +54,8 @@ enum class FailReason : std::uint8_t {
   wrong_type,            // text where a number belongs, and the like
   missing_prediction,
   too_many_rows,
-  incomplete,            // the response ended early
-  poisoned,              // the monitor died while it decoded this one
+  incomplete,  // the response ended early
+  poisoned,    // the monitor died while it decoded this one
 };
 
 std::string_view to_string(Outcome);
@@ -64,10 +66,11 @@ inline constexpr std::size_t outcome_count = 7, skip_reason_count = 2, drop_reas
                              fail_reason_count = 14;
 
 struct Exchange {
-  PredictionId id{};              // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.
-  Time started{};                 // When the request's first byte came.
-  Duration duration{};            // From then until the response's last byte was handed to the client's socket.
-  int status = 0;                 // The response's status; 0 when there was none.
+  PredictionId id{};  // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.
+  Time started{};     // When the request's first byte came.
+  Duration
+      duration{};  // From then until the response's last byte was handed to the client's socket.
+  int status = 0;  // The response's status; 0 when there was none.
   Outcome outcome = Outcome::success;
   std::string_view request_head;  // Raw, as it came: request line, fields, the empty line.
   std::string_view request_body;  // Transfer coding removed; Content-Encoding as it came.

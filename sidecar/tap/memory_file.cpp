@@ -82,7 +82,8 @@ Result<MemoryFile> MemoryFile::create(Size size) {
   file.descriptor_ = ::memfd_create("outrider-tap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file.descriptor_ < 0) return system_failure("memfd_create");
   const std::size_t total = total_bytes(size.lanes, ring_bytes);
-  if (::ftruncate(file.descriptor_, static_cast<off_t>(total)) != 0) return system_failure("ftruncate");
+  if (::ftruncate(file.descriptor_, static_cast<off_t>(total)) != 0)
+    return system_failure("ftruncate");
   // Neither process can take the pages away under the other one.
   ::fcntl(file.descriptor_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   void* mapped = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor_, 0);
@@ -128,7 +129,9 @@ Result<MemoryFile> MemoryFile::attach(int descriptor) {
   return file;
 }
 
-MemoryFile::MemoryFile(MemoryFile&& other) noexcept { *this = std::move(other); }
+MemoryFile::MemoryFile(MemoryFile&& other) noexcept {
+  *this = std::move(other);
+}
 
 MemoryFile& MemoryFile::operator=(MemoryFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
@@ -176,7 +179,9 @@ const Exchange* RingSource::next() {
   return nullptr;
 }
 
-void RingSource::dispose(Disposal disposal) { readers_[current_].dispose(disposal); }
+void RingSource::dispose(Disposal disposal) {
+  readers_[current_].dispose(disposal);
+}
 
 ExchangeCounts count_exchanges(const MemoryFile& file) {
   ExchangeCounts sum;

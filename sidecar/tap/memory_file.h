@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The one memory file that the proxy and the monitor share (memfd): a header, the monitor's own counts,
-// and for each data thread a lane: ring control, counters, ring bytes.
+// The one memory file that the proxy and the monitor share (memfd): a header, the monitor's own
+// counts, and for each data thread a lane: ring control, counters, ring bytes.
 //
 // The proxy creates it; the monitor, a child, inherits the file descriptor and attaches. Attaching
 // checks magic, layout version, sizes and the file's length, and refuses what does not fit: the two
@@ -28,12 +28,13 @@ namespace outrider::tap {
 inline constexpr std::uint32_t layout_version = 1;
 inline constexpr std::size_t lanes_max = 64;
 
-// The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A reader
-// that meets a write keeps what it has, and never waits.
+// The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A
+// reader that meets a write keeps what it has, and never waits.
 class SettingsCell {
  public:
   void publish(const CompiledCapture& capture);
-  // Copies the settings into `capture` when they are newer than `seen_version`, which it then advances.
+  // Copies the settings into `capture` when they are newer than `seen_version`, which it then
+  // advances.
   bool refresh(std::uint64_t& seen_version, CompiledCapture& capture) const;
 
  private:
@@ -44,8 +45,9 @@ class SettingsCell {
 
 // What the two processes tell each other about themselves.
 struct ProcessCells {
-  Counter proxy_ready;        // 1 while the proxy takes new requests.
-  Counter monitor_ready;      // 1 while the admin port listens; the proxy resets it when the monitor dies.
+  Counter proxy_ready;  // 1 while the proxy takes new requests.
+  Counter
+      monitor_ready;  // 1 while the admin port listens; the proxy resets it when the monitor dies.
   Counter monitor_port;       // The admin port that was bound.
   Counter monitor_restarts;   // Written by the proxy.
   Counter capture_bytes_max;  // The limits in force, for the metrics.

@@ -41,8 +41,8 @@ void ReaderState::count(Disposal disposal) {
 }
 
 // The consumer writes the copy that does not hold, so a copy is torn only for an observer that was
-// passed by a publication; it then sees the version changed and asks again. (Words are stored by release
-// and loaded by acquire, so whoever sees a word of version n + 2 also sees version n + 1.)
+// passed by a publication; it then sees the version changed and asks again. (Words are stored by
+// release and loaded by acquire, so whoever sees a word of version n + 2 also sees version n + 1.)
 ReaderState read_state(const RingControl& control) {
   for (;;) {
     const std::uint64_t version = control.version.load(std::memory_order_acquire);
@@ -80,8 +80,8 @@ bool RingWriter::has_room(std::uint64_t position, std::size_t wanted) {
   return position + wanted - read_position_ <= bytes_.size();
 }
 
-// A filler keeps records in one piece. Alignment leaves at least 16 bytes at the ring's end: room for
-// the two words that a filler needs.
+// A filler keeps records in one piece. Alignment leaves at least 16 bytes at the ring's end: room
+// for the two words that a filler needs.
 void RingWriter::put_filler(std::size_t bytes) {
   const std::uint32_t words[2] = {static_cast<std::uint32_t>(bytes), filler_kind};
   std::memcpy(bytes_.data() + position_ % bytes_.size(), words, sizeof words);
@@ -91,7 +91,8 @@ void RingWriter::put_filler(std::size_t bytes) {
 bool RingWriter::write(const Exchange& exchange) {
   const std::string_view parts[] = {exchange.request_head, exchange.request_body,
                                     exchange.response_head, exchange.response_body};
-  return write(exchange, {parts[0].size(), parts[1].size(), parts[2].size(), parts[3].size()}, parts);
+  return write(exchange, {parts[0].size(), parts[1].size(), parts[2].size(), parts[3].size()},
+               parts);
 }
 
 bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A single-producer, single-consumer byte ring of whole exchanges in shared memory, and the counts of
-// what became of them.
+// A single-producer, single-consumer byte ring of whole exchanges in shared memory, and the counts
+// of what became of them.
 //
 // The producer (a data thread of the proxy) reserves, copies and commits by a release store of its
 // write position; it never waits: no room means false, which the caller counts as dropped.
 //
-// The consumer (the monitor) marks a record before it lends it out. Disposing of it advances the read
-// position and the counts in one step: both lie in one of two copies of ReaderState, and the step is the
-// store that says which copy holds. So a reader killed at any instruction leaves either the state before
-// or the state after, and
+// The consumer (the monitor) marks a record before it lends it out. Disposing of it advances the
+// read position and the counts in one step: both lie in one of two copies of ReaderState, and the
+// step is the store that says which copy holds. So a reader killed at any instruction leaves either
+// the state before or the state after, and
 //   seen = analysed + skipped + failed
-// holds in every state that can be observed. A successor that finds the mark of its predecessor on the
-// record at hand counts that one as failed{poisoned} and passes over it.
+// holds in every state that can be observed. A successor that finds the mark of its predecessor on
+// the record at hand counts that one as failed{poisoned} and passes over it.
 //
-// A reader trusts nothing it finds: sizes are checked against what was committed. A record that cannot
-// be right makes the reader pass over everything that is committed; the records lost so are counted as
-// failed{poisoned} too (the producer counts its commits), so the balance holds even then.
+// A reader trusts nothing it finds: sizes are checked against what was committed. A record that
+// cannot be right makes the reader pass over everything that is committed; the records lost so are
+// counted as failed{poisoned} too (the producer counts its commits), so the balance holds even
+// then.
 //
 // Format of a record: RecordHeader, then the four byte strings, padded to 16 bytes; a record never
 // wraps: a filler header (size only) covers the rest up to the ring's end. Positions only grow.
@@ -37,7 +38,8 @@ namespace outrider::tap {
 struct RecordHeader {
   std::uint32_t bytes = 0;  // Of the whole record with padding.
   std::uint32_t kind = 0;   // record_kind, or filler_kind.
-  std::array<std::uint32_t, 4> lengths{};  // Request head, request body, response head, response body.
+  std::array<std::uint32_t, 4>
+      lengths{};  // Request head, request body, response head, response body.
   std::int64_t started_ns = 0, duration_ns = 0;
   std::int32_t status = 0;
   std::uint8_t outcome = 0;
@@ -63,9 +65,10 @@ struct RingControl {
   alignas(64) std::atomic<std::uint64_t> write_position{0};
   std::atomic<std::uint64_t> commits{0};  // Twice the records committed; odd during a commit.
   alignas(64) std::atomic<std::uint64_t> read_position{0};  // A copy for the producer.
-  alignas(64) std::atomic<std::uint64_t> version{0};  // states[version % 2] holds.
-  std::atomic<std::uint64_t> mark{0};                  // Position + 1 of the record at hand; 0: none.
-  alignas(64) std::array<std::array<std::atomic<std::uint64_t>, sizeof(ReaderState) / 8>, 2> states{};
+  alignas(64) std::atomic<std::uint64_t> version{0};        // states[version % 2] holds.
+  std::atomic<std::uint64_t> mark{0};  // Position + 1 of the record at hand; 0: none.
+  alignas(
+      64) std::array<std::array<std::atomic<std::uint64_t>, sizeof(ReaderState) / 8>, 2> states{};
 };
 
 using RecordLengths = std::array<std::size_t, 4>;

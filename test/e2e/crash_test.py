@@ -135,7 +135,6 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     assert len(acknowledged) > 500
     assert len(joined) == len(set(joined)), "a label was joined twice"
     assert acknowledged - set(joined) == set(), "an acknowledged label was lost"
-    assert set(joined) - acknowledged == set() or len(set(joined) - acknowledged) <= 400 * (OTHER_KILLS + MONITOR_KILLS)
     lost = results.get("unknown", 0) + results.get("early", 0)
     print(f"labels whose prediction a crash lost: {lost}")
     status = http_json("GET", f"{loop.sidecar.admin}/api/v1/status")

@@ -51,9 +51,11 @@ std::string write_file(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "options parse with their units, lists add up, and positionals come back") {
-  const auto positional = parse({"inspect", "--tap.max-bytes=64MiB", "--timeout", "250ms", "--no-dry-run",
-                                 "--reference=a", "--reference=b", "--upstream", "unix:/run/m.sock"});
+TEST_CASE_METHOD(Fixture,
+                 "options parse with their units, lists add up, and positionals come back") {
+  const auto positional =
+      parse({"inspect", "--tap.max-bytes=64MiB", "--timeout", "250ms", "--no-dry-run",
+             "--reference=a", "--reference=b", "--upstream", "unix:/run/m.sock"});
   REQUIRE(positional);
   CHECK(*positional == std::vector<std::string>{"inspect"});
   CHECK(tap_bytes == 64 << 20);
@@ -62,7 +64,9 @@ TEST_CASE_METHOD(Fixture, "options parse with their units, lists add up, and pos
   CHECK(references == std::vector<std::string>{"a", "b"});
 }
 
-TEST_CASE_METHOD(Fixture, "the command line beats the environment, which beats the file, which beats the default") {
+TEST_CASE_METHOD(
+    Fixture,
+    "the command line beats the environment, which beats the file, which beats the default") {
   const std::string file = write_file("web: {listen-address: 'file:1'}\nthreads: 2\ntimeout: 7s\n");
   variables["OUTRIDER_WEB_LISTEN_ADDRESS"] = "environment:1";
   variables["OUTRIDER_THREADS"] = "3";
@@ -73,18 +77,20 @@ TEST_CASE_METHOD(Fixture, "the command line beats the environment, which beats t
   CHECK(tap_bytes == 32 << 20);
 }
 
-TEST_CASE_METHOD(Fixture, "every mistake of every source is reported at once, and secrets are not printed") {
+TEST_CASE_METHOD(Fixture,
+                 "every mistake of every source is reported at once, and secrets are not printed") {
   const std::string file = write_file("threads: many\nunknown: 1\n");
   variables["OUTRIDER_TIMEOUT"] = "soon";
-  const auto parsed = parse({"--config.file=" + file, "--tap.max-bytes=12", "--nonsense", "--token=hunter2",
-                             "--upstream=ftp://x", "--dry-run=perhaps"});
+  const auto parsed = parse({"--config.file=" + file, "--tap.max-bytes=12", "--nonsense",
+                             "--token=hunter2", "--upstream=ftp://x", "--dry-run=perhaps"});
   REQUIRE_FALSE(parsed);
   CHECK(parsed.error().code == "bad_options");
   for (const char* expected :
-       {"tap.max-bytes=12: expected a size such as 32MiB, 1MiB to 1GiB", "--nonsense: no such option",
-        "threads=many: expected a whole number, 1 to 64", "line 1)", "unknown: no such option",
-        "timeout=soon: expected a duration", "OUTRIDER_TIMEOUT", "token=<secret>: expected one of a b",
-        "upstream=ftp://x: expected http://", "dry-run=perhaps: expected true or false"}) {
+       {"tap.max-bytes=12: expected a size such as 32MiB, 1MiB to 1GiB",
+        "--nonsense: no such option", "threads=many: expected a whole number, 1 to 64", "line 1)",
+        "unknown: no such option", "timeout=soon: expected a duration", "OUTRIDER_TIMEOUT",
+        "token=<secret>: expected one of a b", "upstream=ftp://x: expected http://",
+        "dry-run=perhaps: expected true or false"}) {
     CHECK_THAT(parsed.error().message, Catch::Contains(expected));
   }
   CHECK_THAT(parsed.error().message, !Catch::Contains("hunter2"));

@@ -9,7 +9,8 @@ using namespace std::chrono_literals;
 
 TEST_CASE("a YAML file reads typed values by path") {
   YamlReader reader("model.yaml");
-  const Yaml root = reader.parse("truth: {tolerance: 10%, max_delay: 30d}\nsegments: [a, b]\nkeep: true\n");
+  const Yaml root =
+      reader.parse("truth: {tolerance: 10%, max_delay: 30d}\nsegments: [a, b]\nkeep: true\n");
   const Yaml truth = reader.child(root, "truth");
   CHECK(reader.number(truth, "tolerance") == 0.1);
   CHECK(reader.duration(truth, "max_delay") == 720h);
@@ -21,7 +22,8 @@ TEST_CASE("a YAML file reads typed values by path") {
 
 TEST_CASE("all mistakes of a YAML file come at once, each with its line and path") {
   YamlReader reader("policy.yaml");
-  const Yaml root = reader.parse("rules:\n  - {cooldown: soon, limit: 1.5}\n  - {colour: red}\nlist: 3\n");
+  const Yaml root =
+      reader.parse("rules:\n  - {cooldown: soon, limit: 1.5}\n  - {colour: red}\nlist: 3\n");
   const auto rules = reader.items(root, "rules");
   reader.duration(rules[0], "cooldown");
   reader.integer(rules[0], "limit");
@@ -30,8 +32,10 @@ TEST_CASE("all mistakes of a YAML file come at once, each with its line and path
   const auto finished = reader.finish();
   REQUIRE_FALSE(finished);
   for (const char* expected :
-       {"policy.yaml:2: rules[0].cooldown: expected a duration", "rules[0].limit: expected a whole number",
-        "policy.yaml:3: rules[1].colour: unknown key; known here: cooldown, limit", "policy.yaml:4: list: expected a list"}) {
+       {"policy.yaml:2: rules[0].cooldown: expected a duration",
+        "rules[0].limit: expected a whole number",
+        "policy.yaml:3: rules[1].colour: unknown key; known here: cooldown, limit",
+        "policy.yaml:4: list: expected a list"}) {
     CHECK_THAT(finished.error().message, Catch::Contains(expected));
   }
 }

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Site {
-  explicit Site(Router router, HttpServer::Settings settings = {}) : server(settings, std::move(router)) {}
+  explicit Site(Router router, HttpServer::Settings settings = {})
+      : server(settings, std::move(router)) {}
   ClientRequest request(std::string method, const std::string& path, std::string body = "") const {
     return {.method = std::move(method),
             .url = "http://127.0.0.1:" + std::to_string(server.port()) + path,
@@ -28,7 +29,8 @@ Router echo_router() {
   router.add("GET", "/api/v1/incidents/{id}", [](const HttpRequest& r) {
     return text_response(200, std::string(r.path_value("id")) + "?" + r.query_value("since"));
   });
-  router.add("GET", "/broken", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("boom"); });
+  router.add("GET", "/broken",
+             [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("boom"); });
   router.add("GET", "/stream", [](const HttpRequest&) {
     return HttpResponse{.stream = [](const HttpResponse::Write& write) {
       for (int i = 0; i < 3; ++i) write("piece ");
@@ -42,7 +44,8 @@ Router echo_router() {
 TEST_CASE("requests reach their route with path values, query and body") {
   Site site(echo_router());
   CHECK(site.client.send(site.request("POST", "/echo", "hello"))->body == "hello");
-  CHECK(site.client.send(site.request("GET", "/api/v1/incidents/a%2Db?since=1%2B1"))->body == "a-b?1+1");
+  CHECK(site.client.send(site.request("GET", "/api/v1/incidents/a%2Db?since=1%2B1"))->body ==
+        "a-b?1+1");
   CHECK(site.client.send(site.request("GET", "/stream"))->body == "piece piece piece ");
 }
 
@@ -82,7 +85,8 @@ TEST_CASE("the client tells a refused connection, a timeout and a bad URL apart"
   CHECK(client.send({.url = "http://127.0.0.1:1/"}).error().code == "unreachable");
   CHECK(client.send({.url = "nonsense://x"}).error().code == "bad_url");
   Router router;
-  router.add("GET", "/large", [](const HttpRequest&) { return text_response(200, std::string(10'000, 'x')); });
+  router.add("GET", "/large",
+             [](const HttpRequest&) { return text_response(200, std::string(10'000, 'x')); });
   Site site(std::move(router));
   auto request = site.request("GET", "/large");
   request.body_bytes_max = 100;

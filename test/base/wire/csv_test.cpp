@@ -6,7 +6,8 @@
 using namespace outrider;
 using wire::parse_csv;
 
-TEST_CASE("a CSV with quotes, doubled quotes, CRLF and a byte-order mark reads as RFC 4180 has it") {
+TEST_CASE(
+    "a CSV with quotes, doubled quotes, CRLF and a byte-order mark reads as RFC 4180 has it") {
   const auto table = parse_csv("\xEF\xBB\xBFname,note\r\n\"a,b\",\"say \"\"hi\"\"\"\r\nc,\r\n\n");
   REQUIRE(table);
   CHECK(table->header == std::vector<std::string>{"name", "note"});

@@ -12,7 +12,8 @@ using outrider::Labels;
 namespace {
 std::string page(Format format) {
   TextSink sink(format);
-  sink.family({"outrider_predictions_total", MetricType::counter, "Predictions \"seen\".\nBy outcome."});
+  sink.family(
+      {"outrider_predictions_total", MetricType::counter, "Predictions \"seen\".\nBy outcome."});
   const Exemplar exemplar{{{"trace_id", "abc"}}, 1, 1'700'000'000'500};
   sink.value(SeriesKey({{"model_name", "a\"b\\c\nd"}}), 3, &exemplar);
   sink.family({"outrider_build_info", MetricType::info, "Build."});
@@ -46,7 +47,8 @@ TEST_CASE("OpenMetrics drops the families' suffixes, carries exemplars and ends 
   CHECK(page(Format::openmetrics) ==
         "# HELP outrider_predictions Predictions \\\"seen\\\".\\nBy outcome.\n"
         "# TYPE outrider_predictions counter\n"
-        "outrider_predictions_total{model_name=\"a\\\"b\\\\c\\nd\"} 3 # {trace_id=\"abc\"} 1 1700000000.5\n"
+        "outrider_predictions_total{model_name=\"a\\\"b\\\\c\\nd\"} 3 # {trace_id=\"abc\"} 1 "
+        "1700000000.5\n"
         "# HELP outrider_build Build.\n"
         "# TYPE outrider_build info\n"
         "outrider_build_info{version=\"1\"} 1\n"
@@ -61,8 +63,9 @@ TEST_CASE("OpenMetrics drops the families' suffixes, carries exemplars and ends 
 }
 
 TEST_CASE("the Accept header chooses the format, as Prometheus and a browser send it") {
-  CHECK(negotiate("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
-                  "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1") == Format::openmetrics);
+  CHECK(negotiate(
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
+            "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1") == Format::openmetrics);
   CHECK(negotiate("text/html,*/*;q=0.8") == Format::text);
   CHECK(negotiate("") == Format::text);
   CHECK(negotiate("application/openmetrics-text;q=0.1,text/plain") == Format::text);
@@ -74,5 +77,6 @@ TEST_CASE("a prometheus-cpp registry prints through the same sink") {
   family.Add({{"code", "200"}}).Increment(2);
   TextSink sink(Format::text);
   collect(registry, sink);
-  CHECK(sink.finish() == "# HELP hits_total Hits.\n# TYPE hits_total counter\nhits_total{code=\"200\"} 2\n");
+  CHECK(sink.finish() ==
+        "# HELP hits_total Hits.\n# TYPE hits_total counter\nhits_total{code=\"200\"} 2\n");
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/app.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <stdexcept>
+
+#include "base/core/text.h"
+
+#include "sidecar/export/proxy_metrics.h"
+#include "sidecar/monitor_app.h"
+#include "sidecar/proxy/server.h"
+#include "sidecar/supervisor.h"
+
+namespace outrider::sidecar {
+namespace {
+
+constexpr std::chrono::milliseconds tend_every{50};
+
+// Connections are limited by proxy.connections-max, not by the shell's habitual 1024 descriptors.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+tap::MemoryFile create_memory_file(const proxy::Settings& settings) {
+  auto file = tap::MemoryFile::create(proxy::memory_size(settings));
+  if (!file) throw std::runtime_error("memory file: " + file.error().message);
+  return std::move(*file);
+}
+
+}  // namespace
+
+int serve(const Settings& settings, const std::vector<std::string>& arguments) {
+  const net::Signals signals;
+  raise_descriptor_limit();
+  tap::MemoryFile file = create_memory_file(settings.proxy);
+  proxy::Server server(settings.proxy, file);
+  spdlog::info("proxy listening on port {}, upstream {}", server.port(), settings.proxy.upstream);
+  Supervisor monitor(arguments, file);
+  for (;;) {
+    monitor.tend(Supervisor::Instant::clock::now());
+    const auto signal = signals.wait_for(tend_every);
+    if (signal == net::Signal::reload) monitor.reload();
+    if (signal == net::Signal::terminate) break;
+  }
+  spdlog::info("draining for at most {}", format_duration(settings.proxy.drain_timeout));
+  server.drain();
+  monitor.stop(settings.monitor.drain_timeout);
+  return 0;
+}
+
+int monitor(const Settings& settings) {
+  const net::Signals signals;
+  tap::MemoryFile file = inherit_memory_file();
+  tap::RingSource ring(file);
+  tap::PostedCounts posted(file);
+  exporting::ProxyMetrics proxy_metrics(file);
+  const SystemClock clock;
+  return run_monitor(settings.monitor,
+                     {.sources = {&ring},
+                      .collectors = {&proxy_metrics},
+                      .count_posted = [&posted](tap::Disposal disposal) { posted.count(disposal); },
+                      .proxy_ready = [&file] { return file.processes().proxy_ready.get() != 0; },
+                      .on_listening =
+                          [&file](std::uint16_t port) {
+                            file.processes().monitor_port.set(port);
+                            file.processes().monitor_ready.set(1);
+                          }},
+                     signals, clock);
+}
+
+}  // namespace outrider::sidecar

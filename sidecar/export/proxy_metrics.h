@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The proxy's and the exchanges' metrics, read from the memory file at each scrape. They belong to the
+// proxy process, so they outlive the monitor that renders them.
+//
+// Thread-safe: collect() may run in several threads at once. O(series), a few hundred at most: a code
+// and outcome that never occurred has no series, except the outcomes' usual ones, which begin at 0 so
+// that rate() sees their first increase.
+
+#include "base/wire/exposition.h"
+#include "sidecar/tap/memory_file.h"
+
+namespace outrider::exporting {
+
+class ProxyMetrics final : public wire::Collector {
+ public:
+  explicit ProxyMetrics(const tap::MemoryFile& file) : file_(file) {}
+  void collect(wire::MetricSink& sink) override;
+
+ private:
+  const tap::MemoryFile& file_;
+};
+
+}  // namespace outrider::exporting

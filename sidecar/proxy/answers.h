@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The answers that the proxy gives itself, ready to send: errors as {"error", "message"}, and the
+// health page. PURE.
+
+#include <string>
+#include <string_view>
+
+namespace outrider::proxy {
+
+struct Answer {
+  int status = 0;
+  std::string_view code;        // The JSON body's "error".
+  std::string_view message;     // Its "message": what, where, what to change.
+  int retry_after_seconds = 0;  // 0: no Retry-After.
+};
+
+struct AnswerContext {
+  bool is_head = false;  // A HEAD request: the body is left out.
+  bool close = true;
+  std::string_view prediction_id = {};  // Echoed when not empty.
+};
+
+std::string render_error(const Answer& answer, const AnswerContext& context);
+std::string render_text(int status, std::string_view body, const AnswerContext& context);
+std::string_view reason_phrase(int status);
+
+}  // namespace outrider::proxy

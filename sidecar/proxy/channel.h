@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A Channel is one non-blocking socket with what must be remembered about it: what epoll last said
+// (edge-triggered, so it is said once), bytes read and not yet used, bytes to be written that the
+// socket would not take. SHELL.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "sidecar/proxy/socket.h"
+#include "sidecar/proxy/stash.h"
+
+namespace outrider::proxy {
+
+// Whom epoll's data points to.
+class EventTarget {
+ public:
+  virtual void on_events(std::uint32_t events) = 0;
+
+ protected:
+  ~EventTarget() = default;
+};
+
+class Channel {
+ public:
+  explicit Channel(std::size_t& bytes_held) : in(bytes_held), out(bytes_held) {}
+
+  void note(std::uint32_t events);
+
+  // Reads once. The bytes read; empty when there are none now, or when the peer's end was reached
+  // (then `ended`) or the connection broke (then `broken`).
+  std::string_view read(std::span<char> into);
+
+  // Writes what is held in `out` first, then the pieces; what the socket does not take is held.
+  // False when the connection broke.
+  bool write(std::span<const std::string_view> pieces);
+  bool write(std::string_view piece) { return write(std::span(&piece, 1)); }
+  bool flush();
+  bool is_flushed() const { return out.empty(); }
+
+  Descriptor socket;
+  Stash in;   // Read and not used.
+  Stash out;  // To be written.
+  bool readable = false;
+  bool writable = false;
+  bool hung_up = false;       // The peer will send no more; what it sent may still be unread.
+  bool ended = false;         // Read up to the peer's end.
+  bool write_failed = false;  // Nothing more can be sent; what came before may still be read.
+  bool broken = false;        // Reset, or an error of the socket, found by reading.
+};
+
+}  // namespace outrider::proxy

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/proxy/server.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "sidecar/proxy/worker.h"
+
+namespace outrider::proxy {
+namespace {
+
+template <class T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+}  // namespace
+
+Server::Server(const Settings& settings, tap::MemoryFile& file)
+    : settings_(settings),
+      upstream_(value_or_throw(parse_upstream(settings.upstream))),
+      file_(file) {
+  for (std::int64_t i = 0; i < settings_.threads; ++i) {
+    Descriptor listening = value_or_throw(listen_on(settings_.listen_address, port_));
+    port_ = bound_port(listening);
+    workers_.push_back(std::make_unique<Worker>(settings_, upstream_, std::move(listening), file_,
+                                                static_cast<std::size_t>(i)));
+  }
+  file_.processes().proxy_ready.set(1);
+  for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
+}
+
+Server::~Server() {
+  drain();
+}
+
+void Server::drain() {
+  file_.processes().proxy_ready.set(0);
+  for (const auto& worker : workers_) worker->begin_drain();
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
+}
+
+tap::MemoryFile::Size memory_size(const Settings& settings) {
+  const auto threads = static_cast<std::size_t>(settings.threads);
+  const auto bytes = static_cast<std::size_t>(settings.tap_bytes_max);
+  return {threads, settings.tap_enabled ? bytes / 4 * 3 / threads : 4096};
+}
+
+}  // namespace outrider::proxy

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The connections of one data thread to the upstream: lent to one session at a time, kept alive in
+// between, the most recently used one first (so that the others grow old and are closed before the
+// upstream closes them). SHELL.
+//
+// Limits: `upstream_connections_max` in all; past it acquire() says wait, and the caller queues.
+// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout` ends an
+// idle one.
+
+#include <memory>
+#include <vector>
+
+#include "sidecar/proxy/channel.h"
+#include "sidecar/proxy/timers.h"
+#include "sidecar/tap/counters.h"
+
+namespace outrider::proxy {
+
+class UpstreamPool;
+
+// Whoever has borrowed a connection.
+class UpstreamUser {
+ public:
+  virtual void on_upstream_events() = 0;
+
+ protected:
+  ~UpstreamUser() = default;
+};
+
+class UpstreamConnection final : public EventTarget {
+ public:
+  UpstreamConnection(UpstreamPool& pool, std::size_t& bytes_held)
+      : channel(bytes_held), pool_(pool) {}
+  void on_events(std::uint32_t events) override;
+
+  Channel channel;
+  bool connected = false;
+  bool reused = false;
+
+ private:
+  friend class UpstreamPool;
+  UpstreamPool& pool_;
+  UpstreamUser* user_ = nullptr;  // nullptr while idle or closed.
+  Monotonic idle_since_{};
+};
+
+class UpstreamPool {
+ public:
+  UpstreamPool(std::size_t connections_max, std::size_t idle_max, const SocketAddress& address,
+               int epoll, tap::ProxyCounters& counters, std::size_t& bytes_held);
+  ~UpstreamPool();
+
+  enum class Refusal { none, wait, failed };
+  // A connection for `user`, possibly still connecting; nullptr with `refusal`: wait for the limit,
+  // or failed at once with errno. `fresh` asks for one that was never used.
+  UpstreamConnection* acquire(UpstreamUser& user, Monotonic now, bool fresh, Refusal& refusal);
+  void release(UpstreamConnection& connection, Monotonic now);  // To be used again.
+  void close(UpstreamConnection& connection);
+
+  void close_idle(Monotonic older_than);
+  bool has_room() const { return open_ < connections_max_ || !idle_.empty(); }
+  void reap() { graveyard_.clear(); }  // Between two batches of events.
+
+ private:
+  friend class UpstreamConnection;
+  UpstreamConnection* take_idle(Monotonic now);
+  UpstreamConnection* connect(Refusal& refusal);
+  void bury(UpstreamConnection& connection);
+  void remove_idle(UpstreamConnection& connection);
+  void publish();
+
+  std::size_t connections_max_, idle_max_;
+  const SocketAddress& address_;
+  int epoll_;
+  tap::ProxyCounters& counters_;
+  std::size_t& bytes_held_;
+  std::size_t open_ = 0;
+  std::vector<UpstreamConnection*> idle_;  // Oldest first.
+  std::vector<std::unique_ptr<UpstreamConnection>> graveyard_;
+};
+
+}  // namespace outrider::proxy

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/supervisor.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+
+#include "base/core/text.h"
+
+namespace outrider::sidecar {
+namespace {
+
+constexpr char handover_variable[] = "OUTRIDER_SIDECAR_HANDOVER";  // "<descriptor>:<parent's id>"
+constexpr std::chrono::seconds proven{
+    10};  // A monitor that lived so long starts the back-off anew.
+
+// posix_spawn's attributes: no signal blocked or ignored, a process group of its own (so that Ctrl-C in a
+// terminal reaches the proxy alone, which drains first), and the memory file kept open.
+struct SpawnPlan {
+  explicit SpawnPlan(int descriptor) {
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor);  // Clears close-on-exec.
+    posix_spawnattr_init(&attributes);
+    sigset_t none, pipe_only;
+    sigemptyset(&none);
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &pipe_only);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  }
+  ~SpawnPlan() {
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+};
+
+}  // namespace
+
+Supervisor::Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file)
+    : arguments_(std::move(arguments)), file_(file) {}
+
+void Supervisor::tend(Instant now) {
+  if (stopped_) return;
+  int status = 0;
+  if (child_ > 0 && ::waitpid(child_, &status, WNOHANG) == child_) note_death(status, now);
+  if (child_ < 0 && now >= start_at_) start(now);
+}
+
+void Supervisor::start(Instant now) {
+  const std::string handover = std::string(handover_variable) + "=" +
+                               std::to_string(file_.descriptor()) + ":" +
+                               std::to_string(::getpid());
+  std::vector<std::string> words = {"outrider-sidecar", "monitor"};
+  words.insert(words.end(), arguments_.begin(), arguments_.end());
+  std::vector<char*> argv, environment;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    environment.push_back(*variable);
+  environment.push_back(const_cast<char*>(handover.c_str()));
+  environment.push_back(nullptr);
+  const SpawnPlan plan(file_.descriptor());
+  started_ = now;
+  const int error = ::posix_spawn(&child_, "/proc/self/exe", &plan.actions, &plan.attributes,
+                                  argv.data(), environment.data());
+  if (error == 0) {
+    spdlog::info("monitor started, process {}", child_);
+    return;
+  }
+  child_ = -1;
+  start_at_ = now + backoff_.next(0);
+  spdlog::error("the monitor cannot be started: {}", std::strerror(error));
+}
+
+void Supervisor::note_death(int status, Instant now) {
+  tap::ProcessCells& cells = file_.processes();
+  cells.monitor_ready.set(0);
+  cells.monitor_restarts.add();
+  if (now - started_ >= proven) backoff_.reset();
+  const Duration delay = backoff_.next(0);
+  start_at_ = now + std::chrono::duration_cast<Instant::duration>(delay);
+  const std::string how = WIFSIGNALED(status)
+                              ? "by signal " + std::to_string(WTERMSIG(status))
+                              : "with status " + std::to_string(WEXITSTATUS(status));
+  spdlog::warn("monitor ended {}; requests go on, the next one starts in {}", how,
+               format_duration(delay));
+  child_ = -1;
+}
+
+void Supervisor::reload() {
+  if (child_ > 0) ::kill(child_, SIGHUP);
+}
+
+void Supervisor::stop(Duration limit) {
+  stopped_ = true;
+  if (child_ < 0) return;
+  ::kill(child_, SIGTERM);
+  if (!wait_for_end(limit)) {
+    spdlog::warn("the monitor did not flush within {}; what was not stored is lost",
+                 format_duration(limit));
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+  child_ = -1;
+}
+
+bool Supervisor::wait_for_end(Duration limit) {
+  const Instant end = std::chrono::steady_clock::now() + limit;
+  while (::waitpid(child_, nullptr, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+tap::MemoryFile inherit_memory_file() {
+  const char* handover = std::getenv(handover_variable);
+  const std::vector<std::string_view> parts = split(handover == nullptr ? "" : handover, ':');
+  const auto descriptor = parse_int(parts[0]);
+  const auto parent = parts.size() == 2 ? parse_int(parts[1]) : std::nullopt;
+  if (!descriptor || !parent)
+    throw std::runtime_error(
+        "monitor: this command is the sidecar's own; run outrider-sidecar serve");
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  // It may have died before the kernel was asked.
+  if (::getppid() != *parent) throw std::runtime_error("monitor: its proxy has ended");
+  auto file = tap::MemoryFile::attach(static_cast<int>(*descriptor));
+  if (!file) throw std::runtime_error("monitor: memory file: " + file.error().message);
+  ::close(static_cast<int>(*descriptor));
+  return std::move(*file);
+}
+
+}  // namespace outrider::sidecar

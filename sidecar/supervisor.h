@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Keeps the monitor process alive: starts this program again as `outrider-sidecar monitor`, hands over
+// the memory file, and starts it anew when it dies, after 100 ms at first and up to 5 s while it keeps
+// dying. SHELL; one thread, which must live as long as the process: the kernel tells the monitor of that
+// thread's end (PR_SET_PDEATHSIG).
+//
+//   Supervisor monitor(arguments, file);
+//   monitor.tend(now);                     // at least some times a second
+//   monitor.stop(10s);                     // flush, then exit
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/core/backoff.h"
+#include "sidecar/tap/memory_file.h"
+
+namespace outrider::sidecar {
+
+class Supervisor {
+ public:
+  using Instant = std::chrono::steady_clock::time_point;
+
+  // `arguments` are those of `outrider-sidecar` without the command.
+  Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file);
+  ~Supervisor() { stop(Duration::zero()); }
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  void tend(Instant now);
+  void reload();              // SIGHUP: the monitor reads its model configuration again.
+  void stop(Duration limit);  // SIGTERM; past the limit SIGKILL. Idempotent.
+
+ private:
+  void start(Instant now);
+  void note_death(int status, Instant now);
+  bool wait_for_end(Duration limit);
+
+  std::vector<std::string> arguments_;
+  const tap::MemoryFile& file_;
+  Backoff backoff_{{.initial = std::chrono::milliseconds(100), .max = std::chrono::seconds(5)}};
+  pid_t child_ = -1;
+  bool stopped_ = false;
+  Instant started_{}, start_at_{};
+};
+
+// In the monitor process: asks the kernel to be told when the proxy ends, and attaches to its memory
+// file. Throws std::runtime_error when this process was not started by a sidecar's proxy.
+tap::MemoryFile inherit_memory_file();
+
+}  // namespace outrider::sidecar

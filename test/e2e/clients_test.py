@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real clients and real model servers meet through the sidecar and notice nothing."""
+
+import asyncio
+import json
+import subprocess
+
+import httpx
+import numpy
+import pytest
+import requests
+import tritonclient.http
+from conftest import ROOT
+from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from processes import free_port
+from stack import Sidecar
+
+MLSERVER = ROOT / "build" / "mlserver" / "bin"
+HOUSES = [[1800.0, 3.0], [1000.0, 2.0]]
+PRICES = [89.99994, 50.0]
+
+TRAIN = """
+import joblib
+from sklearn.linear_model import LinearRegression
+joblib.dump(LinearRegression().fit([(1000, 2), (1500, 3), (2000, 4), (2500, 5)], [50, 75, 100, 125]), "model.joblib")
+"""
+
+
+@pytest.fixture(scope="module")
+def mlserver(tmp_path_factory):
+    """A real MLServer with a scikit-learn model, named house-price, version v7."""
+    from processes import Programs
+    if not MLSERVER.exists():
+        pytest.fail("build/mlserver is absent: scripts/test installs test/mlserver-requirements.txt into it")
+    folder = tmp_path_factory.mktemp("mlserver")
+    subprocess.run([MLSERVER / "python", "-c", TRAIN], cwd=folder, check=True, timeout=120)
+    ports = {name: free_port() for name in ("http_port", "grpc_port", "metrics_port")}
+    (folder / "settings.json").write_text(json.dumps({**ports, "host": "127.0.0.1", "parallel_workers": 0}))
+    (folder / "model-settings.json").write_text(json.dumps({
+        "name": "house-price", "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": "./model.joblib", "version": "v7"}}))
+    with Programs(folder / "logs") as programs:
+        programs.start("mlserver", [MLSERVER / "mlserver", "start", folder], folder=folder)
+        url = f"http://127.0.0.1:{ports['http_port']}"
+        programs.wait_until_ready("mlserver", f"{url}/v2/models/house-price/ready", 90)
+        yield url
+
+
+@pytest.fixture
+def sidecar(programs, binaries, mlserver, tmp_path):
+    return Sidecar(programs, binaries, mlserver, tmp_path / "data")
+
+
+def assert_watched(sidecar, predictions):
+    sidecar.wait_for_predictions(predictions)
+    metrics = sidecar.metrics()
+    assert metrics.sum("outrider_predictions_total", model_name="house-price", model_version="v7",
+                       outcome="success") == predictions
+    assert metrics.sum("outrider_exchanges_failed_total") == 0
+
+
+def test_the_triton_client_talks_json_and_binary_tensors(sidecar):
+    client = tritonclient.http.InferenceServerClient(sidecar.proxy.removeprefix("http://"))
+    assert client.is_server_live() and client.is_model_ready("house-price")
+    for binary in (False, True):
+        tensor = tritonclient.http.InferInput("x", [2, 2], "FP64")
+        tensor.set_data_from_numpy(numpy.array(HOUSES), binary_data=binary)
+        output = tritonclient.http.InferRequestedOutput("predict", binary_data=False)
+        answer = client.infer("house-price", [tensor], outputs=[output])
+        assert answer.as_numpy("predict").ravel().round(5).tolist() == PRICES
+    client.close()
+    assert_watched(sidecar, 4)
+
+
+def test_the_kserve_client_talks_v2(sidecar):
+    async def ask():
+        client = InferenceRESTClient(RESTConfig(protocol="v2", retries=0, timeout=20))
+        tensor = InferInput("x", [2, 2], "FP64", [value for house in HOUSES for value in house])
+        return await client.infer(sidecar.proxy, InferRequest("house-price", [tensor]), model_name="house-price")
+
+    answer = asyncio.run(ask())
+    assert [round(value, 5) for value in answer.outputs[0].data] == PRICES
+    assert_watched(sidecar, 2)
+
+
+BODY = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": "FP64", "data": HOUSES}]}
+
+
+def test_httpx_requests_and_curl_get_the_same_bytes_as_without_the_sidecar(sidecar, mlserver):
+    path = "/v2/models/house-price/infer"
+
+    def outputs(body):
+        return json.dumps(json.loads(body)["outputs"])
+
+    with requests.Session() as session:
+        session.trust_env = False
+        direct = session.post(mlserver + path, json=BODY, timeout=20)
+        through = session.post(sidecar.proxy + path, json=BODY, timeout=20)
+    assert outputs(direct.text) == outputs(through.text)
+    own = {"x-prediction-id", "date", "content-length"}
+    plain = {k.lower(): v for k, v in direct.headers.items() if k.lower() not in own}
+    watched = {k.lower(): v for k, v in through.headers.items() if k.lower() not in own}
+    assert watched == plain
+
+    with httpx.Client(trust_env=False) as client:
+        assert outputs(client.post(sidecar.proxy + path, json=BODY, timeout=20).text) == outputs(direct.text)
+
+        async def many():
+            async with httpx.AsyncClient(trust_env=False) as asynchronous:
+                return await asyncio.gather(*(asynchronous.post(sidecar.proxy + path, json=BODY, timeout=30)
+                                              for _ in range(40)))
+
+        assert {outputs(answer.text) for answer in asyncio.run(many())} == {outputs(direct.text)}
+
+    # A body sent chunked, and one behind Expect: 100-continue.
+    for extra in (["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"], ["--http1.0"]):
+        curl = subprocess.run(["curl", "-sS", "--noproxy", "*", "-H", "Content-Type: application/json", *extra, "-d",
+                               json.dumps(BODY), sidecar.proxy + path], capture_output=True, text=True, timeout=20,
+                              check=False)
+        assert curl.returncode == 0, curl.stderr
+        assert outputs(curl.stdout) == outputs(direct.text), extra
+    assert_watched(sidecar, 2 * (1 + 1 + 40 + 3))
+
+
+def test_the_servers_own_metadata_passes_through(sidecar, mlserver):
+    with httpx.Client(trust_env=False) as client:
+        for path in ("/v2", "/v2/models/house-price", "/v2/health/ready", "/nowhere"):
+            direct, through = client.get(mlserver + path), client.get(sidecar.proxy + path)
+            assert (through.status_code, through.content) == (direct.status_code, direct.content)
