@@ -57,6 +57,8 @@
 
 namespace outrider::labels {
 
+inline constexpr std::uint64_t log_bytes_min = 16 << 20;  // Less is taken for this much.
+
 struct LogSettings {
   std::filesystem::path folder;                      // Created when absent. Ours alone.
   std::uint64_t bytes_max = 2ull << 30;              // log.max_bytes. At least 16 MiB.
