@@ -198,20 +198,22 @@ void VersionMonitor::set_retired(bool retired) {
 }
 
 void VersionMonitor::compare_with(const VersionMonitor* baseline) {
-  const auto reference = baseline && baseline->reference_ ? baseline->reference_->statistics : nullptr;
-  if (!reference) {
+  if (!baseline || !baseline->watch_) {
     comparison_.reset();
-    compared_serial_ = 0;
+    comparison_verdicts_.clear();
+    compared_with_.clear();
     return;
   }
-  if (comparison_ && &comparison_->reference() == reference.get() &&
-      compared_serial_ == baseline->serial_) {
-    return;
+  const auto& reference = baseline->reference_->statistics;
+  if (!comparison_ || &comparison_->reference() != reference.get() ||
+      compared_with_ != baseline->name_.version) {
+    compared_with_ = baseline->name_.version;
+    compared_names_ = feature_names(*reference);
+    comparison_ = std::make_unique<detectors::VersionWatch>(reference);
+    comparison_maps_.clear();
   }
-  compared_serial_ = baseline->serial_;
-  compared_names_ = feature_names(*reference);
-  comparison_ = std::make_unique<detectors::VersionWatch>(reference);
-  comparison_maps_.clear();
+  comparison_verdicts_ =
+      detectors::compare_versions(*comparison_, *baseline->watch_, Window::hour);
 }
 
 }  // namespace outrider::monitor

@@ -87,11 +87,12 @@ class VersionMonitor {
   std::span<const std::uint64_t> anomaly_counts() const { return anomaly_counts_; }
   double anomaly_sum() const { return anomaly_sum_; }
   bool is_classification() const;
-  std::uint64_t rows_seen() const { return successes_; }
 
   // This version's inputs over another version's bins, to compare the two.
   void compare_with(const VersionMonitor* baseline);
-  const detectors::VersionWatch* comparison() const { return comparison_.get(); }
+  const std::vector<detectors::Verdict>& comparison_verdicts() const { return comparison_verdicts_; }
+  const std::string& compared_with() const { return compared_with_; }  // A version; "" for none.
+  std::size_t exported_features() const { return settings_.limits.exported_features; }
 
  private:
   // Where each of the reference's features stands in an observation's row.
@@ -125,7 +126,8 @@ class VersionMonitor {
   bool learned_ = false;  // Handed out, or not wanted any more.
   std::unique_ptr<detectors::VersionWatch> comparison_;
   std::vector<std::string> compared_names_;
-  std::uint64_t compared_serial_ = 0;
+  std::string compared_with_;
+  std::vector<detectors::Verdict> comparison_verdicts_;
 
   FeatureMaps watch_maps_, learning_maps_, comparison_maps_;
   std::vector<decode::FeatureValue> arranged_;
