@@ -44,7 +44,7 @@ struct ModelReference {
   std::vector<IgnoredColumn> ignored;
   std::shared_ptr<const detectors::Reference> statistics;
 
-  std::string hash;  // 12 hexadecimal digits over the whole document; set by to_json and parse
+  std::string hash;  // 12 hexadecimal digits over the whole document; set by parse()
 };
 
 // The `reference` label of one subject: first 12 hexadecimal digits of SHA-256 over kind, edges

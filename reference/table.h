@@ -5,13 +5,14 @@
 // apart by the first byte that is not blank. PURE and streaming: the caller feeds bytes in pieces.
 //
 //   TableReader table;
-//   auto ok = table.feed(piece, [&](std::size_t line, std::span<const detectors::Value> row) { …
-//   }); … ok = table.finish(visit);   table.columns()
+//   auto ok = table.feed(piece, [&](std::uint64_t line, std::span<const detectors::Value> row) { … });
+//   ok = table.finish(visit);
+//   table.columns()
 //
-// A field is missing when it is empty, or NA, N/A, null or NULL without quotes being told apart;
-// "nan" and "inf" are numbers. NDJSON: columns are those of the first `schema_rows` objects, in
-// order of appearance; null is missing, true and false are the texts "true" and "false"; nested
-// values are refused by name.
+// A CSV field is missing when it is empty, NA, N/A, null or NULL; "nan" and "inf" are numbers. NDJSON:
+// columns are those of the first `schema_rows` objects, in order of appearance, and later keys are
+// ignored; null and an absent key are missing, true and false are the texts "true" and "false"; a
+// nested value is refused by name.
 
 #include <cstdint>
 #include <functional>
@@ -19,10 +20,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/core/result.h"
 #include "base/wire/csv.h"
+#include "base/wire/json.h"
 #include "detectors/value.h"
 
 namespace outrider::reference {
@@ -34,8 +38,8 @@ class TableReader {
   static constexpr std::size_t line_bytes_max = 16 << 20;
   static constexpr std::size_t schema_rows = 100;
 
-  // Errors: those of CsvReader; "csv_empty", "csv_duplicate_column", "csv_ragged"; "ndjson_line"
-  // (not one flat object), "ndjson_line_too_long", "too_many_columns".
+  // Errors: those of CsvReader; "csv_empty", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
+  // object), "ndjson_line_too_long", "too_many_columns". The first error stays.
   Result<void> feed(std::string_view bytes, const Visit& visit);
   Result<void> finish(const Visit& visit);
 
@@ -43,16 +47,24 @@ class TableReader {
   const std::vector<std::string>& columns() const { return columns_; }
 
  private:
-  Result<void> on_csv_row(const wire::CsvRow& row, const Visit& visit);
-  Result<void> on_json_line(const Visit& visit);
-  void visit_object(std::uint64_t line,
-                    const std::vector<std::pair<std::size_t, std::string>>& fields,
-                    const Visit& visit);
+  enum class Format { unknown, csv, ndjson };
 
-  enum class Format { unknown, csv, ndjson } format_ = Format::unknown;
+  Result<void> feed_known(std::string_view bytes, const Visit& visit);
+  Result<void> refuse(std::string_view code, std::string message);
+  Result<void> outcome() const;
+  void on_csv_row(const wire::CsvRow& row, const Visit& visit);
+  void on_json_line(const Visit& visit);
+  void learn_schema(const Visit& visit);
+  void visit_object(std::uint64_t line, const wire::Json& object, const Visit& visit);
+
+  Format format_ = Format::unknown;
+  std::string head_;  // What came before the format was known.
   wire::CsvReader csv_;
   std::optional<Error> failed_;
   std::vector<std::string> columns_;
+  std::unordered_map<std::string, std::size_t> column_by_name_;
+  bool schema_known_ = false;
+  std::vector<std::pair<std::uint64_t, wire::Json>> waiting_;  // The first objects, by line.
   std::string line_;
   std::uint64_t line_number_ = 0;
   std::vector<detectors::Value> values_;
