@@ -21,9 +21,7 @@ constexpr std::uint64_t states_max = 1'000;
 
 Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes) {
   const std::string temporary = file.string() + ".new";
-  const auto failed = [&] {
-    return fail("cannot_write", temporary + ": " + std::strerror(errno));
-  };
+  const auto failed = [&] { return fail("cannot_write", temporary + ": " + std::strerror(errno)); };
   const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (descriptor < 0) return failed();
   std::size_t written = 0;

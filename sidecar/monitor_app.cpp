@@ -34,9 +34,9 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr std::size_t batch_exchanges = 256;   // Between two looks at the signals.
-constexpr Duration poll_min = 1ms;             // While traffic flows.
-constexpr Duration poll_max = 50ms;            // After a while without any.
+constexpr std::size_t batch_exchanges = 256;  // Between two looks at the signals.
+constexpr Duration poll_min = 1ms;            // While traffic flows.
+constexpr Duration poll_max = 50ms;           // After a while without any.
 constexpr Duration references_every = 5s;
 constexpr Duration states_every = 60s;
 constexpr Duration log_retry_every = 5s;
@@ -210,7 +210,8 @@ class MonitorApp {
   std::vector<std::string_view> name_views_;
 
   std::mutex reload_lock_;
-  std::optional<monitor::Settings> new_settings_;  // Read and found good; the polling thread takes it.
+  std::optional<monitor::Settings>
+      new_settings_;  // Read and found good; the polling thread takes it.
   std::atomic<bool> has_new_settings_{false};
 
   std::mutex house_lock_;
@@ -382,7 +383,8 @@ void MonitorApp::take_new_settings() {
 
 void MonitorApp::shut_down() {
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
-  while (poll() && std::chrono::steady_clock::now() < deadline) {}
+  while (poll() && std::chrono::steady_clock::now() < deadline) {
+  }
   house_.request_stop();
   house_bell_.notify_all();
   house_.join();
@@ -476,8 +478,9 @@ void MonitorApp::build_provisional() {
     const std::string text = reference::to_json(*built);
     auto parsed = reference::parse(text);  // With the document's hash, as it will be read again.
     if (!parsed) continue;
-    const fs::path file = folder_ / "provisional" /
-                          (percent_encode(name.model) + "@" + percent_encode(name.version) + ".json");
+    const fs::path file =
+        folder_ / "provisional" /
+        (percent_encode(name.model) + "@" + percent_encode(name.version) + ".json");
     if (auto ok = replace_file(file, text); !ok) spdlog::warn("{}", ok.error().message);
     spdlog::info("learned a provisional reference of {}/{} from {} predictions", name.model,
                  name.version, rows->rows());
@@ -601,24 +604,31 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .value_name("HOST:PORT")
       .example("127.0.0.1:9501");
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
-  table.add("labels.listen-address", labels_listen_address,
-            "An address of its own for labels and training data; empty: the admin API's.")
+  table
+      .add("labels.listen-address", labels_listen_address,
+           "An address of its own for labels and training data; empty: the admin API's.")
       .value_name("HOST:PORT");
-  table.add("labels.bearer-token-file", labels_bearer_token_file,
-            "File with the token that labels.listen-address asks for.")
+  table
+      .add("labels.bearer-token-file", labels_bearer_token_file,
+           "File with the token that labels.listen-address asks for.")
       .value_name("FILE");
   table.add("data.dir", data_dir, "Folder of the prediction log and of what survives a restart.")
       .value_name("DIR");
-  table.add("model.config", model_config,
-            "Model configuration (YAML); without one, everything is recognised from the traffic.")
+  table
+      .add("model.config", model_config,
+           "Model configuration (YAML); without one, everything is recognised from the traffic.")
       .value_name("FILE");
-  table.add("reference", reference,
-            "References of the model's versions: a file, a folder, or a model registry. Overrides the "
-            "model configuration's.")
+  table
+      .add("reference", reference,
+           "References of the model's versions: a file, a folder, or a model registry. Overrides "
+           "the "
+           "model configuration's.")
       .value_name("FILE|DIR");
-  table.add("monitor.memory-max", memory_bytes_max,
-            "What the monitor process may grow by after its start; 0: no limit. Past it, it is started "
-            "anew.")
+  table
+      .add("monitor.memory-max", memory_bytes_max,
+           "What the monitor process may grow by after its start; 0: no limit. Past it, it is "
+           "started "
+           "anew.")
       .as_bytes();
   table.add("monitor.drain-timeout", drain_timeout,
             "How long the monitor may take to write what it has when it is stopped.");

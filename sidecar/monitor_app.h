@@ -38,8 +38,9 @@ struct MonitorOptions {
   std::string data_dir = "data";
   std::string model_config;  // "": everything is inferred.
   std::string reference;     // Overrides the model configuration's.
-  std::int64_t memory_bytes_max = std::int64_t{512} << 20;  // What the process may grow by; 0: no limit.
-  Duration drain_timeout = std::chrono::seconds(10);        // For the flush after SIGTERM.
+  std::int64_t memory_bytes_max = std::int64_t{512}
+                                  << 20;              // What the process may grow by; 0: no limit.
+  Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
 
   void add_to(config::OptionTable& table);
 };

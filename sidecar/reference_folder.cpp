@@ -13,7 +13,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+bool hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
 
 // The children of a folder; none when it cannot be read.
 std::vector<fs::path> children(const fs::path& folder) {
@@ -60,9 +62,8 @@ std::map<fs::path, ReferenceFolder::Stamp> ReferenceFolder::list() const {
 bool ReferenceFolder::refresh() {
   problems_.clear();
   const auto files = list();
-  bool changed = std::erase_if(entries_, [&](const auto& entry) {
-                   return !files.contains(entry.first);
-                 }) > 0;
+  bool changed =
+      std::erase_if(entries_, [&](const auto& entry) { return !files.contains(entry.first); }) > 0;
   for (const auto& [file, stamp] : files) {
     Entry& entry = entries_[file];
     if (entry.stamp == stamp) continue;

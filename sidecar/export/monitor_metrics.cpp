@@ -112,8 +112,8 @@ void MonitorMetrics::VersionKeys::grow(const VersionMonitor& version) {
   const monitor::Outcomes& outcomes = version.outcomes();
   for (std::size_t i = segments.size(); i < outcomes.segments().size(); ++i) {
     const std::string& name = outcomes.segments()[i].name;
-    segments.push_back({with("segment", name, "correct", "true"),
-                        with("segment", name, "correct", "false")});
+    segments.push_back(
+        {with("segment", name, "correct", "true"), with("segment", name, "correct", "false")});
   }
   for (std::size_t i = confusion.size(); i < outcomes.confusion().size(); ++i) {
     const auto& cell = outcomes.confusion()[i];
@@ -284,7 +284,8 @@ void MonitorMetrics::Page::write_outcomes() {
 }
 
 void MonitorMetrics::Page::write_errors() {
-  const auto sum = [&](const char* name, const char* help, double monitor::Outcomes::ErrorSums::*of) {
+  const auto sum = [&](const char* name, const char* help,
+                       double monitor::Outcomes::ErrorSums::*of) {
     family(name, counter, help);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
       if (!v.is_classification()) value(k.plain, v.outcomes().errors().*of);
@@ -330,13 +331,15 @@ void MonitorMetrics::Page::write_accuracy() {
     if (const auto evidence = v.accuracy().evidence_log10()) value(k.plain, *evidence);
   });
   family("outrider_accuracy_alarm", gauge,
-         "1 while the version in service is worse than its reference, at the stated false-alarm rate.");
+         "1 while the version in service is worse than its reference, at the stated false-alarm "
+         "rate.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     value(k.plain, v.accuracy().alarm() && !v.retired());
   });
   family("outrider_accuracy_alarms_total", counter, "Alarms raised about the version's accuracy.");
   each([&](const VersionMonitor& v, const VersionKeys& k) { value(k.plain, v.alarms()); });
-  family("outrider_accuracy_verdict", gauge, "The state of the judgement of accuracy: 1 where it holds.");
+  family("outrider_accuracy_verdict", gauge,
+         "The state of the judgement of accuracy: 1 where it holds.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     for (std::size_t i = 0; i < accuracy_states.size(); ++i) {
       value(k.accuracy_states_keys[i], v.accuracy().state() == accuracy_states[i]);
@@ -369,9 +372,10 @@ void MonitorMetrics::Page::write_changes() {
       value(k.plain, static_cast<double>(change->first) / 1000);
     }
   });
-  family("outrider_accuracy_estimated_ratio", gauge,
-         "Accuracy estimated without labels, over the last hour. Blind to a changed relation between "
-         "inputs and truth: read it beside the accuracy of labels, never alone.");
+  family(
+      "outrider_accuracy_estimated_ratio", gauge,
+      "Accuracy estimated without labels, over the last hour. Blind to a changed relation between "
+      "inputs and truth: read it beside the accuracy of labels, never alone.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     if (!v.watch()) return;
     if (const auto estimate = v.watch()->estimated_accuracy(monitor::Window::hour)) {
@@ -438,11 +442,13 @@ void MonitorMetrics::Page::write_comparison() {
 
 void MonitorMetrics::Page::write_inputs() {
   family("outrider_reference_info", gauge,
-         "What the version's inputs are judged by: a reference from training, a provisional one, none.");
+         "What the version's inputs are judged by: a reference from training, a provisional one, "
+         "none.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     value(k.sources[source_index(v)], 1.0);
   });
-  family("outrider_feature_quality_total", counter, "Feature values that failed a check of quality.");
+  family("outrider_feature_quality_total", counter,
+         "Feature values that failed a check of quality.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     for (std::size_t i = 0; i < k.subjects.size(); ++i) {
       const auto& quality = k.subjects[i].quality;
@@ -452,8 +458,9 @@ void MonitorMetrics::Page::write_inputs() {
     }
     if (v.watch()) value(k.extra, v.extra_values());
   });
-  family("outrider_prediction_anomaly_score", MetricType::histogram,
-         "How unusual a prediction's inputs were: -log10 of the share of reference rows as unusual.");
+  family(
+      "outrider_prediction_anomaly_score", MetricType::histogram,
+      "How unusual a prediction's inputs were: -log10 of the share of reference rows as unusual.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     if (!v.watch() || !v.watch()->reference().multivariate) return;
     const auto counts = v.anomaly_counts();
@@ -474,7 +481,8 @@ void MonitorMetrics::Page::write_bins() {
       }
     });
   };
-  const auto counts = [&](const VersionMonitor& v, const VersionKeys::Subject& subject, std::size_t i) {
+  const auto counts = [&](const VersionMonitor& v, const VersionKeys::Subject& subject,
+                          std::size_t i) {
     const auto& totals = v.watch()->totals(i).counts;
     for (std::size_t slot = 0; slot < subject.bins.size(); ++slot) {
       value(subject.bins[slot], totals[slot]);
@@ -551,9 +559,10 @@ void MonitorMetrics::write_dropped(wire::MetricSink& sink) {
     segments += version->outcomes().segments_turned_away();
     classes += version->outcomes().classes_turned_away();
   }
-  sink.family({"outrider_series_dropped_total", MetricType::counter,
-               "What a limit on label sets turned away: values counted as `other`, and series that did "
-               "not fit the page."});
+  sink.family(
+      {"outrider_series_dropped_total", MetricType::counter,
+       "What a limit on label sets turned away: values counted as `other`, and series that did "
+       "not fit the page."});
   sink.value(dropped_models_, static_cast<double>(monitor_.models_turned_away()));
   sink.value(dropped_versions_, static_cast<double>(monitor_.versions_turned_away()));
   sink.value(dropped_segments_, static_cast<double>(segments));

@@ -57,12 +57,11 @@ detectors::AlarmEvent Accuracy::add(bool correct, Time predicted, Time now) {
 void Accuracy::adapt(Time now) {
   if (!detector_ || labels_ == 0) return;
   const OutcomeCounts hour = windows_.sum(Window::hour, now);
-  const double seconds =
-      std::clamp(to_seconds(now - first_label_), 60.0, to_seconds(std::chrono::hours(1)));
+  const double seconds = std::clamp(to_seconds(now - first_label_), 60.0,
+                                    to_seconds(windows_.covered(Window::hour, now)));
   const double rate = static_cast<double>(hour.labels()) / seconds;
-  detector_->set_alarm_run_length(
-      std::max(settings_.run_length_min,
-               detectors::alarm_run_length(rate, settings_.false_alarm_every)));
+  detector_->set_alarm_run_length(std::max(
+      settings_.run_length_min, detectors::alarm_run_length(rate, settings_.false_alarm_every)));
 }
 
 void Accuracy::restart() {
@@ -137,8 +136,9 @@ Result<void> Accuracy::restore(std::string_view bytes) {
   // What is configured now holds: with another slack the null is another one, and evidence against the
   // old one says nothing.
   if (fresh.reference_ && fresh.detector_) {
-    const auto wanted = detectors::watch(
-        *fresh.reference_, {.slack = settings_.slack, .alarm_run_length = settings_.run_length_min});
+    const auto wanted =
+        detectors::watch(*fresh.reference_,
+                         {.slack = settings_.slack, .alarm_run_length = settings_.run_length_min});
     if (!wanted || wanted->null_rate != fresh.detector_->settings().null_rate ||
         wanted->tempering != fresh.detector_->settings().tempering) {
       if (auto ok = fresh.watch(*fresh.reference_, fresh.provisional_); !ok) return ok;

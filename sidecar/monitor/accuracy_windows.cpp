@@ -56,6 +56,12 @@ OutcomeCounts AccuracyWindows::sum(Window window, Time now) const {
   return total;
 }
 
+Duration AccuracyWindows::covered(Window window, Time now) const {
+  const Ring& ring = rings_[static_cast<std::size_t>(window)];
+  const std::int64_t open = now.time_since_epoch().count() % ring.span_ns;
+  return Duration{static_cast<std::int64_t>(ring.size - 1) * ring.span_ns + open};
+}
+
 void AccuracyWindows::write(detectors::SnapshotWriter& out) const {
   for (const Ring& ring : rings_) {
     for (std::size_t i = 0; i < ring.size; ++i) {

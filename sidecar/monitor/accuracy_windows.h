@@ -24,9 +24,7 @@ std::string_view to_string(Window window);  // "5m", "1h", "24h": the metric's `
 struct OutcomeCounts {
   std::uint64_t correct = 0, wrong = 0;
   std::uint64_t labels() const { return correct + wrong; }
-  double accuracy() const {
-    return static_cast<double>(correct) / static_cast<double>(labels());
-  }
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(labels()); }
   bool operator==(const OutcomeCounts&) const = default;
 };
 
@@ -35,6 +33,8 @@ class AccuracyWindows {
   AccuracyWindows();
   void add(Time now, bool correct);
   OutcomeCounts sum(Window window, Time now) const;
+  // How much time sum() covers: whole panes and the open one, so up to one pane less than its name.
+  Duration covered(Window window, Time now) const;
 
   void write(detectors::SnapshotWriter& out) const;
   void read(detectors::SnapshotReader& in);

@@ -24,8 +24,8 @@ std::string as_class(const labels::Value& value) {
 Judgement judge(const labels::Value& prediction, const labels::Value& truth, bool classification,
                 const Tolerance& tolerance) {
   Judgement judgement;
-  const bool texts = std::holds_alternative<std::string>(prediction) &&
-                     std::holds_alternative<std::string>(truth);
+  const bool texts =
+      std::holds_alternative<std::string>(prediction) && std::holds_alternative<std::string>(truth);
   if (!classification && !texts) {
     const auto predicted = as_number(prediction);
     const auto actual = as_number(truth);

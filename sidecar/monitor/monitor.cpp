@@ -16,7 +16,8 @@ constexpr std::size_t name_bytes_max = 100;
 
 // Names come from URLs and bodies: what is too long or no text is not carried into labels.
 std::string clean_name(std::string_view name) {
-  if (name.empty() || name.size() > name_bytes_max || !is_valid_utf8(name)) return std::string(other);
+  if (name.empty() || name.size() > name_bytes_max || !is_valid_utf8(name))
+    return std::string(other);
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return std::string(other);
   }
@@ -24,7 +25,8 @@ std::string clean_name(std::string_view name) {
 }
 
 std::string state_key(const VersionName& name) {
-  return std::string(state_prefix) + percent_encode(name.model) + "/" + percent_encode(name.version);
+  return std::string(state_prefix) + percent_encode(name.model) + "/" +
+         percent_encode(name.version);
 }
 
 std::optional<VersionName> parse_state_key(std::string_view key) {
@@ -49,7 +51,8 @@ void Monitor::observe(const decode::Observation& observation, Time now) {
 VersionMonitor& Monitor::find_version(std::string_view model, std::string_view version, Time now) {
   if (last_ && last_->name().model == model && last_->name().version == version) return *last_;
   for (const auto& known : versions_) {
-    if (known->name().model == model && known->name().version == version) return *(last_ = known.get());
+    if (known->name().model == model && known->name().version == version)
+      return *(last_ = known.get());
   }
   VersionMonitor& found = find_version_slowly({clean_name(model), clean_name(version)}, now);
   return found;
@@ -180,8 +183,7 @@ void Monitor::advance(Time now) {
 void Monitor::judge_service(Time now) {
   for (const auto& version : versions_) {
     const bool replaced =
-        version->idle(now) &&
-        std::any_of(versions_.begin(), versions_.end(), [&](const auto& one) {
+        version->idle(now) && std::any_of(versions_.begin(), versions_.end(), [&](const auto& one) {
           return one != version && one->name().model == version->name().model && !one->idle(now);
         });
     if (replaced == version->retired()) continue;
@@ -206,7 +208,9 @@ void Monitor::compare_versions(Time now) {
   }
 }
 
-void Monitor::set_settings(Settings settings) { settings_ = std::move(settings); }
+void Monitor::set_settings(Settings settings) {
+  settings_ = std::move(settings);
+}
 
 void Monitor::restore(std::span<const labels::StateBlob> blobs) {
   uncommitted_.clear();
@@ -267,7 +271,9 @@ std::vector<Monitor::InputState> Monitor::input_states() const {
   return states;
 }
 
-void Monitor::restore_input_state(InputState state) { waiting_inputs_.push_back(std::move(state)); }
+void Monitor::restore_input_state(InputState state) {
+  waiting_inputs_.push_back(std::move(state));
+}
 
 void Monitor::resume_inputs(VersionMonitor& version) {
   if (!version.watch()) return;
@@ -332,9 +338,9 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
 
 wire::Json inputs_status(const VersionMonitor& version) {
   wire::Json json;
-  json["reference"] = !version.reference()                                ? "none"
+  json["reference"] = !version.reference()                           ? "none"
                       : version.reference()->statistics->provisional ? "provisional"
-                                                                      : "trained";
+                                                                     : "trained";
   json["learning"] = version.learning();
   json["verdicts"] = wire::Json::array();
   const detectors::VersionWatch* watch = version.watch();
@@ -362,13 +368,13 @@ wire::Json inputs_status(const VersionMonitor& version) {
 wire::Json Monitor::status(Time now) const {
   wire::Json models = wire::Json::array();
   for (const auto& version : versions_) {
-    models.push_back({{"model_name", version->name().model},
-                      {"model_version", version->name().version},
-                      {"in_service", !version->retired() && !version->idle(now)},
-                      {"predictions",
-                       {{"success", version->successes()}, {"failure", version->failures()}}},
-                      {"accuracy", accuracy_status(*version, now)},
-                      {"inputs", inputs_status(*version)}});
+    models.push_back(
+        {{"model_name", version->name().model},
+         {"model_version", version->name().version},
+         {"in_service", !version->retired() && !version->idle(now)},
+         {"predictions", {{"success", version->successes()}, {"failure", version->failures()}}},
+         {"accuracy", accuracy_status(*version, now)},
+         {"inputs", inputs_status(*version)}});
   }
   return {{"versions", models}};
 }

@@ -38,8 +38,8 @@ void take_place(YamlReader& reader, const Yaml& parent, std::string_view key, Pl
 }
 
 // A share between two bounds; "10%" or 0.1.
-void take_share(YamlReader& reader, const Yaml& parent, std::string_view key, double low, double high,
-                double& target) {
+void take_share(YamlReader& reader, const Yaml& parent, std::string_view key, double low,
+                double high, double& target) {
   const auto value = reader.number(parent, key);
   if (!value) return;
   if (!(*value >= low && *value <= high)) {

@@ -43,7 +43,7 @@ struct AccuracySettings {
   double slack = 0.01;  // Added to the reference error rate's upper bound; >= its daily swing.
   // At most one false alarm a model in this time; sets the e-detector's A from the label rate.
   Duration false_alarm_every = std::chrono::hours(24 * 30);
-  double run_length_min = 1e6;  // Labels; A is never below it.
+  double run_length_min = 1e6;               // Labels; A is never below it.
   std::uint64_t provisional_labels = 2'000;  // Learned from these where a version has no reference.
 };
 
@@ -70,7 +70,7 @@ struct Settings {
   AccuracySettings accuracy;
   LogSettings log;
   Limits limits;
-  std::string reference;                   // A file or folder; "" when there is none.
+  std::string reference;                    // A file or folder; "" when there is none.
   std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.
 
   // The configured name where it is a literal, else "unknown".

@@ -105,8 +105,7 @@ std::span<const decode::FeatureValue> VersionMonitor::arranged(const FeatureMap&
                                                                const decode::Row& row) {
   arranged_.resize(map.places.size());
   for (std::size_t i = 0; i < arranged_.size(); ++i) {
-    arranged_[i] =
-        map.places[i] == absent ? decode::FeatureValue{} : row.features[map.places[i]];
+    arranged_[i] = map.places[i] == absent ? decode::FeatureValue{} : row.features[map.places[i]];
   }
   return arranged_;
 }
@@ -212,8 +211,7 @@ void VersionMonitor::compare_with(const VersionMonitor* baseline) {
     comparison_ = std::make_unique<detectors::VersionWatch>(reference);
     comparison_maps_.clear();
   }
-  comparison_verdicts_ =
-      detectors::compare_versions(*comparison_, *baseline->watch_, Window::hour);
+  comparison_verdicts_ = detectors::compare_versions(*comparison_, *baseline->watch_, Window::hour);
 }
 
 }  // namespace outrider::monitor

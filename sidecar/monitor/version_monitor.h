@@ -90,7 +90,9 @@ class VersionMonitor {
 
   // This version's inputs over another version's bins, to compare the two.
   void compare_with(const VersionMonitor* baseline);
-  const std::vector<detectors::Verdict>& comparison_verdicts() const { return comparison_verdicts_; }
+  const std::vector<detectors::Verdict>& comparison_verdicts() const {
+    return comparison_verdicts_;
+  }
   const std::string& compared_with() const { return compared_with_; }  // A version; "" for none.
   std::size_t exported_features() const { return settings_.limits.exported_features; }
 
