@@ -14,7 +14,9 @@ endif()
 add_library(outrider_flags INTERFACE)
 add_library(outrider::flags ALIAS outrider_flags)
 target_include_directories(outrider_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
-target_compile_options(outrider_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+target_compile_options(outrider_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  # GCC 12 warns of overlaps that std::string operator+ cannot have (GCC bug 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(OUTRIDER_WERROR)
   target_compile_options(outrider_flags INTERFACE -Werror)
 endif()

@@ -21,6 +21,7 @@ constexpr double largest_to_smallest = 50;
 constexpr double run_length_default = 1e6;
 constexpr double run_length_max =
     1e100;  // Far below evidence_max, so that saturation hides no alarm.
+constexpr double saturation = EDetector::evidence_max / EDetector::components;
 constexpr double slack_max = 0.5;
 constexpr double tempering_max = 1e6;
 
@@ -82,9 +83,12 @@ Result<void> check(const EDetectorSettings& settings) {
   return {};
 }
 
-template <std::size_t n>
-double total(const std::array<double, n>& row) {
-  return std::accumulate(row.begin(), row.end(), 0.0);
+// Summed by halves: a chain of eight additions would take longer than all the rest of a label.
+double total(const std::array<double, EDetector::components>& row) {
+  static_assert(EDetector::components == 8);
+  const std::array<double, 4> half{row[0] + row[4], row[1] + row[5], row[2] + row[6],
+                                   row[3] + row[7]};
+  return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
 // A sum of bets: finite, never negative, never beyond the cap.
@@ -92,10 +96,6 @@ template <std::size_t n>
 bool is_evidence(const std::array<double, n>& row) {
   return std::all_of(row.begin(), row.end(),
                      [](double s) { return s >= 0 && s <= EDetector::evidence_max; });
-}
-
-bool is_count(double value, double most) {
-  return value >= 0 && value <= most && std::floor(value) == value;
 }
 
 }  // namespace
@@ -259,43 +259,53 @@ AlarmEvent EDetector::update_loss(double loss, std::int64_t stamp) {
   return advance(factors, logs, recovery_factors, loss, stamp);
 }
 
-// One loop without a branch, which the compiler turns into vector instructions.
 AlarmEvent EDetector::advance(const Row& factors, const Row& logs,
                               const RecoveryRow& recovery_factors, double loss,
                               std::int64_t stamp) {
+  if (loss > 0) note_beginnings(logs, stamp);
   ++labels_;
   losses_ += loss;
-  const auto labels = static_cast<double>(labels_);
+  // Copies, so that the compiler knows that nothing overlaps, and uses vector instructions.
+  Row sum = sum_, cusum = cusum_;
   for (std::size_t k = 0; k < components; ++k) {
-    sum_[k] = std::min((sum_[k] + 1) * factors[k], evidence_max);
-    first_[k] = cusum_[k] == 0 ? stamp : first_[k];
-    cusum_[k] = std::max(0.0, cusum_[k] + logs[k]);
-    labels_at_zero_[k] = cusum_[k] == 0 ? labels : labels_at_zero_[k];
-    losses_at_zero_[k] = cusum_[k] == 0 ? losses_ : losses_at_zero_[k];
+    sum[k] = (sum[k] + 1) * factors[k];
+    cusum[k] = std::max(cusum[k] + logs[k], 0.0);
   }
-  if (alarm_) {
-    for (std::size_t j = 0; j < recovery_components; ++j) {
-      recovery_sum_[j] = std::min((recovery_sum_[j] + 1) * recovery_factors[j], evidence_max);
-    }
+  sum_ = sum;
+  cusum_ = cusum;
+  const double evidence = total(sum) * component_weight_;
+  if (evidence < settings_.alarm_run_length && !alarm_) return AlarmEvent::none;
+  if (evidence > saturation) {
+    for (double& s : sum_) s = std::min(s, evidence_max);
   }
-  return judge();
+  return alarm_ ? look_for_recovery(recovery_factors) : raise();
 }
 
-AlarmEvent EDetector::judge() {
-  if (alarm_) {
-    const double recovery = total(recovery_sum_) / static_cast<double>(recovery_components);
-    if (recovery < settings_.recovery_run_length) return AlarmEvent::none;
-    restart();
-    return AlarmEvent::cleared;
+// A CUSUM leaves 0 only with a loss, so that the many right predictions need not look.
+void EDetector::note_beginnings(const Row& logs, std::int64_t stamp) {
+  for (std::size_t k = 0; k < components; ++k) {
+    if (cusum_[k] == 0 && logs[k] > 0) beginning_[k] = {stamp, labels_, losses_};
   }
-  if (total(sum_) * component_weight_ < settings_.alarm_run_length) return AlarmEvent::none;
+}
+
+AlarmEvent EDetector::raise() {
   const std::size_t k = leading();
   alarm_ = true;
   ++alarms_;
-  change_first_ = first_[k];
-  change_labels_at_zero_ = labels_at_zero_[k];
-  change_losses_at_zero_ = losses_at_zero_[k];
+  // A CUSUM of 0 at the alarm takes an A of a few labels; then the change begins with the next.
+  change_ = cusum_[k] > 0 ? beginning_[k] : Beginning{0, labels_, losses_};
   return AlarmEvent::raised;
+}
+
+AlarmEvent EDetector::look_for_recovery(const RecoveryRow& factors) {
+  for (std::size_t j = 0; j < recovery_components; ++j) {
+    recovery_sum_[j] = std::min((recovery_sum_[j] + 1) * factors[j], evidence_max);
+  }
+  const double recovery = std::accumulate(recovery_sum_.begin(), recovery_sum_.end(), 0.0) /
+                          static_cast<double>(recovery_components);
+  if (recovery < settings_.recovery_run_length) return AlarmEvent::none;
+  restart();
+  return AlarmEvent::cleared;
 }
 
 std::size_t EDetector::leading() const {
@@ -312,13 +322,13 @@ double EDetector::evidence_log10() const {
 
 ChangeEstimate EDetector::change() const {
   const std::size_t k = leading();
-  const double labels_before = alarm_ ? change_labels_at_zero_ : labels_at_zero_[k];
-  const double losses_before = alarm_ ? change_losses_at_zero_ : losses_at_zero_[k];
+  if (!alarm_ && cusum_[k] == 0) return {};
+  const Beginning& beginning = alarm_ ? change_ : beginning_[k];
   ChangeEstimate change;
-  change.labels = labels_ - static_cast<std::uint64_t>(labels_before);
-  if (change.labels == 0) return change;
-  change.first = alarm_ ? change_first_ : first_[k];
-  change.losses = losses_ - losses_before;
+  change.labels = labels_ - beginning.labels;
+  if (change.labels == 0) return {};
+  change.first = beginning.stamp;
+  change.losses = losses_ - beginning.losses;
   return change;
 }
 
@@ -329,13 +339,10 @@ void EDetector::set_alarm_run_length(double labels) {
 void EDetector::restart() {
   sum_.fill(0);
   cusum_.fill(0);
-  labels_at_zero_.fill(static_cast<double>(labels_));
-  losses_at_zero_.fill(losses_);
-  first_.fill(0);
+  beginning_.fill({});
   recovery_sum_.fill(0);
   alarm_ = false;
-  change_first_ = 0;
-  change_labels_at_zero_ = change_losses_at_zero_ = 0;
+  change_ = {};
 }
 
 std::string EDetector::serialise() const {
@@ -344,17 +351,20 @@ std::string EDetector::serialise() const {
                              settings_.alarm_run_length, settings_.recovery_run_length}) {
     out.f64(value);
   }
-  for (const Row* row : {&sum_, &cusum_, &labels_at_zero_, &losses_at_zero_}) {
+  for (const Row* row : {&sum_, &cusum_}) {
     for (const double value : *row) out.f64(value);
   }
-  for (const std::int64_t stamp : first_) out.i64(stamp);
   for (const double value : recovery_sum_) out.f64(value);
   for (const std::uint64_t count : {labels_, alarms_, refused_}) out.u64(count);
   out.f64(losses_);
   out.boolean(alarm_);
-  out.i64(change_first_);
-  out.f64(change_labels_at_zero_);
-  out.f64(change_losses_at_zero_);
+  const auto write = [&out](const Beginning& beginning) {
+    out.i64(beginning.stamp);
+    out.u64(beginning.labels);
+    out.f64(beginning.losses);
+  };
+  for (const Beginning& beginning : beginning_) write(beginning);
+  write(change_);
   return out.finish();
 }
 
@@ -370,20 +380,18 @@ Result<EDetector> EDetector::restore(std::string_view bytes) {
     return fail("snapshot_corrupt", "e-detector: " + checked.error().message + ". Starting afresh");
   }
   EDetector restored(settings);
-  for (Row* row :
-       {&restored.sum_, &restored.cusum_, &restored.labels_at_zero_, &restored.losses_at_zero_}) {
+  for (Row* row : {&restored.sum_, &restored.cusum_}) {
     for (double& value : *row) value = in->f64();
   }
-  for (std::int64_t& stamp : restored.first_) stamp = in->i64();
   for (double& value : restored.recovery_sum_) value = in->f64();
   for (std::uint64_t* count : {&restored.labels_, &restored.alarms_, &restored.refused_}) {
     *count = in->u64();
   }
   restored.losses_ = in->f64();
   restored.alarm_ = in->boolean();
-  restored.change_first_ = in->i64();
-  restored.change_labels_at_zero_ = in->f64();
-  restored.change_losses_at_zero_ = in->f64();
+  const auto read = [&in](Beginning& beginning) { beginning = {in->i64(), in->u64(), in->f64()}; };
+  for (Beginning& beginning : restored.beginning_) read(beginning);
+  read(restored.change_);
   if (auto whole = in->finish(); !whole) return fail(whole);
   if (!restored.is_consistent()) {
     return fail("snapshot_corrupt", "e-detector: its sums contradict each other. Starting afresh");
@@ -392,15 +400,12 @@ Result<EDetector> EDetector::restore(std::string_view bytes) {
 }
 
 bool EDetector::is_consistent() const {
-  const auto labels = static_cast<double>(labels_);
-  const auto is_loss = [this](double loss) { return loss >= 0 && loss <= losses_; };
-  bool sane = is_evidence(sum_) && is_evidence(cusum_) && is_evidence(recovery_sum_) &&
-              losses_ >= 0 && losses_ <= labels && is_count(change_labels_at_zero_, labels) &&
-              is_loss(change_losses_at_zero_);
-  for (std::size_t k = 0; k < components; ++k) {
-    sane = sane && is_count(labels_at_zero_[k], labels) && is_loss(losses_at_zero_[k]);
-  }
-  return sane;
+  const auto is_past = [this](const Beginning& beginning) {
+    return beginning.labels <= labels_ && beginning.losses >= 0 && beginning.losses <= losses_;
+  };
+  return is_evidence(sum_) && is_evidence(cusum_) && is_evidence(recovery_sum_) && losses_ >= 0 &&
+         losses_ <= static_cast<double>(labels_) && is_past(change_) &&
+         std::all_of(beginning_.begin(), beginning_.end(), is_past);
 }
 
 }  // namespace outrider::detectors

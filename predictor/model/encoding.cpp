@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "predictor/model/encoding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "base/core/text.h"
+
+namespace outrider::model {
+namespace {
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  if (values.size() % 2 == 1) return *middle;
+  return (*std::max_element(values.begin(), middle) + *middle) / 2;
+}
+
+// What one column of the training rows holds.
+struct ColumnCensus {
+  std::vector<double> numbers;
+  std::size_t missing = 0;
+  std::size_t odd = 0;  // Neither missing nor a number.
+  std::string odd_example;
+  std::unordered_map<std::string, std::size_t> categories;  // Canonical text -> rows.
+};
+
+ColumnCensus take_census(const wire::CsvTable& table, const std::vector<std::size_t>& rows,
+                         std::size_t column) {
+  ColumnCensus census;
+  for (const std::size_t row : rows) {
+    const std::string_view text = trim(table.rows[row].fields[column]);
+    if (is_missing_text(text)) {
+      ++census.missing;
+      continue;
+    }
+    const auto number = parse_double(text);
+    if (number && std::isfinite(*number)) {
+      census.numbers.push_back(*number);
+    } else {
+      if (census.odd++ == 0) census.odd_example = text;
+    }
+    ++census.categories[canonical_category(text)];
+  }
+  return census;
+}
+
+Feature numeric_feature(const std::string& name, const ColumnCensus& census,
+                        std::vector<std::string>& notes) {
+  Feature feature{.name = name, .kind = Kind::numeric, .fill = median(census.numbers)};
+  feature.missing_seen = census.missing + census.odd > 0;
+  if (census.missing > 0) {
+    notes.push_back("column '" + name + "': " + std::to_string(census.missing) +
+                    " missing values filled with the median " + format_double(feature.fill));
+  }
+  if (census.odd > 0) {
+    notes.push_back("column '" + name + "': " + std::to_string(census.odd) +
+                    " values are no numbers (e.g. '" + census.odd_example +
+                    "') and were read as missing; --categorical " + name + " would keep them");
+  }
+  return feature;
+}
+
+Feature categorical_feature(const std::string& name, const ColumnCensus& census,
+                            const EncodingRules& rules, std::vector<std::string>& notes) {
+  Feature feature{.name = name, .kind = Kind::categorical};
+  std::vector<std::pair<std::string, std::size_t>> ranked(census.categories.begin(),
+                                                          census.categories.end());
+  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  if (ranked.size() > rules.categories_max) {
+    notes.push_back("column '" + name + "': " + std::to_string(ranked.size()) +
+                    " categories; the " + std::to_string(rules.categories_max) +
+                    " most frequent are kept, the others count as unseen");
+    ranked.resize(rules.categories_max);
+  }
+  for (auto& [category, count] : ranked) feature.categories.push_back(std::move(category));
+  if (census.missing > 0) {
+    feature.missing_seen = true;
+    feature.categories.emplace_back();
+    notes.push_back("column '" + name + "': " + std::to_string(census.missing) +
+                    " missing values are a category of their own");
+  }
+  std::sort(feature.categories.begin(), feature.categories.end());
+  return feature;
+}
+
+// A column of text in which hardly a value repeats tells a linear model nothing.
+bool looks_like_free_text(const ColumnCensus& census, std::size_t rows,
+                          const EncodingRules& rules) {
+  return census.odd > 0 && census.categories.size() > rules.categories_max &&
+         census.categories.size() * 2 > rows;
+}
+
+}  // namespace
+
+bool is_missing_text(std::string_view text) {
+  // pandas' default list (io.parsers: STR_NA_VALUES), and "?", which public data sets use.
+  static const std::set<std::string_view> missing{
+      "",     "?",   "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan",   "<NA>",    "N/A",     "NA",
+      "NULL", "NaN", "None", "n/a",      "nan", "null", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"};
+  return missing.count(text) > 0;
+}
+
+std::size_t Feature::category(std::string_view canonical) const {
+  const auto place = std::lower_bound(categories.begin(), categories.end(), canonical);
+  if (place == categories.end() || *place != canonical) return categories.size();
+  return static_cast<std::size_t>(place - categories.begin());
+}
+
+std::string canonical_category(std::string_view text) {
+  const auto number = parse_double(text);
+  return number && std::isfinite(*number) ? format_double(*number) : std::string(text);
+}
+
+Result<Cell> read_cell(const Feature& feature, std::string_view text) {
+  text = trim(text);
+  if (is_missing_text(text)) return Cell{};
+  if (feature.kind == Kind::categorical) return Cell{canonical_category(text)};
+  const auto number = parse_double(text);
+  if (!number || !std::isfinite(*number)) {
+    return fail("bad_value", "'" + std::string(text.substr(0, 64)) + "': expected a finite number");
+  }
+  return Cell{*number};
+}
+
+Encoding::Encoding(std::vector<Feature> features) : features_(std::move(features)) {
+  for (const Feature& feature : features_) {
+    offsets_.push_back(columns_);
+    columns_ += feature.columns();
+  }
+}
+
+std::vector<std::string> Encoding::column_names() const {
+  std::vector<std::string> names;
+  for (const Feature& feature : features_) {
+    if (feature.kind == Kind::numeric) names.push_back(feature.name);
+    for (const std::string& category : feature.categories) {
+      names.push_back(feature.name + "=" + (category.empty() ? "(missing)" : category));
+    }
+  }
+  return names;
+}
+
+std::size_t Encoding::find(std::string_view name) const {
+  return static_cast<std::size_t>(
+      std::find_if(features_.begin(), features_.end(),
+                   [&](const Feature& feature) { return feature.name == name; }) -
+      features_.begin());
+}
+
+// Calls on_column(column, value) for each column that is not 0.
+template <class Visit>
+RowCounts Encoding::visit(std::span<const Cell> cells, const Visit& on_column) const {
+  RowCounts counts;
+  for (std::size_t i = 0; i < features_.size(); ++i) {
+    const Feature& feature = features_[i];
+    const Cell& cell = cells[i];
+    if (is_missing(cell)) ++counts.filled;
+    if (feature.kind == Kind::numeric) {
+      const double* number = std::get_if<double>(&cell);
+      on_column(offsets_[i], number ? *number : feature.fill);
+      continue;
+    }
+    const std::string* text = std::get_if<std::string>(&cell);
+    const std::size_t category = feature.category(text ? std::string_view(*text) : "");
+    if (category < feature.categories.size()) {
+      on_column(offsets_[i] + category, 1.0);
+    } else if (text) {
+      ++counts.unseen;
+    }
+  }
+  return counts;
+}
+
+RowCounts Encoding::encode(std::span<const Cell> cells, double* design_row) const {
+  std::fill(design_row, design_row + columns_, 0.0);
+  return visit(cells, [&](std::size_t column, double value) { design_row[column] = value; });
+}
+
+double Encoding::dot(std::span<const Cell> cells, const double* coefficients,
+                     RowCounts& counts) const {
+  double sum = 0;
+  counts =
+      visit(cells, [&](std::size_t column, double value) { sum += coefficients[column] * value; });
+  return sum;
+}
+
+Result<Learned> learn_encoding(const wire::CsvTable& table, const std::vector<std::size_t>& rows,
+                               const std::vector<std::string>& features,
+                               const EncodingRules& rules) {
+  std::vector<Feature> learned;
+  std::vector<std::string> notes;
+  for (const std::string& name : features) {
+    const std::size_t column = table.column(name);
+    if (column == table.header.size()) {
+      return fail("unknown_column", "the table has no column '" + name + "'");
+    }
+    const ColumnCensus census = take_census(table, rows, column);
+    const std::size_t present = census.numbers.size() + census.odd;
+    const bool mostly_numbers =
+        static_cast<double>(census.odd) <= rules.odd_share_max * static_cast<double>(present);
+    if (present == 0) {
+      notes.push_back("column '" + name + "' has no value in the training rows and was left out");
+    } else if (mostly_numbers && rules.categorical.count(name) == 0) {
+      learned.push_back(numeric_feature(name, census, notes));
+    } else if (rules.categorical.count(name) == 0 &&
+               looks_like_free_text(census, rows.size(), rules)) {
+      notes.push_back("column '" + name +
+                      "' was left out: " + std::to_string(census.categories.size()) +
+                      " different texts in " + std::to_string(rows.size()) +
+                      " rows; --categorical " + name + " would keep the most frequent");
+    } else {
+      learned.push_back(categorical_feature(name, census, rules, notes));
+    }
+  }
+  if (learned.empty()) {
+    return fail("no_features", "no column is left to learn from; see --features and --exclude");
+  }
+  return Learned{Encoding(std::move(learned)), std::move(notes)};
+}
+
+Result<std::vector<std::size_t>> feature_columns(const Encoding& encoding,
+                                                 const wire::CsvTable& table) {
+  std::vector<std::size_t> columns;
+  for (const Feature& feature : encoding.features()) {
+    columns.push_back(table.column(feature.name));
+    if (columns.back() == table.header.size()) {
+      return fail("unknown_column", "the table has no column '" + feature.name + "'");
+    }
+  }
+  return columns;
+}
+
+Cells read_row(const Encoding& encoding, const std::vector<std::size_t>& columns,
+               const wire::CsvRow& row) {
+  Cells cells;
+  cells.reserve(columns.size());
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    cells.push_back(read_cell(encoding.features()[i], row.fields[columns[i]]).value_or(Cell{}));
+  }
+  return cells;
+}
+
+}  // namespace outrider::model
