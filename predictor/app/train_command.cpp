@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <stdexcept>
 
@@ -149,8 +150,13 @@ int run(const TrainOptions& o) {
       or_throw(train::load_dataset(o.data, static_cast<std::size_t>(o.data_bytes_max)));
   const train::Split split = or_throw(train::split_rows(dataset, settings));
   const train::Trained trained = or_throw(train::train(dataset, split, settings, progress));
-  const std::string version = train::store_version(
-      registry, {.dataset = dataset, .settings = settings, .trained = trained}, clock.now());
+  const std::string version =
+      train::store_version(registry,
+                           {.dataset = dataset,
+                            .settings = settings,
+                            .trained = trained,
+                            .original = std::filesystem::absolute(o.data).string()},
+                           clock.now());
   print_result(version, settings, trained);
   if (!o.promote) {
     or_throw(registry.set_candidate(version));

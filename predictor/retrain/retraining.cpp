@@ -46,23 +46,26 @@ Result<std::optional<Dataset>> fetch(const Sources& sources, const std::optional
   return maybe_empty(train::parse_dataset(sources.url, response->body));
 }
 
-// The original file is needed only where live rows are too few: unreadable is then said by the plan.
-std::optional<Dataset> load_original(const Sources& sources, const wire::Json& card) {
-  std::string file = sources.original_file;
-  const auto data = card.find("data");
-  if (file.empty() && data != card.end() && data->is_object()) file = data->value("source", "");
-  auto dataset = file.empty() ? Result<Dataset>(fail("none", ""))
-                              : train::load_dataset(file, sources.bytes_max);
+std::string original_file(const Sources& sources, const wire::Json& card) {
+  if (!sources.original_file.empty()) return sources.original_file;
+  const wire::Json::json_pointer place("/data/original");
+  return card.contains(place) && card.at(place).is_string() ? card.at(place).get<std::string>()
+                                                            : "";
+}
+
+// The original rows are needed only where live ones are too few: the plan then says what lacks.
+std::optional<Dataset> load_original(const std::string& file, std::size_t bytes_max) {
+  if (file.empty()) return std::nullopt;
+  auto dataset = train::load_dataset(file, bytes_max);
   if (dataset) return std::move(*dataset);
-  if (!file.empty())
-    spdlog::warn("retraining without the original rows: {}", dataset.error().message);
+  spdlog::warn("retraining without the original rows: {}", dataset.error().message);
   return std::nullopt;
 }
 
-Result<Gathered> gather(const Sources& sources, const wire::Json& card,
+Result<Gathered> gather(const Sources& sources, const std::string& original,
                         const std::optional<Time>& since) {
   Gathered gathered;
-  gathered.original = load_original(sources, card);
+  gathered.original = load_original(original, sources.bytes_max);
   if (!sources.growing_file.empty()) {
     auto growing = maybe_empty(train::load_dataset(sources.growing_file, sources.bytes_max));
     if (!growing) return fail(growing);
@@ -135,7 +138,8 @@ Ending retrain(registry::Registry& registry, const Request& request, const std::
   if (!settings) return failed(settings.error());
 
   on_stage("gathering rows");
-  const auto rows = gather(rules.sources, *card, request.since);
+  const std::string original = original_file(rules.sources, *card);
+  const auto rows = gather(rules.sources, original, request.since);
   if (!rows) return failed(rows.error());
   PlanInputs inputs{.production = *production, .settings = *settings, .since = request.since};
   if (rows->original) inputs.original = &*rows->original;
@@ -157,6 +161,7 @@ Ending retrain(registry::Registry& registry, const Request& request, const std::
                 {.dataset = plan->dataset,
                  .settings = plan->settings,
                  .trained = *trained,
+                 .original = original,
                  .strategy = plan->strategy,
                  .trigger = {reason, request.incident, request.idempotency_key, job}},
                 rules, reason, clock, on_stage);
