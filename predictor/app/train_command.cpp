@@ -57,8 +57,9 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
   t.add("tolerance", o.settings.tolerance.relative,
         "A prediction within this share of the truth is correct.")
       .between(0, 10);
-  t.add("tolerance.absolute", o.settings.tolerance.absolute,
-        "A prediction within this distance of the truth is correct, too.")
+  t.add(
+       "tolerance.absolute", o.settings.tolerance.absolute,
+       "Distance from the truth that is allowed beside --tolerance, e.g. where the truth can be 0.")
       .between(0, 1e300);
   t.add("segments", o.segments, "Columns by whose values the metrics are told apart (a,b).")
       .value_name("COLUMNS");

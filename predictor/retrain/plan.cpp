@@ -5,9 +5,9 @@
 #include <cmath>
 #include <set>
 
+#include "base/core/digest.h"
 #include "base/core/text.h"
 #include "predictor/model/moment.h"
-#include "predictor/model/sha256.h"
 
 namespace outrider::retrain {
 namespace {
@@ -157,7 +157,7 @@ Dataset to_dataset(const Pool& pool, const std::string& source) {
     for (const std::string& field : csv.fields) bytes += field + '\x1f';
     dataset.table.rows.push_back(std::move(csv));
   }
-  dataset.sha256 = model::sha256_hex(bytes);
+  dataset.sha256 = sha256_hex(bytes);
   return dataset;
 }
 

@@ -139,8 +139,7 @@ Json make_card(const CardInputs& in) {
             {"reference",
              {{"error_rate", evaluation.overall.error_rate()},
               {"rows", evaluation.overall.rows},
-              {"design_effect", evaluation.clustering.design_effect},
-              {"blocks", evaluation.clustering.blocks}}},
+              {"design_effect", evaluation.design_effect}}},
             {"notes", trained.notes},
             {"warnings", trained.warnings}};
   if (!in.trigger.reason.empty() || !in.trigger.idempotency_key.empty()) {
