@@ -221,7 +221,7 @@ class Answers:
             while True:
                 wire.more()
         except Incomplete:
-            return wire.buffer
+            return wire.take(len(wire.buffer))
 
 
 @dataclasses.dataclass
@@ -276,6 +276,72 @@ def run(port, recorder, pieces, heads=(), pause=0.0):
     if answers.bodies and answers.bodies[-1].startswith(b"{"):
         error = json.loads(answers.bodies[-1]).get("error", "")
     return Outcome(messages, partial, malformed, answers.statuses, error, end)
+
+
+class Script(Recorder):
+    """An upstream that answers every request with the same bytes, whatever they are, and closes."""
+
+    def clear(self):
+        super().clear()
+        self.response = b""
+
+    def serve(self, connection):
+        with connection:
+            try:
+                message = Wire(connection).request()
+                with self.lock:
+                    self.messages.append(message)
+                connection.sendall(self.response)
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(QUIET_SECONDS)
+                while connection.recv(65536):
+                    pass  # Closing with unread bytes would reset what was sent.
+            except (Incomplete, OSError):
+                pass
+
+
+def fetch(port, script, request, response):
+    """{aspect: text} of what a client gets through a proxy when the upstream answers `response`."""
+    script.clear()
+    script.response = response
+    got = {"interim": "", "status": "", "fields": "", "body": "", "end": "whole", "more": "b''", "error": ""}
+    with send(port, [request]) as connection:
+        connection.settimeout(1.5)  # nginx waits on where the upstream has ended.
+        wire = Wire(connection)
+        try:
+            while True:
+                head = wire.take_through(b"\r\n\r\n")
+                status = int(head.split(b" ", 2)[1][:3])
+                if status // 100 != 1:
+                    break
+                got["interim"] += f"{status} "
+            got["status"] = str(status)
+            left_out = {"date", "server"}  # nginx's own.
+            got["fields"] = str([f for f in Message(head, b"", b"").fields() if f[0] not in left_out])
+            if not request.startswith(b"HEAD ") and status not in (204, 304):
+                body = Answers.body(wire, head)
+                got["body"] = repr(body)
+                if body.startswith(b"{"):
+                    got["error"] = json.loads(body).get("error", "")
+        except (Incomplete, Malformed):
+            got["end"] = "cut short"
+        except (TimeoutError, ValueError, IndexError) as error:
+            got["end"] = type(error).__name__
+        except OSError:
+            got["end"] = "reset"
+        if got["end"] == "whole":
+            got["more"] = repr(more_of(wire))
+    return got
+
+
+def more_of(wire):
+    """What comes behind a whole response: nothing, or it would be taken for the next one's."""
+    wire.connection.settimeout(0.02)
+    try:
+        while True:
+            wire.more()
+    except (Incomplete, OSError):
+        return wire.buffer
 
 
 NGINX = """
