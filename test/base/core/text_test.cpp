@@ -57,9 +57,8 @@ TEST_CASE("RFC 3339 times survive the round trip and keep their offset") {
   const auto time = parse_rfc3339("2026-01-31T13:30:00.250+01:30");
   REQUIRE(time);
   CHECK(format_rfc3339(*time) == "2026-01-31T12:00:00.250Z");
-  for (const char* bad :
-       {"9999-12-31T00:00:00Z", "1500-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-31",
-        "2026-01-31T25:00:00Z", "2026-01-31T12:00:00", "2026-01-31T12:00:00.Z"}) {
+  for (const char* bad : {"2026-02-30T00:00:00Z", "2026-01-31", "2026-01-31T25:00:00Z",
+                          "2026-01-31T12:00:00", "2026-01-31T12:00:00.Z"}) {
     INFO(bad);
     CHECK_FALSE(parse_rfc3339(bad));
   }
