@@ -6,7 +6,8 @@
 // Idea. p = (1 + #{reference >= s}) / (m + 1) is uniform (or larger) when s is drawn like the
 //   reference, whatever the scores' distribution: an anomaly threshold on p is a false-alarm
 //   rate. 256 counts stand for the m scores.
-// Parameters. 256 bins, eight an octave over [2^-16, 2^16): p is coarse by what one bin holds; reference scores in the same bin count as >= s, so p is never too small.
+// Parameters. 256 bins, eight an octave over [2^-16, 2^16): p is coarse by what one bin holds;
+// reference scores in the same bin count as >= s, so p is never too small.
 // Cost. O(1), about 5 ns: the bin comes from the bits of the double, the count from a suffix
 //   sum.
 // Example. reference {1, 2, 4, 8}: score 100 has p = 1/5; score 4 has p = 3/5; score 0 has p =

@@ -5,7 +5,7 @@
 // log(2 min(F(z), 1 - F(z))), F the reference's distribution of that component.
 //
 // Idea. Mahalanobis distance assumes round tails; the tail score takes each component's own. The
-//   anomaly score of a prediction is the worse of both (statistics.md 5), each made comparable
+//   anomaly score of a prediction is the worse of both (docs/drift.md), each made comparable
 //   by its conformal p-value.
 // Parameters. A table of 31 quantiles a component (dense in the tails), log-linear between them;
 //   beyond the outermost the tail goes on exponentially with the slope of the last two, so that

@@ -9,7 +9,8 @@
 //   if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
 //   watch.advance(now);                                     // from a timer, each second or so
 //   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane
-//   watch.totals(i)                                         // since the start: what counters export
+//   watch.totals(i)                                         // since the start: what counters
+//   export
 //
 // Cost. observe: about 1 us at 20 numeric features, everything on. Memory: see panes.h; 1 000
 //   features < 16 MiB.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// reference.json from outside: never a fault; what is accepted judges rows without one, and writes back to
+// reference.json from outside: never a fault; what is accepted judges rows without one, and writes
+// back to
 // itself.
 #include <cstdint>
 #include <limits>

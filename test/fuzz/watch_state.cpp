@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stored drift state from a disk that lies: never a fault, and a watch that took it goes on. The checksum is put
+// Stored drift state from a disk that lies: never a fault, and a watch that took it goes on. The
+// checksum is put
 // right first, so that the fuzzer reaches what lies behind it.
 #include <cmath>
 #include <cstdint>

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the statistics of distributions over numbers on standard input, so that distributions_test.py can lay them
-// beside NumPy, SciPy and scikit-learn. Blocks of lines are parted by an empty line; numbers by blanks.
+// Runs the statistics of distributions over numbers on standard input, so that
+// distributions_test.py can lay them
+// beside NumPy, SciPy and scikit-learn. Blocks of lines are parted by an empty line; numbers by
+// blanks.
 //   oracle_distributions bins B         values                       -> edges; counts of all slots
 //   oracle_distributions distances      edges, p, q, tails p, tails q (below above), one a line
-//                                       -> psi psi0 js ks hellinger l_infinity chi2 degrees p wasserstein
-//   oracle_distributions pca K          rows                         -> mean; deviation; variances; vectors, one a
+//                                       -> psi psi0 js ks hellinger l_infinity chi2 degrees p
+//                                       wasserstein
+//   oracle_distributions pca K          rows                         -> mean; deviation;
+//   variances; vectors, one a
 //                                       line; then T2 and Q of each row
 //   oracle_distributions cbpe           "score hit" rows; live scores -> the estimate
-//   oracle_distributions anomaly        reference rows; live rows     -> score and p of each live row
+//   oracle_distributions anomaly        reference rows; live rows     -> score and p of each live
+//   row
 //   oracle_distributions benjamini      p-values on one line          -> q-values
 #include <algorithm>
 #include <cstdio>
