@@ -24,7 +24,7 @@ constexpr std::size_t piece_bytes = 1 << 16;
 // Takes the rows of the CSV one by one. The first mistake ends it; what comes after is ignored.
 class ErrorReader {
  public:
-  explicit ErrorReader(detectors::EDetector detector) : detector_(std::move(detector)) {}
+  explicit ErrorReader(const detectors::EDetector& detector) : detector_(detector) {}
 
   void take(const wire::CsvRow& row) {
     if (mistake_) return;
@@ -131,7 +131,7 @@ Result<ErrorAlarms> find_error_alarms(std::istream& file, const ErrorBacktest& s
   auto detector = detectors::EDetector::make(wanted);
   if (!detector) return fail(detector);
 
-  ErrorReader reader(std::move(*detector));
+  ErrorReader reader(*detector);
   const auto on_row = [&reader](const wire::CsvRow& row) { reader.take(row); };
   wire::CsvReader csv;
   std::array<char, piece_bytes> piece;

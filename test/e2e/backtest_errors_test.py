@@ -90,6 +90,38 @@ def test_the_table_tells_when_the_change_began_and_how_accurate_the_model_is_sin
     assert lines[2].split()[3] == "0.0%"
 
 
+def naive_bayes_errors(rows, window=500):
+    """Errors of Gaussian naive Bayes of the last `window` rows, tested on each row before it learns it."""
+    x = np.array([[float(a), float(b)] for a, b, _ in rows])
+    positive = np.array([c == "p" for _, _, c in rows])
+    sums = np.zeros((2, 5))  # By class: rows, sums and squares of the two features.
+    terms = np.column_stack([np.ones(len(x)), x, x * x])
+    errors = np.zeros(len(x), dtype=int)
+    for i in range(len(x)):
+        n = sums[:, :1]
+        if (n > 1).all():
+            mean = sums[:, 1:3] / n
+            variance = np.maximum(1e-4, sums[:, 3:5] / n - mean**2)
+            score = np.log(n[:, 0]) - 0.5 * (np.log(variance) + (x[i] - mean) ** 2 / variance).sum(axis=1)
+            errors[i] = (score[1] > score[0]) != positive[i]
+        sums[int(positive[i])] += terms[i]
+        if i >= window:
+            sums[int(positive[i - window])] -= terms[i - window]
+    return errors
+
+
+def test_each_of_the_four_changes_of_sine1_is_found_and_nothing_else(backtest, tmp_path, shared_data):
+    lines = (shared_data / "drift" / "sine1.arff").read_text().split("@data")[1].split()
+    errors = naive_bayes_errors([line.split(",") for line in lines])
+    rate = errors[1_000:6_000].mean()
+    found = alarms(backtest(write(tmp_path / "errors.csv", errors), rate, "--json"))
+    found = [row for row in found if row >= 6_000]  # Before, the model was still learning to read.
+    for change in (20_000, 40_000, 60_000, 80_000):
+        near = [row for row in found if change <= row < change + 1_000]
+        assert near and near[0] < change + 60, (change, near)
+    assert [row for row in found if row % 20_000 >= 1_000] == []
+
+
 @pytest.mark.parametrize("content, complaint", [
     ("", "empty"),
     ("error\n", "no rows"),

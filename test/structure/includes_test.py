@@ -24,7 +24,7 @@ ALLOWED = {
     "sidecar/monitor": ["base/core", "base/wire", "base/config", "detectors", "reference", "sidecar/decode",
                         "sidecar/labels", "sidecar/tap"],
     "sidecar/labels": ["base"],
-    "sidecar/export": ["base", "sidecar/labels", "sidecar/monitor", "sidecar/tap"],
+    "sidecar/export": ["base", "sidecar/http1", "sidecar/labels", "sidecar/monitor", "sidecar/tap"],
     "sidecar": ["base", "detectors", "reference", "sidecar"],
     "predictor": ["base", "detectors", "reference", "predictor"],
     "agent/series": ["base/core", "detectors"],
