@@ -103,6 +103,7 @@ def test_every_alert_is_routed_to_the_agent_and_to_nobody_else(file, tmp_path):
     for name in BLOCKS:
         status, text = run("amtool", "config", "routes", "test", f"--config.file={configuration}", f"alertname={name}",
                            "severity=critical", "model_name=house-price")
-        assert (status, text.strip()) == (0, "outrider-agent")
+        # A second line may warn that a machine-wide amtool setting is overridden.
+        assert (status, text.splitlines()[0]) == (0, "outrider-agent")
     urls = re.findall(r"url: (\S+)", configuration.read_text())
     assert urls and all(pathlib.PurePosixPath(url).name == "alerts" for url in urls)
