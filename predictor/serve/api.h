@@ -34,13 +34,14 @@ class Api {
   // From now on: not ready, and every answer asks the client to close its connection.
   void drain() { draining_ = true; }
 
- private:
   using Answer = std::function<net::HttpResponse(const net::HttpRequest&)>;
+  // Counts and times what `answer` does.
+  net::Handler counted(Route route, Answer answer);
+
+ private:
   using Decode = std::function<Result<Batch>(const model::Model&, const net::HttpRequest&)>;
   using Encode = std::function<std::string(const ServedModel&, const Batch&, const Predictions&)>;
 
-  // Counts and times what `answer` does.
-  net::Handler counted(Route route, Answer answer);
   // A prediction: decode, predict, encode, by one version from beginning to end.
   Answer predicting(Decode decode, Encode encode);
   net::HttpResponse predict_with(const ServedModelPtr& served, const net::HttpRequest& request,

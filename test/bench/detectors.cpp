@@ -160,7 +160,7 @@ class EDetectorCandidate final : public Candidate {
   bool update(bool wrong) override {
     const AlarmEvent event = detector_.update(wrong);
     if (event == AlarmEvent::raised && restarts_) detector_.restart();
-    return event != AlarmEvent::none;
+    return event == AlarmEvent::raised;
   }
 
  private:
@@ -194,7 +194,7 @@ struct EDetectorRecipe {
   double slack = 0.01;
   double alarm_run_length = 1e6;
   bool tempered = true;
-  bool restarts = true;  // Otherwise an alarm stands until it is cleared, which counts as another.
+  bool restarts = true;  // Otherwise an alarm stands until it is cleared.
 };
 
 EDetectorSettings settings_of(const EDetectorRecipe& recipe, const Errors& reference) {
@@ -691,7 +691,7 @@ Sine1Result on_sine1(const Contender& contender, const Errors& errors) {
 }
 
 void compare_models_errors(Report& report, const std::string& model, const Errors& errors,
-                           const std::vector<Contender>& all) {
+                           double changes_bar, const std::vector<Contender>& all) {
   std::vector<double> found, delay, false_alarms;
   for (const Contender& one : all) {
     const Sine1Result result = on_sine1(one, errors);
@@ -701,7 +701,7 @@ void compare_models_errors(Report& report, const std::string& model, const Error
   }
   const std::string metric = "sine1, " + model;
   const std::vector<std::string> names = names_of(all);
-  add_column(report, {metric + ": changes found of 4", "changes", 4}, names, found, 1);
+  add_column(report, {metric + ": changes found of 4", "changes", changes_bar}, names, found, 1);
   add_column(report, {metric + ": mean delay", "rows", std::nan("")}, names, delay, 1);
   add_column(report, {metric + ": false alarms", "alarms", std::nan("")}, names, false_alarms, 1);
   print_table(metric, {"found", "delay", "false"}, names, {found, delay, false_alarms});
@@ -724,10 +724,11 @@ void compare_on_sine1(Report& report, const std::string& file) {
     return all;
   };
   compare_models_errors(report, "naive Bayes of the last 500 rows", relearning_errors(points, 500),
-                        peers_with(e_detector("e-detector", {})));
+                        4, peers_with(e_detector("e-detector", {})));
+  // Of this model's four changes two are for the better: its concept comes back.
   compare_models_errors(
-      report, "naive Bayes of the first 5 000 rows", frozen_errors(points, 5'000),
-      peers_with(e_detector("e-detector, with its all-clear", {.restarts = false})));
+      report, "naive Bayes of the first 5 000 rows, never retrained", frozen_errors(points, 5'000),
+      std::nan(""), peers_with(e_detector("e-detector, with its all-clear", {.restarts = false})));
 }
 
 }  // namespace
@@ -764,7 +765,6 @@ int main(int argc, char** argv) {
   compare_delays(report, all, {0.72, 20'000, 60, 120}, runs);
   // A fall of 2 % cannot be told from a swing of 1 % in 3 500 labels: the bar is for slack 0.
   compare_delays(report, all, {0.93, 100'000, 3500, std::nan(""), 2}, runs);
-  compare_on_sine1(report, sine1_file);
   compare_on_sine1(report, sine1_file);
   if (!json_file.empty() && !report.write(json_file)) {
     std::cerr << "bench_detectors: cannot write " << json_file << "\n";

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/labels/codec.h"
+
+#include <bit>
+#include <cstring>
+
+namespace outrider::labels {
+namespace {
+
+constexpr std::uint8_t group_has_features = 1 << 3;
+constexpr std::uint8_t ms_mask = (1 << slot_bits) - 1;
+constexpr std::size_t id_tail_bytes = 10;  // What follows the 48 bits of time.
+
+enum RowFlag : std::uint8_t {
+  row_text = 1,
+  row_score = 2,
+  row_segment = 4,
+  row_features = 8,
+};
+enum JoinedFlag : std::uint8_t {
+  joined_truth_time = 1,
+  joined_score = 2,
+  joined_segment = 4,
+  joined_features = 8,
+};
+enum class Kind : std::uint8_t { missing, number, text };
+
+std::uint64_t to_zigzag(std::int64_t value) {
+  return (static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63);
+}
+
+void append_zigzag(std::string& out, std::int64_t value) {
+  append_varint(out, to_zigzag(value));
+}
+
+void append_number(std::string& out, double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
+  out.append(bytes, sizeof bytes);
+}
+
+void append_value(std::string& out, const ValueView& value) {
+  if (const double* number = std::get_if<double>(&value)) {
+    out += static_cast<char>(Kind::number);
+    append_number(out, *number);
+  } else {
+    out += static_cast<char>(Kind::text);
+    append_text(out, std::get<std::string_view>(value));
+  }
+}
+
+void append_feature_value(std::string& out, const FeatureValueView& value) {
+  if (std::holds_alternative<std::monostate>(value)) {
+    out += static_cast<char>(Kind::missing);
+  } else if (const double* number = std::get_if<double>(&value)) {
+    append_value(out, *number);
+  } else {
+    append_value(out, std::get<std::string_view>(value));
+  }
+}
+
+FeatureValueView view(const FeatureValue& value) {
+  if (const double* number = std::get_if<double>(&value)) return *number;
+  if (const auto* text = std::get_if<std::string>(&value)) return std::string_view(*text);
+  return std::monostate{};
+}
+
+FeatureValue read_feature_value(ByteReader& in) {
+  switch (static_cast<Kind>(in.byte())) {
+    case Kind::number:
+      return in.number();
+    case Kind::text:
+      return std::string(in.text());
+    default:
+      return std::monostate{};
+  }
+}
+
+Value read_value(ByteReader& in) {
+  FeatureValue value = read_feature_value(in);
+  if (auto* text = std::get_if<std::string>(&value)) return std::move(*text);
+  if (const double* number = std::get_if<double>(&value)) return *number;
+  return 0.0;
+}
+
+std::int64_t micros(Duration duration) {
+  return std::chrono::floor<std::chrono::microseconds>(duration).count();
+}
+
+// A damaged number must not overflow the clock's range of +-292 years; a sum of two must fit as
+// well.
+Duration read_duration(ByteReader& in) {
+  constexpr std::int64_t micros_max = 4'000'000'000'000'000;
+  const std::int64_t count = in.zigzag();
+  if (count < -micros_max || count > micros_max) {
+    in.refuse();
+    return {};
+  }
+  return std::chrono::microseconds(count);
+}
+
+void append_row(std::string& out, const RowView& row, bool with_features) {
+  const auto* text = std::get_if<std::string_view>(&row.prediction);
+  std::uint8_t flags = 0;
+  if (text) flags |= row_text;
+  if (row.score) flags |= row_score;
+  if (!row.segment.empty()) flags |= row_segment;
+  if (with_features && !row.features.empty()) flags |= row_features;
+  out += static_cast<char>(flags);
+  if (text) {
+    append_text(out, *text);
+  } else {
+    append_number(out, std::get<double>(row.prediction));
+  }
+  if (row.score) append_number(out, *row.score);
+  if (flags & row_segment) append_text(out, row.segment);
+  if (flags & row_features) {
+    for (const FeatureValueView& value : row.features) append_feature_value(out, value);
+  }
+}
+
+// Reads one row; keeps it only when `into` is given.
+void read_row(ByteReader& in, const std::vector<std::string_view>& names, StoredPrediction* into) {
+  const std::uint8_t flags = in.byte();
+  Value prediction = 0.0;
+  if (flags & row_text) {
+    const std::string_view text = in.text();
+    if (into) prediction = std::string(text);
+  } else {
+    prediction = in.number();
+  }
+  const double score = flags & row_score ? in.number() : 0.0;
+  const std::string_view segment = flags & row_segment ? in.text() : std::string_view();
+  if (into) {
+    into->prediction = std::move(prediction);
+    if (flags & row_score) into->score = score;
+    into->segment = segment;
+  }
+  if (!(flags & row_features)) return;
+  for (const std::string_view name : names) {
+    FeatureValue value = read_feature_value(in);
+    if (into) into->features.push_back({std::string(name), std::move(value)});
+  }
+}
+
+std::optional<StoredPrediction> read_group(std::string_view group, const PredictionKey& key,
+                                           std::uint32_t& rows_found) {
+  ByteReader in(group);
+  const std::uint8_t flags = in.byte();
+  in.take(id_tail_bytes);
+  StoredPrediction found;
+  found.key = key;
+  found.rows = static_cast<std::uint32_t>(in.varint());
+  found.time = key.id.time() + read_duration(in);
+  found.model_name = in.text();
+  found.model_version = in.text();
+  std::vector<std::string_view> names;
+  if (flags & group_has_features) {
+    const std::uint64_t count = in.varint();
+    for (std::uint64_t i = 0; i < count && in.ok(); ++i) names.push_back(in.text());
+  }
+  if (!in.ok()) return std::nullopt;
+  rows_found = found.rows;
+  if (key.row >= found.rows) return std::nullopt;
+  for (std::uint32_t row = 0; row < key.row && in.ok(); ++row) read_row(in, names, nullptr);
+  read_row(in, names, &found);
+  return in.ok() ? std::optional(std::move(found)) : std::nullopt;
+}
+
+void append_features(std::string& out, const std::vector<Feature>& features) {
+  append_varint(out, features.size());
+  for (const Feature& feature : features) {
+    append_text(out, feature.name);
+    append_feature_value(out, view(feature.value));
+  }
+}
+
+std::vector<Feature> read_features(ByteReader& in) {
+  std::vector<Feature> features;
+  const std::uint64_t count = in.varint();
+  for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+    std::string name(in.text());
+    features.push_back({std::move(name), read_feature_value(in)});
+  }
+  return features;
+}
+
+}  // namespace
+
+void append_u64_key(std::string& out, std::uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
+}
+
+void append_u32_key(std::string& out, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
+}
+
+std::uint64_t read_u64_key(std::string_view key) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i) value = (value << 8) | static_cast<std::uint8_t>(key[i]);
+  return value;
+}
+
+std::string prediction_key(const PredictionKey& key) {
+  std::string bytes(reinterpret_cast<const char*>(key.id.bytes.data()), key.id.bytes.size());
+  append_u32_key(bytes, key.row);
+  return bytes;
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out += static_cast<char>(value | 0x80);
+    value >>= 7;
+  }
+  out += static_cast<char>(value);
+}
+
+void append_text(std::string& out, std::string_view text) {
+  append_varint(out, text.size());
+  out += text;
+}
+
+std::uint64_t ByteReader::varint() {
+  std::uint64_t value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    const std::uint8_t piece = byte();
+    value |= static_cast<std::uint64_t>(piece & 0x7F) << shift;
+    if (!(piece & 0x80)) return value;
+  }
+  ok_ = false;
+  return 0;
+}
+
+std::int64_t ByteReader::zigzag() {
+  const std::uint64_t value = varint();
+  return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
+}
+
+double ByteReader::number() {
+  const std::string_view bytes = take(8);
+  if (!ok_) return 0;
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < 8; ++i) {
+    bits |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
+  }
+  return std::bit_cast<double>(bits);
+}
+
+std::uint8_t ByteReader::byte() {
+  const std::string_view one = take(1);
+  return one.empty() ? 0 : static_cast<std::uint8_t>(one[0]);
+}
+
+std::string_view ByteReader::text() {
+  return take(varint());
+}
+
+std::string_view ByteReader::take(std::uint64_t bytes) {
+  if (!ok_ || bytes > rest_.size()) {
+    ok_ = false;
+    rest_ = {};
+    return {};
+  }
+  const std::string_view taken = rest_.substr(0, bytes);
+  rest_.remove_prefix(bytes);
+  return taken;
+}
+
+void append_group(std::string& out, const Uuid& id, const PredictionView& prediction,
+                  bool keep_features) {
+  const bool with_features = keep_features && !prediction.feature_names.empty();
+  std::string group;
+  const auto low_ms = static_cast<std::uint8_t>(id.unix_ms() & ms_mask);
+  group += static_cast<char>(low_ms | (with_features ? group_has_features : 0));
+  group.append(reinterpret_cast<const char*>(id.bytes.data()) + 6, id_tail_bytes);
+  append_varint(group, prediction.rows.size());
+  append_zigzag(group, micros(prediction.time - id.time()));
+  append_text(group, prediction.model_name);
+  append_text(group, prediction.model_version);
+  if (with_features) {
+    append_varint(group, prediction.feature_names.size());
+    for (const std::string_view name : prediction.feature_names) append_text(group, name);
+  }
+  for (const RowView& row : prediction.rows) {
+    append_row(group, row, with_features && row.features.size() == prediction.feature_names.size());
+  }
+  append_varint(out, group.size());
+  out += group;
+}
+
+std::optional<StoredPrediction> find_row(std::string_view slot_value, const PredictionKey& key,
+                                         std::uint32_t& rows_found) {
+  rows_found = 0;
+  const auto low_ms = static_cast<std::uint8_t>(key.id.unix_ms() & ms_mask);
+  ByteReader in(slot_value);
+  while (!in.rest().empty()) {
+    const std::string_view group = in.text();
+    if (!in.ok() || group.size() < 1 + id_tail_bytes) return std::nullopt;
+    if ((static_cast<std::uint8_t>(group[0]) & ms_mask) != low_ms) continue;
+    if (std::memcmp(group.data() + 1, key.id.bytes.data() + 6, id_tail_bytes) != 0) continue;
+    return read_group(group, key, rows_found);
+  }
+  return std::nullopt;
+}
+
+std::string encode_joined(const JoinedRow& row, std::uint32_t rows) {
+  std::uint8_t flags = 0;
+  if (row.truth_time) flags |= joined_truth_time;
+  if (row.score) flags |= joined_score;
+  if (!row.segment.empty()) flags |= joined_segment;
+  if (!row.features.empty()) flags |= joined_features;
+  std::string out;
+  out.reserve(64 + row.features.size() * 24);
+  out += static_cast<char>(flags);
+  append_text(out, row.model_name);
+  append_text(out, row.model_version);
+  append_varint(out, rows);
+  append_zigzag(out, micros(row.predicted.time_since_epoch()));
+  append_zigzag(out, micros(row.labelled - row.predicted));
+  if (row.truth_time) append_zigzag(out, micros(row.truth_time->time_since_epoch()));
+  append_value(out, labels::view(row.prediction));
+  append_value(out, labels::view(row.truth));
+  if (row.score) append_number(out, *row.score);
+  if (flags & joined_segment) append_text(out, row.segment);
+  if (flags & joined_features) append_features(out, row.features);
+  return out;
+}
+
+std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view value) {
+  if (key.size() != 20) return std::nullopt;
+  PredictionKey prediction;
+  std::memcpy(prediction.id.bytes.data(), key.data(), 16);
+  prediction.row = static_cast<std::uint32_t>(read_u64_key(key.substr(12)) & 0xFFFFFFFF);
+  ByteReader in(value);
+  JoinedRow row;
+  const std::uint8_t flags = in.byte();
+  row.model_name = in.text();
+  row.model_version = in.text();
+  row.id = format_key(prediction, static_cast<std::uint32_t>(in.varint()));
+  row.predicted = Time{read_duration(in)};
+  row.labelled = row.predicted + read_duration(in);
+  if (flags & joined_truth_time) row.truth_time = Time{read_duration(in)};
+  row.prediction = read_value(in);
+  row.truth = read_value(in);
+  if (flags & joined_score) row.score = in.number();
+  if (flags & joined_segment) row.segment = in.text();
+  if (flags & joined_features) row.features = read_features(in);
+  return in.ok() ? std::optional(std::move(row)) : std::nullopt;
+}
+
+std::optional<JoinedModel> joined_model(std::string_view value) {
+  ByteReader in(value);
+  in.byte();
+  JoinedModel model;
+  model.name = in.text();
+  model.version = in.text();
+  model.rows = static_cast<std::uint32_t>(in.varint());
+  return in.ok() ? std::optional(model) : std::nullopt;
+}
+
+std::string encode_held(const HeldLabel& held) {
+  const GroundTruth& label = held.label;
+  std::uint8_t flags = 0;
+  if (label.timestamp) flags |= 1;
+  if (label.row) flags |= 2;
+  std::string out;
+  out += static_cast<char>(flags);
+  append_zigzag(out, micros(held.arrived.time_since_epoch()));
+  append_text(out, label.id);
+  append_value(out, labels::view(label.truth));
+  if (label.timestamp) append_zigzag(out, micros(label.timestamp->time_since_epoch()));
+  if (label.row) append_varint(out, *label.row);
+  return out;
+}
+
+std::optional<HeldLabel> decode_held(std::string_view value) {
+  ByteReader in(value);
+  HeldLabel held;
+  const std::uint8_t flags = in.byte();
+  held.arrived = Time{read_duration(in)};
+  held.label.id = in.text();
+  held.label.truth = read_value(in);
+  if (flags & 1) held.label.timestamp = Time{read_duration(in)};
+  if (flags & 2) held.label.row = static_cast<std::uint32_t>(in.varint());
+  return in.ok() ? std::optional(std::move(held)) : std::nullopt;
+}
+
+}  // namespace outrider::labels

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The bytes of predictions, joined rows and held labels in the store. PURE.
+//
+// Numbers are LEB128 varints (signed ones in zigzag) or 8-byte little-endian doubles; texts are a
+// varint length and their bytes. Decoders take bytes of a disk that may be damaged: they never read
+// past the end and answer nothing for what does not decode.
+//
+// A slot's value is a sequence of groups, one a request, each
+//   length | low 3 bits of the id's ms + flags | 10 bytes of the id's tail | rows | time - id's ms,
+//   in us | model name | model version | feature names if kept | rows…
+// so that concatenating two values of the same slot gives the value of both.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sidecar/labels/prediction.h"
+
+namespace outrider::labels {
+
+// A slot is 8 ms of ids: it shares a key, and so the cost of a key, between the predictions of a
+// busy model, and stays far below a disk block for a quiet one.
+inline constexpr int slot_bits = 3;
+inline std::uint64_t slot_of(const Uuid& id) {
+  return static_cast<std::uint64_t>(id.unix_ms()) >> slot_bits;
+}
+inline std::uint64_t slot_of(Time time) {
+  const std::int64_t ms = to_unix_ms(time);
+  return ms < 0 ? 0 : static_cast<std::uint64_t>(ms) >> slot_bits;
+}
+inline Time slot_time(std::uint64_t slot) {
+  return from_unix_ms(static_cast<std::int64_t>(slot << slot_bits));
+}
+
+// Big-endian, so that keys sort by number.
+void append_u64_key(std::string& out, std::uint64_t value);
+void append_u32_key(std::string& out, std::uint32_t value);
+std::uint64_t read_u64_key(std::string_view key);      // Of the first 8 bytes; the key has them.
+std::string prediction_key(const PredictionKey& key);  // 20 bytes: id, row.
+
+void append_varint(std::string& out, std::uint64_t value);
+void append_text(std::string& out, std::string_view text);
+
+// Reads from the front of `bytes`. After the first failure every read gives nothing.
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
+  std::uint64_t varint();
+  std::int64_t zigzag();
+  double number();
+  std::uint8_t byte();
+  std::string_view text();
+  std::string_view take(std::uint64_t bytes);
+  std::string_view rest() const { return rest_; }
+  bool ok() const { return ok_; }
+  void refuse() { take(rest_.size() + 1); }  // What was read makes no sense: fail.
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+// Appends the group of one request. The id is the parsed prediction.id.
+void append_group(std::string& out, const Uuid& id, const PredictionView& prediction,
+                  bool keep_features);
+
+// The row of the slot's value, or nothing when it has no such request or row. When the request is
+// there but has not that many rows, `rows_found` says how many it has (else 0).
+std::optional<StoredPrediction> find_row(std::string_view slot_value, const PredictionKey& key,
+                                         std::uint32_t& rows_found);
+
+// The value under a joined row's key; the id's text is not stored when the key tells it.
+std::string encode_joined(const JoinedRow& row, std::uint32_t rows);
+std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view value);
+// Only what a duplicate's answer needs. Views into the value.
+struct JoinedModel {
+  std::string_view name;
+  std::string_view version;
+  std::uint32_t rows = 1;
+};
+std::optional<JoinedModel> joined_model(std::string_view value);
+
+struct HeldLabel {
+  GroundTruth label;
+  Time arrived{};
+  bool operator==(const HeldLabel&) const = default;
+};
+std::string encode_held(const HeldLabel& held);
+std::optional<HeldLabel> decode_held(std::string_view value);
+
+}  // namespace outrider::labels
