@@ -64,6 +64,12 @@ int monitor(const Settings& settings) {
                      {.sources = {&ring},
                       .collectors = {&proxy_metrics},
                       .count_posted = [&posted](tap::Disposal disposal) { posted.count(disposal); },
+                      .publish_capture =
+                          [&file](const tap::CaptureSettings& capture) {
+                            const auto compiled = tap::compile(capture);
+                            if (!compiled) throw std::runtime_error(compiled.error().message);
+                            file.capture_settings().publish(*compiled);
+                          },
                       .proxy_ready = [&file] { return file.processes().proxy_ready.get() != 0; },
                       .on_listening =
                           [&file](std::uint16_t port) {

@@ -1,46 +1,647 @@
 // SPDX-License-Identifier: Apache-2.0
-// Replaced by the monitor's own composition root when it lands; until then it serves the proxy's metrics
-// and passes over what the ring holds.
 #include "sidecar/monitor_app.h"
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "base/config/yaml.h"
+#include "base/core/text.h"
+#include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
+#include "reference/reference_json.h"
+#include "sidecar/decode/decoder.h"
+#include "sidecar/export/monitor_metrics.h"
+#include "sidecar/input_state_file.h"
+#include "sidecar/labels/label_api.h"
+#include "sidecar/labels/prediction_log.h"
+#include "sidecar/memory_limit.h"
+#include "sidecar/monitor/monitor.h"
+#include "sidecar/reference_folder.h"
 
 namespace outrider {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr std::size_t batch_exchanges = 256;  // Between two looks at the signals.
+constexpr Duration poll_min = 1ms;            // While traffic flows.
+constexpr Duration poll_max = 50ms;           // After a while without any.
+constexpr Duration references_every = 5s;
+constexpr Duration states_every = 60s;
+constexpr Duration log_retry_every = 5s;
+
+Result<monitor::Settings> read_settings(const MonitorOptions& options) {
+  monitor::Settings settings;
+  if (!options.model_config.empty()) {
+    const auto text = config::read_file(options.model_config);
+    if (!text) return fail(text);
+    auto parsed = monitor::parse_settings(*text, options.model_config);
+    if (!parsed) return fail(parsed);
+    settings = std::move(*parsed);
+  }
+  if (!options.reference.empty()) settings.reference = options.reference;
+  return settings;
+}
+
+tap::CaptureSettings capture_of(const monitor::Settings& settings) {
+  tap::CaptureSettings capture;
+  capture.methods = settings.rules.methods;
+  capture.paths = settings.rules.paths;
+  capture.sample_rate = settings.rules.sample_rate;
+  capture.request_body_bytes_max = settings.limits.body_bytes;
+  capture.response_body_bytes_max = settings.limits.body_bytes;
+  return capture;
+}
+
+// The consumer that the log knows: the monitor, under its lock. A group of labels is one critical
+// section from its first row to committed(), so a scrape never sees half of it.
+class LockedConsumer final : public labels::TruthConsumer {
+ public:
+  LockedConsumer(monitor::Monitor& monitor, std::mutex& lock) : monitor_(monitor), lock_(lock) {}
+  void restore(std::span<const labels::StateBlob> blobs) override {
+    const std::lock_guard hold(lock_);
+    monitor_.restore(blobs);
+  }
+  void on_joined(const labels::JoinedRow& row) override {
+    const std::lock_guard hold(lock_);
+    monitor_.on_joined(row);
+  }
+  void changed_state(labels::StateWriter& out) override {
+    const std::lock_guard hold(lock_);
+    monitor_.changed_state(out);
+  }
+  void committed() override {
+    const std::lock_guard hold(lock_);
+    monitor_.committed();
+  }
+
+ private:
+  monitor::Monitor& monitor_;
+  std::mutex& lock_;
+};
+
+// The prediction log once it could be opened, and the label routes either way.
+class LogHolder {
+ public:
+  explicit LogHolder(std::string reason) { set_unavailable(std::move(reason)); }
+
+  void set(std::unique_ptr<labels::PredictionLog> log) {
+    auto router = std::make_shared<net::Router>();
+    labels::add_label_routes(*router, *log);
+    const std::lock_guard hold(lock_);
+    log_ = std::move(log);
+    router_ = std::move(router);
+    current_ = log_.get();
+  }
+  void set_unavailable(std::string reason) {
+    auto router = std::make_shared<net::Router>();
+    labels::add_unavailable_label_routes(*router, std::move(reason));
+    const std::lock_guard hold(lock_);
+    router_ = std::move(router);
+  }
+  net::HttpResponse handle(const net::HttpRequest& request) {
+    std::shared_ptr<net::Router> router;
+    {
+      const std::lock_guard hold(lock_);
+      router = router_;
+    }
+    return router->handle(request);
+  }
+  // Null until it could be opened; then valid as long as the holder.
+  labels::PredictionLog* get() const { return current_; }
+
+ private:
+  std::mutex lock_;
+  std::unique_ptr<labels::PredictionLog> log_;
+  std::shared_ptr<net::Router> router_;
+  std::atomic<labels::PredictionLog*> current_{nullptr};
+};
+
+// The log's metrics, once there is one.
+class LogMetrics final : public wire::Collector {
+ public:
+  explicit LogMetrics(const LogHolder& holder) : holder_(holder) {}
+  void collect(wire::MetricSink& sink) override {
+    labels::PredictionLog* log = holder_.get();
+    sink.family({"outrider_log_up", wire::MetricType::gauge,
+                 "1 while the prediction log is open and takes predictions and labels."});
+    sink.value(wire::SeriesKey(), log && log->figures().available ? 1 : 0);
+    if (log) log->collector().collect(sink);
+  }
+
+ private:
+  const LogHolder& holder_;
+};
+
+class ReloadMetrics final : public wire::Collector {
+ public:
+  void note(bool successful, Time now) {
+    successful_ = successful;
+    if (successful) at_ms_ = to_unix_ms(now);
+  }
+  void collect(wire::MetricSink& sink) override {
+    sink.family({"outrider_config_last_reload_successful", wire::MetricType::gauge,
+                 "Whether the last attempt to read the model configuration succeeded."});
+    sink.value(wire::SeriesKey(), successful_ ? 1 : 0);
+    sink.family({"outrider_config_last_reload_success_timestamp_seconds", wire::MetricType::gauge,
+                 "When the model configuration was last read with success."});
+    sink.value(wire::SeriesKey(), static_cast<double>(at_ms_) / 1000);
+  }
+
+ private:
+  std::atomic<bool> successful_{true};
+  std::atomic<std::int64_t> at_ms_{0};
+};
+
+class MonitorApp {
+ public:
+  MonitorApp(const MonitorOptions& options, MonitorParts parts, const Clock& clock,
+             monitor::Settings settings);
+  ~MonitorApp();
+  int run(const net::Signals& signals);
+
+ private:
+  // The polling thread.
+  bool poll();
+  bool poll_source(tap::ExchangeSource& source);
+  tap::Disposal analyse(const tap::Exchange& exchange);
+  void append(const decode::Observation& observation);
+  void take_new_settings();
+  void shut_down();
+
+  // The housekeeping thread.
+  void keep_house(const std::stop_token& stop);
+  void open_log();
+  void refresh_references();
+  void build_provisional();
+  void save_inputs();
+  void restore_inputs();
+
+  // HTTP.
+  void start_servers();
+  net::Router admin_routes();
+  void add_log_routes(net::Router& router);
+  net::HttpResponse reload();
+
+  const MonitorOptions& options_;
+  MonitorParts parts_;
+  const Clock& clock_;
+  const fs::path folder_;
+
+  std::mutex lock_;  // Guards monitor_.
+  monitor::Monitor monitor_;
+  LockedConsumer consumer_;
+  LogHolder log_{"the prediction log is being opened; try again in a moment"};
+  labels::LogSettings log_settings_;
+  decode::Decoder decoder_;
+  std::vector<labels::RowView> row_views_;
+  std::vector<labels::FeatureValueView> feature_views_;
+  std::vector<std::string_view> name_views_;
+
+  std::mutex reload_lock_;
+  std::optional<monitor::Settings>
+      new_settings_;  // Read and found good; the polling thread takes it.
+  std::atomic<bool> has_new_settings_{false};
+
+  std::mutex house_lock_;
+  std::condition_variable_any house_bell_;
+  bool house_called_ = false;
+  std::string reference_path_;  // Under house_lock_.
+  ReferenceFolder references_;
+  ReferenceFolder provisional_;
+  std::uint64_t refusals_told_ = 0;
+
+  ReloadMetrics reload_metrics_;
+  LogMetrics log_metrics_;
+  exporting::MonitorMetrics monitor_metrics_;
+  net::ProcessCollector process_metrics_;
+  std::unique_ptr<net::HttpServer> admin_, labels_server_;
+  std::jthread house_;
+};
+
+MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const Clock& clock,
+                       monitor::Settings settings)
+    : options_(options),
+      parts_(std::move(parts)),
+      clock_(clock),
+      folder_(options.data_dir),
+      monitor_(settings, clock.now()),
+      consumer_(monitor_, lock_),
+      decoder_(settings.rules),
+      reference_path_(settings.reference),
+      references_(settings.reference),
+      provisional_(folder_ / "provisional"),
+      log_metrics_(log_),
+      monitor_metrics_(monitor_, lock_, clock) {
+  log_settings_.folder = folder_ / "log";
+  log_settings_.bytes_max = settings.log.bytes_max;
+  log_settings_.keep_features = settings.log.keep_features;
+  log_settings_.max_delay = settings.truth.max_delay;
+  log_settings_.model_name = settings.default_model();
+  std::error_code error;
+  fs::create_directories(folder_ / "provisional", error);
+  if (error) {
+    spdlog::error("data.dir={}: {}; nothing is kept over a restart", options.data_dir,
+                  error.message());
+  }
+  parts_.publish_capture(capture_of(settings));
+  reload_metrics_.note(true, clock.now());
+  restore_inputs();
+  refresh_references();
+  open_log();
+  start_servers();
+  house_ = std::jthread([this](const std::stop_token& stop) { keep_house(stop); });
+}
+
+MonitorApp::~MonitorApp() {
+  if (admin_) admin_->stop();
+  if (labels_server_) labels_server_->stop();
+}
+
+// ---- The polling thread ----
+
+int MonitorApp::run(const net::Signals& signals) {
+  Duration wait = poll_min;
+  Time advanced = clock_.now();
+  while (true) {
+    const bool busy = poll();
+    const Time now = clock_.now();
+    if (now - advanced >= 1s || now < advanced) {
+      advanced = now;
+      const std::lock_guard hold(lock_);
+      monitor_.advance(now);
+    }
+    wait = busy ? poll_min : std::min(poll_max, wait + wait / 8);
+    const auto signal = signals.wait_for(busy ? Duration::zero() : wait);
+    if (signal == net::Signal::reload) (void)reload();
+    if (signal == net::Signal::terminate) break;
+    if (has_new_settings_) take_new_settings();
+  }
+  shut_down();
+  return 0;
+}
+
+bool MonitorApp::poll() {
+  bool busy = false;
+  for (tap::ExchangeSource* source : parts_.sources) busy = poll_source(*source) || busy;
+  return busy;
+}
+
+// At most one batch. True when there was anything.
+bool MonitorApp::poll_source(tap::ExchangeSource& source) {
+  std::size_t taken = 0;
+  for (; taken < batch_exchanges; ++taken) {
+    const tap::Exchange* exchange = source.next();
+    if (!exchange) break;
+    source.dispose(analyse(*exchange));
+  }
+  return taken > 0;
+}
+
+tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
+  const auto observation = decoder_.decode(exchange);
+  if (!observation) return observation.error();
+  {
+    const std::lock_guard hold(lock_);
+    monitor_.observe(*observation, clock_.now());
+  }
+  if (!observation->model_failed) append(*observation);
+  return tap::Disposal::analysed();
+}
+
+labels::ValueView value_view(const decode::FeatureValue& value) {
+  if (value.kind == decode::ValueKind::number) return value.number;
+  return value.text;
+}
+
+labels::FeatureValueView feature_view(const decode::FeatureValue& value) {
+  if (value.kind == decode::ValueKind::missing) return std::monostate();
+  if (value.kind == decode::ValueKind::number) return value.number;
+  return value.text;
+}
+
+void MonitorApp::append(const decode::Observation& observation) {
+  labels::PredictionLog* log = log_.get();
+  if (!log) return;
+  row_views_.clear();
+  feature_views_.clear();
+  name_views_.clear();
+  const bool features = log_settings_.keep_features && observation.names;
+  if (features) {
+    name_views_.assign(observation.names->names.begin(), observation.names->names.end());
+    feature_views_.reserve(observation.rows.size() * name_views_.size());
+  }
+  for (const decode::Row& row : observation.rows) {
+    labels::RowView view{.prediction = value_view(row.prediction.value), .segment = row.segment};
+    if (row.prediction.score == row.prediction.score) view.score = row.prediction.score;
+    if (features) {
+      const std::size_t first = feature_views_.size();
+      for (const auto& value : row.features) feature_views_.push_back(feature_view(value));
+      view.features = std::span(feature_views_).subspan(first);
+    }
+    row_views_.push_back(view);
+  }
+  log->append({.id = observation.id,
+               .time = observation.time,
+               .model_name = observation.model_name,
+               .model_version = observation.model_version,
+               .aliases = observation.aliases,
+               .feature_names = name_views_,
+               .rows = row_views_});
+}
+
+void MonitorApp::take_new_settings() {
+  std::optional<monitor::Settings> settings;
+  {
+    const std::lock_guard hold(reload_lock_);
+    settings = std::exchange(new_settings_, std::nullopt);
+    has_new_settings_ = false;
+  }
+  if (!settings) return;
+  decoder_ = decode::Decoder(settings->rules);
+  parts_.publish_capture(capture_of(*settings));
+  {
+    const std::lock_guard hold(house_lock_);
+    reference_path_ = settings->reference;
+    house_called_ = true;
+  }
+  house_bell_.notify_all();
+  const std::lock_guard hold(lock_);
+  monitor_.set_settings(std::move(*settings));
+}
+
+void MonitorApp::shut_down() {
+  const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
+  while (poll() && std::chrono::steady_clock::now() < deadline) {
+  }
+  house_.request_stop();
+  house_bell_.notify_all();
+  house_.join();
+  if (labels_server_) labels_server_->stop();
+  admin_->stop();
+  const Duration left = std::max<Duration>(deadline - std::chrono::steady_clock::now(), 100ms);
+  if (labels::PredictionLog* log = log_.get()) {
+    if (!log->flush(left)) spdlog::warn("the prediction log was not flushed in time");
+    log->close();
+  }
+  save_inputs();
+}
+
+// ---- The housekeeping thread ----
+
+void MonitorApp::keep_house(const std::stop_token& stop) {
+  auto saved = std::chrono::steady_clock::now();
+  auto tried = saved, looked = saved;
+  while (!stop.stop_requested()) {
+    bool called = false;
+    {
+      std::unique_lock hold(house_lock_);
+      house_bell_.wait_for(hold, stop, 1s, [this] { return house_called_; });
+      called = std::exchange(house_called_, false);
+    }
+    if (stop.stop_requested()) break;
+    const auto now = std::chrono::steady_clock::now();
+    bool new_version = false;
+    {
+      const std::lock_guard hold(lock_);
+      new_version = monitor_.take_wants_references();
+    }
+    if (new_version || called || now - looked >= references_every) {
+      looked = now;
+      refresh_references();
+    }
+    build_provisional();
+    if (!log_.get() && now - tried >= log_retry_every) {
+      tried = now;
+      open_log();
+    }
+    if (now - saved >= states_every) {
+      saved = now;
+      save_inputs();
+    }
+  }
+}
+
+void MonitorApp::open_log() {
+  auto log = labels::PredictionLog::open(log_settings_, consumer_, clock_);
+  if (log) {
+    log_.set(std::move(*log));
+    return;
+  }
+  spdlog::error("prediction log: {}", log.error().message);
+  log_.set_unavailable(log.error().message);
+}
+
+void MonitorApp::refresh_references() {
+  {
+    const std::lock_guard hold(house_lock_);
+    references_.move_to(reference_path_);
+  }
+  const bool trained = references_.refresh();
+  const bool learned = provisional_.refresh();
+  for (const auto* folder : {&references_, &provisional_}) {
+    for (const std::string& problem : folder->problems()) spdlog::warn("reference: {}", problem);
+  }
+  if (!trained && !learned) return;
+  // Those from training first: a version's provisional one is for want of better.
+  auto all = references_.references();
+  const auto more = provisional_.references();
+  all.insert(all.end(), more.begin(), more.end());
+  const std::lock_guard hold(lock_);
+  monitor_.set_references(std::move(all), clock_.now());
+}
+
+void MonitorApp::build_provisional() {
+  std::vector<monitor::Monitor::Learned> learned;
+  {
+    const std::lock_guard hold(lock_);
+    learned = monitor_.take_learned();
+  }
+  for (auto& [name, rows] : learned) {
+    auto built = rows->build(name.model, name.version, clock_.now());
+    if (!built) {
+      spdlog::warn("provisional reference of {}/{}: {}", name.model, name.version,
+                   built.error().message);
+      continue;
+    }
+    const std::string text = reference::to_json(*built);
+    auto parsed = reference::parse(text);  // With the document's hash, as it will be read again.
+    if (!parsed) continue;
+    const fs::path file =
+        folder_ / "provisional" /
+        (percent_encode(name.model) + "@" + percent_encode(name.version) + ".json");
+    if (auto ok = replace_file(file, text); !ok) spdlog::warn("{}", ok.error().message);
+    spdlog::info("learned a provisional reference of {}/{} from {} predictions", name.model,
+                 name.version, rows->rows());
+    const std::lock_guard hold(lock_);
+    monitor_.set_provisional(std::make_shared<const reference::ModelReference>(std::move(*parsed)),
+                             clock_.now());
+  }
+}
+
+void MonitorApp::save_inputs() {
+  std::vector<monitor::Monitor::InputState> states;
+  {
+    const std::lock_guard hold(lock_);
+    states = monitor_.input_states();
+    if (monitor_.blobs_refused() > refusals_told_) {
+      refusals_told_ = monitor_.blobs_refused();
+      spdlog::warn("state on disk refused: {}", monitor_.last_refusal());
+    }
+  }
+  if (auto ok = write_input_states(folder_ / "inputs.state", states); !ok) {
+    spdlog::warn("state of the inputs: {}", ok.error().message);
+  }
+}
+
+void MonitorApp::restore_inputs() {
+  auto states = read_input_states(folder_ / "inputs.state");
+  if (!states) {
+    spdlog::warn("state of the inputs starts afresh: {}", states.error().message);
+    return;
+  }
+  const std::lock_guard hold(lock_);
+  for (auto& state : *states) monitor_.restore_input_state(std::move(state));
+}
+
+// ---- HTTP ----
+
+net::HttpResponse MonitorApp::reload() {
+  auto settings = read_settings(options_);
+  reload_metrics_.note(settings.has_value(), clock_.now());
+  if (!settings) {
+    spdlog::error("model configuration not reloaded: {}", settings.error().message);
+    return net::error_response(500, settings.error().code, settings.error().message);
+  }
+  spdlog::info("model configuration reloaded");
+  const std::lock_guard hold(reload_lock_);
+  new_settings_ = std::move(*settings);
+  has_new_settings_ = true;
+  return net::text_response(200, "");
+}
+
+void MonitorApp::add_log_routes(net::Router& router) {
+  const auto to_log = [this](const net::HttpRequest& request) { return log_.handle(request); };
+  router.add("POST", "/api/v1/labels", to_log);
+  router.add("POST", "/api/v1.0/feedback", to_log);
+  router.add("GET", "/api/v1/training-data", to_log);
+}
+
+net::Router MonitorApp::admin_routes() {
+  net::Router router;
+  std::vector<wire::Collector*> collectors = parts_.collectors;
+  collectors.insert(collectors.end(),
+                    {&monitor_metrics_, &log_metrics_, &reload_metrics_, &process_metrics_});
+  router.add("GET", options_.telemetry_path, net::metrics_page(std::move(collectors)));
+  router.add("GET", "/-/healthy",
+             [](const net::HttpRequest&) { return net::text_response(200, "OK\n"); });
+  router.add("GET", "/-/ready", [this](const net::HttpRequest&) {
+    if (parts_.proxy_ready()) return net::text_response(200, "OK\n");
+    return net::error_response(503, "not_ready", "the proxy takes no new requests");
+  });
+  router.add("POST", "/-/reload", [this](const net::HttpRequest&) { return reload(); });
+  router.add("GET", "/api/v1/status", [this](const net::HttpRequest&) {
+    wire::Json status;
+    {
+      const std::lock_guard hold(lock_);
+      status = monitor_.status(clock_.now());
+    }
+    if (const labels::PredictionLog* log = log_.get()) {
+      const auto figures = log->figures();
+      status["log"] = {{"available", figures.available},
+                       {"pending", figures.pending},
+                       {"disk_bytes", figures.disk_bytes},
+                       {"early_held", figures.early_held}};
+    } else {
+      status["log"] = {{"available", false}};
+    }
+    return net::json_response(200, status);
+  });
+  return router;
+}
+
+void MonitorApp::start_servers() {
+  net::Router admin = admin_routes();
+  if (options_.labels_listen_address.empty()) {
+    add_log_routes(admin);
+  } else {
+    net::Router router;
+    add_log_routes(router);
+    net::HttpServer::Settings settings{.listen_address = options_.labels_listen_address};
+    if (!options_.labels_bearer_token_file.empty()) {
+      const auto token = config::read_file(options_.labels_bearer_token_file, 4'096);
+      if (!token) throw std::runtime_error("labels.bearer-token-file: " + token.error().message);
+      settings.bearer_token = trim(*token);
+      if (settings.bearer_token.empty()) {
+        throw std::runtime_error("labels.bearer-token-file=" + options_.labels_bearer_token_file +
+                                 ": expected a token, got an empty file");
+      }
+    }
+    labels_server_ = std::make_unique<net::HttpServer>(settings, std::move(router));
+    spdlog::info("labels and training data on port {}", labels_server_->port());
+  }
+  admin_ = std::make_unique<net::HttpServer>(
+      net::HttpServer::Settings{.listen_address = options_.listen_address}, std::move(admin));
+  spdlog::info("admin API on port {}", admin_->port());
+  parts_.on_listening(admin_->port());
+}
+
+}  // namespace
 
 void MonitorOptions::add_to(config::OptionTable& table) {
-  table.add("web.listen-address", listen_address, "Address of the admin API.")
+  table.add("web.listen-address", listen_address, "Address of the admin API and /metrics.")
+      .value_name("HOST:PORT")
+      .example("127.0.0.1:9501");
+  table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
+  table
+      .add("labels.listen-address", labels_listen_address,
+           "An address of its own for labels and training data; empty: the admin API's.")
       .value_name("HOST:PORT");
-  table.add("data.dir", data_dir, "Folder of the prediction log.").value_name("DIR");
-  table.add("model.config", model_config, "Model configuration.").value_name("FILE");
-  table.add("reference", reference, "Reference distributions.").value_name("FILE");
+  table
+      .add("labels.bearer-token-file", labels_bearer_token_file,
+           "File with the token that labels.listen-address asks for.")
+      .value_name("FILE");
+  table.add("data.dir", data_dir, "Folder of the prediction log and of what survives a restart.")
+      .value_name("DIR");
+  table
+      .add("model.config", model_config,
+           "Model configuration (YAML); without one, everything is recognised from the traffic.")
+      .value_name("FILE");
+  table
+      .add("reference", reference,
+           "References of the model's versions: a file, a folder, or a model registry. Overrides "
+           "the "
+           "model configuration's.")
+      .value_name("FILE|DIR");
+  table
+      .add("monitor.memory-max", memory_bytes_max,
+           "What the monitor process may grow by after its start; 0: no limit. Past it, it is "
+           "started "
+           "anew.")
+      .as_bytes();
+  table.add("monitor.drain-timeout", drain_timeout,
+            "How long the monitor may take to write what it has when it is stopped.");
 }
 
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,
-                const Clock&) {
-  net::ProcessCollector process;
-  parts.collectors.push_back(&process);
-  net::Router router;
-  router.add("GET", "/metrics", net::metrics_page(parts.collectors));
-  router.add("GET", "/-/healthy",
-             [](const net::HttpRequest&) { return net::text_response(200, "OK\n"); });
-  router.add("GET", "/-/ready", [&parts](const net::HttpRequest&) {
-    return parts.proxy_ready() ? net::text_response(200, "OK\n")
-                               : net::text_response(503, "draining\n");
-  });
-  net::HttpServer server({.listen_address = options.listen_address}, std::move(router));
-  parts.on_listening(server.port());
-  const auto drain = [&parts] {
-    for (tap::ExchangeSource* source : parts.sources)
-      while (source->next() != nullptr) source->dispose(tap::Disposal::analysed());
-  };
-  for (;;) {
-    drain();
-    if (signals.wait_for(std::chrono::milliseconds(1)) == net::Signal::terminate) break;
-  }
-  drain();
-  return 0;
+                const Clock& clock) {
+  auto settings = read_settings(options);
+  if (!settings) throw std::runtime_error(settings.error().message);
+  be_first_to_go();
+  MonitorApp app(options, std::move(parts), clock, std::move(*settings));
+  limit_growth(options.memory_bytes_max);
+  return app.run(signals);
 }
 
 }  // namespace outrider

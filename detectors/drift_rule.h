@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The alarm rule: when is a distance a drift?
+//
+// Idea. Large samples make every distance significant, small ones make every distance large; so
+//   an alarm needs effect AND significance, for many features at once, and again:
+//     effect        D > 0.05 + 1.63 sqrt(1/n + 1/m)  or  PSI0 > 0.1
+//     significance  Benjamini-Hochberg q < 1e-3 over the version's subjects
+//     again         in 2 of the last 3 panes: drift; in 1 of 3: warning
+//   D is Kolmogorov-Smirnov's, for categories L-infinity; p is the two-sample chi-square test's.
+//   Below n = 25 B rows in the pane the verdict is warming_up: not enough, never a 0.
+// Panes. A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
+//   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
+// Cost. O(subjects x bins) each five minutes.
+// Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
+// Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
+//   Kolmogorov distribution.
+// Fails. A season within the day that the reference averages over is a difference from the
+//   reference, hence drift; a drift that lasts less than two panes of three stays a warning.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "detectors/binning.h"
+
+namespace outrider::detectors {
+
+enum class State : std::uint8_t { warming_up, stable, warning, drift };
+std::string_view to_string(State state);  // "warming_up", …: the metric's `state`
+
+struct DriftRule {
+  double ks_effect = 0.05;
+  double ks_noise = 1.63;
+  double psi_effect = 0.1;
+  double q_max = 1e-3;
+  std::uint64_t rows_per_bin = 25;
+  std::size_t panes_kept = 3;  // at most 8
+  std::size_t panes_needed = 2;
+  Duration join_max = std::chrono::hours(1);
+};
+
+// One subject's live counts against its reference (or another version's).
+struct Scores {
+  double psi = 0;        // debiased, PSI0; can be a little below 0
+  double psi_plain = 0;  // without the debiasing
+  double ks = 0;         // numeric: sup |F - G| at the edges; categorical: 0
+  double js = 0;         // Jensen-Shannon distance, base 2, in [0, 1]
+  double hellinger = 0;
+  double l_infinity = 0;
+  double wasserstein = 0;  // numeric: W1 / reference deviation; categorical: 0
+  double chi2 = 0;         // the statistic, cells with an expected count below 5 merged
+  double degrees = 0;      // its degrees of freedom
+  double p = 1;            // its p-value
+};
+
+struct Thresholds {
+  double psi = 0.1;
+  double ks = 0;    // 0.05 + 1.63 sqrt(1/n + 1/m); of l_infinity where categorical
+  double chi2 = 0;  // the statistic at which q = q_max, given the other subjects
+};
+
+struct Verdict {
+  std::string subject;    // the feature's name, "prediction", "multivariate"
+  std::string reference;  // the `reference` label: which bins
+  FeatureKind kind = FeatureKind::numeric;
+  std::size_t bins = 0;  // B; the rule asks for 25 rows for each
+  State state = State::warming_up;
+  std::uint64_t n = 0;  // value rows in the pane judged
+  std::uint64_t m = 0;  // value rows in the reference
+  Scores scores;
+  Thresholds thresholds;
+  double q = 1;  // Benjamini-Hochberg
+  bool effect = false;
+  bool exceeded = false;  // effect and q < q_max, in this pane
+};
+
+// All distances of the live value bins against the reference's (or another version's) over the same
+// bins; `deviation` is the reference's, the unit of wasserstein.
+Scores compare(const Binning& bins, const BinCounts& frozen, double deviation,
+               const BinCounts& live);
+
+// Judges one pane of all subjects, whose n, m and scores are filled in: fills thresholds, q,
+// effect, exceeded and the state by this pane alone: warming_up where n < 25 B (such a subject
+// takes no part in the correction), else stable or drift.
+void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts);
+
+// The memory of the last panes of one subject: which exceeded. 1 byte.
+class PaneHistory {
+ public:
+  State next(const DriftRule& rule, const Verdict& pane);  // Of a pane that was not warming up.
+
+  std::uint8_t bits() const { return exceeded_; }  // For a snapshot.
+  static PaneHistory of(std::uint8_t bits) {
+    PaneHistory history;
+    history.exceeded_ = bits;
+    return history;
+  }
+
+ private:
+  std::uint8_t exceeded_ = 0;  // One bit a pane, the newest lowest.
+};
+
+}  // namespace outrider::detectors

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detectors/version_watch.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+#include "detectors/chi_square.h"
+#include "detectors/psi.h"
+#include "detectors/rank_test.h"
+#include "detectors/snapshot.h"
+
+namespace outrider::detectors {
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+
+// The subjects in the order of the frame layout; the calibration's bins follow, but have no counts
+// to compare with.
+std::vector<const FrozenSubject*> subjects_of(const Reference& reference) {
+  std::vector<const FrozenSubject*> all;
+  for (const FrozenSubject& feature : reference.features) all.push_back(&feature);
+  if (reference.prediction) all.push_back(&*reference.prediction);
+  if (reference.multivariate) {
+    for (const FrozenSubject& score : reference.multivariate->scores) all.push_back(&score);
+  }
+  return all;
+}
+
+// A feature may be called as a subject of ours is; two series of one name would be refused by Prometheus.
+std::string feature_subject(const std::string& name) {
+  return name == "prediction" || name == "multivariate" ? name + "_feature" : name;
+}
+
+Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const BinCounts& live) {
+  Verdict verdict;
+  verdict.subject = frozen.name;
+  verdict.reference = frozen.hash;
+  verdict.kind = frozen.bins.kind();
+  verdict.bins = frozen.bins.value_bins();
+  verdict.n = total(live.values(frozen.bins));
+  verdict.m = total(against.values(frozen.bins));
+  verdict.scores = compare(frozen.bins, against, frozen.deviation, live);
+  return verdict;
+}
+
+void raise_distances(Scores& to, const Scores& from) {
+  for (double Scores::*distance : {&Scores::psi, &Scores::psi_plain, &Scores::ks, &Scores::js,
+                                   &Scores::hellinger, &Scores::l_infinity, &Scores::wasserstein}) {
+    to.*distance = std::max(to.*distance, from.*distance);
+  }
+}
+
+std::array<double*, 14> numbers_of(Verdict& v) {
+  Scores& s = v.scores;
+  Thresholds& t = v.thresholds;
+  return {&s.psi,  &s.psi_plain, &s.ks, &s.js,  &s.hellinger, &s.l_infinity, &s.wasserstein,
+          &s.chi2, &s.degrees,   &s.p,  &t.psi, &t.ks,        &t.chi2,       &v.q};
+}
+
+void write_verdict(SnapshotWriter& out, Verdict verdict) {
+  out.u64(static_cast<std::uint64_t>(verdict.state));
+  out.u64(verdict.n);
+  out.u64(verdict.m);
+  out.boolean(verdict.effect);
+  out.boolean(verdict.exceeded);
+  for (const double* number : numbers_of(verdict)) out.f64(*number);
+}
+
+// False when a field cannot be what write_verdict wrote.
+bool read_verdict(SnapshotReader& in, Verdict& verdict) {
+  const std::uint64_t state = in.u64();
+  verdict.state = static_cast<State>(std::min<std::uint64_t>(state, 3));
+  verdict.n = in.u64();
+  verdict.m = in.u64();
+  verdict.effect = in.boolean();
+  verdict.exceeded = in.boolean();
+  bool finite = true;
+  for (double* number : numbers_of(verdict)) {
+    *number = in.f64();
+    finite = finite && std::isfinite(*number);
+  }
+  return finite && state <= 3;
+}
+
+bool out_of_range(const FrozenSubject& frozen, double x) {
+  return x < frozen.low || x > frozen.high;  // NaN is missing, not out of range.
+}
+
+}  // namespace
+
+FrameLayout VersionWatch::layout_of(const Reference& reference) {
+  FrameLayout layout;
+  for (const FrozenSubject* subject : subjects_of(reference)) layout.add(subject->bins.slots());
+  if (reference.calibration) layout.add(reference.calibration->bins().slots());
+  return layout;
+}
+
+VersionWatch::VersionWatch(std::shared_ptr<const Reference> reference, DriftRule rule)
+    : reference_(std::move(reference)),
+      rule_(rule),
+      frozen_(subjects_of(*reference_)),
+      first_score_(reference_->features.size() + (reference_->prediction ? 1 : 0)),
+      calibration_(frozen_.size()),
+      panes_(layout_of(*reference_)),
+      joined_(panes_.layout()),
+      totals_(panes_.layout().slots()),
+      total_tails_(panes_.layout().subjects()),
+      quality_(reference_->features.size()) {
+  for (const FrozenSubject* subject : frozen_) {
+    pane_rows_min_ =
+        std::max<std::uint64_t>(pane_rows_min_, rule_.rows_per_bin * subject->bins.value_bins());
+  }
+  verdicts_ = judge_all();
+  histories_.resize(verdicts_.size());
+  if (reference_->multivariate) {
+    row_.resize(reference_->multivariate->features.size());
+    z_.resize(reference_->multivariate->pca.components());
+  }
+}
+
+void VersionWatch::count_slot(std::size_t subject, std::size_t slot) {
+  const std::size_t place = panes_.layout().offset(subject) + slot;
+  std::uint32_t& count = panes_.open().counts[place];
+  count += count != std::numeric_limits<std::uint32_t>::max() ? 1 : 0;
+  ++totals_[place];
+}
+
+void VersionWatch::count_number(std::size_t subject, double x) {
+  const Binning& bins =
+      subject < frozen_.size() ? frozen_[subject]->bins : reference_->calibration->bins();
+  const std::size_t slot = bins.slot_of(x);
+  count_slot(subject, slot);
+  if (slot >= bins.value_bins()) return;
+  bins.add_tails(x, panes_.open().tails[subject]);
+  bins.add_tails(x, total_tails_[subject]);
+}
+
+void VersionWatch::observe_feature(std::size_t feature, const Value& value) {
+  const FrozenSubject& frozen = *frozen_[feature];
+  Quality& quality = quality_[feature];
+  if (frozen.bins.kind() == FeatureKind::numeric && value.kind == Value::Kind::number) {
+    quality.missing += value.number != value.number ? 1 : 0;
+    quality.range += out_of_range(frozen, value.number) ? 1 : 0;
+    count_number(feature, value.number);
+    return;
+  }
+  const SlotOutcome outcome = frozen.bins.classify(value);
+  quality.missing += outcome.missing ? 1 : 0;
+  quality.type += outcome.wrong_type ? 1 : 0;
+  quality.unseen += outcome.unseen ? 1 : 0;
+  if (outcome.counted) count_slot(feature, outcome.slot);
+}
+
+Surprise VersionWatch::observe_multivariate(std::span<const Value> features) {
+  const MultivariateReference& multivariate = *reference_->multivariate;
+  for (std::size_t i = 0; i < row_.size(); ++i) {
+    const std::size_t feature = multivariate.features[i];
+    const bool number = feature < features.size() && features[feature].kind == Value::Kind::number;
+    row_[i] = number ? features[feature].number : nan;
+  }
+  const Pca::Scores distance = multivariate.pca.project(row_, z_);
+  for (std::size_t j = 0; j < z_.size(); ++j) count_number(first_score_ + j, z_[j]);
+  count_number(first_score_ + z_.size(), distance.t2);
+  count_number(first_score_ + z_.size() + 1, distance.q);
+
+  Surprise surprise;
+  surprise.scored = true;
+  surprise.score = std::max(distance.t2_shrunk, multivariate.tails.score(z_));
+  surprise.p = multivariate.anomaly.p_value(surprise.score);
+  return surprise;
+}
+
+Surprise VersionWatch::observe(std::span<const Value> features, const Value& prediction,
+                               double score, Time at) {
+  if (panes_.due(at)) advance(at);
+  ++rows_;
+  ++panes_.open().rows;
+  const Value none;
+  for (std::size_t i = 0; i < reference_->features.size(); ++i) {
+    observe_feature(i, i < features.size() ? features[i] : none);
+  }
+  if (reference_->prediction) {
+    const SlotOutcome outcome = reference_->prediction->bins.classify(prediction);
+    const std::size_t subject = reference_->features.size();
+    if (outcome.counted && reference_->prediction->bins.kind() == FeatureKind::numeric &&
+        prediction.kind == Value::Kind::number) {
+      count_number(subject, prediction.number);
+    } else if (outcome.counted) {
+      count_slot(subject, outcome.slot);
+    }
+  }
+  if (reference_->calibration && score >= 0 && score <= 1) count_number(calibration_, score);
+  return reference_->multivariate ? observe_multivariate(features) : Surprise{};
+}
+
+void VersionWatch::advance(Time now) {
+  panes_.advance(now, [this](const Frame& pane, Time end) { on_pane(pane, end); });
+}
+
+void VersionWatch::on_pane(const Frame& pane, Time end) {
+  using namespace std::chrono_literals;
+  if (joined_.rows == 0) joined_since_ = end - 5min;
+  joined_.add(pane);
+  const bool enough = joined_.rows >= pane_rows_min_;
+  if (!enough && end - joined_since_ < rule_.join_max) return;
+  take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); }));
+  joined_.clear();
+}
+
+// A pane's verdicts become those of the watch: what had enough rows moves its history on, and the
+// history gives the state.
+void VersionWatch::take(std::vector<Verdict> pane) {
+  for (std::size_t i = 0; i < pane.size(); ++i) {
+    if (pane[i].state == State::warming_up) continue;
+    pane[i].state = histories_[i].next(rule_, pane[i]);
+  }
+  verdicts_ = std::move(pane);
+  ++panes_judged_;
+}
+
+template <class Live>
+std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
+  std::vector<Verdict> verdicts;
+  for (std::size_t i = 0; i < first_score_; ++i) {
+    verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i)));
+    if (i < reference_->features.size()) {
+      verdicts.back().subject = feature_subject(frozen_[i]->name);
+    }
+  }
+  if (reference_->multivariate) verdicts.push_back(judge_multivariate(live));
+  judge_pane(rule_, verdicts);
+  return verdicts;
+}
+
+// The multivariate subject stands for all components, T2 and Q. Its distances are the largest of
+// theirs; its p-value is Bonferroni's over all of them and over two tests each: chi-square, which
+// sees any change, and the rank test, which needs fewer rows for a shift or a widening. Its chi2 is
+// the statistic with that p-value.
+template <class Live>
+Verdict VersionWatch::judge_multivariate(Live live) const {
+  const auto& components = reference_->multivariate->scores;
+  Verdict worst;
+  Scores largest;
+  double p_min = 2;
+  for (std::size_t j = 0; j < components.size(); ++j) {
+    const FrozenSubject& frozen = components[j];
+    const BinCounts counts = live(first_score_ + j);
+    const Verdict verdict = verdict_of(frozen, frozen.counts, counts);
+    const RankTest ranks = rank_test(frozen.counts.values(frozen.bins), counts.values(frozen.bins));
+    const double p = std::min(verdict.scores.p, ranks.p);
+    raise_distances(largest, verdict.scores);
+    if (p < p_min) worst = verdict;
+    p_min = std::min(p, p_min);
+  }
+  const double tests = 2.0 * static_cast<double>(components.size());
+  largest.degrees = worst.scores.degrees;
+  largest.p = std::min(1.0, tests * p_min);
+  largest.chi2 =
+      largest.p > 0 ? chi_square_critical(largest.p, largest.degrees) : worst.scores.chi2;
+  worst.scores = largest;
+  worst.subject = "multivariate";
+  return worst;
+}
+
+std::vector<Verdict> VersionWatch::judge(Window window) const {
+  return judge_counts([&](std::size_t i) { return panes_.sum(window, i); });
+}
+
+std::vector<Verdict> VersionWatch::judge_all() const {
+  return judge_counts([&](std::size_t i) { return totals(i); });
+}
+
+BinCounts VersionWatch::totals(std::size_t subject) const {
+  const FrameLayout& layout = panes_.layout();
+  const auto begin = totals_.begin() + static_cast<std::ptrdiff_t>(layout.offset(subject));
+  return {{begin, begin + static_cast<std::ptrdiff_t>(layout.slots_of(subject))},
+          total_tails_[subject]};
+}
+
+std::optional<double> VersionWatch::estimated_accuracy(Window window) const {
+  if (!reference_->calibration) return std::nullopt;
+  const BinCounts live = panes_.sum(window, calibration_);
+  return reference_->calibration->estimate(live.values(reference_->calibration->bins()));
+}
+
+std::optional<double> VersionWatch::estimated_accuracy() const {
+  if (!reference_->calibration) return std::nullopt;
+  const BinCounts live = totals(calibration_);
+  return reference_->calibration->estimate(live.values(reference_->calibration->bins()));
+}
+
+std::size_t VersionWatch::memory_bytes() const {
+  return panes_.memory_bytes() + totals_.capacity() * sizeof(std::uint64_t) +
+         total_tails_.capacity() * sizeof(TailSums) +
+         joined_.counts.capacity() * sizeof(std::uint32_t) +
+         joined_.tails.capacity() * sizeof(TailSums) + quality_.capacity() * sizeof(Quality) +
+         verdicts_.capacity() * sizeof(Verdict) + sizeof(*this);
+}
+
+// Names the reference's bins: a state counted over others is of no use.
+std::string VersionWatch::fingerprint() const {
+  std::string all;
+  for (const FrozenSubject* subject : frozen_) all += subject->name + "=" + subject->hash + "\n";
+  return all;
+}
+
+std::string VersionWatch::serialise() const {
+  SnapshotWriter out("WTCH", 1);
+  out.text(fingerprint());
+  out.text(panes_.serialise());
+  write(out, joined_);
+  out.i64(joined_since_.time_since_epoch().count());
+  out.u64(panes_judged_);
+  for (std::size_t i = 0; i < verdicts_.size(); ++i) {
+    out.u64(histories_[i].bits());
+    write_verdict(out, verdicts_[i]);
+  }
+  return out.finish();
+}
+
+Result<void> VersionWatch::restore(std::string_view bytes) {
+  auto in = SnapshotReader::open(bytes, "WTCH", 1);
+  if (!in) return fail(in);
+  if (in->text() != fingerprint()) {
+    return fail("snapshot_foreign",
+                "drift state: it was counted against another reference. Starting afresh");
+  }
+  Panes panes(panes_.layout());
+  if (auto ok = panes.restore(in->text()); !ok) return fail(ok);
+  Frame joined(panes_.layout());
+  bool sound = read(*in, joined);
+  const Time joined_since{Duration{in->i64()}};
+  const std::uint64_t panes_judged = in->u64();
+  std::vector<Verdict> verdicts = verdicts_;
+  std::vector<PaneHistory> histories;
+  for (Verdict& verdict : verdicts) {
+    const std::uint64_t bits = in->u64();
+    sound = sound && bits <= 0xFF;
+    histories.push_back(PaneHistory::of(static_cast<std::uint8_t>(bits)));
+    sound = read_verdict(*in, verdict) && sound;
+  }
+  if (auto whole = in->finish(); !whole) return fail(whole);
+  if (!sound) {
+    return fail("snapshot_corrupt",
+                "drift state: a count or verdict that cannot be. Starting afresh");
+  }
+  panes_ = std::move(panes);
+  joined_ = std::move(joined);
+  joined_since_ = joined_since;
+  panes_judged_ = panes_judged;
+  verdicts_ = std::move(verdicts);
+  histories_ = std::move(histories);
+  return {};
+}
+
+std::vector<Verdict> compare_versions(const VersionWatch& candidate, const VersionWatch& production,
+                                      Window window) {
+  std::vector<Verdict> verdicts;
+  for (std::size_t i = 0; i < candidate.subjects(); ++i) {
+    const FrozenSubject& frozen = candidate.subject(i);
+    for (std::size_t j = 0; j < production.subjects(); ++j) {
+      const FrozenSubject& other = production.subject(j);
+      if (other.name != frozen.name || other.hash != frozen.hash) continue;
+      verdicts.push_back(
+          verdict_of(frozen, production.counts(window, j), candidate.counts(window, i)));
+    }
+  }
+  judge_pane(candidate.rule_, verdicts);
+  return verdicts;
+}
+
+}  // namespace outrider::detectors

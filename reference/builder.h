@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Training rows -> ModelReference, in two passes and bounded memory. PURE: the caller streams the
+// rows.
+//
+//   BuildSettings settings;  settings.target = "price";
+//   auto built = build_reference(columns, rows, settings);   // rows: a function that visits all
+//   rows
+//   if (!built) …
+//   reference::to_json(built->reference);
+//   built->columns                                           // the inferred types, for people
+//
+// Pass 1 infers each column's type and draws a sample of rows (reservoir, fixed seed): quantile
+// edges,
+// PCA and tails come from the sample, which is all rows up to `sample_rows_max`. Pass 2 counts
+// every row
+// over those bins. So counts are exact, edges exact up to the sample's size; the same rows in the
+// same
+// order give the same reference.
+// Memory: sample_cells_max doubles and at most `distinct_max` texts a column.
+// Time: O(rows x (columns + k columns)), k <= 32 PCA components.
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/core/result.h"
+#include "detectors/value.h"
+#include "reference/model_reference.h"
+
+namespace outrider::reference {
+
+struct BuildSettings {
+  std::string model_name;
+  std::string model_version;
+  ModelKind kind =
+      ModelKind::unknown;  // unknown: classification when the target is text or has <= 2 values
+  std::string target;      // a column that is the truth; not a feature. "" for none.
+  std::string prediction;  // a column that is the model's prediction; not a feature. "" for none.
+  std::string score;       // a column that is the model's probability. "" for none.
+  std::string
+      positive;  // the target's value that `score` is about; "" : score of the predicted class
+  std::vector<std::string> ignore;       // columns that are no features
+  std::vector<std::string> categorical;  // columns to take as categorical whatever they look like
+  std::vector<std::string> numeric;
+  double tolerance = 0.1;         // regression: right within this share of the truth …
+  double absolute_tolerance = 0;  // … plus this
+  std::size_t bins = detectors::default_bins;
+  std::size_t sample_rows_max = 200'000;
+  std::size_t sample_cells_max = 16'000'000;
+  std::size_t distinct_max =
+      10'000;  // a text column with more distinct values is ignored, and said so
+  bool provisional = false;
+  Time created{};
+  std::string source;
+};
+
+enum class ColumnRole : std::uint8_t { feature, target, prediction, score, ignored };
+
+struct ColumnReport {
+  std::string name;
+  ColumnRole role = ColumnRole::feature;
+  detectors::FeatureKind kind = detectors::FeatureKind::numeric;
+  std::uint64_t missing = 0;
+  std::uint64_t wrong_type = 0;  // text in a numeric column
+  std::uint64_t distinct = 0;    // capped at distinct_max + 1
+  std::string note;              // why ignored, and the like
+};
+
+struct Built {
+  ModelReference reference;
+  std::vector<ColumnReport> columns;
+  std::uint64_t rows = 0;
+};
+
+using VisitRow = std::function<void(std::span<const detectors::Value> row)>;
+// Streams all rows, in the same order each time it is called; values in the order of the columns.
+// Text that is a number is given as a number that carries its text (see table.h). Fails with its
+// own error.
+using Rows = std::function<Result<void>(const VisitRow& visit)>;
+// How far: rows done in this pass, and which of the two passes.
+using Progress = std::function<void(int pass, std::uint64_t rows)>;
+
+// Errors: those of `rows`; "unknown_column" (a name in the settings that is no column), "no_rows",
+// "no_features", "bad_target".
+Result<Built> build_reference(const std::vector<std::string>& columns, const Rows& rows,
+                              const BuildSettings& settings, const Progress& progress = {});
+
+}  // namespace outrider::reference

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Rows of a table as values: CSV (RFC 4180, a header line) or NDJSON (one flat object a line), told
+// apart by the first byte that is not blank. PURE and streaming: the caller feeds bytes in pieces.
+//
+//   TableReader table;
+//   auto ok = table.feed(piece, [&](std::uint64_t line, std::span<const detectors::Value> row) { … });
+//   ok = table.finish(visit);
+//   table.columns()
+//
+// A CSV field is missing when it is empty, NA, N/A, null or NULL; "nan" and "inf" are numbers. NDJSON:
+// columns are those of the first `schema_rows` objects, in order of appearance, and later keys are
+// ignored; null and an absent key are missing, true and false are the texts "true" and "false"; a
+// nested value is refused by name.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/core/result.h"
+#include "base/wire/csv.h"
+#include "base/wire/json.h"
+#include "detectors/value.h"
+
+namespace outrider::reference {
+
+class TableReader {
+ public:
+  using Visit = std::function<void(std::uint64_t line, std::span<const detectors::Value> row)>;
+  static constexpr std::size_t columns_max = 4096;
+  static constexpr std::size_t line_bytes_max = 16 << 20;
+  static constexpr std::size_t schema_rows = 100;
+
+  // Errors: those of CsvReader; "csv_empty", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
+  // object), "ndjson_line_too_long", "too_many_columns". The first error stays.
+  Result<void> feed(std::string_view bytes, const Visit& visit);
+  Result<void> finish(const Visit& visit);
+
+  // Known once the header line (CSV) or the first objects (NDJSON) are in.
+  const std::vector<std::string>& columns() const { return columns_; }
+
+ private:
+  enum class Format { unknown, csv, ndjson };
+
+  Result<void> feed_known(std::string_view bytes, const Visit& visit);
+  Result<void> refuse(std::string_view code, std::string message);
+  Result<void> outcome() const;
+  void on_csv_row(const wire::CsvRow& row, const Visit& visit);
+  void on_json_line(const Visit& visit);
+  void learn_schema(const Visit& visit);
+  void visit_object(std::uint64_t line, const wire::Json& object, const Visit& visit);
+
+  Format format_ = Format::unknown;
+  std::string head_;  // What came before the format was known.
+  wire::CsvReader csv_;
+  std::optional<Error> failed_;
+  std::vector<std::string> columns_;
+  std::unordered_map<std::string, std::size_t> column_by_name_;
+  bool schema_known_ = false;
+  std::vector<std::pair<std::uint64_t, wire::Json>> waiting_;  // The first objects, by line.
+  std::string line_;
+  std::uint64_t line_number_ = 0;
+  std::vector<detectors::Value> values_;
+};
+
+// A field's text as a value, as above: missing, a number that carries its text, or a text.
+detectors::Value field_value(std::string_view text);
+
+}  // namespace outrider::reference

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/content_coding.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include <algorithm>
+
+#include "base/core/text.h"
+
+namespace outrider::decode {
+
+struct Unpacker::Contexts {
+  z_stream gzip{};
+  z_stream deflate{};
+  bool gzip_ready = false;
+  bool deflate_ready = false;
+  ZSTD_DCtx* zstd = nullptr;
+  std::string plain[2];  // Two, so that stacked codings read one and write the other.
+  int turn = 0;
+
+  ~Contexts() {
+    if (gzip_ready) inflateEnd(&gzip);
+    if (deflate_ready) inflateEnd(&deflate);
+    ZSTD_freeDCtx(zstd);
+  }
+};
+
+namespace {
+
+constexpr std::size_t first_guess_bytes = 16 << 10;
+constexpr std::size_t codings_max = 4;
+
+// Grows the output up to the limit; false when the limit is reached.
+bool grow(std::string& out, std::size_t bytes_max) {
+  if (out.size() >= bytes_max) return false;
+  out.resize(std::min(bytes_max, std::max(first_guess_bytes, out.size() * 2)));
+  return true;
+}
+
+Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, std::string& out,
+                                      std::size_t bytes_max) {
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
+  stream.avail_in = static_cast<uInt>(body.size());
+  std::size_t written = 0;
+  if (out.empty()) grow(out, bytes_max);
+  while (true) {
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + written);
+    stream.avail_out = static_cast<uInt>(out.size() - written);
+    const int status = inflate(&stream, Z_NO_FLUSH);
+    written = out.size() - stream.avail_out;
+    if (status == Z_STREAM_END) {
+      if (stream.avail_in == 0) break;
+      // gzip allows several members one after another.
+      if (inflateReset(&stream) != Z_OK) return failed(FailReason::invalid_encoding);
+      continue;
+    }
+    if (status != Z_OK && status != Z_BUF_ERROR) return failed(FailReason::invalid_encoding);
+    if (stream.avail_out > 0) return failed(FailReason::invalid_encoding);  // Input cut short.
+    if (!grow(out, bytes_max)) return failed(FailReason::invalid_encoding);
+  }
+  return std::string_view(out.data(), written);
+}
+
+Decoded<std::string_view> unpack_zstd(ZSTD_DCtx* context, std::string_view body, std::string& out,
+                                      std::size_t bytes_max) {
+  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+  ZSTD_inBuffer in{body.data(), body.size(), 0};
+  if (out.empty()) grow(out, bytes_max);
+  std::size_t written = 0;
+  while (true) {
+    ZSTD_outBuffer to{out.data(), out.size(), written};
+    const std::size_t hint = ZSTD_decompressStream(context, &to, &in);
+    written = to.pos;
+    if (ZSTD_isError(hint)) return failed(FailReason::invalid_encoding);
+    if (hint == 0 && in.pos == in.size) break;
+    if (to.pos < to.size && in.pos == in.size) return failed(FailReason::invalid_encoding);
+    if (to.pos == to.size && !grow(out, bytes_max)) return failed(FailReason::invalid_encoding);
+  }
+  return std::string_view(out.data(), written);
+}
+
+bool ready(z_stream& stream, bool& is_ready, int window_bits) {
+  if (is_ready) return inflateReset(&stream) == Z_OK;
+  is_ready = inflateInit2(&stream, window_bits) == Z_OK;
+  return is_ready;
+}
+
+}  // namespace
+
+Unpacker::Unpacker(std::size_t bytes_max)
+    : bytes_max_(bytes_max), contexts_(std::make_unique<Contexts>()) {}
+Unpacker::~Unpacker() = default;
+Unpacker::Unpacker(Unpacker&&) noexcept = default;
+Unpacker& Unpacker::operator=(Unpacker&&) noexcept = default;
+
+Decoded<std::string_view> Unpacker::unpack(std::string_view codings, std::string_view body) {
+  if (codings.empty()) return body;
+  const auto list = split(codings, ',');
+  if (list.size() > codings_max) return failed(FailReason::unsupported_encoding);
+  // They were applied in the order in which they are listed.
+  for (auto coding = list.rbegin(); coding != list.rend(); ++coding) {
+    const auto plain = unpack_one(trim(*coding), body);
+    if (!plain) return plain;
+    body = *plain;
+  }
+  return body;
+}
+
+Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::string_view body) {
+  if (coding.empty() || iequals_ascii(coding, "identity")) return body;
+  if (body.empty()) return body;  // An empty body was not packed at all (HEAD, 204, some servers).
+  Contexts& c = *contexts_;
+  std::string& out = c.plain[c.turn ^= 1];
+  // A buffer that one large body made large is not kept.
+  if (out.size() > (1 << 20)) std::string().swap(out);
+  if (iequals_ascii(coding, "gzip") || iequals_ascii(coding, "x-gzip")) {
+    constexpr int gzip_window_bits = 15 + 16;
+    if (!ready(c.gzip, c.gzip_ready, gzip_window_bits)) return failed(FailReason::invalid_encoding);
+    return unpack_zlib(c.gzip, body, out, bytes_max_);
+  }
+  if (iequals_ascii(coding, "deflate")) {
+    if (!ready(c.deflate, c.deflate_ready, 15)) return failed(FailReason::invalid_encoding);
+    return unpack_zlib(c.deflate, body, out, bytes_max_);
+  }
+  if (iequals_ascii(coding, "zstd")) {
+    if (!c.zstd) c.zstd = ZSTD_createDCtx();
+    if (!c.zstd) return failed(FailReason::invalid_encoding);
+    constexpr int window_log_max = 23;  // 8 MiB, what RFC 9659 requires of a decoder.
+    ZSTD_DCtx_setParameter(c.zstd, ZSTD_d_windowLogMax, window_log_max);
+    return unpack_zstd(c.zstd, body, out, bytes_max_);
+  }
+  return failed(FailReason::unsupported_encoding);
+}
+
+}  // namespace outrider::decode

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/decoder.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/core/text.h"
+#include "sidecar/decode/answer.h"
+#include "sidecar/decode/content_coding.h"
+#include "sidecar/decode/event_stream.h"
+#include "sidecar/decode/feature_selection.h"
+#include "sidecar/decode/request_body.h"
+#include "sidecar/decode/row_table.h"
+#include "sidecar/http1/head.h"
+#include "sidecar/tap/capture_settings.h"
+
+namespace outrider::decode {
+namespace {
+
+using tap::Disposal;
+using tap::SkipReason;
+
+constexpr std::string_view unknown = "unknown";
+
+// A head that the proxy let pass was judged there, with limits of its own.
+constexpr http1::HeadLimits head_limits{
+    .head_bytes = 16 << 20, .request_line_bytes = 16 << 20, .fields = http1::fields_capacity};
+
+// The media type of a Content-Type, without parameters.
+std::string_view media_type(std::string_view content_type) {
+  return trim(content_type.substr(0, content_type.find(';')));
+}
+
+bool starts_like_json(std::string_view body) {
+  const std::string_view text = trim(body.substr(0, 64));
+  return !text.empty() &&
+         std::string_view("{[\"0123456789-tfnN").find(text.front()) != std::string_view::npos;
+}
+
+bool is_json_type(std::string_view type) {
+  if (type == "application/json") return true;  // Nearly always, exactly so.
+  const std::string lower = lower_ascii(type);
+  return lower == "application/json" || lower.ends_with("+json") || lower == "text/json";
+}
+
+bool is_json(std::string_view content_type, std::string_view json_bytes, std::string_view body) {
+  if (!json_bytes.empty()) return true;  // The binary tensor extension: JSON comes first.
+  const std::string_view type = media_type(content_type);
+  if (is_json_type(type)) return true;
+  // Many a server and client names no type, or a vague one.
+  const bool vague = type.empty() || iequals_ascii(type, "text/plain") ||
+                     iequals_ascii(type, "application/octet-stream");
+  return vague && starts_like_json(body);
+}
+
+// The piece of a path after a marker, up to the next '/' or ':'.
+std::string_view after(std::string_view path, std::string_view marker) {
+  const std::size_t at = path.find(marker);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = path.substr(at + marker.size());
+  return rest.substr(0, rest.find_first_of("/:"));
+}
+
+struct Bodies {
+  std::string_view json, binary;
+};
+
+// JSON and what follows it, as the field Inference-Header-Content-Length says.
+Decoded<Bodies> split_binary(std::string_view body, std::string_view json_bytes) {
+  if (json_bytes.empty()) return Bodies{body, {}};
+  const auto length = parse_uint(json_bytes);
+  if (!length || *length > body.size()) return failed(FailReason::wrong_shape);
+  return Bodies{body.substr(0, *length), body.substr(*length)};
+}
+
+tl::unexpected<Disposal> fail_with(FailReason reason) {
+  return tl::unexpected<Disposal>(Disposal::failed(reason));
+}
+tl::unexpected<Disposal> skip(SkipReason reason) {
+  return tl::unexpected<Disposal>(Disposal::skipped(reason));
+}
+
+}  // namespace
+
+class Decoder::Impl {
+ public:
+  explicit Impl(Rules rules)
+      : rules_(std::move(rules)),
+        selection_(rules_.features),
+        table_(rules_.rows_max, rules_.features_max),
+        request_(rules_),
+        answer_(rules_),
+        request_unpacker_(rules_.unpacked_bytes_max),
+        response_unpacker_(rules_.unpacked_bytes_max) {}
+
+  Outcome decode(const tap::Exchange& exchange);
+  Outcome decode(const ExchangeParts& parts);
+  const Rules& rules() const { return rules_; }
+
+ private:
+  bool read_heads(const tap::Exchange& exchange, ExchangeParts& parts);
+  bool is_prediction(const ExchangeParts& parts) const;
+  bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
+  Decoded<void> read_request(const ExchangeParts& parts);
+  Decoded<void> add_query(std::string_view query);
+  Decoded<void> read_answer(const ExchangeParts& parts);
+  void build_rows();
+  void identify(const ExchangeParts& parts, bool answered);
+  std::string_view find_place(const Place& place, bool answered);
+  void gather_aliases(const ExchangeParts& parts);
+  std::string_view segment_of(const FeatureNames* names, std::span<const FeatureValue> values);
+
+  Rules rules_;
+  FeatureSelection selection_;
+  RowTable table_;
+  RequestBody request_;
+  Answer answer_;
+  Unpacker request_unpacker_, response_unpacker_;
+  http1::RequestHead request_head_;
+  http1::ResponseHead response_head_;
+  const tap::Exchange* exchange_ = nullptr;  // Null when there are no heads.
+
+  std::array<std::string_view, 4> alias_fields_{};
+  std::vector<std::string_view> aliases_;
+  std::vector<std::pair<std::string_view, FeatureValue>> query_fields_;
+  std::deque<std::string> kept_;  // Decoded query text, segments.
+  std::string event_;             // Data of a server-sent event.
+  std::vector<FeatureValue> selected_;
+  std::vector<Row> rows_;
+  Observation observation_;
+};
+
+Decoder::Outcome Decoder::Impl::decode(const tap::Exchange& exchange) {
+  ExchangeParts parts;
+  parts.id = tap::view(exchange.id);
+  parts.started = exchange.started;
+  parts.status = exchange.status;
+  parts.outcome = exchange.outcome;
+  parts.request_body = exchange.request_body;
+  parts.response_body = exchange.response_body;
+  exchange_ = &exchange;
+  if (!read_heads(exchange, parts)) return fail_with(FailReason::unsupported_format);
+  auto outcome = decode(std::as_const(parts));
+  exchange_ = nullptr;
+  return outcome;
+}
+
+bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& parts) {
+  using http1::FieldId;
+  http1::HeadCursor cursor;
+  if (parse(exchange.request_head, cursor, head_limits, request_head_) !=
+      http1::Progress::complete) {
+    return false;
+  }
+  parts.method = request_head_.method();
+  parts.path = request_head_.path();
+  parts.query = request_head_.query();
+  parts.request_type = request_head_.value_of(FieldId::content_type);
+  parts.request_coding = request_head_.value_of(FieldId::content_encoding);
+  parts.request_json_bytes = request_head_.value_of("Inference-Header-Content-Length");
+  alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
+                   request_head_.value_of(FieldId::x_request_id),
+                   request_head_.value_of(FieldId::ce_id), request_head_.value_of("Seldon-Puid")};
+  if (exchange.response_head.empty()) {
+    parts.aliases = alias_fields_;
+    return true;
+  }
+  cursor = {};
+  const auto context = http1::ResponseContext::of(request_head_.summary);
+  if (parse(exchange.response_head, cursor, head_limits, context, response_head_) !=
+      http1::Progress::complete) {
+    return false;
+  }
+  parts.response_type = response_head_.value_of(FieldId::content_type);
+  parts.response_coding = response_head_.value_of(FieldId::content_encoding);
+  parts.response_json_bytes = response_head_.value_of("Inference-Header-Content-Length");
+  parts.model_name = response_head_.value_of("X-Model-Name");
+  parts.model_version = response_head_.value_of("X-Model-Version");
+  if (alias_fields_[3].empty()) alias_fields_[3] = response_head_.value_of("Seldon-Puid");
+  parts.aliases = alias_fields_;
+  return true;
+}
+
+bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
+  if (parts.exchange_is_prediction) return true;
+  if (!rules_.methods.empty() && std::find(rules_.methods.begin(), rules_.methods.end(),
+                                           parts.method) == rules_.methods.end()) {
+    return false;
+  }
+  if (!rules_.paths.empty()) {
+    return std::any_of(rules_.paths.begin(), rules_.paths.end(), [&](const std::string& pattern) {
+      return tap::matches_pattern(pattern, parts.path);
+    });
+  }
+  if (parts.method == "POST" || parts.method == "PUT") {
+    // Not predictions of any protocol: model management and feedback.
+    return !parts.path.starts_with("/v2/repository/") && !parts.path.ends_with("/feedback") &&
+           !parts.path.ends_with("/load") && !parts.path.ends_with("/unload");
+  }
+  return parts.method == "GET" && !parts.query.empty();
+}
+
+Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
+  kept_.clear();
+  selection_.clear();
+  table_.clear();
+  request_.clear();
+  rows_.clear();
+  observation_ = Observation{};
+  observation_.id = parts.id;
+  observation_.time = parts.started;
+  if (!is_prediction(parts)) return skip(SkipReason::not_matched);
+
+  using tap::Outcome;
+  if (parts.status >= 400 || parts.outcome == Outcome::timeout ||
+      parts.outcome == Outcome::unreachable || parts.outcome == Outcome::client_error ||
+      parts.outcome == Outcome::server_error) {
+    identify(parts, false);
+    gather_aliases(parts);
+    observation_.model_failed = true;
+    return observation_;
+  }
+  if (parts.outcome != Outcome::success) return fail_with(FailReason::incomplete);
+  if (parts.status < 200 || parts.status >= 300 || parts.status == 204) {
+    return skip(SkipReason::not_matched);  // Upgrades, redirects, and answers without content.
+  }
+  const bool streamed = iequals_ascii(media_type(parts.response_type), "text/event-stream");
+  if (streamed && rules_.skip_streams) return skip(SkipReason::not_matched);
+
+  if (const auto ok = read_request(parts); !ok) return fail_with(ok.error());
+  if (const auto ok = read_answer(parts); !ok) {
+    // A page or a file that somebody fetched with a query is no prediction, unless we were told so.
+    const bool page = ok.error() == FailReason::unsupported_format && parts.method == "GET" &&
+                      !names_paths() && !parts.exchange_is_prediction;
+    return page ? skip(SkipReason::not_matched) : Decoder::Outcome(fail_with(ok.error()));
+  }
+  build_rows();
+  identify(parts, true);
+  gather_aliases(parts);
+  return observation_;
+}
+
+Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
+  query_fields_.clear();
+  const bool has_body = !parts.request_body.empty();
+  if (!has_body) return add_query(parts.query);
+  const auto body = request_unpacker_.unpack(parts.request_coding, parts.request_body);
+  if (!body) return failed(body);
+  if (is_json(parts.request_type, parts.request_json_bytes, *body)) {
+    const auto pieces = split_binary(*body, parts.request_json_bytes);
+    if (!pieces) return failed(pieces);
+    if (auto ok = request_.read(pieces->json, pieces->binary, table_); !ok) return ok;
+  } else if (iequals_ascii(media_type(parts.request_type), "application/x-www-form-urlencoded")) {
+    if (auto ok = add_query(*body); !ok) return ok;
+  } else {
+    return failed(FailReason::unsupported_format);
+  }
+  if (selection_.wants_query() && !parts.query.empty()) {
+    return add_query(parts.query);  // The same for each of the body's rows.
+  }
+  return {};
+}
+
+Decoded<void> Decoder::Impl::add_query(std::string_view query) {
+  const auto keep = [this](std::string_view raw) -> Decoded<std::string_view> {
+    if (raw.find_first_of("%+") == std::string_view::npos) {
+      if (!is_valid_utf8(raw)) return failed(FailReason::invalid_utf8);
+      return raw;
+    }
+    auto text = percent_decode(raw, true);
+    if (!text) return failed(FailReason::invalid_query);
+    if (!is_valid_utf8(*text)) return failed(FailReason::invalid_utf8);
+    return std::string_view(kept_.emplace_back(std::move(*text)));
+  };
+  while (!query.empty()) {
+    const std::size_t end = query.find('&');
+    const std::string_view piece = query.substr(0, end);
+    query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    if (piece.empty()) continue;
+    const std::size_t equals = piece.find('=');
+    const auto name = keep(piece.substr(0, equals));
+    const auto text = keep(equals == std::string_view::npos ? "" : piece.substr(equals + 1));
+    if (!name) return failed(name);
+    if (!text) return failed(text);
+    if (query_fields_.size() >= rules_.features_max) return failed(FailReason::wrong_shape);
+    FeatureValue value;
+    if (const auto number = parse_double(*text)) {
+      value = FeatureValue::of(*number);
+      value.text = *text;
+    } else if (!text->empty()) {
+      value = FeatureValue::of(*text);
+    }
+    query_fields_.emplace_back(*name, value);
+  }
+  if (query_fields_.empty()) return {};
+  return table_.add_fields(query_fields_);
+}
+
+Decoded<void> Decoder::Impl::read_answer(const ExchangeParts& parts) {
+  const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
+  if (!body) return failed(body);
+  std::string_view text = *body;
+  if (iequals_ascii(media_type(parts.response_type), "text/event-stream")) {
+    text = last_json_event(text, event_);
+    if (text.empty()) return failed(FailReason::missing_prediction);
+  } else if (!is_json(parts.response_type, parts.response_json_bytes, text)) {
+    return failed(FailReason::unsupported_format);
+  }
+  const auto pieces = split_binary(text, parts.response_json_bytes);
+  if (!pieces) return failed(pieces);
+  return answer_.read(pieces->json, pieces->binary, table_.rows());
+}
+
+void Decoder::Impl::build_rows() {
+  const FeatureNames* names = table_.finish();
+  const bool select = !selection_.empty();
+  const std::size_t width = select ? selection_.names()->names.size() : 0;
+  const std::size_t count = answer_.rows().size();
+  selected_.clear();
+  if (select) {
+    selected_.reserve(count * width);
+    for (std::size_t i = 0; i < count; ++i) {
+      selection_.select(names, names ? table_.row(i) : std::span<const FeatureValue>(), selected_);
+    }
+    names = selection_.names();
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    Row row;
+    if (select) {
+      row.features = {selected_.data() + i * width, width};
+    } else if (names) {
+      row.features = table_.row(i);
+    }
+    row.prediction = answer_.rows()[i];
+    if (!rules_.segments.empty()) row.segment = segment_of(names, row.features);
+    rows_.push_back(row);
+  }
+  observation_.names = names;
+  observation_.rows = rows_;
+}
+
+std::string_view Decoder::Impl::segment_of(const FeatureNames* names,
+                                           std::span<const FeatureValue> values) {
+  constexpr std::size_t segment_bytes_max = 128;
+  std::string text, scratch;
+  for (const std::string& wanted : rules_.segments) {
+    std::string_view value;
+    if (names) {
+      const auto found = std::find(names->names.begin(), names->names.end(), wanted);
+      const auto place = static_cast<std::size_t>(found - names->names.begin());
+      if (place < values.size()) value = as_category(values[place], scratch);
+    }
+    if (!text.empty()) text += ',';
+    text.append(wanted).append("=").append(value);
+  }
+  if (text.size() > segment_bytes_max) return "other";
+  return kept_.emplace_back(std::move(text));
+}
+
+void Decoder::Impl::identify(const ExchangeParts& parts, bool answered) {
+  const auto first = [](std::initializer_list<std::string_view> candidates) {
+    for (const std::string_view one : candidates) {
+      if (!one.empty()) return one;
+    }
+    return unknown;
+  };
+  const std::string_view in_body_name =
+      answered && parts.model_name.empty() ? answer_.field("model_name") : std::string_view();
+  const std::string_view in_body_version =
+      answered && parts.model_version.empty() ? answer_.field("model_version") : std::string_view();
+  observation_.model_name = first({find_place(rules_.model_name, answered),
+                                   after(parts.path, "/models/"), parts.model_name, in_body_name});
+  observation_.model_version =
+      first({find_place(rules_.model_version, answered), after(parts.path, "/versions/"),
+             parts.model_version, in_body_version});
+}
+
+std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
+  switch (place.kind) {
+    case Place::Kind::inferred:
+    case Place::Kind::path:  // What the path says comes next in any case.
+      return {};
+    case Place::Kind::literal:
+      return place.text;
+    case Place::Kind::header: {
+      if (!exchange_) return {};
+      const std::string_view value = exchange_->response_head.empty()
+                                         ? std::string_view()
+                                         : response_head_.value_of(place.text);
+      return value.empty() ? request_head_.value_of(place.text) : value;
+    }
+    case Place::Kind::query:
+      for (const auto& [name, value] : query_fields_) {
+        if (name == place.text) return value.text;
+      }
+      return {};
+    case Place::Kind::json:
+    case Place::Kind::response:
+      return answered ? answer_.field(flattened_name(place.text)) : std::string_view();
+  }
+  return {};
+}
+
+void Decoder::Impl::gather_aliases(const ExchangeParts& parts) {
+  constexpr std::size_t alias_bytes_max = 256;
+  aliases_.clear();
+  const auto add = [this](std::string_view alias) {
+    if (alias.empty() || alias.size() > alias_bytes_max || alias == observation_.id) return;
+    if (std::find(aliases_.begin(), aliases_.end(), alias) == aliases_.end()) {
+      aliases_.push_back(alias);
+    }
+  };
+  for (const std::string_view alias : parts.aliases) add(alias);
+  if (!observation_.model_failed) {
+    add(request_.id());
+    add(answer_.field("meta.puid"));
+    add(answer_.field("id"));
+  }
+  observation_.aliases = aliases_;
+}
+
+Decoder::Decoder(Rules rules) : impl_(std::make_unique<Impl>(std::move(rules))) {}
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+
+Decoder::Outcome Decoder::decode(const tap::Exchange& exchange) {
+  return impl_->decode(exchange);
+}
+Decoder::Outcome Decoder::decode(const ExchangeParts& parts) {
+  return impl_->decode(parts);
+}
+const Rules& Decoder::rules() const {
+  return impl_->rules();
+}
+
+}  // namespace outrider::decode

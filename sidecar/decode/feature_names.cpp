@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/feature_names.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/core/text.h"
+
+namespace outrider::decode {
+namespace {
+
+std::uint64_t hash_of(std::span<const std::string_view> names, bool positional) {
+  std::uint64_t hash = positional ? 0x9e3779b97f4a7c15 : 0xcbf29ce484222325;
+  for (const std::string_view name : names) {
+    hash = (hash ^ std::hash<std::string_view>()(name)) * 0x100000001b3;
+  }
+  return hash;
+}
+
+}  // namespace
+
+const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> names,
+                                              bool positional) {
+  const std::uint64_t hash = hash_of(names, positional);
+  const auto [first, last] = lists_.equal_range(hash);
+  for (auto it = first; it != last; ++it) {
+    const FeatureNames& known = *it->second;
+    if (known.positional == positional &&
+        std::equal(names.begin(), names.end(), known.names.begin(), known.names.end())) {
+      return &known;
+    }
+  }
+  auto added = std::make_unique<FeatureNames>();
+  added->serial = next_serial_++;
+  added->positional = positional;
+  added->names.assign(names.begin(), names.end());
+  if (lists_.size() >= lists_max_) {
+    lists_.clear();
+    ++restarts_;
+  }
+  return lists_.emplace(hash, std::move(added))->second.get();
+}
+
+std::string_view as_category(const FeatureValue& value, std::string& scratch) {
+  if (value.kind == ValueKind::missing) return {};
+  if (!value.text.empty() || value.kind == ValueKind::text) return value.text;
+  scratch.clear();
+  append_double(scratch, value.number);
+  return scratch;
+}
+
+}  // namespace outrider::decode

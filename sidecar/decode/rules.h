@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Rules: where in an exchange the decoder finds the model's name and version, the features and the
+// prediction. Everything is optional: what no rule names is recognised from the traffic.
+//
+// A Place is written in the model configuration as
+//   "header:X-Model-Version"   a field of the response, else of the request
+//   "query:size"               a parameter of the request's query
+//   "json:/bedrooms"           a JSON pointer (RFC 6901) into the body at hand (request or
+//   response) "response:/model_version"  a JSON pointer into the response's body "path" the segment
+//   of the path after /models/ (or after /versions/) anything else              a literal
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/core/result.h"
+
+namespace outrider::decode {
+
+struct Place {
+  enum class Kind : std::uint8_t { inferred, literal, header, query, json, response, path };
+  Kind kind = Kind::inferred;
+  std::string text;  // The literal, the field's or parameter's name, or the JSON pointer.
+
+  bool operator==(const Place&) const = default;
+};
+
+// Errors: "bad_place", for a prefix without its name, or a pointer that does not begin with '/'.
+Result<Place> parse_place(std::string_view text);
+
+enum class FeatureKind : std::uint8_t { inferred, numeric, categorical };
+enum class PredictionKind : std::uint8_t { inferred, regression, classification };
+
+struct FeatureRule {
+  std::string name;
+  Place from;  // query or json; inferred: the name, wherever the protocol puts it.
+  FeatureKind kind = FeatureKind::inferred;
+};
+
+struct Rules {
+  Place model_name;
+  Place model_version;
+
+  // Which exchanges are predictions. Empty: all that the decoder recognises.
+  std::vector<std::string> methods;
+  std::vector<std::string> paths;  // Exact, or a prefix that ends in '*'.
+
+  std::vector<FeatureRule> features;  // Empty: all that the request has.
+  Place prediction;                   // json; inferred: by the protocol.
+  Place score;
+  PredictionKind prediction_kind = PredictionKind::inferred;
+  // With a score only: the class predicted when score >= threshold is positive_class, else
+  // negative_class.
+  std::string positive_class = "1";
+  std::string negative_class = "0";
+  double score_threshold = 0.5;
+
+  std::vector<std::string> segments;  // Features whose values name an observation's segment.
+
+  double sample_rate =
+      1;  // Exchanges analysed, chosen by a hash of the id: alike in every replica.
+  bool skip_streams = false;  // Server-sent events are not_matched instead of decoded at their end.
+
+  // Limits. What exceeds them is counted as failed with the reason beside it.
+  std::size_t rows_max = 10'000;              // too_many_rows
+  std::size_t features_max = 10'000;          // wrong_shape
+  std::size_t unpacked_bytes_max = 64 << 20;  // invalid_encoding
+};
+
+}  // namespace outrider::decode

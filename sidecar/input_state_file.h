@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The windows and rules of the inputs on disk, so that a restart goes on where the last process stopped.
+// SHELL. Written whole beside the old file and renamed over it, so a crash leaves one or the other.
+
+#include <filesystem>
+#include <vector>
+
+#include "base/core/result.h"
+#include "sidecar/monitor/monitor.h"
+
+namespace outrider {
+
+// Errors: "cannot_write".
+Result<void> write_input_states(const std::filesystem::path& file,
+                                const std::vector<monitor::Monitor::InputState>& states);
+
+// No file: no states. Errors: "cannot_read", snapshot_* when it is cut, corrupt or foreign.
+Result<std::vector<monitor::Monitor::InputState>> read_input_states(
+    const std::filesystem::path& file);
+
+// Writes a file whole, or not at all: under another name, synced, then renamed. Error "cannot_write".
+Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes);
+
+}  // namespace outrider

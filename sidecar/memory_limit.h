@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What keeps the monitor from taking memory that the model or the proxy needs. SHELL.
+
+#include <cstdint>
+
+namespace outrider {
+
+// Should the kernel run out of memory, this process goes before its neighbours (oom_score_adj).
+void be_first_to_go();
+
+// From now on the process may grow by so many bytes of address space; past that an allocation fails, the
+// process ends, and the proxy starts another. Relative to now, because threads' stacks and mapped files
+// are address space too and no danger. 0: no limit. Without effect under sanitizers, which map terabytes.
+void limit_growth(std::int64_t bytes);
+
+}  // namespace outrider

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Monitor: the models and versions that this sidecar has seen, and what is known of each. PURE, not
+// thread-safe: whoever shares it between threads holds a lock.
+//
+//   Monitor monitor(settings, now);
+//   monitor.observe(observation, now);            // each decoded exchange
+//   monitor.advance(now);                         // each second or so
+//   monitor.set_references(references);           // when the folder of references changed
+// It is the prediction log's TruthConsumer: joined labels come in on the log's own thread, under the
+// same lock.
+//
+// Bounds: limits.models and limits.versions. A new version takes the place of the longest idle one;
+// where none is idle, and past the cap on models, names become `other`: counted, not judged.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/wire/json.h"
+#include "sidecar/decode/observation.h"
+#include "sidecar/labels/truth_consumer.h"
+#include "sidecar/monitor/version_monitor.h"
+
+namespace outrider::monitor {
+
+class Monitor final : public labels::TruthConsumer {
+ public:
+  Monitor(Settings settings, Time now);
+
+  void observe(const decode::Observation& observation, Time now);
+  void advance(Time now);
+
+  void set_references(std::vector<SharedReference> references, Time now);
+  // A version that learned enough of its inputs; the rows are for the caller to build from.
+  struct Learned {
+    VersionName name;
+    std::unique_ptr<reference::ProvisionalReference> rows;
+  };
+  std::vector<Learned> take_learned();
+  void set_provisional(SharedReference reference, Time now);
+  // True once after a version appeared: its reference may have come with it.
+  bool take_wants_references() { return std::exchange(wants_references_, false); }
+
+  // New settings. What concerns decoding and the log is not the monitor's; limits, tolerance and
+  // accuracy hold from here on.
+  void set_settings(Settings settings);
+  const Settings& settings() const { return settings_; }
+
+  // labels::TruthConsumer
+  void restore(std::span<const labels::StateBlob> blobs) override;
+  void on_joined(const labels::JoinedRow& row) override;
+  void changed_state(labels::StateWriter& out) override;
+  void committed() override;
+
+  const std::vector<std::unique_ptr<VersionMonitor>>& versions() const { return versions_; }
+  std::uint64_t models_turned_away() const { return models_turned_away_; }
+  std::uint64_t versions_turned_away() const { return versions_turned_away_; }
+  std::uint64_t blobs_refused() const { return blobs_refused_; }
+  const std::string& last_refusal() const { return last_refusal_; }
+
+  // Windows and rules of the inputs, to survive a restart; accuracy's state is with the labels.
+  struct InputState {
+    VersionName name;
+    std::string reference;  // The reference's hash.
+    std::string bytes;
+  };
+  std::vector<InputState> input_states() const;
+  void restore_input_state(InputState state);  // Kept until that version and reference are there.
+
+  wire::Json status(Time now) const;  // GET /api/v1/status
+
+ private:
+  VersionMonitor& find_version(std::string_view model, std::string_view version, Time now);
+  VersionMonitor& find_version_slowly(VersionName name, Time now);
+  VersionName admitted(VersionName name);
+  bool make_room(const std::string& model, Time now);
+  VersionMonitor& add_version(VersionName name, Time now);
+  SharedReference reference_of(const VersionName& name) const;
+  void judge_service(Time now);
+  void compare_versions(Time now);
+  void restore_accuracy(VersionMonitor& version, std::string_view bytes);
+  void resume_inputs(VersionMonitor& version);
+
+  Settings settings_;
+  std::vector<std::unique_ptr<VersionMonitor>> versions_;
+  VersionMonitor* last_ = nullptr;  // The version found last: nearly always the next one too.
+  std::uint64_t next_serial_ = 1;
+  std::vector<SharedReference> references_;
+  std::vector<InputState> waiting_inputs_;
+  bool wants_references_ = true;
+  Time judged_{};
+  std::uint64_t models_turned_away_ = 0, versions_turned_away_ = 0, blobs_refused_ = 0;
+  std::string last_refusal_;
+
+  // The group of labels at hand: counted when committed, forgotten when restored.
+  std::vector<std::pair<VersionMonitor*, VersionMonitor::JudgedLabel>> uncommitted_;
+  std::vector<VersionMonitor*> changed_;
+};
+
+}  // namespace outrider::monitor

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/monitor/settings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/config/yaml.h"
+#include "base/core/text.h"
+
+namespace outrider::monitor {
+namespace {
+
+using config::Yaml;
+using config::YamlReader;
+using decode::FeatureKind;
+using decode::Place;
+using decode::PredictionKind;
+
+template <class T>
+void take(T& target, std::optional<T> value) {
+  if (value) target = std::move(*value);
+}
+
+void take_place(YamlReader& reader, const Yaml& parent, std::string_view key, Place& place,
+                std::initializer_list<Place::Kind> allowed, std::string_view expected) {
+  const auto text = reader.text(parent, key);
+  if (!text) return;
+  const auto parsed = decode::parse_place(*text);
+  if (!parsed) {
+    reader.mistake(reader.child(parent, key), parsed.error().message);
+  } else if (std::find(allowed.begin(), allowed.end(), parsed->kind) == allowed.end()) {
+    reader.mistake(reader.child(parent, key),
+                   "expected " + std::string(expected) + ", got '" + *text + "'");
+  } else {
+    place = *parsed;
+  }
+}
+
+// A share between two bounds; "10%" or 0.1.
+void take_share(YamlReader& reader, const Yaml& parent, std::string_view key, double low,
+                double high, double& target) {
+  const auto value = reader.number(parent, key);
+  if (!value) return;
+  if (!(*value >= low && *value <= high)) {
+    reader.mistake(reader.child(parent, key), "expected " + format_double(low) + " to " +
+                                                  format_double(high) + ", got " +
+                                                  format_double(*value));
+    return;
+  }
+  target = *value;
+}
+
+template <class T>
+void take_count(YamlReader& reader, const Yaml& parent, std::string_view key, std::int64_t low,
+                std::int64_t high, T& target) {
+  const auto value = reader.integer(parent, key);
+  if (!value) return;
+  if (*value < low || *value > high) {
+    reader.mistake(reader.child(parent, key), "expected " + std::to_string(low) + " to " +
+                                                  std::to_string(high) + ", got " +
+                                                  std::to_string(*value));
+    return;
+  }
+  target = static_cast<T>(*value);
+}
+
+void read_model(YamlReader& reader, const Yaml& root, Settings& settings) {
+  const Yaml model = reader.child(root, "model");
+  reader.only_keys(model, {"name", "version", "allow"});
+  const auto any = {Place::Kind::literal, Place::Kind::header, Place::Kind::response,
+                    Place::Kind::path};
+  constexpr std::string_view expected = "a name, header:FIELD, response:/json/pointer or path";
+  take_place(reader, model, "name", settings.rules.model_name, any, expected);
+  take_place(reader, model, "version", settings.rules.model_version, any, expected);
+  settings.allowed_models = reader.texts(model, "allow");
+}
+
+void read_feature(YamlReader& reader, const Yaml& item, decode::Rules& rules) {
+  reader.only_keys(item, {"name", "from", "kind"});
+  decode::FeatureRule rule;
+  take(rule.name, reader.text(item, "name"));
+  if (rule.name.empty()) reader.mistake(item, "expected a name");
+  take_place(reader, item, "from", rule.from, {Place::Kind::query, Place::Kind::json},
+             "query:NAME or json:/json/pointer");
+  if (const auto kind = reader.text(item, "kind")) {
+    if (*kind == "numeric") {
+      rule.kind = FeatureKind::numeric;
+    } else if (*kind == "categorical") {
+      rule.kind = FeatureKind::categorical;
+    } else {
+      reader.mistake(reader.child(item, "kind"),
+                     "expected numeric or categorical, got '" + *kind + "'");
+    }
+  }
+  for (const decode::FeatureRule& other : rules.features) {
+    if (other.name == rule.name && !rule.name.empty()) {
+      reader.mistake(item, "there is a feature '" + rule.name + "' already");
+    }
+  }
+  rules.features.push_back(std::move(rule));
+}
+
+void read_request(YamlReader& reader, const Yaml& root, Settings& settings) {
+  const Yaml request = reader.child(root, "request");
+  reader.only_keys(request, {"match", "features"});
+  const Yaml match = reader.child(request, "match");
+  reader.only_keys(match, {"method", "path"});
+  settings.rules.methods = reader.texts(match, "method");
+  settings.rules.paths = reader.texts(match, "path");
+  for (const std::string& path : settings.rules.paths) {
+    if (!path.starts_with('/') && !path.starts_with('*')) {
+      reader.mistake(reader.child(match, "path"),
+                     "expected a path that begins with '/', got '" + path + "'");
+    }
+  }
+  for (const Yaml& item : reader.items(request, "features")) {
+    read_feature(reader, item, settings.rules);
+  }
+}
+
+void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
+  const Yaml response = reader.child(root, "response");
+  reader.only_keys(response, {"prediction", "score", "kind", "threshold", "classes", "streams"});
+  const auto json = {Place::Kind::json, Place::Kind::response};
+  take_place(reader, response, "prediction", rules.prediction, json, "json:/json/pointer");
+  take_place(reader, response, "score", rules.score, json, "json:/json/pointer");
+  if (const auto kind = reader.text(response, "kind")) {
+    if (*kind == "regression") {
+      rules.prediction_kind = PredictionKind::regression;
+    } else if (*kind == "classification") {
+      rules.prediction_kind = PredictionKind::classification;
+    } else {
+      reader.mistake(reader.child(response, "kind"),
+                     "expected regression or classification, got '" + *kind + "'");
+    }
+  }
+  take_share(reader, response, "threshold", 0, 1, rules.score_threshold);
+  if (const auto classes = reader.texts(response, "classes"); classes.size() == 2) {
+    rules.negative_class = classes[0];
+    rules.positive_class = classes[1];
+  } else if (!classes.empty()) {
+    reader.mistake(reader.child(response, "classes"),
+                   "expected two classes, the negative one first");
+  }
+  if (const auto streams = reader.text(response, "streams")) {
+    rules.skip_streams = *streams == "skip";
+    if (*streams != "skip" && *streams != "observe") {
+      reader.mistake(reader.child(response, "streams"),
+                     "expected observe or skip, got '" + *streams + "'");
+    }
+  }
+}
+
+void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth) {
+  const Yaml node = reader.child(root, "truth");
+  reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay"});
+  const auto at_least_zero = [&](std::string_view key, std::optional<double>& target) {
+    const auto value = reader.number(node, key);
+    if (value && !(*value >= 0 && std::isfinite(*value))) {
+      reader.mistake(reader.child(node, key), "expected 0 or more");
+    } else if (value) {
+      target = value;
+    }
+  };
+  at_least_zero("tolerance", truth.tolerance);
+  at_least_zero("absolute_tolerance", truth.absolute_tolerance);
+  take(truth.max_delay, reader.duration(node, "max_delay"));
+  if (truth.max_delay <= Duration::zero()) {
+    reader.mistake(reader.child(node, "max_delay"), "expected more than 0");
+  }
+}
+
+// "1 per 30d", "2 per 1w", or just "30d".
+std::optional<Duration> parse_alarm_rate(std::string_view text) {
+  const std::size_t at = text.find(" per ");
+  if (at == std::string_view::npos) return parse_duration(trim(text));
+  const auto count = parse_double(trim(text.substr(0, at)));
+  const auto period = parse_duration(trim(text.substr(at + 5)));
+  if (!count || !period || !(*count > 0)) return std::nullopt;
+  return from_seconds(to_seconds(*period) / *count);
+}
+
+void read_accuracy(YamlReader& reader, const Yaml& root, AccuracySettings& accuracy) {
+  const Yaml node = reader.child(root, "accuracy");
+  reader.only_keys(node, {"slack", "false_alarms", "run_length", "provisional_labels"});
+  take_share(reader, node, "slack", 0, 0.5, accuracy.slack);
+  if (const auto text = reader.text(node, "false_alarms")) {
+    const auto period = parse_alarm_rate(*text);
+    if (period && *period > Duration::zero()) {
+      accuracy.false_alarm_every = *period;
+    } else {
+      reader.mistake(reader.child(node, "false_alarms"),
+                     "expected a rate such as '1 per 30d', got '" + *text + "'");
+    }
+  }
+  take_share(reader, node, "run_length", 1, 1e12, accuracy.run_length_min);
+  take_count(reader, node, "provisional_labels", 100, 1'000'000, accuracy.provisional_labels);
+}
+
+void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
+  const Yaml node = reader.child(root, "limits");
+  reader.only_keys(node, {"models", "versions", "features", "exported_features", "segments",
+                          "classes", "series", "rows", "body", "unpacked"});
+  Limits& limits = settings.limits;
+  take_count(reader, node, "models", 1, 1'000, limits.models);
+  take_count(reader, node, "versions", 1, 100, limits.versions);
+  take_count(reader, node, "features", 1, 4'096, limits.features);
+  take_count(reader, node, "exported_features", 0, 4'096, limits.exported_features);
+  take_count(reader, node, "segments", 1, 20, limits.segments);
+  take_count(reader, node, "classes", 2, 100, limits.classes);
+  take_count(reader, node, "series", 100, 1'000'000, limits.series);
+  take_count(reader, node, "rows", 1, 100'000, settings.rules.rows_max);
+  take(limits.body_bytes, reader.bytes(node, "body"));
+  if (const auto bytes = reader.bytes(node, "unpacked")) {
+    settings.rules.unpacked_bytes_max = static_cast<std::size_t>(*bytes);
+  }
+}
+
+}  // namespace
+
+Result<Settings> parse_settings(const std::string& text, const std::string& file) {
+  Settings settings;
+  YamlReader reader(file);
+  const Yaml root = reader.parse(text);
+  reader.only_keys(root, {"model", "request", "response", "truth", "accuracy", "log", "sampling",
+                          "reference", "segments", "limits"});
+  read_model(reader, root, settings);
+  read_request(reader, root, settings);
+  read_response(reader, root, settings.rules);
+  read_truth(reader, root, settings.truth);
+  read_accuracy(reader, root, settings.accuracy);
+  const Yaml log = reader.child(root, "log");
+  reader.only_keys(log, {"max_bytes", "keep_features"});
+  take(settings.log.bytes_max, reader.bytes(log, "max_bytes"));
+  take(settings.log.keep_features, reader.boolean(log, "keep_features"));
+  const Yaml sampling = reader.child(root, "sampling");
+  reader.only_keys(sampling, {"rate"});
+  take_share(reader, sampling, "rate", 0, 1, settings.rules.sample_rate);
+  take(settings.reference, reader.text(root, "reference"));
+  settings.rules.segments = reader.texts(root, "segments");
+  read_limits(reader, root, settings);
+  if (auto ok = reader.finish(); !ok) return fail(ok);
+  return settings;
+}
+
+}  // namespace outrider::monitor

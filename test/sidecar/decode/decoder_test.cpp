@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/decoder.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "base/core/text.h"
+#include "base/net/metrics_page.h"
+#include "test/support/exchanges.h"
+
+namespace outrider::decode {
+namespace {
+
+using tap::Disposal;
+using test::MadeExchange;
+using test::posted;
+using test::queried;
+
+// An observation as one text, so that a golden is one line:
+// "model/version | size=1800 bedrooms=3 -> 90 | …"; texts in quotes, missing "-", a score behind
+// '@'.
+std::string text_of(const FeatureValue& value) {
+  if (value.kind == ValueKind::missing) return "-";
+  if (value.kind == ValueKind::number) return format_double(value.number);
+  return "'" + std::string(value.text) + "'";
+}
+
+std::string describe(const Observation& o) {
+  std::string text = std::string(o.model_name) + "/" + std::string(o.model_version);
+  if (o.model_failed) return text + " failed";
+  for (const Row& row : o.rows) {
+    text += " |";
+    for (std::size_t i = 0; i < row.features.size(); ++i) {
+      text += " " + o.names->names[i] + "=" + text_of(row.features[i]);
+    }
+    text += " -> " + text_of(row.prediction.value);
+    if (!std::isnan(row.prediction.score)) text += "@" + format_double(row.prediction.score);
+    if (!row.segment.empty()) text += " in " + std::string(row.segment);
+  }
+  return text;
+}
+
+std::string outcome_of(Decoder& decoder, const MadeExchange& made) {
+  const tap::Exchange exchange = made.view();
+  const auto outcome = decoder.decode(exchange);
+  if (outcome) return describe(*outcome);
+  const Disposal& disposal = outcome.error();
+  if (disposal.kind == Disposal::Kind::skipped) {
+    return "skipped " + std::string(to_string(disposal.skip_reason));
+  }
+  return "failed " + std::string(to_string(disposal.fail_reason));
+}
+
+std::string decode_one(const MadeExchange& made, Rules rules = {}) {
+  Decoder decoder(std::move(rules));
+  const std::string first = outcome_of(decoder, made);
+  // What a decoder learned from an exchange must not change what it makes of the same one.
+  CHECK(outcome_of(decoder, made) == first);
+  return first;
+}
+
+std::string fail_of(const std::string& body, const std::string& answer = R"({"prediction":1})") {
+  return decode_one(posted("/predict", body, answer));
+}
+
+}  // namespace
+
+TEST_CASE("query parameters are features, and the one number of a flat answer the prediction") {
+  CHECK(decode_one(queried("/predict?size=1800&bedrooms=3&zip=01234&city=New+York%21",
+                           R"({"price": 89.5})")) ==
+        "unknown/unknown | size=1800 bedrooms=3 zip=1234 city='New York!' -> 89.5");
+  CHECK(decode_one(queried("/predict?size=&a", R"({"price": 1})")) ==
+        "unknown/unknown | size=- a=- -> 1");
+}
+
+TEST_CASE("a number that came as text keeps its spelling for those who want a category") {
+  Rules rules;
+  rules.features = {{"zip", *parse_place("query:zip"), FeatureKind::categorical},
+                    {"size", {}, FeatureKind::numeric}};
+  CHECK(decode_one(queried("/predict?size=18e2&zip=01234", R"({"price": 1})"), rules) ==
+        "unknown/unknown | zip='01234' size=1800 -> 1");
+}
+
+TEST_CASE("a flat JSON body is one row; nested values are flattened; id is an alias") {
+  CHECK(decode_one(posted("/predict",
+                          R"({"id":"abc","size":1800,"new":true,"city":"Bonn","none":null,)"
+                          R"("house":{"floors":2,"rooms":[3,4]}})",
+                          R"({"prediction": "yes", "probability": 0.75, "model_version": "7"})")) ==
+        "unknown/7 | size=1800 new='true' city='Bonn' none=- house.floors=2 house.rooms.0=3 "
+        "house.rooms.1=4 -> 'yes'@0.75");
+}
+
+TEST_CASE("a list of flat objects is several rows, whatever the order of their keys") {
+  CHECK(
+      decode_one(posted("/predict", R"([{"a":1,"b":2},{"b":4,"a":3},{"a":5},{"a":6,"b":7,"c":8}])",
+                        "[10, 20, 30, 40]")) ==
+      "unknown/unknown | a=1 b=2 c=- -> 10 | a=3 b=4 c=- -> 20 | a=5 b=- c=- -> 30 | a=6 b=7 "
+      "c=8 -> 40");
+}
+
+TEST_CASE("KServe V1 in rows of objects, of lists and of values") {
+  const std::string path = "/v1/models/house:predict";
+  CHECK(decode_one(posted(path, R"({"instances":[{"size":1,"rooms":2},{"size":3,"rooms":4}]})",
+                          R"({"predictions":[10,20]})")) ==
+        "house/unknown | size=1 rooms=2 -> 10 | size=3 rooms=4 -> 20");
+  CHECK(decode_one(posted(path, R"({"signature_name":"x","instances":[[1,2],[3,4]]})",
+                          R"({"predictions":[[10],[20]]})")) ==
+        "house/unknown | x0=1 x1=2 -> 10 | x0=3 x1=4 -> 20");
+  CHECK(decode_one(posted(path, R"({"instances":[7]})", R"({"predictions":["cat"]})")) ==
+        "house/unknown | x0=7 -> 'cat'");
+  CHECK(decode_one(posted("/v1/models/m/versions/3:predict", R"({"instances":[[[1,2],[3,4]]]})",
+                          R"({"predictions":[{"label":"a","score":0.5}]})")) ==
+        "m/3 | x0=1 x1=2 x2=3 x3=4 -> 'a'@0.5");
+}
+
+TEST_CASE("a list of probabilities is a class with its probability") {
+  CHECK(decode_one(posted("/v1/models/m:predict", R"({"instances":[[1],[2]]})",
+                          R"({"predictions":[[0.25,0.75],[0.9,0.1]]})")) ==
+        "m/unknown | x0=1 -> '1'@0.75 | x0=2 -> '0'@0.9");
+}
+
+TEST_CASE("TF-Serving in columns") {
+  CHECK(decode_one(posted("/v1/models/m:predict", R"({"inputs":{"a":[1,2],"b":[[3],[4]]}})",
+                          R"({"outputs":{"prediction":[[5],[6]]}})")) ==
+        "m/unknown | a=1 b=3 -> 5 | a=2 b=4 -> 6");
+  CHECK(decode_one(posted("/v1/models/m:predict", R"({"inputs":[[1,2],[3,4]]})",
+                          R"({"outputs":[[5],[6]]})")) ==
+        "m/unknown | x0=1 x1=2 -> 5 | x0=3 x1=4 -> 6");
+}
+
+TEST_CASE("V2 with a tensor a feature, and with one matrix") {
+  const std::string path = "/v2/models/house/versions/4/infer";
+  CHECK(decode_one(posted(path,
+                          R"({"id":"q1","inputs":[)"
+                          R"({"name":"size","shape":[2],"datatype":"FP64","data":[1,2]},)"
+                          R"({"data":["a","b"],"name":"city","datatype":"BYTES","shape":[2,1]}]})",
+                          R"({"model_name":"house","model_version":"9","id":"q1","outputs":[)"
+                          R"({"name":"price","shape":[2,1],"datatype":"FP64","data":[5,6]}]})")) ==
+        "house/4 | size=1 city='a' -> 5 | size=2 city='b' -> 6");
+  CHECK(
+      decode_one(posted(
+          "/v2/models/m/infer",
+          R"({"inputs":[{"name":"in","shape":[2,2],"datatype":"FP32","data":[[1,2],[3,4]]}]})",
+          R"({"model_version":"9","outputs":[)"
+          R"({"name":"label","shape":[2],"datatype":"BYTES","data":["a","b"]},)"
+          R"({"name":"probabilities","shape":[2,2],"datatype":"FP32","data":[0.9,0.1,0.3,0.7]}]})")) ==
+      "m/9 | x0=1 x1=2 -> 'a'@0.9 | x0=3 x1=4 -> 'b'@0.7");
+}
+
+TEST_CASE("V2 with binary tensors in request and response") {
+  const std::string header =
+      R"({"inputs":[{"name":"f","shape":[2],"datatype":"FP32","parameters":{"binary_data_size":8}},)"
+      R"({"name":"t","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":11}},)"
+      R"({"name":"h","shape":[2],"datatype":"FP16","parameters":{"binary_data_size":4}}]})";
+  std::string body = header;
+  const float numbers[] = {1.5F, -2.F};
+  body.append(reinterpret_cast<const char*>(numbers), sizeof numbers);
+  body.append(std::string("\x01\x00\x00\x00", 4) + "a" + std::string("\x02\x00\x00\x00", 4) + "bc");
+  body.append(std::string("\x00\x3c\x00\xc0", 4));  // 1 and -2 in half precision.
+  MadeExchange made = posted("/v2/models/m/infer", body, "");
+  made.request_head =
+      "POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Type: "
+      "application/octet-stream\r\nInference-Header-Content-Length: " +
+      std::to_string(header.size()) + "\r\n\r\n";
+  const std::string answer =
+      R"({"outputs":[{"name":"y","shape":[2],"datatype":"INT32","parameters":{"binary_data_size":8}}]})";
+  const std::int32_t values[] = {7, -8};
+  made.response_body = answer + std::string(reinterpret_cast<const char*>(values), sizeof values);
+  made.response_head =
+      "HTTP/1.1 200 OK\r\nInference-Header-Content-Length: " + std::to_string(answer.size()) +
+      "\r\n\r\n";
+  CHECK(decode_one(made) == "m/unknown | f=1.5 t='a' h=1 -> 7 | f=-2 t='bc' h=-2 -> -8");
+  made.request_body.pop_back();
+  CHECK(decode_one(made) == "failed wrong_shape");
+}
+
+TEST_CASE("Seldon in ndarray and in tensor") {
+  const std::string path = "/api/v1.0/predictions";
+  CHECK(
+      decode_one(posted(
+          path, R"({"data":{"names":["a","b"],"ndarray":[[1,2],[3,4]]}})",
+          R"({"meta":{"puid":"p1"},"data":{"names":["no","yes"],"ndarray":[[0.2,0.8],[0.6,0.4]]}})")) ==
+      "unknown/unknown | a=1 b=2 -> 'yes'@0.8 | a=3 b=4 -> 'no'@0.6");
+  CHECK(decode_one(posted(path, R"({"data":{"tensor":{"shape":[1,2],"values":[1,2]}}})",
+                          R"({"data":{"tensor":{"shape":[1,1],"values":[5]}}})")) ==
+        "unknown/unknown | x0=1 x1=2 -> 5");
+}
+
+TEST_CASE("MLflow in records and in a split frame") {
+  CHECK(decode_one(posted("/invocations", R"({"dataframe_records":[{"a":1}]})",
+                          R"({"predictions":[2]})")) == "unknown/unknown | a=1 -> 2");
+  CHECK(
+      decode_one(posted("/invocations",
+                        R"({"dataframe_split":{"columns":["a","b"],"index":[0],"data":[[1,"x"]]}})",
+                        R"({"predictions":[2]})")) == "unknown/unknown | a=1 b='x' -> 2");
+}
+
+TEST_CASE("rules say where model, features, prediction and score are") {
+  Rules rules;
+  rules.model_name = *parse_place("house-price");
+  rules.model_version = *parse_place("header:X-Build");
+  rules.features = {{"size", *parse_place("json:/house/size"), FeatureKind::numeric},
+                    {"beds", *parse_place("json:/beds"), FeatureKind::categorical},
+                    {"promo", *parse_place("query:promo"), FeatureKind::inferred}};
+  rules.prediction = *parse_place("json:/out/price");
+  rules.score = *parse_place("json:/out/sure");
+  rules.segments = {"beds"};
+  MadeExchange made = posted("/p?promo=x", R"({"noise":1,"beds":3,"house":{"size":"12.5"}})",
+                             R"({"prediction":1,"out":{"price":2,"sure":0.5}})");
+  made.response_head = "HTTP/1.1 200 OK\r\nX-Build: b7\r\n\r\n";
+  CHECK(decode_one(made, rules) ==
+        "house-price/b7 | size=12.5 beds='3' promo='x' -> 2@0.5 in beds=3");
+}
+
+TEST_CASE("values without names get those that are configured, by their order") {
+  Rules rules;
+  rules.features = {{"size", {}, FeatureKind::numeric}, {"beds", {}, FeatureKind::categorical}};
+  CHECK(decode_one(
+            posted("/v1/models/m:predict", R"({"instances":[[10,2]]})", R"({"predictions":[5]})"),
+            rules) == "m/unknown | size=10 beds='2' -> 5");
+}
+
+TEST_CASE("a classifier's number is a class, and a score alone is judged by the threshold") {
+  Rules rules;
+  rules.prediction_kind = PredictionKind::classification;
+  CHECK(decode_one(queried("/p?a=1", R"({"prediction": 1.0, "score": 0.9})"), rules) ==
+        "unknown/unknown | a=1 -> '1'@0.9");
+  CHECK(decode_one(queried("/p?a=1", R"({"probability": 0.3})"), rules) ==
+        "unknown/unknown | a=1 -> '0'@0.3");
+  rules.prediction_kind = PredictionKind::regression;
+  CHECK(decode_one(queried("/p?a=1", R"({"prediction": "12"})"), rules) ==
+        "unknown/unknown | a=1 -> 12");
+  CHECK(decode_one(queried("/p?a=1", R"({"prediction": "dear"})"), rules) == "failed wrong_type");
+}
+
+TEST_CASE("the caller's ids are aliases, each once") {
+  MadeExchange made = posted(
+      "/v2/models/m/infer",
+      R"({"id":"body-1","inputs":[{"name":"a","shape":[1],"datatype":"FP32","data":[1]}]})",
+      R"({"id":"body-1","outputs":[{"name":"y","shape":[1],"datatype":"FP32","data":[1]}]})");
+  made.request_head =
+      "POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\n"
+      "X-Prediction-Id: mine\r\nX-Request-Id: gateway\r\nCe-Id: event\r\nSeldon-Puid: "
+      "gateway\r\n\r\n";
+  Decoder decoder(Rules{});
+  const tap::Exchange exchange = made.view();
+  const auto observation = decoder.decode(exchange);
+  REQUIRE(observation);
+  const std::vector<std::string_view> aliases(observation->aliases.begin(),
+                                              observation->aliases.end());
+  CHECK(aliases == std::vector<std::string_view>{"mine", "gateway", "event", "body-1"});
+  CHECK(observation->id == made.id);
+  CHECK(observation->time == made.started);
+}
+
+TEST_CASE("an error of the model is a failure, whatever its body") {
+  MadeExchange made = posted("/v1/models/m:predict", "{broken", "oops");
+  made.status = 503;
+  made.outcome = tap::Outcome::server_error;
+  made.response_head = "HTTP/1.1 503 Service Unavailable\r\nX-Model-Version: 3\r\n\r\n";
+  CHECK(decode_one(made) == "m/3 failed");
+  made.status = 0;
+  made.outcome = tap::Outcome::unreachable;
+  made.response_head.clear();
+  CHECK(decode_one(made) == "m/unknown failed");
+  made.outcome = tap::Outcome::cancelled;
+  CHECK(decode_one(made) == "failed incomplete");
+}
+
+TEST_CASE("what is no prediction is skipped, not failed") {
+  CHECK(decode_one(queried("/v2/health/ready", "{}")) == "skipped not_matched");
+  CHECK(decode_one(queried("/metrics", "# HELP")) == "skipped not_matched");
+  CHECK(decode_one(posted("/v2/repository/index", "{}", "[]")) == "skipped not_matched");
+  MadeExchange page = queried("/search?q=1", "<html>");
+  page.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
+  CHECK(decode_one(page) == "skipped not_matched");
+  MadeExchange moved = queried("/predict?a=1", "");
+  moved.status = 302;
+  CHECK(decode_one(moved) == "skipped not_matched");
+  Rules rules;
+  rules.paths = {"/predict"};
+  CHECK(decode_one(posted("/login", "{}", "{}"), rules) == "skipped not_matched");
+  rules.paths = {"/search"};
+  CHECK(decode_one(page, rules) == "failed unsupported_format");
+}
+
+TEST_CASE("bodies are unpacked, within the limit") {
+  MadeExchange made = posted("/p", net::gzip(R"({"a":1})"), net::gzip(R"({"y":2})"));
+  made.request_head =
+      "POST /p HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\n"
+      "Content-Encoding: gzip\r\n\r\n";
+  made.response_head =
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: "
+      "x-gzip\r\n\r\n";
+  CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
+  const std::string whole = made.response_body;
+  made.response_body.resize(whole.size() - 9);
+  CHECK(decode_one(made) == "failed invalid_encoding");
+  made.response_body = "not gzip at all";
+  CHECK(decode_one(made) == "failed invalid_encoding");
+  made.response_body = net::gzip(std::string(1 << 20, ' ') + R"({"y":2})");
+  Rules rules;
+  rules.unpacked_bytes_max = 1 << 16;
+  CHECK(decode_one(made, rules) == "failed invalid_encoding");
+  CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
+  made.response_head = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n";
+  CHECK(decode_one(made) == "failed unsupported_encoding");
+}
+
+TEST_CASE("a streamed answer is its last JSON event") {
+  MadeExchange made = queried("/p?a=1", "");
+  made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+  made.response_body =
+      "event: x\ndata: {\"y\": 1}\n\ndata: {\"y\":\ndata: 2}\n\ndata: [DONE]\n\n: bye\n\n";
+  CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
+  made.response_body = "data: {\"y\":3}\r\n\r\ndata: hello";
+  CHECK(decode_one(made) == "unknown/unknown | a=1 -> 3");
+  made.response_body = "data: [DONE]\n\n";
+  CHECK(decode_one(made) == "failed missing_prediction");
+  Rules rules;
+  rules.skip_streams = true;
+  CHECK(decode_one(made, rules) == "skipped not_matched");
+}
+
+TEST_CASE("each way in which a body can be wrong has its reason") {
+  CHECK(fail_of(R"({"a":1)") == "failed invalid_json");
+  CHECK(fail_of(R"({"a":1}})") == "failed invalid_json");
+  CHECK(fail_of(R"({"a" 1})") == "failed invalid_json");
+  CHECK(fail_of("") == "unknown/unknown | -> 1");
+  CHECK(fail_of("{\"a\":\"\xff\xfe\"}") == "failed invalid_utf8");
+  CHECK(fail_of(R"({"a":1e400})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":NaN})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":1})", R"({"y":1e400})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":1})", R"({"y":NaN})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":1})", "NaN") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":1})", "{}") == "failed missing_prediction");
+  CHECK(fail_of(R"({"a":1})", R"({"y":null})") == "failed missing_prediction");
+  CHECK(fail_of(R"({"a":1})", R"({"message":"hi"})") == "failed missing_prediction");
+  CHECK(fail_of(R"({"instances":[[1,2],[3]]})", R"({"predictions":[1,2]})") ==
+        "failed wrong_shape");
+  CHECK(fail_of(R"({"instances":[[1],[3]]})", R"({"predictions":[1]})") == "failed wrong_shape");
+  CHECK(fail_of(R"({"inputs":[{"name":"a","shape":[3],"datatype":"FP32","data":[1]}]})") ==
+        "failed wrong_shape");
+  CHECK(
+      fail_of(
+          R"({"inputs":[{"name":"a","shape":[99999999999,99999999999],"datatype":"FP32","data":[1]}]})") ==
+      "failed too_many_rows");
+  CHECK(
+      fail_of(
+          R"({"inputs":[{"name":"a","shape":[2,99999999999,99999999999],"datatype":"FP32","data":[1]}]})") ==
+      "failed wrong_shape");
+  CHECK(fail_of(R"({"inputs":[{"name":1,"shape":[1],"data":[1]}]})") == "failed wrong_type");
+  CHECK(fail_of("7") == "failed unsupported_format");
+  CHECK(decode_one(queried("/p?a=%zz", "{}")) == "failed invalid_query");
+  CHECK(decode_one(queried("/p?a=%ff", "{}")) == "failed invalid_utf8");
+  MadeExchange image = posted("/p", "\x89PNG", "{}");
+  image.request_head = "POST /p HTTP/1.1\r\nHost: m\r\nContent-Type: image/png\r\n\r\n";
+  CHECK(decode_one(image) == "failed unsupported_format");
+  Rules rules;
+  rules.rows_max = 2;
+  CHECK(decode_one(posted("/p", "[[1],[2],[3]]", "[1,2,3]"), rules) == "failed too_many_rows");
+}
+
+TEST_CASE("deep nesting is refused, not followed") {
+  const std::string deep = std::string(5'000, '[') + "1" + std::string(5'000, ']');
+  CHECK(fail_of(R"({"a":)" + deep + "}") == "failed json_too_deep");
+  CHECK(fail_of(deep) == "failed json_too_deep");
+  std::string objects;
+  for (int i = 0; i < 500; ++i) objects += R"({"a":)";
+  objects += "1" + std::string(500, '}');
+  CHECK(fail_of(objects) == "failed json_too_deep");
+  CHECK(fail_of(R"({"a":1})", objects) == "failed json_too_deep");
+}
+
+TEST_CASE("exchanges of different shapes in turn are told apart") {
+  Decoder decoder(Rules{});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(outcome_of(decoder, posted("/p", R"({"a":1,"b":2})", R"({"y":1})")) ==
+          "unknown/unknown | a=1 b=2 -> 1");
+    CHECK(outcome_of(decoder, posted("/p", R"({"a":1})", R"({"y":1})")) ==
+          "unknown/unknown | a=1 -> 1");
+    CHECK(outcome_of(decoder, posted("/p", R"({"a":1,"c":2,"b":3})", R"({"y":1})")) ==
+          "unknown/unknown | a=1 c=2 b=3 -> 1");
+    CHECK(outcome_of(decoder, posted("/p", R"([[1,2]])", R"({"y":1})")) ==
+          "unknown/unknown | x0=1 x1=2 -> 1");
+    CHECK(outcome_of(decoder, posted("/p", R"({"a":1,"a":2})", R"({"y":1})")) ==
+          "unknown/unknown | a=2 -> 1");
+  }
+}
+
+TEST_CASE("feature names that never repeat do not pile up") {
+  Decoder decoder(Rules{});
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    CHECK(outcome_of(decoder, posted("/p", "{\"" + name + "\":1}", R"({"y":1})")) ==
+          "unknown/unknown | " + name + "=1 -> 1");
+  }
+}
+
+}  // namespace outrider::decode

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/monitor/monitor.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+
+#include "reference/builder.h"
+#include "reference/reference_json.h"
+#include "sidecar/decode/decoder.h"
+#include "sidecar/export/monitor_metrics.h"
+#include "test/support/exchanges.h"
+#include "test/support/fake_clock.h"
+
+namespace outrider::monitor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A monitor with a decoder before it and a page behind it.
+struct Rig {
+  explicit Rig(Settings settings = {})
+      : decoder(settings.rules), monitor(settings, clock.now()), metrics(monitor, lock, clock) {}
+
+  void ask(const std::string& version, double size, double price) {
+    test::MadeExchange made =
+        test::posted("/v1/models/house/versions/" + version + ":predict",
+                     R"({"instances":[{"size":)" + std::to_string(size) + R"(,"city":"bonn"}]})",
+                     R"({"predictions":[)" + std::to_string(price) + "]}");
+    made.started = clock.now();
+    const tap::Exchange exchange = made.view();
+    const auto observation = decoder.decode(exchange);
+    REQUIRE(observation);
+    monitor.observe(*observation, clock.now());
+  }
+
+  static labels::JoinedRow joined(const std::string& version, double prediction, double truth,
+                                  Time now) {
+    labels::JoinedRow row;
+    row.predicted = row.labelled = now;
+    row.model_name = "house";
+    row.model_version = version;
+    row.prediction = prediction;
+    row.truth = truth;
+    return row;
+  }
+  void label(const std::string& version, bool correct) {
+    monitor.on_joined(joined(version, 100, correct ? 100 : 200, clock.now()));
+    monitor.changed_state(disk);
+    monitor.committed();
+  }
+
+  std::string page() {
+    wire::TextSink sink(wire::Format::text);
+    metrics.collect(sink);
+    return sink.finish();
+  }
+  // The value of one series, as text; "" when the page has none.
+  std::string value(const std::string& series) {
+    const std::string text = "\n" + page();
+    const std::size_t at = text.find("\n" + series + " ");
+    if (at == std::string::npos) return "";
+    const std::size_t from = at + series.size() + 2;
+    return text.substr(from, text.find('\n', from) - from);
+  }
+
+  struct Disk final : labels::StateWriter {
+    void put(std::string_view key, std::string_view bytes) override {
+      blobs[std::string(key)] = bytes;
+    }
+    void erase(std::string_view key) override { blobs.erase(std::string(key)); }
+    std::vector<labels::StateBlob> all() const {
+      std::vector<labels::StateBlob> list;
+      for (const auto& [key, bytes] : blobs) list.push_back({key, bytes});
+      return list;
+    }
+    std::map<std::string, std::string> blobs;
+  };
+
+  test::FakeClock clock;
+  std::mutex lock;
+  decode::Decoder decoder;
+  Monitor monitor;
+  exporting::MonitorMetrics metrics;
+  Disk disk;
+};
+
+// A reference of one version: sizes around 1500, error rate 5 %.
+SharedReference make_reference(const std::string& version, double mean = 1500) {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> size(mean, 300);
+  std::vector<std::vector<detectors::Value>> rows;
+  for (int i = 0; i < 5'000; ++i) {
+    rows.push_back({detectors::Value::of(size(random)),
+                    detectors::Value::of(std::string_view("bonn")),
+                    detectors::Value::of(size(random) / 20)});
+  }
+  reference::BuildSettings build;
+  build.model_name = "house";
+  build.model_version = version;
+  build.prediction = "price";
+  const auto built = reference::build_reference(
+      {"size", "city", "price"},
+      [&](const reference::VisitRow& visit) -> Result<void> {
+        for (const auto& row : rows) visit(row);
+        return {};
+      },
+      build);
+  REQUIRE(built);
+  reference::ModelReference made = built->reference;
+  made.accuracy = reference::AccuracyReference{.error_rate = 0.05, .rows = 5'000, .tolerance = 0.1};
+  auto parsed = reference::parse(reference::to_json(made));
+  REQUIRE(parsed);
+  return std::make_shared<const reference::ModelReference>(std::move(*parsed));
+}
+
+const std::string v1 = R"(model_name="house",model_version="1")";
+
+}  // namespace
+
+TEST_CASE("predictions and failures are counted by model and version") {
+  Rig rig;
+  rig.ask("1", 1000, 50);
+  rig.ask("1", 1200, 60);
+  rig.ask("2", 1200, 60);
+  test::MadeExchange failing = test::posted("/v1/models/house/versions/2:predict", "{}", "");
+  failing.status = 500;
+  failing.outcome = tap::Outcome::server_error;
+  failing.response_head = "HTTP/1.1 500 Oops\r\n\r\n";
+  const tap::Exchange exchange = failing.view();
+  rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+  CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="success"})") == "2");
+  CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="failure"})") == "0");
+  CHECK(
+      rig.value(
+          R"(outrider_predictions_total{model_name="house",model_version="2",outcome="failure"})") ==
+      "1");
+  CHECK(rig.value(R"(outrider_outcomes_total{correct="true",)" + v1 + "}") == "0");
+}
+
+TEST_CASE("labels count when they are committed, not before, and not at all when they were lost") {
+  Rig rig;
+  const std::string correct = R"(outrider_outcomes_total{correct="true",)" + v1 + "}";
+  rig.ask("1", 1000, 50);
+  rig.monitor.on_joined(Rig::joined("1", 100, 105, rig.clock.now()));
+  CHECK(rig.value(correct) == "0");
+  rig.monitor.changed_state(rig.disk);
+  rig.monitor.committed();
+  CHECK(rig.value(correct) == "1");
+  CHECK(rig.value(R"(outrider_accuracy_ratio{)" + v1 + R"(,window="5m"})") == "1");
+  CHECK(rig.value("outrider_absolute_error_total{" + v1 + "}") == "5");
+
+  rig.monitor.on_joined(Rig::joined("1", 100, 300, rig.clock.now()));
+  rig.monitor.restore(rig.disk.all());  // The batch could not be written.
+  rig.monitor.committed();
+  CHECK(rig.value(correct) == "1");
+  CHECK(rig.value(R"(outrider_outcomes_total{correct="false",)" + v1 + "}") == "0");
+  CHECK(rig.monitor.versions().front()->accuracy().labels() == 1);
+}
+
+TEST_CASE("a fall of accuracy is told as evidence, alarm and accuracy since the change") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  rig.ask("1", 1000, 50);
+  CHECK(rig.value("outrider_accuracy_reference_ratio{" + v1 + "}") == "0.95");
+  CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="trained"})") == "1");
+  for (int i = 0; i < 1'000; ++i) rig.label("1", i % 20 != 0);
+  CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "0");
+  CHECK(rig.value("outrider_accuracy_alarms_total{" + v1 + "}") == "0");
+  for (int i = 0; i < 300; ++i) rig.label("1", i % 4 != 0);
+  CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "1");
+  CHECK(rig.value("outrider_accuracy_alarms_total{" + v1 + "}") == "1");
+  CHECK(rig.value(R"(outrider_accuracy_verdict{)" + v1 + R"(,state="drift"})") == "1");
+  CHECK(std::stod(rig.value("outrider_accuracy_since_change_ratio{" + v1 + "}")) ==
+        Approx(0.75).margin(0.02));
+  CHECK(std::stod(rig.value("outrider_accuracy_evidence{" + v1 + "}")) > 6);
+  const double correct =
+      std::stod(rig.value(R"(outrider_labels_since_change{correct="true",)" + v1 + "}"));
+  const double wrong =
+      std::stod(rig.value(R"(outrider_labels_since_change{correct="false",)" + v1 + "}"));
+  CHECK(correct / (correct + wrong) == Approx(0.75).margin(0.02));
+
+  SECTION("a restarted monitor goes on, with counters from 0") {
+    Rig again;
+    again.monitor.restore(rig.disk.all());
+    again.monitor.set_references({make_reference("1")}, again.clock.now());
+    CHECK(again.value("outrider_accuracy_alarm{" + v1 + "}") == "1");
+    CHECK(again.value("outrider_accuracy_alarms_total{" + v1 + "}") == "0");
+    CHECK(again.value(R"(outrider_outcomes_total{correct="true",)" + v1 + "}") == "0");
+    CHECK(again.value("outrider_accuracy_since_change_ratio{" + v1 + "}") ==
+          rig.value("outrider_accuracy_since_change_ratio{" + v1 + "}"));
+  }
+  SECTION("the alarm ends when another version took over, and comes back only with new evidence") {
+    for (int i = 0; i < 60; ++i) {
+      rig.clock.advance(1s);
+      rig.ask("2", 1000, 50);
+      rig.monitor.advance(rig.clock.now());
+    }
+    CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "0");
+    rig.label("1", false);  // A late label of the old version.
+    CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "0");
+    CHECK(rig.monitor.versions().front()->retired());
+    for (int i = 0; i < 6; ++i) {
+      rig.clock.advance(1s);
+      rig.ask("1", 1000, 50);
+      rig.monitor.advance(rig.clock.now());
+    }
+    CHECK_FALSE(rig.monitor.versions().front()->retired());
+    CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "0");
+  }
+}
+
+TEST_CASE("a broken state blob starts that version afresh and is told") {
+  Rig rig;
+  const std::vector<labels::StateBlob> blobs = {{"accuracy/house/1", "garbage"},
+                                                {"something-else", "x"}};
+  rig.monitor.restore(blobs);
+  CHECK(rig.monitor.blobs_refused() == 1);
+  CHECK_THAT(rig.monitor.last_refusal(), Catch::Contains("house/1"));
+}
+
+TEST_CASE("models and versions past the cap are other, and counted") {
+  Settings settings;
+  settings.limits.models = 2;
+  settings.limits.versions = 2;
+  Rig rig(settings);
+  rig.ask("1", 1, 1);
+  rig.ask("2", 1, 1);
+  rig.ask("3", 1, 1);
+  CHECK(
+      rig.value(
+          R"(outrider_predictions_total{model_name="house",model_version="other",outcome="success"})") ==
+      "1");
+  CHECK(rig.value(R"(outrider_series_dropped_total{limit="versions"})") == "1");
+
+  rig.clock.advance(10min);  // All are idle: the oldest makes room.
+  rig.ask("4", 1, 1);
+  CHECK(
+      rig.value(
+          R"(outrider_predictions_total{model_name="house",model_version="4",outcome="success"})") ==
+      "1");
+  CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="success"})") == "");
+
+  for (const char* name : {"a", "b", "c"}) {
+    const auto made = test::posted("/v1/models/" + std::string(name) + ":predict",
+                                   R"({"instances":[1]})", R"({"predictions":[1]})");
+    const tap::Exchange exchange = made.view();
+    rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+  }
+  CHECK(rig.value(R"(outrider_series_dropped_total{limit="models"})") == "2");
+  CHECK(
+      rig.value(
+          R"(outrider_predictions_total{model_name="other",model_version="other",outcome="success"})") ==
+      "2");
+}
+
+TEST_CASE("only allowed names come from the traffic") {
+  Settings settings;
+  settings.allowed_models = {"mine"};
+  Rig rig(settings);
+  rig.ask("1", 1, 1);
+  CHECK(
+      rig.value(
+          R"(outrider_predictions_total{model_name="other",model_version="other",outcome="success"})") ==
+      "1");
+}
+
+TEST_CASE("inputs that move away from the reference are drift, in scores, bins and verdicts") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  std::mt19937_64 random(11);
+  std::normal_distribution<double> size(1500, 300);
+  const auto minutes = [&](int count, double shift) {
+    for (int i = 0; i < count * 60; ++i) {
+      rig.clock.advance(1s);
+      for (int k = 0; k < 4; ++k) rig.ask("1", size(random) + shift, (size(random) + shift) / 20);
+      rig.monitor.advance(rig.clock.now());
+    }
+  };
+  CHECK(rig.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="warming_up",subject="size"})") ==
+        "");
+  minutes(16, 0);
+  CHECK(rig.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="stable",subject="size"})") == "1");
+  minutes(16, 600);
+  CHECK(rig.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="drift",subject="size"})") == "1");
+  CHECK(rig.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="drift",subject="prediction"})") ==
+        "1");
+  CHECK(rig.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="stable",subject="city"})") == "1");
+  CHECK(std::stod(rig.value(R"(outrider_drift_score{)" + v1 + R"(,subject="size",test="psi"})")) >
+        0.5);
+  CHECK_THAT(rig.page(),
+             Catch::Contains("outrider_feature_values_total{bin=\"00\",feature=\"size\","));
+  CHECK_THAT(rig.page(), Catch::Contains("outrider_prediction_values_total{bin=\"00\","));
+
+  SECTION("and the windows survive a restart") {
+    Rig again;
+    for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
+    again.clock.advance(rig.clock.now() - again.clock.now());
+    again.monitor.set_references({make_reference("1")}, again.clock.now());
+    again.ask("1", 2100, 100);
+    CHECK(again.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="drift",subject="size"})") ==
+          "1");
+  }
+}
+
+TEST_CASE("a version without a reference learns one from its first predictions") {
+  Rig rig;
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> size(1500, 300);
+  for (int i = 0; i < 10'000; ++i) rig.ask("1", size(random), size(random) / 20);
+  auto learned = rig.monitor.take_learned();
+  REQUIRE(learned.size() == 1);
+  CHECK(rig.monitor.take_learned().empty());
+  auto built = learned[0].rows->build("house", "1", rig.clock.now());
+  REQUIRE(built);
+  auto parsed = reference::parse(reference::to_json(*built));
+  REQUIRE(parsed);
+  rig.monitor.set_provisional(std::make_shared<const reference::ModelReference>(std::move(*parsed)),
+                              rig.clock.now());
+  CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="provisional"})") == "1");
+  rig.ask("1", 1500, 75);
+  CHECK_THAT(rig.page(), Catch::Contains("outrider_feature_values_total"));
+  CHECK(rig.value("outrider_accuracy_reference_ratio{" + v1 + "}") == "");
+}
+
+TEST_CASE("a canary is compared with the version that has the most traffic") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  std::mt19937_64 random(11);
+  std::normal_distribution<double> size(1500, 300);
+  for (int i = 0; i < 1'200; ++i) {
+    rig.clock.advance(1s);
+    for (int k = 0; k < 3; ++k) rig.ask("1", size(random), size(random) / 20);
+    rig.ask("2", size(random), size(random) / 20 + 40);  // The same inputs, other predictions.
+    rig.monitor.advance(rig.clock.now());
+  }
+  const std::string v2 = R"({against="1",model_name="house",model_version="2",)";
+  CHECK(rig.value("outrider_version_drift_verdict" + v2 + R"(state="stable",subject="size"})") ==
+        "1");
+  CHECK(rig.value("outrider_version_drift_verdict" + v2 +
+                  R"(state="drift",subject="prediction"})") == "1");
+}
+
+TEST_CASE("a page past the limit on series loses bins, and says how many") {
+  Settings settings;
+  settings.limits.series = 60;
+  Rig rig(settings);
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  rig.ask("1", 1500, 75);
+  CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="success"})") == "1");
+  CHECK(std::stod(rig.value(R"(outrider_series_dropped_total{limit="series"})")) > 30);
+}
+
+TEST_CASE("the status tells everything of a version as JSON") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  rig.ask("1", 1500, 75);
+  rig.label("1", true);
+  const wire::Json status = rig.monitor.status(rig.clock.now());
+  const wire::Json& version = status["versions"][0];
+  CHECK(version["model_name"] == "house");
+  CHECK(version["predictions"]["success"] == 1);
+  CHECK(version["accuracy"]["reference_accuracy"].get<double>() == Approx(0.95));
+  CHECK(version["accuracy"]["windows"]["5m"]["labels"] == 1);
+  CHECK(version["inputs"]["reference"] == "trained");
+  CHECK(version["inputs"]["verdicts"].size() >= 3);
+}
+
+TEST_CASE("features that the reference does not know are counted as extra") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  auto made =
+      test::posted("/v1/models/house/versions/1:predict",
+                   R"({"instances":[{"size":"big","colour":"red"}]})", R"({"predictions":[1]})");
+  made.started = rig.clock.now();
+  const tap::Exchange exchange = made.view();
+  rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+  CHECK(rig.value(R"(outrider_feature_quality_total{check="extra",)" + v1 + "}") == "1");
+  CHECK(rig.value(R"(outrider_feature_quality_total{check="type",feature="size",)" + v1 + "}") ==
+        "1");
+  CHECK(rig.value(R"(outrider_feature_quality_total{check="missing",feature="city",)" + v1 + "}") ==
+        "1");
+}
+
+}  // namespace outrider::monitor
