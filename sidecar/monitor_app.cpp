@@ -657,6 +657,10 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .example("127.0.0.1:9501");
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
   table
+      .add("web.config.file", web_config_file,
+           "TLS and basic authentication of the admin API, in the format of Prometheus's programs.")
+      .value_name("FILE");
+  table
       .add("labels.listen-address", labels_listen_address,
            "An address of its own for labels and training data; empty: the admin API's.")
       .value_name("HOST:PORT");

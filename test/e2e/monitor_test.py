@@ -10,10 +10,15 @@ import subprocess
 import uuid
 
 import pytest
-from processes import free_port, http, http_json, wait_for
+from processes import free_port, http, http_json
+from processes import wait_for as wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from stack import Metrics, ModelServer, Sidecar
+
+
+def wait_for(what, holds, seconds=30):
+    return wait_until(what, holds, seconds)
 
 
 def price(row):
