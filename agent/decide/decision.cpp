@@ -126,8 +126,8 @@ Result<Replicas> count_replicas(const Scale& scale, const Incident& incident, co
   if (!current) return fail(current);
   const auto ratio = value_of(scale.ratio, "scale.ratio", incident, rule, answers);
   if (!ratio) return fail(ratio);
-  // A hair below the product, so that 3 * (8/3) is 8 and not 9.
-  const double wanted = std::ceil(*current * *ratio * (1 - 1e-12));
+  // Both numbers come rounded, so that 3 x 2.667 is meant to be 8: a hundredth is no replica.
+  const double wanted = std::ceil(*current * *ratio - 0.01);
   const double kept =
       std::clamp(wanted, static_cast<double>(scale.min), static_cast<double>(scale.max));
   if (kept == *current) {

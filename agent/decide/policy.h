@@ -51,7 +51,7 @@ struct Number {
   Template query;
 };
 
-// wanted = ceil(current * ratio), kept within [min, max].
+// wanted = ceil(current * ratio - 0.01), kept within [min, max].
 struct Scale {
   Number current;
   Number ratio;

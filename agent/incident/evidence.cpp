@@ -26,7 +26,7 @@ std::string relation(Time time, Time anchor) {
 
 std::optional<Time> annotated_since(const Labels& annotations) {
   const std::string_view text = annotations.get("since");
-  if (const auto seconds = parse_double(text); seconds && *seconds > 0 && *seconds < 1e11) {
+  if (const auto seconds = parse_double(text); seconds && *seconds > 0 && *seconds < 9e9) {
     return Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
   }
   return parse_rfc3339(text);

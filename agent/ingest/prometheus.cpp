@@ -150,7 +150,7 @@ Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, T
   // Each pod estimates the change from its own labels; the median is robust to one that began late.
   const auto since = prometheus.query("quantile(0.5, outrider_accuracy_change_timestamp_seconds" +
                                       model + " > 0)");
-  if (since && since->size() == 1 && since->front().value > 0 && since->front().value < 1e11) {
+  if (since && since->size() == 1 && since->front().value > 0 && since->front().value < 9e9) {
     facts.since =
         Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(since->front().value * 1000));
   }

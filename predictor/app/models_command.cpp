@@ -60,7 +60,8 @@ int show(const registry::Registry& registry, const std::string& version) {
   const std::string text = or_throw(registry.read(version, "card.json"));
   or_throw(train::load_model(registry, version));  // A damaged model is said, not shown as sound.
   std::cout << text;
-  for (const registry::Event& event : or_throw(registry.stages()).history) {
+  const registry::Stages stages = or_throw(registry.stages());
+  for (const registry::Event& event : stages.history) {
     if (event.to != version && event.from != version) continue;
     std::cout << format_rfc3339(event.at) << " " << event.action << " "
               << (event.from.empty() ? "nothing" : event.from) << " -> " << event.to

@@ -18,9 +18,9 @@
 #include <string>
 
 #include "base/net/http_server.h"
+#include "predictor/protocol/prediction.h"
 #include "predictor/registry/registry.h"
 #include "predictor/serve/live_model.h"
-#include "predictor/serve/protocol.h"
 #include "predictor/serve/serve_metrics.h"
 
 namespace outrider::serve {
@@ -39,8 +39,10 @@ class Api {
   net::Handler counted(Route route, Answer answer);
 
  private:
-  using Decode = std::function<Result<Batch>(const model::Model&, const net::HttpRequest&)>;
-  using Encode = std::function<std::string(const ServedModel&, const Batch&, const Predictions&)>;
+  using Decode =
+      std::function<Result<protocol::Batch>(const model::Model&, const net::HttpRequest&)>;
+  using Encode = std::function<std::string(const ServedModel&, const protocol::Batch&,
+                                           const protocol::Predictions&)>;
 
   // A prediction: decode, predict, encode, by one version from beginning to end.
   Answer predicting(Decode decode, Encode encode);

@@ -629,7 +629,9 @@ Violation HeadReader::finish_response(const ResponseContext& context, ResponseHe
   }
   if (summary.framing == Framing::chunked && context.minor_version == 0)
     return Violation::chunked_to_http10;
-  summary.keep_alive = !close_ && (minor_version_ == 1 || keep_alive_) &&
+  // A server that was asked in HTTP/1.0 may close without saying so, whatever its own version.
+  const bool persists = minor_version_ == 1 && context.minor_version == 1;
+  summary.keep_alive = !close_ && (persists || keep_alive_) &&
                        summary.framing != Framing::until_close && status != 101;
   return Violation::none;
 }

@@ -28,7 +28,8 @@ struct Uuid {
 
   // Milliseconds since the epoch that a version 7 carries.
   std::int64_t unix_ms() const;
-  Time time() const { return from_unix_ms(unix_ms()); }
+  // That time; ids from past the clock's end, in 2262, are given its end.
+  Time time() const;
 };
 
 // The canonical 36 characters, hexadecimal digits in either case; nothing for anything else and for

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/core/text.h"
@@ -250,7 +252,7 @@ std::vector<Family> families() {
   return {
       {"e-detector, slack 0", "A", 1e6, geometric(10, 2, 24),
        [](double value) { return e_detector("", {.slack = 0, .alarm_run_length = value}); }},
-      {"ADWIN", "delta", 0.002, geometric(0.2, 0.01, 14),
+      {"ADWIN", "delta", 0.002, geometric(0.2, 0.1, 28),
        [](double value) { return contender<Adwin>("ADWIN", AdwinOptions{.delta = value}); }},
       {"Page-Hinkley", "threshold", 50, geometric(8, 1.2, 24),
        [](double value) {
@@ -259,13 +261,28 @@ std::vector<Family> families() {
        }},
       {"DDM", "drift_sigmas", 3, geometric(2, 1.2, 24),
        [](double value) { return contender<Ddm>("DDM", DdmOptions{.drift_sigmas = value}); }},
-      {"HDDM_A", "drift_confidence", 0.001, geometric(0.1, 0.01, 24),
+      {"HDDM_A", "drift_confidence", 0.001, geometric(0.1, 0.1, 48),
        [](double value) {
          return contender<HddmA>("HDDM_A", HddmAOptions{.drift_confidence = value});
        }},
       fixed_window(200),
       fixed_window(1000),
   };
+}
+
+// f(0) … f(count - 1), on all cores: every one is a simulation of its own.
+template <class F>
+auto in_parallel(std::size_t count, const F& f) {
+  std::vector<decltype(f(0))> results(count);
+  std::atomic<std::size_t> next = 0;
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) {
+    threads.emplace_back([&] {
+      for (std::size_t k = next++; k < count; k = next++) results[k] = f(k);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return results;
 }
 
 // ---- Measurements --------------------------------------------------------------------------------
@@ -473,10 +490,13 @@ std::vector<Contender> matched_contenders(const Family& family,
 std::vector<Contender> contenders(const std::vector<Scenario>& scenarios) {
   std::vector<Contender> all{e_detector("e-detector", {}),
                              e_detector("e-detector, untempered", {.tempered = false})};
-  for (const Family& family : families()) {
-    all.push_back(family.at(family.default_value));
-    all.back().name = family.name + ", default";
-    for (Contender& one : matched_contenders(family, scenarios)) all.push_back(std::move(one));
+  const std::vector<Family> known = families();
+  const auto matches = in_parallel(
+      known.size(), [&](std::size_t k) { return matched_contenders(known[k], scenarios); });
+  for (std::size_t k = 0; k < known.size(); ++k) {
+    all.push_back(known[k].at(known[k].default_value));
+    all.back().name = known[k].name + ", default";
+    all.insert(all.end(), matches[k].begin(), matches[k].end());
   }
   return all;
 }
@@ -492,10 +512,9 @@ void compare_false_alarms(Report& report, const std::vector<Contender>& all,
   std::vector<std::vector<double>> columns;
   std::vector<std::string> heads;
   for (std::size_t i = 0; i < scenarios.size(); ++i) {
-    std::vector<double> rates;
-    for (const Contender& one : all) {
-      rates.push_back(false_alarms(one, scenarios[i], i, 0, runs).per_million());
-    }
+    const std::vector<double> rates = in_parallel(all.size(), [&](std::size_t k) {
+      return false_alarms(all[k], scenarios[i], i, 0, runs).per_million();
+    });
     add_column(report, {"false alarms, " + scenarios[i].name, "per 1e6 labels", scenarios[i].bar},
                names_of(all), rates, runs);
     columns.push_back(rates);
@@ -512,12 +531,13 @@ struct Fall {
 };
 
 void compare_delays(Report& report, const std::vector<Contender>& all, const Fall& fall, int runs) {
-  std::vector<std::vector<double>> delays_of;
+  const auto delays_of = in_parallel(all.size(), [&](std::size_t k) {
+    return delays(all[k], 1 - fall.accuracy, fall.most, runs);
+  });
   std::vector<double> medians, p95s;
-  for (const Contender& one : all) {
-    delays_of.push_back(delays(one, 1 - fall.accuracy, fall.most, runs));
-    medians.push_back(quantile(delays_of.back(), 0.5));
-    p95s.push_back(quantile(delays_of.back(), 0.95));
+  for (const std::vector<double>& one : delays_of) {
+    medians.push_back(quantile(one, 0.5));
+    p95s.push_back(quantile(one, 0.95));
   }
   const std::string metric = "delay of 0.95 -> " + format_double(fall.accuracy);
   for (std::size_t us = 0; us < all.size() && all[us].name.starts_with("e-detector"); ++us) {

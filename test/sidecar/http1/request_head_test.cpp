@@ -3,8 +3,10 @@
 #include "sidecar/http1/head.h"
 
 #include <catch2/catch.hpp>
+#include <deque>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "test/sidecar/http1/feeding.h"
 
@@ -31,10 +33,12 @@ std::string to_host(std::string_view host) {
   return "GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
 }
 
-RequestHead parsed(const std::string& bytes) {
+RequestHead parsed(std::string bytes) {
+  static std::deque<std::string> kept;  // A head is views; they live as long as the tests.
   HeadCursor cursor;
   RequestHead head;
-  REQUIRE(parse(bytes, cursor, HeadLimits{}, head) == Progress::complete);
+  REQUIRE(parse(kept.emplace_back(std::move(bytes)), cursor, HeadLimits{}, head) ==
+          Progress::complete);
   return head;
 }
 

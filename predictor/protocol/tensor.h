@@ -11,7 +11,7 @@
 #include "base/core/result.h"
 #include "base/wire/json.h"
 
-namespace outrider::serve {
+namespace outrider::protocol {
 
 struct Tensor {
   std::string name;
@@ -26,4 +26,4 @@ constexpr std::size_t tensor_values_max = 8 << 20;
 Result<Tensor> parse_tensor(const wire::Json& json, const std::string& where,
                             std::string_view& binary);
 
-}  // namespace outrider::serve
+}  // namespace outrider::protocol

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "predictor/serve/protocol.h"
+#include "predictor/protocol/prediction.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "base/core/text.h"
-#include "predictor/serve/tensor.h"
+#include "predictor/protocol/tensor.h"
 
-namespace outrider::serve {
+namespace outrider::protocol {
 namespace {
 
 using model::Cell;
@@ -404,4 +404,4 @@ Json describe_v2(const Model& model, const std::vector<std::string>& versions) {
           {"outputs", std::move(outputs)}};
 }
 
-}  // namespace outrider::serve
+}  // namespace outrider::protocol

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "predictor/serve/tensor.h"
+#include "predictor/protocol/tensor.h"
 
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-namespace outrider::serve {
+namespace outrider::protocol {
 namespace {
 
 using wire::Json;
@@ -155,4 +155,4 @@ Result<Tensor> parse_tensor(const Json& json, const std::string& where, std::str
   return tensor;
 }
 
-}  // namespace outrider::serve
+}  // namespace outrider::protocol

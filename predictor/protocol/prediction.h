@@ -30,7 +30,7 @@
 #include "base/wire/json.h"
 #include "predictor/model/model.h"
 
-namespace outrider::serve {
+namespace outrider::protocol {
 
 struct Batch {
   std::vector<model::Cells> rows;
@@ -64,4 +64,4 @@ wire::Json describe_v2(const model::Model& model, const std::vector<std::string>
 Result<model::Cell> cell_of(const model::Feature& feature, const wire::Json& value,
                             const std::string& where);
 
-}  // namespace outrider::serve
+}  // namespace outrider::protocol
