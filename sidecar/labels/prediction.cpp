@@ -34,12 +34,13 @@ Time Uuid::time() const {
   return from_unix_ms(std::min(unix_ms(), clock_end_ms));
 }
 
-std::optional<Uuid> parse_uuid7(std::string_view text) {
-  if (text.size() != uuid_text_bytes || text[14] != '7') return std::nullopt;
+std::optional<Uuid> parse_uuid(std::string_view text) {
+  const bool dashed = text.size() == uuid_text_bytes;
+  if (!dashed && text.size() != 2 * sizeof(Uuid)) return std::nullopt;
   Uuid id;
   std::size_t nibble = 0;
-  for (std::size_t i = 0; i < uuid_text_bytes; ++i) {
-    if (is_dash(i)) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (dashed && is_dash(i)) {
       if (text[i] != '-') return std::nullopt;
       continue;
     }
@@ -50,6 +51,11 @@ std::optional<Uuid> parse_uuid7(std::string_view text) {
     ++nibble;
   }
   return id;
+}
+
+std::optional<Uuid> parse_uuid7(std::string_view text) {
+  if (text.size() != uuid_text_bytes || text[14] != '7') return std::nullopt;
+  return parse_uuid(text);
 }
 
 std::string format_uuid(const Uuid& id) {

@@ -35,6 +35,8 @@ struct Uuid {
 // The canonical 36 characters, hexadecimal digits in either case; nothing for anything else and for
 // versions other than 7.
 std::optional<Uuid> parse_uuid7(std::string_view text);
+// Of any version, with its dashes or as 32 digits without.
+std::optional<Uuid> parse_uuid(std::string_view text);
 std::string format_uuid(const Uuid& id);
 // A UUIDv7 of the time and of 74 random bits: for tests, benchmarks and posted exchanges.
 Uuid make_uuid7(Time time, std::uint64_t random_high, std::uint64_t random_low);

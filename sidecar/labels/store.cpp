@@ -208,6 +208,7 @@ std::string_view family_name(Family family) {
 }  // namespace
 
 Uuid alias_hash(std::string_view alias) {
+  if (const auto uuid = parse_uuid(alias)) return *uuid;
   static const boost::uuids::name_generator_sha1 generator(boost::uuids::ns::oid());
   const boost::uuids::uuid named = generator(alias.data(), alias.size());
   Uuid hash;

@@ -43,6 +43,15 @@ TEST_CASE("what is no UUIDv7 is not taken for one") {
   CHECK_FALSE(parse_uuid7(letter));
 }
 
+TEST_CASE("any UUID is read, with dashes or without") {
+  const auto dashed = parse_uuid("f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+  REQUIRE(dashed);
+  CHECK(parse_uuid("F81D4FAE7DEC11D0A76500A0C91E6BF6") == dashed);
+  CHECK(format_uuid(*dashed) == "f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
+  CHECK_FALSE(parse_uuid("f81d4fae7-dec-11d0-a765-00a0c91e6bf6"));
+  CHECK_FALSE(parse_uuid("F81D4FAE7DEC11D0A76500A0C91E6BFx"));
+}
+
 TEST_CASE("ids sort as their times do") {
   const Uuid early = make_uuid7(noon, ~0ull, ~0ull);
   const Uuid late = make_uuid7(noon + std::chrono::milliseconds(1), 0, 0);
