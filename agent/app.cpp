@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "agent/act/sender.h"
+#include "agent/ingest/labels.h"
 #include "agent/ingest/prometheus.h"
 #include "agent/steward.h"
 #include "agent/web/api.h"
@@ -110,6 +111,17 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   return made;
 }
 
+// POST /api/v1/labels, for whoever does not know which pod made a prediction.
+void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
+  const auto sidecars = labels.resolve();
+  // A name that does not resolve yet may do so later; an address that is none never will.
+  if (!sidecars && sidecars.error().code == "bad_address") {
+    throw std::runtime_error("labels.sidecars: " + sidecars.error().message);
+  }
+  router.add("POST", "/api/v1/labels",
+             [&labels](const net::HttpRequest& request) { return labels.take(request); });
+}
+
 // The threads that look and send. They end when the steward is stopped.
 class Threads {
  public:
@@ -199,6 +211,13 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .as_url()
       .example("http://127.0.0.1:9090");
   options
+      .add(
+          "labels.sidecars", settings.label_sidecars,
+          "Who is asked when labels come to the agent: the sidecars' admin addresses, or a name of "
+          "all of them.")
+      .value_name("URL")
+      .example("dns+http://sidecars.shop.svc:9501");
+  options
       .add("incidents.max-open", settings.open_incidents_max,
            "Open incidents; past it new ones are turned away and counted.")
       .between(1, 100'000);
@@ -241,7 +260,9 @@ int run_agent(const AgentSettings& settings) {
                            .ready = [&ready] { return ready.load(); },
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &process}));
+  ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
+  add_label_route(router, labels);
+  router.add("GET", "/metrics", net::metrics_page({&metrics, &labels, &process}));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
   ready = true;

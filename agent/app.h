@@ -16,6 +16,7 @@ struct AgentSettings {
   std::string data_dir = "outrider-agent-data";
   std::string policy_file;
   std::string prometheus_url;
+  std::vector<std::string> label_sidecars;
   std::string bearer_token_file;
   std::string tls_certificate_file;
   std::int64_t connections_max = 64;

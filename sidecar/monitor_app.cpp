@@ -26,7 +26,9 @@
 #include "sidecar/labels/prediction_log.h"
 #include "sidecar/memory_limit.h"
 #include "sidecar/monitor/monitor.h"
+#include "sidecar/posted_exchanges.h"
 #include "sidecar/reference_folder.h"
+#include "sidecar/web_config.h"
 
 namespace outrider {
 namespace {
@@ -175,6 +177,9 @@ class MonitorApp {
   // The polling thread.
   bool poll();
   bool poll_source(tap::ExchangeSource& source);
+  bool poll_posted();
+  void analyse_pair(const decode::EventPairs::Pair& pair);
+  tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal analyse(const tap::Exchange& exchange);
   void append(const decode::Observation& observation);
   void take_new_settings();
@@ -208,6 +213,8 @@ class MonitorApp {
   std::vector<labels::RowView> row_views_;
   std::vector<labels::FeatureValueView> feature_views_;
   std::vector<std::string_view> name_views_;
+  PostedExchanges posted_;
+  decode::EventPairs pairs_;
 
   std::mutex reload_lock_;
   std::optional<monitor::Settings>
@@ -295,7 +302,41 @@ int MonitorApp::run(const net::Signals& signals) {
 bool MonitorApp::poll() {
   bool busy = false;
   for (tap::ExchangeSource* source : parts_.sources) busy = poll_source(*source) || busy;
-  return busy;
+  return poll_posted() || busy;
+}
+
+bool MonitorApp::poll_posted() {
+  auto events = posted_.pop(batch_exchanges);
+  for (auto& event : events) {
+    if (const auto pair = pairs_.add(std::move(event), clock_.now())) analyse_pair(*pair);
+  }
+  for (std::size_t given_up = pairs_.take_given_up(clock_.now()); given_up > 0; --given_up) {
+    parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
+  }
+  return !events.empty();
+}
+
+// The id is made of the event's, so that an event that is sent again gives the same prediction.
+void MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
+  const Time time = pair.request.time.value_or(clock_.now());
+  const std::uint64_t high = std::hash<std::string>()(pair.request.id);
+  const std::uint64_t low = std::hash<std::string>()(pair.request.id + "/");
+  const std::string id = labels::format_uuid(labels::make_uuid7(time, high, low));
+  const std::string_view alias = pair.request.id;
+  decode::ExchangeParts parts;
+  parts.id = id;
+  parts.started = time;
+  parts.status = 200;
+  parts.method = "POST";
+  parts.request_type = pair.request.data_type;
+  parts.response_type = pair.response.data_type;
+  parts.model_name =
+      pair.request.model_name.empty() ? pair.response.model_name : pair.request.model_name;
+  parts.aliases = {&alias, 1};
+  parts.request_body = pair.request.data;
+  parts.response_body = pair.response.data;
+  parts.exchange_is_prediction = true;
+  parts_.count_posted(note(decoder_.decode(parts)));
 }
 
 // At most one batch. True when there was anything.
@@ -310,7 +351,10 @@ bool MonitorApp::poll_source(tap::ExchangeSource& source) {
 }
 
 tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
-  const auto observation = decoder_.decode(exchange);
+  return note(decoder_.decode(exchange));
+}
+
+tap::Disposal MonitorApp::note(const decode::Decoder::Outcome& observation) {
   if (!observation) return observation.error();
   {
     const std::lock_guard hold(lock_);
@@ -384,6 +428,9 @@ void MonitorApp::take_new_settings() {
 void MonitorApp::shut_down() {
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
   while (poll() && std::chrono::steady_clock::now() < deadline) {
+  }
+  for (std::size_t unpaired = pairs_.clear(); unpaired > 0; --unpaired) {
+    parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
   }
   house_.request_stop();
   house_bell_.notify_all();
@@ -550,6 +597,8 @@ net::Router MonitorApp::admin_routes() {
     if (parts_.proxy_ready()) return net::text_response(200, "OK\n");
     return net::error_response(503, "not_ready", "the proxy takes no new requests");
   });
+  router.add("POST", "/api/v1/exchanges",
+             [this](const net::HttpRequest& request) { return posted_.take(request); });
   router.add("POST", "/-/reload", [this](const net::HttpRequest&) { return reload(); });
   router.add("GET", "/api/v1/status", [this](const net::HttpRequest&) {
     wire::Json status;
@@ -591,8 +640,11 @@ void MonitorApp::start_servers() {
     labels_server_ = std::make_unique<net::HttpServer>(settings, std::move(router));
     spdlog::info("labels and training data on port {}", labels_server_->port());
   }
-  admin_ = std::make_unique<net::HttpServer>(
-      net::HttpServer::Settings{.listen_address = options_.listen_address}, std::move(admin));
+  net::HttpServer::Settings settings{.listen_address = options_.listen_address};
+  if (auto ok = apply_web_config(options_.web_config_file, settings); !ok) {
+    throw std::runtime_error(ok.error().message);
+  }
+  admin_ = std::make_unique<net::HttpServer>(settings, std::move(admin));
   spdlog::info("admin API on port {}", admin_->port());
   parts_.on_listening(admin_->port());
 }
@@ -604,6 +656,10 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .value_name("HOST:PORT")
       .example("127.0.0.1:9501");
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
+  table
+      .add("web.config.file", web_config_file,
+           "TLS and basic authentication of the admin API, in the format of Prometheus's programs.")
+      .value_name("FILE");
   table
       .add("labels.listen-address", labels_listen_address,
            "An address of its own for labels and training data; empty: the admin API's.")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/serve/api.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/core/text.h"
@@ -33,6 +34,11 @@ HttpResponse with_version(HttpResponse response, const ServedModelPtr& served) {
   return response;
 }
 
+bool names_version(const HttpResponse& response) {
+  return std::any_of(response.headers.begin(), response.headers.end(),
+                     [](const net::Header& header) { return header.name == "X-Model-Version"; });
+}
+
 Result<std::optional<std::size_t>> json_head_bytes(const HttpRequest& request) {
   const std::string_view text = request.header("Inference-Header-Content-Length");
   if (text.empty()) return std::optional<std::size_t>();
@@ -56,6 +62,7 @@ net::Handler Api::counted(Route route, Answer answer) {
       response = net::error_response(500, "internal", error.what());
     }
     if (draining_) response.headers.push_back({"Connection", "close"});
+    if (!names_version(response)) response = with_version(std::move(response), live_.current());
     metrics_.in_flight.fetch_sub(1, std::memory_order_relaxed);
     metrics_.count(route, response.status, std::chrono::steady_clock::now() - start);
     return response;

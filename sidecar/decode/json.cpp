@@ -43,6 +43,10 @@ Decoded<FeatureValue> read_scalar(ondemand::value value) {
     const bool number_like = token.starts_with("NaN") || token.starts_with("Inf");
     return failed(number_like ? FailReason::invalid_number : FailReason::invalid_json);
   }
+  return read_scalar(value, type);
+}
+
+Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type type) {
   switch (type) {
     case ondemand::json_type::number: {
       double number = 0;

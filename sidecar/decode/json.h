@@ -46,6 +46,8 @@ class JsonDocument {
 // A number, text, boolean or null as a value; "true" and "false" are categories. wrong_type for an
 // array or object.
 Decoded<FeatureValue> read_scalar(ondemand::value value);
+// The same where the type is known already.
+Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type type);
 
 // Nothing may follow the document's value: invalid_json.
 Decoded<void> expect_end(ondemand::document& document);

@@ -103,7 +103,7 @@ Decoded<void> RowTable::add_field(ondemand::field& field, std::string_view* id) 
     // The usual case: the very name that is expected here.
     if (position_ < names_count() && (rows_ > 0 || position_ == values_.size()) &&
         field.key().unsafe_is_equal(name_at(position_))) {
-      const auto value = read_scalar(field.value());
+      const auto value = read_scalar(field.value(), type);
       if (!value) return failed(value);
       put_next(*value);
       return {};

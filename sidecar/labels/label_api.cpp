@@ -102,7 +102,7 @@ HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> it
   const std::size_t valid = labels.size();
   const auto joined = log.join(std::move(labels), options);
   if (!joined) return try_later(joined.error().code, joined.error().message);
-  log.count_invalid(items->size() - valid);
+  if (!options.fan_out) log.count_invalid(items->size() - valid);  // Else the asking agent counts.
 
   Answers answers;
   auto next = joined->begin();

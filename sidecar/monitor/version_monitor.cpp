@@ -97,12 +97,17 @@ const VersionMonitor::FeatureMap& VersionMonitor::map_of(FeatureMaps& maps,
       if (map.places[i] != absent) ++found_count;
     }
     map.extra = static_cast<std::uint32_t>(names->names.size() - found_count);
+    map.identity = map.extra == 0 && found_count == wanted.size();
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      map.identity = map.identity && map.places[i] == i;
+    }
   }
   return maps.emplace(serial, std::move(map)).first->second;
 }
 
 std::span<const decode::FeatureValue> VersionMonitor::arranged(const FeatureMap& map,
                                                                const decode::Row& row) {
+  if (map.identity) return row.features;
   arranged_.resize(map.places.size());
   for (std::size_t i = 0; i < arranged_.size(); ++i) {
     arranged_[i] = map.places[i] == absent ? decode::FeatureValue{} : row.features[map.places[i]];

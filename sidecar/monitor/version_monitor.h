@@ -101,6 +101,7 @@ class VersionMonitor {
   struct FeatureMap {
     std::vector<std::uint32_t> places;  // `absent`: not in the traffic.
     std::uint32_t extra = 0;            // Features that the reference does not know.
+    bool identity = false;              // The row is in the reference's order already.
   };
   static constexpr std::uint32_t absent = UINT32_MAX;
 

@@ -749,7 +749,7 @@ void Session::close() {
   drop_upstream();
   capture_.abandon();
   phase_ = Phase::closed;
-  client_.socket.reset();
+  forget(worker_.epoll.get(), client_.socket);
   client_.in.clear();
   client_.out.clear();
   replay_.clear();

@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import re
+import string
 import subprocess
 import threading
 import time
@@ -166,6 +167,89 @@ class Alertmanager(Program):
 
 def live_policy(receiver, per_day=3, cooldown="30m", approval="automatic"):
     return LIVE.format(receiver=receiver.url, per_day=per_day, cooldown=cooldown, approval=approval)
+
+
+class Exporter:
+    """The /metrics of a sidecar whose model has just lost accuracy, or has not."""
+
+    def __init__(self):
+        self.fallen = False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                text = outer.text().encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.changed_at = time.time() - 20
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def text(self):
+        right, wrong = (72, 28) if self.fallen else (0, 0)
+        model = 'model_name="house-price",model_version="v1"'
+        lines = [f'outrider_labels_since_change{{{model},correct="true"}} {right}',
+                 f'outrider_labels_since_change{{{model},correct="false"}} {wrong}',
+                 f"outrider_accuracy_reference_ratio{{{model}}} 0.9512",
+                 f"outrider_accuracy_alarm{{{model}}} {int(self.fallen)}",
+                 f'outrider_drift_score{{{model},subject="size",test="psi"}} 0.013']
+        lines += [f'outrider_drift_verdict{{{model},subject="size",state="{state}"}} {int(state == "stable")}'
+                  for state in ("warming_up", "stable", "warning", "drift")]
+        if self.fallen:
+            lines.append(f"outrider_accuracy_change_timestamp_seconds{{{model}}} {self.changed_at:.3f}")
+        return "\n".join(lines) + "\n"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, agent_binary, tmp_path, receiver):
+    """Real Prometheus with the shipped rules, real Alertmanager, the demo's settings and policy."""
+    exporter = Exporter()
+    prometheus_port = free_port()
+    policy = string.Template((ROOT / "demo" / "policy.yaml").read_text()).substitute(predictor=receiver.url)
+    agent = Agent(programs, agent_binary, tmp_path, policy,
+                  options=["--prometheus.url", f"http://127.0.0.1:{prometheus_port}"])
+    alertmanager = Alertmanager(programs, tmp_path, agent)
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(string.Template((ROOT / "demo" / "prometheus.yml").read_text()).substitute(
+        rules=ROOT / "alerts" / "outrider.rules.yml", alertmanager=alertmanager.admin[7:], agent=agent.admin[7:],
+        sidecar=exporter.address, predictor=agent.admin[7:]))
+    try:
+        Program(programs, "prometheus", [
+            "prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{prometheus_port}"], f"http://127.0.0.1:{prometheus_port}")
+        time.sleep(4)
+        assert agent.incidents() == []
+        exporter.fallen, started = True, time.monotonic()
+        wait_for("an incident", agent.incidents, 30)
+        action = agent.action_when("succeeded", seconds=30)
+        print(f"from the metrics to the finished action: {time.monotonic() - started:.1f} s")
+        incident = agent.incidents()[0]
+        assert incident["summary"] == ("accuracy of house-price v1 fell from 95% to 72%; inputs unchanged, "
+                                       "relation changed: concept drift")
+        assert incident["since"] == stamp(datetime.fromtimestamp(round(exporter.changed_at, 3), timezone.utc))
+        assert "Inputs unchanged, relation changed: concept drift (1 input judged, largest PSI 0.013 (size))." in [
+            line["text"] for line in incident["evidence"]]
+        body = receiver.requests[0][2]
+        assert body["since"] == incident["since"] and body["version"] == "v1" and body["reason"] == incident["summary"]
+        assert action["kind"] == "retrain"
+        assert len(agent.incidents()) == 1
+        exporter.fallen = False
+        wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 60)
+        assert len(receiver.requests) == 1
+    finally:
+        exporter.close()
 
 
 def test_an_alert_becomes_an_incident_a_request_and_a_closed_incident(programs, agent_binary, tmp_path, receiver):

@@ -283,14 +283,14 @@ def test_requests_wait_for_an_upstream_connection_in_a_bounded_queue(behind):
     def script(connection, _number):
         while True:
             connection.message()
-            release.wait(5)
+            release.wait(30)
             connection.send(answer(b"done"))
     proxy = behind(script, "--upstream.connections-max", "1", "--upstream.queue-max", "2")
     waiting = [proxy.connect() for _ in range(3)]
     for connection in waiting:
         connection.send(GET)
         time.sleep(.05)
-    assert proxy.metric("outrider_proxy_queue_depth") == 2
+    wait_for("both to queue", lambda: proxy.metric("outrider_proxy_queue_depth") == 2, 10)
     assert proxy.error_of(proxy.get()) == (503, "queue_full")
     release.set()
     for connection in waiting:
@@ -313,7 +313,7 @@ def test_past_the_connection_limit_the_longest_idle_one_goes_else_the_new_one(be
     def script(connection, _number):
         while True:
             connection.message()
-            release.wait(5)
+            release.wait(30)
             connection.send(answer(b"done"))
     proxy = behind(script, "--proxy.connections-max", "4")
     time.sleep(.1)
@@ -398,7 +398,7 @@ def test_draining_answers_the_request_at_hand_and_says_that_it_is_not_ready(prog
 
     def script(connection, _number):
         connection.message()
-        release.wait(5)
+        release.wait(30)
         connection.send(answer(b"done"))
     proxy = behind(script)
     busy, other = proxy.connect(), proxy.connect()

@@ -74,6 +74,18 @@ def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
     proxy.settled(load.good)
 
 
+def test_connections_that_end_while_a_monitor_starts_leave_nothing_behind(proxy):
+    """A child that is being started holds copies of all sockets: a closed one must not speak any more."""
+    with Load(proxy, clients=8, keep_alive=False) as load:
+        for _ in range(10):
+            wait_for("a monitor", proxy.monitor_id, 10, .002)
+            os.kill(proxy.monitor_id(), signal.SIGKILL)
+            time.sleep(.12)
+        load.stop()
+    assert load.bad == [] and load.good > 100
+    assert proxy.process.poll() is None
+
+
 def test_when_the_proxy_is_killed_the_monitor_ends_too(programs, proxy):
     monitor = ready_monitor(proxy)
     proxy.process.kill()

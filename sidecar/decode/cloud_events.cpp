@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/cloud_events.h"
+
+#include <array>
+#include <utility>
+
+#include "base/core/text.h"
+#include "base/wire/json.h"
+
+namespace outrider::decode {
+namespace {
+
+constexpr std::size_t id_bytes_max = 256;
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::string out;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const std::size_t value = alphabet.find(c);
+    if (value == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6) | static_cast<std::uint32_t>(value);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out += static_cast<char>((bits >> count) & 0xff);
+    }
+  }
+  return out;
+}
+
+// Checks what every event needs, and tells requests from responses by the type's end.
+Result<CloudEvent> finish(CloudEvent event, std::string_view type) {
+  if (event.id.empty() || event.id.size() > id_bytes_max) {
+    return fail("invalid_event", "expected an id of 1 to 256 bytes");
+  }
+  if (type.ends_with("inference.response")) {
+    event.is_response = true;
+  } else if (!type.ends_with("inference.request")) {
+    return fail("invalid_event", "type '" + std::string(type.substr(0, 100)) +
+                                     "': expected …inference.request or …inference.response");
+  }
+  return event;
+}
+
+Result<CloudEvent> parse_binary(const FieldOf& field, std::string_view body) {
+  CloudEvent event;
+  event.id = field("ce-id");
+  event.model_name = field("ce-inferenceservicename");
+  event.data_type = field("Content-Type");
+  event.data = body;
+  event.time = parse_rfc3339(field("ce-time"));
+  return finish(std::move(event), field("ce-type"));
+}
+
+std::string text_of(const wire::Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+Result<CloudEvent> parse_structured(const wire::Json& object) {
+  if (!object.is_object()) return fail("invalid_event", "expected an object for each event");
+  CloudEvent event;
+  event.id = text_of(object, "id");
+  event.model_name = text_of(object, "inferenceservicename");
+  event.data_type = text_of(object, "datacontenttype");
+  if (event.data_type.empty()) event.data_type = "application/json";
+  event.time = parse_rfc3339(text_of(object, "time"));
+  if (object.contains("data_base64")) {
+    auto bytes = decode_base64(text_of(object, "data_base64"));
+    if (!bytes) return fail("invalid_event", "data_base64: expected base64");
+    event.data = std::move(*bytes);
+  } else if (const auto data = object.find("data"); data != object.end()) {
+    const bool is_json = event.data_type.find("json") != std::string::npos;
+    event.data = data->is_string() && !is_json ? data->get<std::string>() : wire::to_text(*data);
+  }
+  return finish(std::move(event), text_of(object, "type"));
+}
+
+}  // namespace
+
+Result<std::vector<CloudEvent>> parse_cloud_events(const FieldOf& field, std::string_view body) {
+  std::vector<CloudEvent> events;
+  const std::string_view type = field("Content-Type");
+  const bool batch = type.starts_with("application/cloudevents-batch");
+  if (!batch && !type.starts_with("application/cloudevents")) {
+    auto event = parse_binary(field, body);
+    if (!event) return fail(event);
+    events.push_back(std::move(*event));
+    return events;
+  }
+  const auto json = wire::parse_json(body);
+  if (!json) return fail(json);
+  if (batch && !json->is_array()) return fail("invalid_event", "expected a list of events");
+  const auto take = [&events](const wire::Json& one) -> Result<void> {
+    auto event = parse_structured(one);
+    if (!event) return fail(event);
+    events.push_back(std::move(*event));
+    return {};
+  };
+  if (!batch) {
+    if (auto ok = take(*json); !ok) return fail(ok);
+    return events;
+  }
+  for (const auto& one : *json) {
+    if (auto ok = take(one); !ok) return fail(ok);
+  }
+  return events;
+}
+
+std::optional<EventPairs::Pair> EventPairs::add(CloudEvent event, Time now) {
+  const auto found = halves_.find(event.id);
+  if (found != halves_.end() && found->second.event.is_response != event.is_response) {
+    CloudEvent other = std::move(found->second.event);
+    bytes_ -= other.bytes();
+    halves_.erase(found);
+    if (event.is_response) return Pair{std::move(other), std::move(event)};
+    return Pair{std::move(event), std::move(other)};
+  }
+  if (found != halves_.end()) {
+    bytes_ -= found->second.event.bytes();
+    bytes_ += event.bytes();
+    found->second.event = std::move(event);
+    return std::nullopt;
+  }
+  bytes_ += event.bytes();
+  const std::uint64_t number = next_number_++;
+  order_.emplace_back(number, event.id);
+  std::string id = event.id;
+  halves_.emplace(std::move(id), Half{std::move(event), now, number});
+  while (halves_.size() > limits_.entries || bytes_ > limits_.bytes) drop_oldest();
+  // Ids whose pair was completed stay in the order until they come to its front.
+  while (!order_.empty() && order_.size() > 2 * limits_.entries) order_.pop_front();
+  return std::nullopt;
+}
+
+// The oldest one that still waits.
+void EventPairs::drop_oldest() {
+  while (!order_.empty()) {
+    const auto [number, id] = std::move(order_.front());
+    order_.pop_front();
+    const auto found = halves_.find(id);
+    if (found == halves_.end() || found->second.number != number) continue;
+    bytes_ -= found->second.event.bytes();
+    halves_.erase(found);
+    ++given_up_;
+    return;
+  }
+}
+
+std::size_t EventPairs::take_given_up(Time now) {
+  while (!order_.empty()) {
+    const auto found = halves_.find(order_.front().second);
+    if (found == halves_.end() || found->second.number != order_.front().first) {
+      order_.pop_front();
+      continue;
+    }
+    if (now - found->second.since < limits_.age) break;
+    drop_oldest();
+  }
+  return std::exchange(given_up_, 0);
+}
+
+std::size_t EventPairs::clear() {
+  const std::size_t count = halves_.size() + std::exchange(given_up_, 0);
+  halves_.clear();
+  order_.clear();
+  bytes_ = 0;
+  return count;
+}
+
+}  // namespace outrider::decode

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Exchanges that come as CloudEvents, as KServe's logger sends them: one event for the request, one for
+// the response, with the same id. PURE.
+//
+// Types ending in "inference.request" and "inference.response" (org.kubeflow.serving.inference.…);
+// extensions inferenceservicename, namespace, component, endpoint. Binary mode (ce-* fields, the body is
+// the data), structured mode (application/cloudevents+json) and batches of the latter.
+// Source: CloudEvents 1.0.2, HTTP protocol binding and JSON event format.
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+
+namespace outrider::decode {
+
+struct CloudEvent {
+  std::string id;
+  bool is_response = false;
+  std::string model_name;  // inferenceservicename; "" when it is not said.
+  std::string data_type;   // Content-Type of the data.
+  std::string data;
+  std::optional<Time> time;
+
+  std::size_t bytes() const { return sizeof *this + id.size() + model_name.size() + data.size(); }
+};
+
+// A field of the HTTP request by its name; "" when absent.
+using FieldOf = std::function<std::string_view(std::string_view name)>;
+
+// Errors: "invalid_json", "json_too_deep", "invalid_event" (no id, an unknown type, bad base64: says
+// which).
+Result<std::vector<CloudEvent>> parse_cloud_events(const FieldOf& field, std::string_view body);
+
+// Requests and responses by id until both are there. Bounded in entries, bytes and time: what never
+// finds its other half is counted. Not thread-safe.
+class EventPairs {
+ public:
+  struct Limits {
+    std::size_t entries = 10'000;
+    std::size_t bytes = 32 << 20;
+    Duration age = std::chrono::minutes(5);
+  };
+  struct Pair {
+    CloudEvent request, response;
+  };
+
+  EventPairs() : EventPairs(Limits{}) {}
+  explicit EventPairs(Limits limits) : limits_(limits) {}
+
+  // The pair that the event completes. An event that comes twice replaces the first.
+  std::optional<Pair> add(CloudEvent event, Time now);
+  // Gives up those that waited too long. How many were given up, for age or room, since the last call.
+  std::size_t take_given_up(Time now);
+  // Gives up all.
+  std::size_t clear();
+  std::size_t waiting() const { return halves_.size(); }
+
+ private:
+  struct Half {
+    CloudEvent event;
+    Time since{};
+    std::uint64_t number = 0;
+  };
+  void drop_oldest();
+
+  Limits limits_;
+  std::unordered_map<std::string, Half> halves_;
+  std::deque<std::pair<std::uint64_t, std::string>> order_;  // Number and id, the oldest first.
+  std::uint64_t next_number_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t given_up_ = 0;
+};
+
+}  // namespace outrider::decode

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decoders: a request and its answer of any bytes, behind every kind of head, under several rules.
+// The input is a byte that chooses head and rules, then the request's body, a line "----", the answer's.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sidecar/decode/cloud_events.h"
+#include "sidecar/decode/decoder.h"
+#include "test/fuzz/require.h"
+
+namespace {
+
+using namespace outrider;
+
+decode::Rules configured() {
+  decode::Rules rules;
+  rules.features = {{"a", *decode::parse_place("json:/a/b"), decode::FeatureKind::numeric},
+                    {"c", *decode::parse_place("query:c"), decode::FeatureKind::categorical},
+                    {"d", {}, decode::FeatureKind::inferred}};
+  rules.prediction = *decode::parse_place("json:/out/y");
+  rules.score = *decode::parse_place("json:/p");
+  rules.prediction_kind = decode::PredictionKind::classification;
+  rules.segments = {"a", "d"};
+  rules.rows_max = 8;
+  return rules;
+}
+
+// What holds of every observation, whatever it was made of.
+void check(const decode::Observation& observation) {
+  using fuzz::require;
+  for (const decode::Row& row : observation.rows) {
+    const std::size_t names = observation.names ? observation.names->names.size() : 0;
+    require(row.features.size() == names, "a row has a value for each name");
+    require(row.prediction.value.kind != decode::ValueKind::missing, "a row has a prediction");
+    std::size_t bytes = row.segment.size();  // Every view can be read.
+    for (const auto& value : row.features) {
+      for (const char c : value.text) bytes += static_cast<unsigned char>(c);
+    }
+    for (const char c : row.prediction.value.text) bytes += static_cast<unsigned char>(c);
+    require(bytes < SIZE_MAX, "views are readable");
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static decode::Decoder inferring{decode::Rules{}};
+  static decode::Decoder ruled{configured()};
+  if (size == 0) return 0;
+  const std::uint8_t choice = data[0];
+  const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::size_t cut = rest.find("\n----\n");
+  const std::string_view body = rest.substr(0, cut);
+  const std::string_view answer = cut == std::string_view::npos ? "" : rest.substr(cut + 6);
+
+  static constexpr std::string_view types[] = {"application/json", "application/octet-stream",
+                                               "application/x-www-form-urlencoded", ""};
+  static constexpr std::string_view codings[] = {"", "gzip", "zstd", "deflate"};
+  decode::ExchangeParts parts;
+  parts.id = "01900000-0000-7000-8000-000000000001";
+  parts.status = 200;
+  parts.method = body.empty() ? "GET" : "POST";
+  parts.path = "/v2/models/m/versions/1/infer";
+  parts.query = body.substr(0, 40);
+  parts.request_type = types[choice & 3];
+  parts.request_coding = codings[(choice >> 2) & 3];
+  parts.response_type = (choice & 16) ? "text/event-stream" : "application/json";
+  parts.request_json_bytes = (choice & 32) ? "20" : "";
+  parts.response_json_bytes = (choice & 64) ? "20" : "";
+  parts.request_body = body;
+  parts.response_body = answer;
+  for (decode::Decoder* decoder : {&inferring, &ruled}) {
+    const auto outcome = decoder->decode(parts);
+    if (outcome) check(*outcome);
+  }
+  (void)decode::parse_cloud_events(
+      [](std::string_view) { return std::string_view("application/cloudevents-batch+json"); },
+      rest);
+  return 0;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/decode/cloud_events.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "base/core/text.h"
+
+namespace outrider::decode {
+namespace {
+
+using namespace std::chrono_literals;
+const Time start{std::chrono::seconds(1'700'000'000)};
+
+FieldOf fields(std::map<std::string, std::string, std::less<>> values) {
+  return [values = std::move(values)](std::string_view name) -> std::string_view {
+    const auto found = values.find(name);
+    return found == values.end() ? std::string_view() : std::string_view(found->second);
+  };
+}
+
+CloudEvent event(const std::string& id, bool response, std::size_t bytes = 10) {
+  CloudEvent made;
+  made.id = id;
+  made.is_response = response;
+  made.data = std::string(bytes, 'x');
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("events are read in binary, structured and batch mode") {
+  const FieldOf binary = fields({{"ce-id", "a"},
+                                 {"ce-type", "org.kubeflow.serving.inference.request"},
+                                 {"ce-time", "2026-01-31T12:00:00Z"},
+                                 {"ce-inferenceservicename", "income"},
+                                 {"Content-Type", "application/json"}});
+  auto events = parse_cloud_events(binary, R"({"instances":[1]})");
+  REQUIRE(events);
+  REQUIRE(events->size() == 1);
+  CHECK(events->front().id == "a");
+  CHECK_FALSE(events->front().is_response);
+  CHECK(events->front().model_name == "income");
+  CHECK(events->front().data == R"({"instances":[1]})");
+  CHECK(events->front().time == parse_rfc3339("2026-01-31T12:00:00Z"));
+
+  events =
+      parse_cloud_events(fields({{"Content-Type", "application/cloudevents-batch+json"}}),
+                         R"([{"id":"a","type":"x.inference.response","data":{"predictions":[1]}},
+          {"id":"b","type":"x.inference.request","data_base64":"eyJhIjoxfQ=="}])");
+  REQUIRE(events);
+  REQUIRE(events->size() == 2);
+  CHECK((*events)[0].is_response);
+  CHECK((*events)[0].data == R"({"predictions":[1]})");
+  CHECK((*events)[1].data == R"({"a":1})");
+}
+
+TEST_CASE("what is no event says what is wrong") {
+  const auto fail_of = [](const FieldOf& field, std::string_view body) {
+    const auto events = parse_cloud_events(field, body);
+    REQUIRE_FALSE(events);
+    return std::string(events.error().code) + ": " + events.error().message;
+  };
+  CHECK_THAT(fail_of(fields({}), "{}"), Catch::Contains("expected an id"));
+  CHECK_THAT(fail_of(fields({{"ce-id", "a"}, {"ce-type", "ping"}}), ""),
+             Catch::Contains("type 'ping': expected"));
+  const FieldOf structured = fields({{"Content-Type", "application/cloudevents+json"}});
+  CHECK_THAT(fail_of(structured, "{"), Catch::Contains("invalid_json"));
+  CHECK_THAT(fail_of(structured, "[]"), Catch::Contains("expected an object"));
+  CHECK_THAT(fail_of(structured, R"({"id":"a","type":"inference.request","data_base64":"*"})"),
+             Catch::Contains("expected base64"));
+  CHECK_THAT(fail_of(fields({{"Content-Type", "application/cloudevents-batch+json"}}), "{}"),
+             Catch::Contains("expected a list"));
+}
+
+TEST_CASE("a request and a response of one id make a pair, whichever comes first") {
+  EventPairs pairs;
+  CHECK_FALSE(pairs.add(event("a", false), start));
+  CHECK_FALSE(pairs.add(event("b", true), start));
+  CHECK_FALSE(pairs.add(event("a", false), start));  // Sent again.
+  const auto a = pairs.add(event("a", true), start);
+  REQUIRE(a);
+  CHECK_FALSE(a->request.is_response);
+  CHECK(a->response.is_response);
+  CHECK(pairs.add(event("b", false), start));
+  CHECK(pairs.waiting() == 0);
+  CHECK(pairs.take_given_up(start + 1h) == 0);
+}
+
+TEST_CASE("halves that wait too long, or for which there is no room, are given up and counted") {
+  EventPairs pairs({.entries = 3, .bytes = 1 << 20, .age = 1min});
+  for (int i = 0; i < 5; ++i) pairs.add(event(std::to_string(i), false), start + i * 1s);
+  CHECK(pairs.waiting() == 3);
+  CHECK(pairs.take_given_up(start + 5s) == 2);
+  CHECK(pairs.take_given_up(start + 62s) == 1);
+  CHECK(pairs.clear() == 2);
+
+  EventPairs small({.entries = 100, .bytes = 1'000, .age = 1min});
+  CHECK_FALSE(small.add(event("a", false, 700), start));
+  CHECK_FALSE(small.add(event("b", false, 700), start));
+  CHECK(small.waiting() == 1);
+  CHECK(small.take_given_up(start) == 1);
+  for (int i = 0; i < 1'000; ++i) {  // Completed pairs leave nothing behind.
+    small.add(event("p", false), start);
+    CHECK(small.add(event("p", true), start));
+  }
+}
+
+}  // namespace outrider::decode
