@@ -333,6 +333,7 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   Frame joined(panes_.layout());
   bool sound = read(*in, joined);
   const Time joined_since{Duration{in->i64()}};
+  sound = sound && joined_since >= Time{};  // So that no difference of times overflows.
   const std::uint64_t panes_judged = in->u64();
   std::vector<Verdict> verdicts = verdicts_;
   std::vector<PaneHistory> histories;

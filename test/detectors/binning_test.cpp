@@ -104,7 +104,8 @@ TEST_CASE("extreme samples have finite edges") {
   std::vector<double> sample;
   for (int i = 0; i < 50; ++i) sample.push_back(most * ((i - 25) / 25.0));
   std::sort(sample.begin(), sample.end());
-  for (const double edge : Binning::from_sorted_sample(sample).edges()) CHECK(std::isfinite(edge));
+  const Binning bins = Binning::from_sorted_sample(sample);
+  for (const double edge : bins.edges()) CHECK(std::isfinite(edge));
   CHECK(Binning::from_sorted_sample(std::vector<double>{-most}).value_bins() == 2);
 }
 
