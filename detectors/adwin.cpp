@@ -152,7 +152,7 @@ Result<Adwin> Adwin::restore(std::string_view bytes) {
     *value = in->f64();
   }
   for (std::uint64_t* count : {&restored.values_, &restored.drifts_, &restored.refused_}) {
-    *count = in->u64();
+    *count = in->count();
   }
   const std::uint64_t rows = in->u64();
   if (rows > rows_max) return corrupt();

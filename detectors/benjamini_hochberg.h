@@ -4,11 +4,11 @@
 // Benjamini-Hochberg: q-values of many p-values. Rejecting all with q < alpha keeps the expected
 // share of false ones among the rejected below alpha.
 //
-// Idea.    q of the k-th smallest of m p-values is min over j >= k of p_(j) m / j.
-// Cost.    O(m log m).
+// Idea. q of the k-th smallest of m p-values is min over j >= k of p_(j) m / j.
+// Cost. O(m log m).
 // Example. p = {0.01, 0.04, 0.03}: q = {0.03, 0.04, 0.04}.
-// Source.  Benjamini & Hochberg, JRSS B 1995. Holds under independence and positive dependence.
-// Fails.   Under arbitrary negative dependence the guarantee is weaker by a factor of about ln m.
+// Source. Benjamini & Hochberg, JRSS B 1995. Holds under independence and positive dependence.
+// Fails. Under arbitrary negative dependence the guarantee is weaker by a factor of about ln m.
 
 #include <span>
 #include <vector>

@@ -4,23 +4,22 @@
 // Reference bins: a feature's distribution as counts over bins whose edges are the reference's
 // quantiles.
 //
-// Idea.   Freeze the edges at training time; then a live distribution is a handful of counts, and
-// counts add
-//         up over time (panes), over pods (PromQL's sum) and over restarts, exactly. Every distance
-//         of detectors/ is a function of two such count vectors.
-// Slots.  numeric:     value bins 0..B-1, then missing, nan, neg_inf, pos_inf.
-//         categorical: the K <= 31 most frequent values, then other, then missing.
-//         The value bins are those that distances use (categorical: with `other`).
-// Edges.  B-1 inner edges, strictly increasing and finite: bin i holds edge[i-1] < x <= edge[i], so
-// the counts
-//         up to bin i are exactly the empirical distribution function at edge[i]. Bins 0 and B-1
-//         are open; what reaches beyond the first and the last edge is also summed (TailSums),
-//         which is what Wasserstein needs.
-// Cost.   A branchless search over at most 31 edges padded to 32: 5 steps, <= 10 ns a value.
-// Memory: counts only. Example. edges {1, 2, 4}: 0.5 -> 0, 1 -> 0, 1.5 -> 1, 4 -> 2, 5 -> 3, NaN ->
-// slot 5. Fails.  Blind to what moves inside one bin; more than 31 categories share `other`.
-// Source. Quantile bins for PSI: Siddiqi, Credit Risk Scorecards, 2006; simulated in
-// docs/reference-format.md.
+// Idea. Freeze the edges at training time; then a live distribution is a handful of counts, and
+//   counts add up over time (panes), over pods (PromQL's sum) and over restarts, exactly. Every
+//   distance of detectors/ is a function of two such count vectors.
+// Slots.
+//   numeric:     value bins 0..B-1, then missing, nan, neg_inf, pos_inf
+//   categorical: the K <= 31 most frequent values, then other, then missing
+//   The value bins are those that distances use (categorical: with `other`).
+// Edges. B-1 inner edges, strictly increasing and finite: bin i holds edge[i-1] < x <= edge[i],
+//   so the counts up to bin i are exactly the empirical distribution function at edge[i]. Bins 0
+//   and B-1 are open; what reaches beyond the first and the last edge is also summed (TailSums),
+//   which is what Wasserstein needs.
+// Cost. A branchless search over at most 31 edges padded to 32: 5 steps, <= 10 ns a value.
+//   Memory: counts only.
+// Example. edges {1, 2, 4}: 0.5 -> 0, 1 -> 0, 1.5 -> 1, 4 -> 2, 5 -> 3, NaN -> slot 5.
+// Fails. Blind to what moves inside one bin; more than 31 categories share `other`.
+// Source. Quantile bins for PSI: Siddiqi, Credit Risk Scorecards, 2006.
 //
 // Immutable after construction, so safe to share between threads.
 
@@ -85,7 +84,7 @@ class Binning {
   static Result<Binning> categorical(std::vector<std::string> categories,
                                      std::vector<std::string> rare = {}, bool rare_complete = true);
 
-  // At most `bins` bins from a sample, as statistics.md 1 has it: the quantiles, duplicates
+  // At most `bins` bins from a sample: the quantiles, duplicates
   // removed. With few distinct values (<= bins - 2) each has a bin of its own, with an empty bin on
   // either side, so that a constant that changes is seen. `sorted` ascending and finite; not empty.
   static Binning from_sorted_sample(std::span<const double> sorted,

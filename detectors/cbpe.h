@@ -3,22 +3,21 @@
 
 // CBPE over score bins: accuracy without labels.
 //
-// Idea.    A calibrated score says how often its prediction is right. Bin the scores by the
-// reference's quantiles, keep
-//          c_b = the reference's rate of positives in the bin; then the live accuracy is estimated
-//          from live bin counts alone: sum n_b max(c_b, 1 - c_b) / n. Counts add up over replicas,
-//          and so does the estimate.
+// Idea. A calibrated score says how often its prediction is right. Bin the scores by the
+//   reference's quantiles, keep c_b = the reference's rate of positives in the bin; then the
+//   live accuracy is estimated from live bin counts alone: sum n_b max(c_b, 1 - c_b) / n. Counts
+//   add up over replicas, and so does the estimate.
 // Parameters. 32 bins. binary: the score is P(positive) and c_b the rate of positives, made
-// monotone (isotonic, pool
-//          adjacent violators); confidence: the score is the probability of the predicted class
-//          (multiclass), c_b the rate of correct predictions, and the estimate is sum n_b c_b / n.
-// Cost.    One branchless search a prediction, < 10 ns.
+//   monotone (isotonic, pool adjacent violators); confidence: the score is the probability of
+//   the predicted class (multiclass), c_b the rate of correct predictions, and the estimate is
+//   sum n_b c_b / n.
+// Cost. One branchless search a prediction, < 10 ns.
 // Example. c = {0.1, 0.9}, live counts {30, 10}: estimate (30 x 0.9 + 10 x 0.9) / 40 = 0.9.
-// Source.  Confidence-based performance estimation, NannyML documentation; Guo et al. 2017 for
-// calibration. Fails.   Blind to concept shift: if the relation of inputs and truth changes, the
-// scores do not know. It said 0.802
-//          where the truth was 0.654 (simulated). Show it beside the realised accuracy; never page
-//          on it alone.
+// Source. Confidence-based performance estimation, NannyML documentation; Guo et al. 2017 for
+//   calibration.
+// Fails. Blind to concept shift: if the relation of inputs and truth changes, the scores do not
+//   know. It said 0.802 where the truth was 0.654 (simulated). Show it beside the realised
+//   accuracy; never page on it alone.
 //
 // Immutable after construction; safe to share.
 

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Two-sample chi-square test over bins, neighbouring cells merged until each has an expected count
-// of at least 5.
+// Two-sample chi-square test over bins, neighbouring cells merged until each has an expected
+// count of at least 5.
 //
-// Idea.    Under "both samples from one distribution" the cells' deviations from their expected
-// counts sum to a chi-square
-//          variable; its upper tail is the p-value. Merging keeps the approximation honest where
-//          bins are thin.
+// Idea. Under "both samples from one distribution" the cells' deviations from their expected
+//   counts sum to a chi-square variable; its upper tail is the p-value. Merging keeps the
+//   approximation honest where bins are thin.
 // Parameters. 5, Cochran's rule.
-// Cost.    O(B) and one incomplete gamma function.
-// Example. p = {10, 20}, q = {20, 10}: every expected count is 15, the statistic 4 x 25/15
-// = 6.6667, 1 degree of freedom,
-//          p = 0.009823.
-// Source.  Cochran 1954; as scipy.stats.chi2_contingency(correction=False) of the merged table.
-// Fails.   Assumes independent rows: under autocorrelation p is far too small, which is why the
-// alarm rule also asks for an
-//          effect; with millions of rows everything is significant, for the same reason.
+// Cost. O(B) and one incomplete gamma function.
+// Example. p = {10, 20}, q = {20, 10}: every expected count is 15, the statistic 4 x 25/15 =
+//   6.6667, 1 degree of freedom, p = 0.009823.
+// Source. Cochran 1954; as scipy.stats.chi2_contingency(correction=False) of the merged table.
+// Fails. Assumes independent rows: under autocorrelation p is far too small, which is why the
+//   alarm rule also asks for an effect; with millions of rows everything is significant, for the
+//   same reason.
 
 #include "detectors/psi.h"
 

@@ -63,7 +63,7 @@ Result<Ddm> Ddm::restore(std::string_view bytes) {
     return fail("snapshot_corrupt", "DDM: its options make no sense. Starting afresh");
   }
   Ddm restored(options);
-  restored.labels_ = in->u64();
+  restored.labels_ = in->count();
   restored.rate_ = in->f64();
   restored.has_best_ = in->boolean();
   restored.best_rate_ = in->f64();

@@ -3,23 +3,21 @@
 
 // The alarm rule: when is a distance a drift?
 //
-// Idea.    Large samples make every distance significant, small ones make every distance large; so
-// an alarm needs effect AND
-//          significance, for many features at once, and again:
-//            effect        D > 0.05 + 1.63 sqrt(1/n + 1/m)  or  PSI0 > 0.1      (categorical:
-//            L-infinity for D) significance  Benjamini-Hochberg q < 1e-3 over the version's
-//            subjects, p by two-sample chi-square again         in 2 of the last 3 panes: drift; in
-//            1 of 3: warning
-//          Below n = 25 B rows in the pane the verdict is warming_up: not enough, never a 0.
-// Panes.   A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
-// the next, up to
-//          `join_max`, so that a slow model is judged rather than warming up for ever.
-// Cost.    O(subjects x bins) each five minutes.
+// Idea. Large samples make every distance significant, small ones make every distance large; so
+//   an alarm needs effect AND significance, for many features at once, and again:
+//     effect        D > 0.05 + 1.63 sqrt(1/n + 1/m)  or  PSI0 > 0.1
+//     significance  Benjamini-Hochberg q < 1e-3 over the version's subjects
+//     again         in 2 of the last 3 panes: drift; in 1 of 3: warning
+//   D is Kolmogorov-Smirnov's, for categories L-infinity; p is the two-sample chi-square test's.
+//   Below n = 25 B rows in the pane the verdict is warming_up: not enough, never a 0.
+// Panes. A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
+//   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
+// Cost. O(subjects x bins) each five minutes.
 // Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
-// Source.  Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
-// Kolmogorov distribution. Fails.   A season within the day that the reference averages over is a
-// difference from the reference, hence drift;
-//          a drift that lasts less than two panes of three stays a warning.
+// Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
+//   Kolmogorov distribution.
+// Fails. A season within the day that the reference averages over is a difference from the
+//   reference, hence drift; a drift that lasts less than two panes of three stays a warning.
 
 #include <cstdint>
 #include <span>

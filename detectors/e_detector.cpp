@@ -24,6 +24,7 @@ constexpr double run_length_max =
 constexpr double saturation = EDetector::evidence_max / EDetector::components;
 constexpr double slack_max = 0.5;
 constexpr double tempering_max = 1e6;
+constexpr double null_rate_min = 1e-6;  // Below it a single error would be proof of anything.
 
 // Recovery is looked for at these multiples of (p0 - reference rate) below p0.
 constexpr std::array<double, EDetector::recovery_components> recovery_steps{0.5, 1, 2};
@@ -62,7 +63,9 @@ Failure bad(std::string_view code, std::string_view name, double value, std::str
 
 Result<void> check(const EDetectorSettings& settings) {
   const double p0 = settings.null_rate;
-  if (!(p0 > 0 && p0 < 1)) return bad("bad_settings", "null_rate", p0, "a number between 0 and 1");
+  if (!(p0 >= null_rate_min && p0 < 1)) {
+    return bad("bad_settings", "null_rate", p0, "a number from 1e-6 to 0.99");
+  }
   if (!(p0 + smallest_step < 1)) {
     return bad("error_rate_too_high", "null_rate", p0,
                "less than 0.99; a model that is nearly always wrong cannot be seen to get worse");
@@ -135,7 +138,8 @@ Result<EDetectorSettings> watch(const ErrorReference& reference, WatchOptions op
   // A design effect below 1 would claim to know more than independent labels tell.
   const double n = reference.labels / std::max(1.0, reference.design_effect);
   EDetectorSettings settings;
-  settings.null_rate = wilson_upper(reference.error_rate, n) + options.slack;
+  settings.null_rate =
+      std::max(null_rate_min, wilson_upper(reference.error_rate, n) + options.slack);
   settings.reference_rate = reference.error_rate;
   settings.tempering = tempering_for(reference.design_effect, reference.labels);
   settings.alarm_run_length = options.alarm_run_length;
@@ -189,7 +193,7 @@ Result<ErrorReferenceEstimator> ErrorReferenceEstimator::restore(std::string_vie
   if (!in) return fail(in);
   ErrorReferenceEstimator restored;
   for (std::uint64_t* count : {&restored.labels_, &restored.refused_, &restored.blocks_}) {
-    *count = in->u64();
+    *count = in->count();
   }
   bool sane = restored.blocks_ == restored.labels_ / block_labels;
   const auto n = static_cast<double>(restored.labels_);
@@ -385,11 +389,13 @@ Result<EDetector> EDetector::restore(std::string_view bytes) {
   }
   for (double& value : restored.recovery_sum_) value = in->f64();
   for (std::uint64_t* count : {&restored.labels_, &restored.alarms_, &restored.refused_}) {
-    *count = in->u64();
+    *count = in->count();
   }
   restored.losses_ = in->f64();
   restored.alarm_ = in->boolean();
-  const auto read = [&in](Beginning& beginning) { beginning = {in->i64(), in->u64(), in->f64()}; };
+  const auto read = [&in](Beginning& beginning) {
+    beginning = {in->i64(), in->count(), in->f64()};
+  };
   for (Beginning& beginning : restored.beginning_) read(beginning);
   read(restored.change_);
   if (auto whole = in->finish(); !whole) return fail(whole);

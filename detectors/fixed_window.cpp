@@ -73,7 +73,7 @@ Result<FixedWindow> FixedWindow::restore(std::string_view bytes) {
     return fail("snapshot_corrupt", "fixed window: its options make no sense. Starting afresh");
   }
   FixedWindow restored(options);
-  restored.seen_ = in->u64();
+  restored.seen_ = in->count();
   for (std::uint64_t& word : restored.bits_) {
     word = in->u64();
     restored.wrong_ += static_cast<std::uint64_t>(std::popcount(word));

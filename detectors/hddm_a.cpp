@@ -82,7 +82,7 @@ Result<HddmA> HddmA::restore(std::string_view bytes) {
   HddmA restored(options);
   bool sane = true;
   for (Mean* mean : {&restored.all_, &restored.low_cut_, &restored.high_cut_}) {
-    mean->count = in->u64();
+    mean->count = in->count();
     mean->value = in->f64();
     sane = sane && mean->value >= 0 && mean->value <= 1 && mean->count <= restored.all_.count &&
            (mean->count > 0) == (restored.all_.count > 0);

@@ -3,10 +3,12 @@
 
 // Hellinger distance: sqrt(1/2 sum (sqrt p - sqrt q)^2), a metric in [0, 1].
 //
-// Idea.    Square roots make small bins count more than in total variation, without PSI's
-// infinities. Cost.    O(B). Example. p = {1, 0}, q = {1, 1}: sqrt(1 - sqrt(1/2)) = 0.541196.
-// Source.  Hellinger 1909; as NannyML.
-// Fails.   Biased upwards on few rows; order-blind.
+// Idea. Square roots make small bins count more than in total variation, without PSI's
+//   infinities.
+// Cost. O(B).
+// Example. p = {1, 0}, q = {1, 1}: sqrt(1 - sqrt(1/2)) = 0.541196.
+// Source. Hellinger 1909; as NannyML.
+// Fails. Biased upwards on few rows; order-blind.
 
 #include "detectors/psi.h"
 

@@ -4,10 +4,10 @@
 // L-infinity distance: the largest change of one bin's share. For categories, where there is no
 // order, it stands in the alarm rule where Kolmogorov-Smirnov stands for numbers.
 //
-// Cost.    O(B).
+// Cost. O(B).
 // Example. p = {5, 5}, q = {8, 2}: 0.3.
-// Source.  As NannyML's l_infinity.
-// Fails.   Many bins that each move a little are not seen (PSI sees them).
+// Source. As NannyML's l_infinity.
+// Fails. Many bins that each move a little are not seen (PSI sees them).
 
 #include "detectors/psi.h"
 

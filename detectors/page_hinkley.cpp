@@ -77,8 +77,8 @@ Result<PageHinkley> PageHinkley::restore(std::string_view bytes) {
     return fail("snapshot_corrupt", "Page-Hinkley: its options make no sense. Starting afresh");
   }
   PageHinkley restored(options);
-  restored.values_ = in->u64();
-  restored.refused_ = in->u64();
+  restored.values_ = in->count();
+  restored.refused_ = in->count();
   for (double* value : {&restored.mean_, &restored.up_, &restored.lowest_up_, &restored.down_,
                         &restored.highest_down_}) {
     *value = in->f64();

@@ -3,18 +3,18 @@
 
 // Panes: sliding windows of bin counts as sums of fixed panes: 30 x 10 s, 12 x 5 min, 24 x 1 h.
 //
-// Idea.    Counts add, so a window of five minutes, an hour or a day is a sum of small panes,
-// aligned to the clock so
-//          that the panes of two pods are the same ones. All subjects of a model version lie in one
-//          flat frame: one prediction touches one small frame only, and a roll adds whole frames.
+// Idea. Counts add, so a window of five minutes, an hour or a day is a sum of small panes,
+//   aligned to the clock so that the panes of two pods are the same ones. All subjects of a
+//   model version lie in one flat frame: one prediction touches one small frame only, and a roll
+//   adds whole frames.
 // Parameters. The three spans above. A late time (older than the open pane) counts in the open
-// pane. Cost.    observe: none beyond the counts. A roll: O(subjects), each 10 s. Memory: 69 frames
-// of 4 bytes a slot + 32 bytes a
-//          subject: 8.9 KB a numeric feature of 20 bins, 8.9 MB for 1 000.
+//   pane.
+// Cost. observe: none beyond the counts. A roll: O(subjects), each 10 s. Memory: 69 frames of 4
+//   bytes a slot + 32 bytes a subject: 8.9 KB a numeric feature of 20 bins, 8.9 MB for 1 000.
 // Example. 10 s panes at :00, :10, :20 with 3, 4, 5 rows; at :35 the last five minutes hold 12.
-// Source.  Li et al., "No pane, no gain", SIGMOD Record 2005.
-// Fails.   A window ends at the last whole pane plus the open one, so it covers up to one pane less
-// than its name.
+// Source. Li et al., "No pane, no gain", SIGMOD Record 2005.
+// Fails. A window ends at the last whole pane plus the open one, so it covers up to one pane
+//   less than its name.
 //
 // Not thread-safe.
 

@@ -3,24 +3,22 @@
 
 // PCA scores: multivariate drift that no single feature shows.
 //
-// Idea.    Standardise with the reference's mu and sigma, project on the eigenvectors V of its
-// correlation matrix:
-//          z = V^T (x - mu) / sigma. Under no drift the components are uncorrelated with variances
-//          lambda, so a changed correlation is a changed variance of some component, which its
-//          reference bins see. T2 = sum z^2 / lambda measures distance inside the kept subspace, Q
-//          = |residual|^2 distance from it.
+// Idea. Standardise with the reference's mu and sigma, project on the eigenvectors V of its
+//   correlation matrix: z = V^T (x - mu) / sigma. Under no drift the components are uncorrelated
+//   with variances lambda, so a changed correlation is a changed variance of some component,
+//   which its reference bins see. T2 = sum z^2 / lambda measures distance inside the kept
+//   subspace, Q = |residual|^2 distance from it.
 // Parameters. k = min(d, 32) components: with more than 32 features the largest ones and the
-// smallest
-//          `smallest_kept` (a broken linear relation between features shows in the smallest
-//          directions only).
-// Cost.    fit O(rows d^2 + d^3); a projection O(d k) multiply-adds, 0.2 us at d = 20.
+//   smallest `smallest_kept` (a broken linear relation between features shows in the smallest
+//   directions only).
+// Cost. fit O(rows d^2 + d^3); a projection O(d k) multiply-adds, 0.2 us at d = 20.
 // Example. x1, x2 standard with correlation 0.6: lambda = 1.6 and 0.4 along (1, 1) and (1, -1) /
-// sqrt 2. Source.  Jackson & Mudholkar, "Control procedures for residuals associated with PCA",
-// Technometrics 1979;
-//          Qahtan et al., "A PCA-based change detection framework", KDD 2015 (why score histograms
-//          suffice). Deviations: the smallest directions are kept; a missing value is replaced by
-//          its mean (score 0).
-// Fails.   Non-linear dependence with unchanged covariance; categorical features are not seen.
+//   sqrt 2.
+// Source. Jackson & Mudholkar, "Control procedures for residuals associated with PCA",
+//   Technometrics 1979; Qahtan et al., "A PCA-based change detection framework", KDD 2015 (why
+//   score histograms suffice). Deviations: the smallest directions are kept; a missing value is
+//   replaced by its mean (score 0).
+// Fails. Non-linear dependence with unchanged covariance; categorical features are not seen.
 //
 // Immutable after construction; safe to share.
 

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kind_bytes = 4;
 constexpr std::size_t head_bytes = kind_bytes + 2;
 constexpr std::size_t checksum_bytes = 8;
+constexpr std::uint64_t count_max = std::uint64_t{1} << 53;
 
 // FNV-1a, 64 bits: Fowler, Noll and Vo, draft-eastlake-fnv.
 std::uint64_t checksum(std::string_view bytes) {
@@ -91,6 +92,12 @@ std::uint64_t SnapshotReader::u64() {
   return number(take(8));
 }
 
+std::uint64_t SnapshotReader::count() {
+  const std::uint64_t value = u64();
+  nonsense_ = nonsense_ || value > count_max;
+  return value;
+}
+
 double SnapshotReader::f64() {
   return std::bit_cast<double>(u64());
 }
@@ -104,7 +111,7 @@ std::string_view SnapshotReader::text() {
 }
 
 Result<void> SnapshotReader::finish() const {
-  if (!ran_out_ && rest_.empty()) return {};
+  if (!ran_out_ && !nonsense_ && rest_.empty()) return {};
   return fail("snapshot_corrupt",
               "detector state: its fields do not fill its bytes. Starting afresh");
 }

@@ -4,18 +4,18 @@
 // Tail score: how unlikely is a row, summed over its PCA scores: s = - sum over components of
 // log(2 min(F(z), 1 - F(z))), F the reference's distribution of that component.
 //
-// Idea.    Mahalanobis distance assumes round tails; the tail score takes each component's own. The
-// anomaly score
-//          of a prediction is the worse of both (statistics.md 5), each made comparable by its
-//          conformal p-value.
+// Idea. Mahalanobis distance assumes round tails; the tail score takes each component's own. The
+//   anomaly score of a prediction is the worse of both (docs/drift.md), each made comparable
+//   by its conformal p-value.
 // Parameters. A table of 31 quantiles a component (dense in the tails), log-linear between them;
-// beyond the
-//          outermost the tail goes on exponentially with the slope of the last two, so that two
-//          outliers still differ.
-// Cost.    One branchless search and one multiply-add a component, about 6 ns.
-// Example. A component with median 0: z = 0 scores 0; z at its 1 % quantile scores -log 0.02 = 3.9.
-// Source.  ECOD: Li et al., TKDE 2022 (empirical tail probabilities), here over uncorrelated PCA
-// scores. Fails.   An inlier between two modes: each coordinate is ordinary.
+//   beyond the outermost the tail goes on exponentially with the slope of the last two, so that
+//   two outliers still differ.
+// Cost. One branchless search and one multiply-add a component, about 6 ns.
+// Example. A component with median 0: z = 0 scores 0; z at its 1 % quantile scores -log 0.02 =
+//   3.9.
+// Source. ECOD: Li et al., TKDE 2022 (empirical tail probabilities), here over uncorrelated PCA
+//   scores.
+// Fails. An inlier between two modes: each coordinate is ordinary.
 //
 // Immutable after construction; safe to share.
 

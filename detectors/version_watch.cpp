@@ -29,6 +29,11 @@ std::vector<const FrozenSubject*> subjects_of(const Reference& reference) {
   return all;
 }
 
+// A feature may be called as a subject of ours is; two series of one name would be refused by Prometheus.
+std::string feature_subject(const std::string& name) {
+  return name == "prediction" || name == "multivariate" ? name + "_feature" : name;
+}
+
 Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const BinCounts& live) {
   Verdict verdict;
   verdict.subject = frozen.name;
@@ -221,6 +226,9 @@ std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
   std::vector<Verdict> verdicts;
   for (std::size_t i = 0; i < first_score_; ++i) {
     verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i)));
+    if (i < reference_->features.size()) {
+      verdicts.back().subject = feature_subject(frozen_[i]->name);
+    }
   }
   if (reference_->multivariate) verdicts.push_back(judge_multivariate(live));
   judge_pane(rule_, verdicts);

@@ -4,19 +4,19 @@
 // VersionWatch: everything that detectors/ says of one model version's inputs and predictions,
 // behind one object. The monitor holds one a version and calls observe() for each prediction.
 //
-//   VersionWatch watch(reference);                              // shared, frozen
-//   const Surprise s = watch.observe(values, Value::of(price), score, at);   // values in the
-//   reference's order if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
-//   watch.advance(now);                                         // from a timer, each second or so
-//   for (const Verdict& v : watch.verdicts()) …                 // as of the last five-minute pane
-//   watch.totals(i)                                             // since the start: what counters
+//   VersionWatch watch(reference);                          // shared, frozen
+//   const Surprise s = watch.observe(values, Value::of(price), score, at);
+//   if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
+//   watch.advance(now);                                     // from a timer, each second or so
+//   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane
+//   watch.totals(i)                                         // since the start: what counters
 //   export
 //
 // Cost. observe: about 1 us at 20 numeric features, everything on. Memory: see panes.h; 1 000
-// features < 16 MiB. Canary. To judge a canary against production, give the canary a second
-// VersionWatch over *production's*
-//       reference, and compare_versions() the two: counts over the same bins. Subjects whose
-//       reference hash differs are left out.
+//   features < 16 MiB.
+// Canary. To judge a canary against production, give the canary a second VersionWatch over
+//   *production's* reference, and compare_versions() the two: counts over the same bins. Subjects
+//   whose reference hash differs are left out.
 //
 // Not thread-safe. Nothing here throws on any input.
 

@@ -4,18 +4,16 @@
 // Wasserstein-1 distance over ordered bins, in units of the reference's standard deviation
 // ("normed").
 //
-// Idea.    W1 is the area between the two distribution functions. Between edges both are taken as
-// straight lines; beyond the
-//          outer edges the area is known exactly from the tail sums: the integral of F below e0 is
-//          sum (e0 - x)+ / n.
-// Cost.    O(B).
-// Example. edges {0, 1}; p = {0, 4, 0}, q = {0, 0, 4} with the tail sum above of 4 x 0.5: the gap
-// at 1 is 1, at 0 it is 0,
-//          so 1/2 between the edges, and 0.5 above: W1 = 1.
-// Source.  Vallender 1974; normed as Evidently (reference standard deviation, at least 0.001). 1.3
-// % off at B = 20. Fails.   One huge value moves it as far as it likes (it is a mean); where both
-// tails cross, the tail's area is a
-//          lower bound.
+// Idea. W1 is the area between the two distribution functions. Between edges both are taken as
+//   straight lines; beyond the outer edges the area is known exactly from the tail sums: the
+//   integral of F below e0 is sum (e0 - x)+ / n.
+// Cost. O(B).
+// Example. edges {0, 1}; p = {0, 4, 0}, q = {0, 0, 4} with the tail sum above of 4 x 0.5: the
+//   gap at 1 is 1, at 0 it is 0, so 1/2 between the edges, and 0.5 above: W1 = 1.
+// Source. Vallender 1974; normed as Evidently (reference standard deviation, at least 0.001).
+//   1.3 % off at B = 20.
+// Fails. One huge value moves it as far as it likes (it is a mean); where both tails cross, the
+//   tail's area is a lower bound.
 
 #include "detectors/binning.h"
 #include "detectors/psi.h"

@@ -5,15 +5,21 @@
 // rows.
 //
 //   BuildSettings settings;  settings.target = "price";
-//   auto built = build_reference(columns, rows, settings);      // rows: a function that visits all
-//   rows if (!built) … reference::to_json(built->reference); built->columns        // the inferred
-//   types, for people
+//   auto built = build_reference(columns, rows, settings);   // rows: a function that visits all
+//   rows
+//   if (!built) …
+//   reference::to_json(built->reference);
+//   built->columns                                           // the inferred types, for people
 //
 // Pass 1 infers each column's type and draws a sample of rows (reservoir, fixed seed): quantile
-// edges, PCA, tails come from the sample, which is all rows up to `sample_rows_max`. Pass 2 counts
-// every row over those bins. So counts are exact, edges exact up to the sample's size; same rows in
-// the same order, same reference. Memory: sample_cells_max doubles and at most `distinct_max` texts
-// a column. O(rows x (columns + k columns)).
+// edges,
+// PCA and tails come from the sample, which is all rows up to `sample_rows_max`. Pass 2 counts
+// every row
+// over those bins. So counts are exact, edges exact up to the sample's size; the same rows in the
+// same
+// order give the same reference.
+// Memory: sample_cells_max doubles and at most `distinct_max` texts a column.
+// Time: O(rows x (columns + k columns)), k <= 32 PCA components.
 
 #include <cstdint>
 #include <functional>

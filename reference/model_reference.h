@@ -23,7 +23,7 @@ std::string_view to_string(ModelKind kind);
 struct AccuracyReference {
   double error_rate = 0;          // share of wrong predictions
   std::uint64_t rows = 0;         // how many rows that was estimated on
-  double design_effect = 1;       // deff of statistics.md 2; 1 when rows are independent
+  double design_effect = 1;       // 1 when rows are independent
   double tolerance = 0;           // regression: what counted as wrong, relative …
   double absolute_tolerance = 0;  // … and absolute
 };

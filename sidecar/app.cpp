@@ -11,6 +11,7 @@
 #include "sidecar/export/proxy_metrics.h"
 #include "sidecar/monitor_app.h"
 #include "sidecar/proxy/server.h"
+#include "sidecar/start_up_memory.h"
 #include "sidecar/supervisor.h"
 
 namespace outrider::sidecar {
@@ -41,6 +42,7 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   proxy::Server server(settings.proxy, file);
   spdlog::info("proxy listening on port {}, upstream {}", server.port(), settings.proxy.upstream);
   Supervisor monitor(arguments, file);
+  give_back_start_up_memory();
   for (;;) {
     monitor.tend(Supervisor::Instant::clock::now());
     const auto signal = signals.wait_for(tend_every);

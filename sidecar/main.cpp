@@ -6,6 +6,7 @@
 
 #include "base/config/program.h"
 #include "sidecar/app.h"
+#include "sidecar/commands/commands.h"
 
 namespace {
 
@@ -29,5 +30,7 @@ int main(int argc, char** argv) {
       "monitor", "The monitoring half, which serve starts itself.", "", options,
       [&](const config::Positional&) { return sidecar::monitor(settings); }};
   return config::run_program("outrider-sidecar", "Rides beside a live model and watches it.",
-                             {serve, monitor}, argc, argv);
+                             {serve, monitor, sidecar::profile_command(),
+                              sidecar::inspect_command(), sidecar::backtest_command()},
+                             argc, argv);
 }

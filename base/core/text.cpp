@@ -226,8 +226,9 @@ std::optional<Time> parse_rfc3339(std::string_view text) {
   const int h = number(11, 2), mi = number(14, 2), s = number(17, 2);
   const year_month_day date{year{y}, month{static_cast<unsigned>(mo)},
                             day{static_cast<unsigned>(d)}};
-  if (y < 0 || mo < 1 || d < 1 || !date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 ||
-      s > 60) {
+  // Nanoseconds in 64 bits count from 1677 to 2262.
+  if (y < 1678 || y > 2261 || mo < 1 || d < 1 || !date.ok() || h < 0 || h > 23 || mi < 0 ||
+      mi > 59 || s < 0 || s > 60) {
     return std::nullopt;
   }
   Duration fraction{0};

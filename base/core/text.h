@@ -40,7 +40,8 @@ std::string format_bytes(std::uint64_t bytes);
 std::string format_double(double value);
 void append_double(std::string& out, double value);
 
-// RFC 3339 in UTC with milliseconds, "2026-01-31T12:00:00.000Z", and back (any offset, any precision).
+// RFC 3339 in UTC with milliseconds, "2026-01-31T12:00:00.000Z", and back (any offset, any precision; the
+// years 1678 to 2261, which a Time can hold).
 std::string format_rfc3339(Time time);
 std::optional<Time> parse_rfc3339(std::string_view text);
 

@@ -158,6 +158,10 @@ HttpResponse error_response(int status, std::string_view code, std::string_view 
   return json_response(status, {{"error", code}, {"message", message}});
 }
 
+bool has_bearer(const HttpRequest& request, std::string_view token) {
+  return equal_in_constant_time(request.header("Authorization"), "Bearer " + std::string(token));
+}
+
 void Router::add(std::string method, std::string_view pattern, Handler handler) {
   routes_.push_back({std::move(method), path_segments(pattern), std::move(handler)});
 }
@@ -307,8 +311,7 @@ class HttpServer::Impl {
   std::optional<HttpResponse> refuse(const HttpRequest& request) const {
     if (request.path.starts_with("/-/")) return std::nullopt;
     const std::string_view authorization = request.header("Authorization");
-    if (!settings_.bearer_token.empty() &&
-        !equal_in_constant_time(authorization, "Bearer " + settings_.bearer_token)) {
+    if (!settings_.bearer_token.empty() && !has_bearer(request, settings_.bearer_token)) {
       return unauthorised("Bearer", "a bearer token");
     }
     if (settings_.basic_auth) {

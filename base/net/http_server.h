@@ -66,6 +66,10 @@ HttpResponse json_response(int status, const wire::Json& body);
 // The one shape of every error body: {"error": code, "message": what, where, what to change}.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);
 
+// Whether the request carries "Authorization: Bearer <token>"; takes as long whatever was sent. For
+// single routes; Settings::bearer_token guards a whole listener.
+bool has_bearer(const HttpRequest& request, std::string_view token);
+
 using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
 // Routes by method and path. A segment "{name}" matches one whole segment, "{name...}" the rest.

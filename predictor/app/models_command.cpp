@@ -20,7 +20,8 @@ struct ModelsOptions {
 std::shared_ptr<config::OptionTable> option_table(ModelsOptions& o) {
   auto table = std::make_shared<config::OptionTable>();
   table->add("registry", o.registry, "Folder of model versions.").value_name("DIR").required();
-  table->add("name", o.name, "The model's name.").value_name("MODEL").required();
+  table->add("name", o.name, "The model's name; default: the only one there is.")
+      .value_name("MODEL");
   table->add("force", o.force, "promote: whatever the gates say.");
   table->add("reason", o.reason, "promote, rollback: why; kept in the history.");
   o.gates.add_to(*table);
@@ -60,7 +61,8 @@ int show(const registry::Registry& registry, const std::string& version) {
   const std::string text = or_throw(registry.read(version, "card.json"));
   or_throw(train::load_model(registry, version));  // A damaged model is said, not shown as sound.
   std::cout << text;
-  for (const registry::Event& event : or_throw(registry.stages()).history) {
+  const registry::Stages stages = or_throw(registry.stages());
+  for (const registry::Event& event : stages.history) {
     if (event.to != version && event.from != version) continue;
     std::cout << format_rfc3339(event.at) << " " << event.action << " "
               << (event.from.empty() ? "nothing" : event.from) << " -> " << event.to
@@ -81,10 +83,21 @@ int promote(registry::Registry& registry, const std::string& version, const Mode
   return 0;
 }
 
+std::string only_model(const ModelsOptions& o) {
+  if (!o.name.empty()) return o.name;
+  const auto names = registry::models_in(o.registry);
+  if (names.size() == 1) return names.front();
+  std::string known;
+  for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+  throw std::runtime_error(names.empty()
+                               ? o.registry + " holds no model"
+                               : "name=: " + o.registry + " holds " + known + "; choose one");
+}
+
 int run(const config::Positional& words, const ModelsOptions& o) {
   static const SystemClock clock;
-  registry::Registry registry(o.registry, o.name, clock);
   const std::string action = words.empty() ? "list" : words[0];
+  registry::Registry registry(o.registry, only_model(o), clock);
   const bool needs_version = action == "show" || action == "promote";
   if (needs_version && words.size() < 2) {
     throw std::runtime_error("models " + action + ": name a version; see models list");

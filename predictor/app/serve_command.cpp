@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <spdlog/spdlog.h>
 
+#include <stdexcept>
 #include <thread>
 
+#include "base/config/yaml.h"
+#include "base/core/text.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
 #include "predictor/app/commands.h"
 #include "predictor/app/gate_options.h"
+#include "predictor/retrain/job_queue.h"
 #include "predictor/serve/api.h"
+#include "predictor/serve/control.h"
 
 namespace outrider::app {
 namespace {
@@ -21,6 +26,10 @@ struct ServeOptions {
   std::int64_t body_bytes_max = 8 << 20;
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
+  std::string control_token_file, retrain_url_token_file;
+  std::int64_t retrain_rows_min = 100;
+  std::int64_t retrain_bytes_max = 256 << 20;
+  retrain::Rules retrain;
   GateOptions gates;
 };
 
@@ -42,7 +51,50 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
       .between(0.01, 3600);
   t.add("web.drain-timeout", o.drain_timeout, "How long requests at hand may take after SIGTERM.")
       .between(0, 3600);
+  t.add("control.token-file", o.control_token_file,
+        "File with the bearer token that retrain, promote and rollback requests must carry.")
+      .value_name("FILE");
+  t.add("retrain.data", o.retrain.sources.original_file,
+        "CSV file of the original rows; default: the one production's card names.")
+      .value_name("FILE.csv");
+  t.add("retrain.url", o.retrain.sources.url,
+        "Labelled live rows: /api/v1/training-data of a sidecar or the agent.")
+      .as_url();
+  t.add("retrain.url-token-file", o.retrain_url_token_file,
+        "File with the bearer token for --retrain.url.")
+      .value_name("FILE");
+  t.add("retrain.file", o.retrain.sources.growing_file,
+        "CSV file of labelled live rows to which somebody appends (features, label, timestamp).")
+      .value_name("FILE.csv");
+  t.add("retrain.max-bytes", o.retrain_bytes_max, "Largest answer or file of live rows read.")
+      .as_bytes()
+      .between(1024, 1e12);
+  t.add("retrain.rows-min", o.retrain_rows_min,
+        "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
+      .between(20, 1e9);
+  t.add("retrain.holdout", o.retrain.plan.holdout,
+        "Share of the newest live rows on which a new version is judged.")
+      .between(0.01, 0.9);
+  o.gates.add_to(t);
   return table;
+}
+
+// A token file's one line; no token when no file is named.
+std::string read_token(const std::string& file) {
+  if (file.empty()) return {};
+  const auto text = config::read_file(file, 64 << 10);
+  if (!text) throw std::runtime_error(text.error().message);
+  if (trim(*text).empty()) throw std::runtime_error(file + ": expected a token, found nothing");
+  return std::string(trim(*text));
+}
+
+retrain::Rules retrain_rules(const ServeOptions& o) {
+  retrain::Rules rules = o.retrain;
+  rules.sources.url_token = read_token(o.retrain_url_token_file);
+  rules.sources.bytes_max = static_cast<std::size_t>(o.retrain_bytes_max);
+  rules.plan.rows_min = static_cast<std::size_t>(o.retrain_rows_min);
+  rules.gates = o.gates.values();
+  return rules;
 }
 
 void refresh(serve::LiveModel& live, bool always) {
@@ -59,10 +111,20 @@ void watch(const net::Signals& signals, serve::LiveModel& live, Duration interva
   }
 }
 
+// From SIGTERM to the end: not ready, then a pause for requests that are still on their way in, then
+// until those at hand are answered.
 void drain(serve::Api& api, const serve::ServeMetrics& metrics, Duration timeout) {
+  using Steady = std::chrono::steady_clock;
+  constexpr Duration quiet = std::chrono::milliseconds(200), pause = std::chrono::seconds(1);
   api.drain();
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  while (metrics.in_flight > 0 && std::chrono::steady_clock::now() < deadline) {
+  const auto start = Steady::now();
+  for (auto busy = start; Steady::now() < start + timeout;) {
+    const auto now = Steady::now();
+    if (metrics.in_flight > 0) {
+      busy = now;
+    } else if (now - busy > quiet || now - start > pause) {
+      return;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
@@ -80,10 +142,22 @@ int run(const ServeOptions& o) {
                  o.registry);
   }
 
+  const retrain::Rules rules = retrain_rules(o);
+  retrain::JobQueue jobs(registry.folder() + "/jobs.json", clock,
+                         [&](const retrain::Job& job, const retrain::OnStage& on_stage) {
+                           auto ending = retrain::retrain(registry, job.request, job.id, rules,
+                                                          clock, on_stage);
+                           refresh(live, true);
+                           return ending;
+                         });
+
   serve::Api api(registry, live, metrics);
+  serve::Control control({o.gates.values(), read_token(o.control_token_file)}, registry, live,
+                         jobs);
   net::Router router;
   api.add_routes(router);
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &process}));
+  control.add_routes(router, api);
+  router.add("GET", "/metrics", net::metrics_page({&metrics, &jobs, &process}));
   net::HttpServer server({.listen_address = o.listen_address,
                           .connections_max = static_cast<int>(o.connections_max),
                           .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max)},

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <stdexcept>
 
@@ -56,8 +57,9 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
   t.add("tolerance", o.settings.tolerance.relative,
         "A prediction within this share of the truth is correct.")
       .between(0, 10);
-  t.add("tolerance.absolute", o.settings.tolerance.absolute,
-        "A prediction within this distance of the truth is correct, too.")
+  t.add(
+       "tolerance.absolute", o.settings.tolerance.absolute,
+       "Distance from the truth that is allowed beside --tolerance, e.g. where the truth can be 0.")
       .between(0, 1e300);
   t.add("segments", o.segments, "Columns by whose values the metrics are told apart (a,b).")
       .value_name("COLUMNS");
@@ -149,8 +151,13 @@ int run(const TrainOptions& o) {
       or_throw(train::load_dataset(o.data, static_cast<std::size_t>(o.data_bytes_max)));
   const train::Split split = or_throw(train::split_rows(dataset, settings));
   const train::Trained trained = or_throw(train::train(dataset, split, settings, progress));
-  const std::string version = train::store_version(
-      registry, {.dataset = dataset, .settings = settings, .trained = trained}, clock.now());
+  const std::string version =
+      train::store_version(registry,
+                           {.dataset = dataset,
+                            .settings = settings,
+                            .trained = trained,
+                            .original = std::filesystem::absolute(o.data).string()},
+                           clock.now());
   print_result(version, settings, trained);
   if (!o.promote) {
     or_throw(registry.set_candidate(version));

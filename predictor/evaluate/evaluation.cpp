@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "detectors/e_detector.h"
+
 namespace outrider::evaluate {
 namespace {
 
@@ -87,8 +89,7 @@ Outcomes judge(const model::Model& model, const std::vector<model::Cells>& rows,
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const model::Prediction prediction = model.predict(rows[i]);
     const double allowed =
-        outcomes.classes ? 0
-                         : std::max(tolerance.relative * std::abs(truths[i]), tolerance.absolute);
+        outcomes.classes ? 0 : tolerance.relative * std::abs(truths[i]) + tolerance.absolute;
     outcomes.predicted.push_back(prediction.value);
     if (outcomes.classes) outcomes.probability.push_back(prediction.probability);
     // Written so that a prediction that is no number is wrong.
@@ -109,25 +110,10 @@ Metrics measure(const Outcomes& outcomes, const std::vector<std::size_t>& rows) 
   return metrics;
 }
 
-Clustering measure_clustering(const std::vector<char>& wrong) {
-  constexpr std::size_t block_rows = 256;
-  Clustering clustering;
-  clustering.blocks = wrong.size() / block_rows;
-  const auto total = static_cast<double>(std::count(wrong.begin(), wrong.end(), 1));
-  const double p = wrong.empty() ? 0 : total / static_cast<double>(wrong.size());
-  if (clustering.blocks < 2 || p == 0 || p == 1) return clustering;
-  std::vector<double> sums;
-  for (std::size_t block = 0; block < clustering.blocks; ++block) {
-    const auto from = wrong.begin() + static_cast<std::ptrdiff_t>(block * block_rows);
-    sums.push_back(static_cast<double>(std::count(from, from + block_rows, 1)));
-  }
-  const double mean =
-      std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(sums.size());
-  double squares = 0;
-  for (const double sum : sums) squares += (sum - mean) * (sum - mean);
-  const double variance = squares / static_cast<double>(sums.size() - 1);
-  clustering.design_effect = variance / (block_rows * p * (1 - p));
-  return clustering;
+double design_effect(const std::vector<char>& wrong) {
+  detectors::ErrorReferenceEstimator estimator;
+  for (const char error : wrong) estimator.add(error != 0);
+  return std::max(1.0, estimator.estimate().design_effect);
 }
 
 }  // namespace outrider::evaluate

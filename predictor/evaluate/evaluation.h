@@ -56,13 +56,8 @@ Metrics measure(const Outcomes& outcomes, const std::vector<std::size_t>& rows);
 // Rows by segment: "bedrooms=3" -> indices.
 using Segments = std::map<std::string, std::vector<std::size_t>>;
 
-// How much errors cluster, as the e-detector needs it (detectors: tempering):
-// Var(sums of 256-row blocks) / (256 p (1-p)). 1 when there are fewer than 2 blocks or no error
-// varies.
-struct Clustering {
-  double design_effect = 1;
-  std::size_t blocks = 0;
-};
-Clustering measure_clustering(const std::vector<char>& wrong);
+// How much errors cluster, as the e-detector needs it (detectors/e_detector.h): at least 1; 1 when there
+// are too few rows to tell.
+double design_effect(const std::vector<char>& wrong);
 
 }  // namespace outrider::evaluate

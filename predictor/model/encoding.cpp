@@ -239,7 +239,12 @@ Cells read_row(const Encoding& encoding, const std::vector<std::size_t>& columns
   Cells cells;
   cells.reserve(columns.size());
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    cells.push_back(read_cell(encoding.features()[i], row.fields[columns[i]]).value_or(Cell{}));
+    auto cell = read_cell(encoding.features()[i], row.fields[columns[i]]);
+    if (cell) {
+      cells.push_back(std::move(*cell));
+    } else {
+      cells.emplace_back();
+    }
   }
   return cells;
 }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/core/digest.h"
 #include "base/wire/json.h"
-#include "predictor/model/sha256.h"
 
 namespace outrider::model {
 namespace {

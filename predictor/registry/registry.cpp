@@ -74,6 +74,17 @@ std::optional<std::uint64_t> version_number(std::string_view version) {
   return parse_uint(version);
 }
 
+std::vector<std::string> models_in(const std::string& folder) {
+  std::vector<std::string> models;
+  std::error_code ignored;  // No folder is no models.
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory() && is_name(name)) models.push_back(name);
+  }
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
 std::string Stages::previous() const {
   for (auto event = history.rbegin(); event != history.rend(); ++event) {
     if (event->to == production && event->action != "rollback") return event->from;

@@ -53,6 +53,9 @@ struct Stages {
 // "v12" -> 12; "12" too. Nothing for other texts.
 std::optional<std::uint64_t> version_number(std::string_view version);
 
+// The models that a folder holds, sorted.
+std::vector<std::string> models_in(const std::string& folder);
+
 class Registry {
  public:
   struct Limits {

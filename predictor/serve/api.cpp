@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/serve/api.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/core/text.h"
@@ -33,6 +34,11 @@ HttpResponse with_version(HttpResponse response, const ServedModelPtr& served) {
   return response;
 }
 
+bool names_version(const HttpResponse& response) {
+  return std::any_of(response.headers.begin(), response.headers.end(),
+                     [](const net::Header& header) { return header.name == "X-Model-Version"; });
+}
+
 Result<std::optional<std::size_t>> json_head_bytes(const HttpRequest& request) {
   const std::string_view text = request.header("Inference-Header-Content-Length");
   if (text.empty()) return std::optional<std::size_t>();
@@ -56,6 +62,7 @@ net::Handler Api::counted(Route route, Answer answer) {
       response = net::error_response(500, "internal", error.what());
     }
     if (draining_) response.headers.push_back({"Connection", "close"});
+    if (!names_version(response)) response = with_version(std::move(response), live_.current());
     metrics_.in_flight.fetch_sub(1, std::memory_order_relaxed);
     metrics_.count(route, response.status, std::chrono::steady_clock::now() - start);
     return response;
@@ -82,7 +89,7 @@ HttpResponse Api::predict_with(const ServedModelPtr& served, const HttpRequest& 
                                const Decode& decode, const Encode& encode) {
   const auto batch = decode(served->model, request);
   if (!batch) return refusal(batch.error());
-  const auto predictions = predict(served->model, *batch);
+  const auto predictions = protocol::predict(served->model, *batch);
   if (!predictions) return refusal(predictions.error());
   std::uint64_t filled = 0, unseen = 0;
   for (const model::Prediction& prediction : *predictions) {
@@ -106,26 +113,31 @@ Api::Answer Api::predicting(Decode decode, Encode encode) {
 }
 
 void Api::add_flat(net::Router& router) {
-  const Encode encode = [](const ServedModel& served, const Batch& batch, const Predictions& p) {
-    return encode_flat(served.model, batch, p);
+  const Encode encode = [](const ServedModel& served, const protocol::Batch& batch,
+                           const protocol::Predictions& p) {
+    return protocol::encode_flat(served.model, batch, p);
   };
   router.add("GET", "/predict",
-             counted(Route::predict,
-                     predicting([](const model::Model& model,
-                                   const HttpRequest& r) { return decode_query(model, r.query); },
-                                encode)));
+             counted(Route::predict, predicting(
+                                         [](const model::Model& model, const HttpRequest& r) {
+                                           return protocol::decode_query(model, r.query);
+                                         },
+                                         encode)));
   router.add("POST", "/predict",
-             counted(Route::predict,
-                     predicting([](const model::Model& model,
-                                   const HttpRequest& r) { return decode_flat(model, r.body); },
-                                encode)));
+             counted(Route::predict, predicting(
+                                         [](const model::Model& model, const HttpRequest& r) {
+                                           return protocol::decode_flat(model, r.body);
+                                         },
+                                         encode)));
 }
 
 void Api::add_v1(net::Router& router) {
   const Answer predict_v1 = predicting(
-      [](const model::Model& model, const HttpRequest& r) { return decode_v1(model, r.body); },
-      [](const ServedModel& served, const Batch&, const Predictions& p) {
-        return encode_v1(served.model, p);
+      [](const model::Model& model, const HttpRequest& r) {
+        return protocol::decode_v1(model, r.body);
+      },
+      [](const ServedModel& served, const protocol::Batch&, const protocol::Predictions& p) {
+        return protocol::encode_v1(served.model, p);
       });
   router.add("POST", "/v1/models/{action}",
              counted(Route::v1, [predict_v1](const HttpRequest& request) {
@@ -155,19 +167,20 @@ void Api::add_v1(net::Router& router) {
 
 void Api::add_v2(net::Router& router) {
   const Answer infer = predicting(
-      [](const model::Model& model, const HttpRequest& r) -> Result<Batch> {
+      [](const model::Model& model, const HttpRequest& r) -> Result<protocol::Batch> {
         const auto head = json_head_bytes(r);
         if (!head) return fail(head);
-        return decode_v2(model, r.body, *head);
+        return protocol::decode_v2(model, r.body, *head);
       },
-      [](const ServedModel& served, const Batch& batch, const Predictions& p) {
-        return encode_v2(served.model, served.version, batch, p);
+      [](const ServedModel& served, const protocol::Batch& batch, const protocol::Predictions& p) {
+        return protocol::encode_v2(served.model, served.version, batch, p);
       });
   const Answer describe = [this](const HttpRequest& request) {
     const auto served = served_for(request);
     if (!served) return with_version(refusal(served.error()), live_.current());
     return with_version(
-        net::json_response(200, describe_v2((*served)->model, registry_.versions())), *served);
+        net::json_response(200, protocol::describe_v2((*served)->model, registry_.versions())),
+        *served);
   };
   const Answer model_ready = [this](const HttpRequest& request) {
     const auto served = served_for(request);

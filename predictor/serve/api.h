@@ -18,9 +18,9 @@
 #include <string>
 
 #include "base/net/http_server.h"
+#include "predictor/protocol/prediction.h"
 #include "predictor/registry/registry.h"
 #include "predictor/serve/live_model.h"
-#include "predictor/serve/protocol.h"
 #include "predictor/serve/serve_metrics.h"
 
 namespace outrider::serve {
@@ -34,13 +34,16 @@ class Api {
   // From now on: not ready, and every answer asks the client to close its connection.
   void drain() { draining_ = true; }
 
- private:
   using Answer = std::function<net::HttpResponse(const net::HttpRequest&)>;
-  using Decode = std::function<Result<Batch>(const model::Model&, const net::HttpRequest&)>;
-  using Encode = std::function<std::string(const ServedModel&, const Batch&, const Predictions&)>;
-
   // Counts and times what `answer` does.
   net::Handler counted(Route route, Answer answer);
+
+ private:
+  using Decode =
+      std::function<Result<protocol::Batch>(const model::Model&, const net::HttpRequest&)>;
+  using Encode = std::function<std::string(const ServedModel&, const protocol::Batch&,
+                                           const protocol::Predictions&)>;
+
   // A prediction: decode, predict, encode, by one version from beginning to end.
   Answer predicting(Decode decode, Encode encode);
   net::HttpResponse predict_with(const ServedModelPtr& served, const net::HttpRequest& request,

@@ -130,7 +130,8 @@ Json make_card(const CardInputs& in) {
               {"rows", in.dataset.table.rows.size()},
               {"training_rows", trained.split.training.size()},
               {"held_out_rows", trained.split.held_out.size()},
-              {"strategy", in.strategy}}},
+              {"strategy", in.strategy},
+              {"original", or_null(in.original)}}},
             {"parameters", to_json(in.settings)},
             {"design_columns", trained.model.encoding.columns()},
             {"condition_number", finite(trained.condition_number)},
@@ -138,8 +139,7 @@ Json make_card(const CardInputs& in) {
             {"reference",
              {{"error_rate", evaluation.overall.error_rate()},
               {"rows", evaluation.overall.rows},
-              {"design_effect", evaluation.clustering.design_effect},
-              {"blocks", evaluation.clustering.blocks}}},
+              {"design_effect", evaluation.design_effect}}},
             {"notes", trained.notes},
             {"warnings", trained.warnings}};
   if (!in.trigger.reason.empty() || !in.trigger.idempotency_key.empty()) {

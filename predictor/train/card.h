@@ -30,6 +30,7 @@ struct CardInputs {
   const Dataset& dataset;
   const Settings& settings;
   const Trained& trained;
+  std::string original;               // The CSV file of the first rows; kept for retraining.
   std::string strategy = "all rows";  // Which rows and why; see retrain.
   Trigger trigger = {};
 };

@@ -2,7 +2,7 @@
 #include "predictor/train/dataset.h"
 
 #include "base/config/yaml.h"
-#include "predictor/model/sha256.h"
+#include "base/core/digest.h"
 
 namespace outrider::train {
 
@@ -12,7 +12,7 @@ Result<Dataset> parse_dataset(std::string source, std::string_view text) {
   if (table->rows.empty()) {
     return fail("csv_no_rows", source + ": a header line but no row below it");
   }
-  return Dataset{std::move(source), model::sha256_hex(text), std::move(*table)};
+  return Dataset{std::move(source), sha256_hex(text), std::move(*table)};
 }
 
 Result<Dataset> load_dataset(const std::string& path, std::size_t bytes_max) {

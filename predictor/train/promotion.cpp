@@ -86,6 +86,7 @@ std::string store_version(registry::Registry& registry, const NewVersion& in, Ti
                                        .dataset = in.dataset,
                                        .settings = in.settings,
                                        .trained = in.trained,
+                                       .original = in.original,
                                        .strategy = in.strategy,
                                        .trigger = in.trigger});
     return std::vector<registry::File>{{"model.json", model::to_json_text(in.trained.model)},

@@ -23,6 +23,7 @@ struct NewVersion {
   const Dataset& dataset;
   const Settings& settings;
   const Trained& trained;
+  std::string original = {};  // The CSV file of the first rows, as retraining will find it.
   std::string strategy = "all rows";
   Trigger trigger = {};
 };

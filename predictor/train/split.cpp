@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/core/digest.h"
 #include "base/core/text.h"
 #include "predictor/model/moment.h"
-#include "predictor/model/sha256.h"
 
 namespace outrider::train {
 namespace {
@@ -116,7 +116,7 @@ Split split_by_hash(const Dataset& dataset, const Settings& settings,
     } else {
       for (const std::string& field : dataset.table.rows[row].fields) key += field + '\x1f';
     }
-    const std::string hash = model::sha256_hex(key).substr(0, 8);
+    const std::string hash = sha256_hex(key).substr(0, 8);
     const double place = static_cast<double>(std::stoul(hash, nullptr, 16)) / 4294967296.0;
     (place < settings.holdout ? split.held_out : split.training).push_back(row);
   }

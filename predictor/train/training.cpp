@@ -218,7 +218,7 @@ Evaluation evaluate(const Judged& judged, bool on_training_rows) {
   for (const auto& [name, rows] : judged.segments) {
     evaluation.segments[name] = evaluate::measure(judged.outcomes, rows);
   }
-  evaluation.clustering = evaluate::measure_clustering(judged.outcomes.wrong);
+  evaluation.design_effect = evaluate::design_effect(judged.outcomes.wrong);
   return evaluation;
 }
 

@@ -40,7 +40,7 @@ struct Evaluation {
   bool on_training_rows = false;  // There was no hold-out: optimistic, and said so.
   evaluate::Metrics overall;
   std::map<std::string, evaluate::Metrics> segments;
-  evaluate::Clustering clustering;
+  double design_effect = 1;  // How the errors cluster.
 };
 Evaluation evaluate(const Judged& judged, bool on_training_rows);
 

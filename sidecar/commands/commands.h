@@ -8,8 +8,8 @@
 
 namespace outrider::sidecar {
 
-config::Command profile_command();  // --data FILE [--target COLUMN] --out FILE
-config::Command inspect_command();  // FILE
-config::Command backtest_command();  // --reference FILE --data FILE … [--json]; or --errors FILE …
+config::Command profile_command();   // --data FILE [--target COLUMN] --out FILE
+config::Command inspect_command();   // FILE
+config::Command backtest_command();  // --reference FILE --data FILE …, or --errors FILE …
 
 }  // namespace outrider::sidecar

@@ -56,20 +56,70 @@ inline bool all(std::string_view text, std::uint8_t classes) {
   return skip(text.data(), text.data() + text.size(), classes) == text.data() + text.size();
 }
 
-// The same for value_class, 16 bytes at a time: values are most of a head.
+// The following are skip() for one class each, 16 bytes at a time where there are 16: a head is mostly
+// names, values and a target.
+#if defined(__SSE2__)
+inline __m128i load(const char* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+// Bytes from `first` to `last`, as all ones. Comparisons of bytes are signed, so shift the range down to -128.
+inline __m128i between(__m128i bytes, char first, char last) {
+  const auto bias = static_cast<char>(-128 - first);
+  return _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(bias)),
+                        _mm_set1_epi8(static_cast<char>(-128 + (last - first) + 1)));
+}
+inline __m128i is_byte(__m128i bytes, char c) {
+  return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c));
+}
+inline int first_of(int mask) {
+  return __builtin_ctz(static_cast<unsigned>(mask));
+}
+#endif
+
+// token_class
+inline const char* skip_token(const char* at, const char* end) {
+#if defined(__SSE2__)
+  for (; end - at >= 16; at += 16) {
+    const __m128i bytes = load(at);
+    const __m128i letter = between(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z');
+    const __m128i usual =
+        _mm_or_si128(_mm_or_si128(letter, between(bytes, '0', '9')), is_byte(bytes, '-'));
+    const int stop = _mm_movemask_epi8(usual) ^ 0xffff;
+    if (stop == 0) continue;
+    at += first_of(stop);
+    if (*at == ':' || *at == ' ')
+      return at;  // What usually ends a token; others may be unusual tchars.
+    break;
+  }
+#endif
+  return skip(at, end, token_class);
+}
+
+// value_class
 inline const char* skip_value(const char* at, const char* end) {
 #if defined(__SSE2__)
   for (; end - at >= 16; at += 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i last_control = _mm_set1_epi8(0x1f);
-    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
-    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    const int stop = _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del));
-    if (stop != 0) return at + __builtin_ctz(static_cast<unsigned>(stop));
+    const __m128i bytes = load(at);
+    const __m128i control = between(bytes, '\0', '\x1f');
+    const int stop = _mm_movemask_epi8(
+        _mm_or_si128(_mm_andnot_si128(is_byte(bytes, '\t'), control), is_byte(bytes, 0x7f)));
+    if (stop != 0) return at + first_of(stop);
   }
 #endif
   return skip(at, end, value_class);
+}
+
+// target_class
+inline const char* skip_target(const char* at, const char* end) {
+#if defined(__SSE2__)
+  for (; end - at >= 16; at += 16) {
+    const __m128i bytes = load(at);
+    const __m128i allowed = _mm_andnot_si128(is_byte(bytes, '#'), between(bytes, '!', '~'));
+    const int stop = _mm_movemask_epi8(allowed) ^ 0xffff;
+    if (stop != 0) return at + first_of(stop);
+  }
+#endif
+  return skip(at, end, target_class);
 }
 
 inline std::string_view trim_blanks(std::string_view text) {

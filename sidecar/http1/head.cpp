@@ -242,6 +242,7 @@ class HeadReader {
   Field& add_field(const char* name, const char* colon, const char* value_end,
                    const char* line_end);
   Violation take_field(Field& field, bool response);
+  Violation take_lookalike(Field& field);
   Violation take_content_length(std::string_view value);
   Violation take_connection(std::string_view value, bool response);
   void mark_named_fields(bool response);
@@ -372,7 +373,9 @@ Violation HeadReader::request_line(std::string_view line, RequestHead& head) {
                        is(version[5], digit_class) && version[6] == '.' &&
                        is(version[7], digit_class);
   if (!is_http || target.find(' ') != std::string_view::npos) return Violation::bad_request_line;
-  if (!all(target, target_class)) return Violation::bad_target;
+  if (skip_target(target.data(), target.data() + target.size()) != target.data() + target.size()) {
+    return Violation::bad_target;
+  }
   if (version[5] != '1' || version[7] > '1') return Violation::unsupported_version;
   head.summary.minor_version = static_cast<std::uint8_t>(version[7] - '0');
   if (head.summary.method == Method::connect) return Violation::connect_refused;
@@ -449,7 +452,7 @@ Progress HeadReader::fields(bool response) {
       if (head_.size > limits_.head_bytes) return refuse(Violation::head_too_large);
       return Progress::complete;
     }
-    const char* colon = skip(line, end_, token_class);
+    const char* colon = skip_token(line, end_);
     if (colon == end_ || *colon != ':' || colon == line) return refuse_line(line);
     const char* value_end = skip_value(colon + 1, end_);
     if (end_ - value_end < 2 || value_end[0] != '\r' || value_end[1] != '\n')
@@ -511,9 +514,26 @@ Violation HeadReader::take_field(Field& field, bool response) {
       if (response || minor_version_ == 0 || iequals_ascii(value, "100-continue"))
         return Violation::none;
       return Violation::bad_expectation;
+    case FieldId::other:
+      return take_lookalike(field);
     default:
       return Violation::none;
   }
+}
+
+// CGI, and so WSGI, read '_' in a name as '-'. A name that only then is a framing field would be read as
+// one by some upstreams; one that is our id would stand beside ours.
+Violation HeadReader::take_lookalike(Field& field) {
+  if (field.name_size < 14 || field.name_size > 17) return Violation::none;
+  const std::string_view name = head_.name(field);
+  if (name.find('_') == std::string_view::npos) return Violation::none;
+  std::array<char, 17> dashed;
+  std::replace_copy(name.begin(), name.end(), dashed.begin(), '_', '-');
+  const FieldId id = identify(dashed.data(), name.size());
+  if (id == FieldId::content_length || id == FieldId::transfer_encoding)
+    return Violation::bad_field_name;
+  if (id == FieldId::x_prediction_id) field.hop_by_hop = true;
+  return Violation::none;
 }
 
 Violation HeadReader::take_content_length(std::string_view value) {
@@ -609,7 +629,9 @@ Violation HeadReader::finish_response(const ResponseContext& context, ResponseHe
   }
   if (summary.framing == Framing::chunked && context.minor_version == 0)
     return Violation::chunked_to_http10;
-  summary.keep_alive = !close_ && (minor_version_ == 1 || keep_alive_) &&
+  // A server that was asked in HTTP/1.0 may close without saying so, whatever its own version.
+  const bool persists = minor_version_ == 1 && context.minor_version == 1;
+  summary.keep_alive = !close_ && (persists || keep_alive_) &&
                        summary.framing != Framing::until_close && status != 101;
   return Violation::none;
 }

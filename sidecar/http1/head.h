@@ -20,6 +20,7 @@
 // - Host missing on 1.1, twice, empty or malformed, or other than an absolute target's: refused;
 // - a Connection option that names a field meant for all recipients (Host, Content-Length,
 //   Authorization, ...): refused, because dropping it changes what the request means;
+// - Content_Length and Transfer_Encoding, which CGI and WSGI read as if they had dashes: refused;
 // - one CRLF before a request line is skipped (RFC 9112, 2.2), a second is refused.
 // Lenient on purpose: bytes of the target outside RFC 3986's set (`|`, `{`, `"`) pass when visible
 // ASCII, since clients send them and servers agree on them; a status line may lack the blank before

@@ -84,20 +84,22 @@ Value read_value(ByteReader& in) {
   return 0.0;
 }
 
-std::int64_t micros(Duration duration) {
-  return std::chrono::floor<std::chrono::microseconds>(duration).count();
+// Times go to and from the bytes in microseconds. A damaged number must not overflow the clock, which
+// ends in 2262: what is past it does not decode.
+std::int64_t micros(Time time) {
+  return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
-// A damaged number must not overflow the clock's range of +-292 years; a sum of two must fit as
-// well.
-Duration read_duration(ByteReader& in) {
-  constexpr std::int64_t micros_max = 4'000'000'000'000'000;
-  const std::int64_t count = in.zigzag();
-  if (count < -micros_max || count > micros_max) {
+Time read_time(ByteReader& in, std::int64_t base_micros = 0) {
+  constexpr std::int64_t micros_max = 9'200'000'000'000'000;
+  const std::int64_t offset = in.zigzag();
+  const bool fits = offset >= -2 * micros_max && offset <= 2 * micros_max;
+  const std::int64_t sum = fits ? base_micros + offset : micros_max + 1;
+  if (sum < -micros_max || sum > micros_max) {
     in.refuse();
     return {};
   }
-  return std::chrono::microseconds(count);
+  return Time{std::chrono::microseconds(sum)};
 }
 
 void append_row(std::string& out, const RowView& row, bool with_features) {
@@ -152,7 +154,7 @@ std::optional<StoredPrediction> read_group(std::string_view group, const Predict
   StoredPrediction found;
   found.key = key;
   found.rows = static_cast<std::uint32_t>(in.varint());
-  found.time = key.id.time() + read_duration(in);
+  found.time = read_time(in, micros(key.id.time()));
   found.model_name = in.text();
   found.model_version = in.text();
   std::vector<std::string_view> names;
@@ -275,7 +277,7 @@ void append_group(std::string& out, const Uuid& id, const PredictionView& predic
   group += static_cast<char>(low_ms | (with_features ? group_has_features : 0));
   group.append(reinterpret_cast<const char*>(id.bytes.data()) + 6, id_tail_bytes);
   append_varint(group, prediction.rows.size());
-  append_zigzag(group, micros(prediction.time - id.time()));
+  append_zigzag(group, micros(prediction.time) - micros(id.time()));
   append_text(group, prediction.model_name);
   append_text(group, prediction.model_version);
   if (with_features) {
@@ -316,9 +318,9 @@ std::string encode_joined(const JoinedRow& row, std::uint32_t rows) {
   append_text(out, row.model_name);
   append_text(out, row.model_version);
   append_varint(out, rows);
-  append_zigzag(out, micros(row.predicted.time_since_epoch()));
-  append_zigzag(out, micros(row.labelled - row.predicted));
-  if (row.truth_time) append_zigzag(out, micros(row.truth_time->time_since_epoch()));
+  append_zigzag(out, micros(row.predicted));
+  append_zigzag(out, micros(row.labelled) - micros(row.predicted));
+  if (row.truth_time) append_zigzag(out, micros(*row.truth_time));
   append_value(out, labels::view(row.prediction));
   append_value(out, labels::view(row.truth));
   if (row.score) append_number(out, *row.score);
@@ -338,9 +340,9 @@ std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view va
   row.model_name = in.text();
   row.model_version = in.text();
   row.id = format_key(prediction, static_cast<std::uint32_t>(in.varint()));
-  row.predicted = Time{read_duration(in)};
-  row.labelled = row.predicted + read_duration(in);
-  if (flags & joined_truth_time) row.truth_time = Time{read_duration(in)};
+  row.predicted = read_time(in);
+  row.labelled = read_time(in, micros(row.predicted));
+  if (flags & joined_truth_time) row.truth_time = read_time(in);
   row.prediction = read_value(in);
   row.truth = read_value(in);
   if (flags & joined_score) row.score = in.number();
@@ -366,10 +368,10 @@ std::string encode_held(const HeldLabel& held) {
   if (label.row) flags |= 2;
   std::string out;
   out += static_cast<char>(flags);
-  append_zigzag(out, micros(held.arrived.time_since_epoch()));
+  append_zigzag(out, micros(held.arrived));
   append_text(out, label.id);
   append_value(out, labels::view(label.truth));
-  if (label.timestamp) append_zigzag(out, micros(label.timestamp->time_since_epoch()));
+  if (label.timestamp) append_zigzag(out, micros(*label.timestamp));
   if (label.row) append_varint(out, *label.row);
   return out;
 }
@@ -378,10 +380,10 @@ std::optional<HeldLabel> decode_held(std::string_view value) {
   ByteReader in(value);
   HeldLabel held;
   const std::uint8_t flags = in.byte();
-  held.arrived = Time{read_duration(in)};
+  held.arrived = read_time(in);
   held.label.id = in.text();
   held.label.truth = read_value(in);
-  if (flags & 1) held.label.timestamp = Time{read_duration(in)};
+  if (flags & 1) held.label.timestamp = read_time(in);
   if (flags & 2) held.label.row = static_cast<std::uint32_t>(in.varint());
   return in.ok() ? std::optional(std::move(held)) : std::nullopt;
 }

@@ -59,7 +59,8 @@ class Answers {
   }
 
   HttpResponse response() const {
-    const bool all_invalid = counts_[static_cast<std::size_t>(LabelResult::invalid)] == size_;
+    const bool all_invalid =
+        size_ > 0 && counts_[static_cast<std::size_t>(LabelResult::invalid)] == size_;
     std::string body = "{";
     if (all_invalid) {
       body += "\"error\":\"invalid_label\",\"message\":";
@@ -101,7 +102,7 @@ HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> it
   const std::size_t valid = labels.size();
   const auto joined = log.join(std::move(labels), options);
   if (!joined) return try_later(joined.error().code, joined.error().message);
-  log.count_invalid(items->size() - valid);
+  if (!options.fan_out) log.count_invalid(items->size() - valid);  // Else the asking agent counts.
 
   Answers answers;
   auto next = joined->begin();
@@ -126,7 +127,7 @@ std::shared_ptr<void> take_place(const Streams& streams) {
     streams->fetch_sub(1);
     return nullptr;
   }
-  return std::shared_ptr<void>(nullptr, [streams](void*) { streams->fetch_sub(1); });
+  return std::shared_ptr<void>(streams.get(), [streams](void*) { streams->fetch_sub(1); });
 }
 
 void stream_rows(const PredictionLog& log, Time since, bool csv, const HttpResponse::Write& write) {

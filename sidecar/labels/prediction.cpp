@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/prediction.h"
 
+#include <algorithm>
+
 #include "base/core/text.h"
 
 namespace outrider::labels {
@@ -25,6 +27,11 @@ std::int64_t Uuid::unix_ms() const {
   std::int64_t ms = 0;
   for (std::size_t i = 0; i < 6; ++i) ms = (ms << 8) | bytes[i];
   return ms;
+}
+
+Time Uuid::time() const {
+  constexpr std::int64_t clock_end_ms = 9'200'000'000'000;
+  return from_unix_ms(std::min(unix_ms(), clock_end_ms));
 }
 
 std::optional<Uuid> parse_uuid7(std::string_view text) {

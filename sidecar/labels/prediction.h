@@ -28,7 +28,8 @@ struct Uuid {
 
   // Milliseconds since the epoch that a version 7 carries.
   std::int64_t unix_ms() const;
-  Time time() const { return from_unix_ms(unix_ms()); }
+  // That time; ids from past the clock's end, in 2262, are given its end.
+  Time time() const;
 };
 
 // The canonical 36 characters, hexadecimal digits in either case; nothing for anything else and for
@@ -78,11 +79,11 @@ struct PredictionView {
   std::string_view
       id;       // The minted UUIDv7 in text; anything else is refused (dropped: invalid_id).
   Time time{};  // When the request came.
-  std::string_view model_name;
-  std::string_view model_version;
+  std::string_view model_name = {};
+  std::string_view model_version = {};
   std::span<const std::string_view> aliases = {};  // The caller's ids; empty ones are passed over.
   std::span<const std::string_view> feature_names = {};
-  std::span<const RowView> rows;
+  std::span<const RowView> rows = {};
 };
 
 // One row as it comes back from the log.
@@ -134,10 +135,10 @@ std::string_view to_string(LabelResult result);
 // What a self-contained label brings along.
 struct BroughtPrediction {
   Value prediction = 0.0;
-  std::string model_version;
-  std::string model_name;  // Empty: the configured model.
-  std::string segment;
-  std::optional<double> score;
+  std::string model_version = {};
+  std::string model_name = {};  // Empty: the configured model.
+  std::string segment = {};
+  std::optional<double> score = {};
   bool operator==(const BroughtPrediction&) const = default;
 };
 

@@ -388,6 +388,7 @@ Result<void> PredictionLog::Owner::join_requests(Requests& requests) {
   if (!answers) return fail(answers);
   unsynced_ = false;  // The labels' sync took the predictions before them along.
   last_sync_ = Steady::now();
+  publish();  // Whoever has an answer finds it counted.
   auto from = answers->begin();
   for (const auto& request : requests) {
     const auto to = from + static_cast<std::ptrdiff_t>(request->labels.size());

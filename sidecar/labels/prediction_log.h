@@ -18,7 +18,7 @@
 // only after a synced write that holds its de-duplication mark, its joined row and the consumer's
 // state together.
 //
-// Bounds. Disk: `bytes_max`; the oldest predictions and joined rows go first, whole files at a
+// Bounds. Disk: `bytes_max` (eviction begins at 7/8 of it); the oldest predictions and joined rows go first, whole files at a
 // time, and a label for one of them answers `evicted` (the id tells its time). Age: `max_delay`;
 // then `late`. Memory: about `memory_bytes` + buffers, independent of how many predictions wait.
 // Every limit has its counter: outrider_log_dropped_total{reason}.

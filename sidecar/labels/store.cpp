@@ -2,6 +2,7 @@
 #include "sidecar/labels/store.h"
 
 #include <rocksdb/convenience.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
@@ -11,6 +12,8 @@
 
 #include <algorithm>
 #include <boost/uuid/name_generator_sha1.hpp>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <numeric>
@@ -72,6 +75,19 @@ class WatermarkFilter final : public rocksdb::CompactionFilter {
  private:
   const std::atomic<std::uint64_t>& watermark_;
   SlotOf slot_of_;
+};
+
+// RocksDB's own warnings go to our log. A file of its own would be one more to fill the disk, and after
+// a failed write to it Debian's build, whose assertions are on, aborts the process.
+class OurLogger final : public rocksdb::Logger {
+ public:
+  OurLogger() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    spdlog::debug("rocksdb: {}", line);
+  }
 };
 
 // The slot of the UUID that begins at the offset.
@@ -177,10 +193,8 @@ rocksdb::DBOptions database_options(const LogSettings& settings) {
   options.bytes_per_sync = 1 << 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1 << 18;
   options.max_manifest_file_size = 4 << 20;
-  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.info_log = std::make_shared<OurLogger>();
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   return options;
 }

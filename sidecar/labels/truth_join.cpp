@@ -208,6 +208,10 @@ Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
   if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
   evicted_ += evicted;
   match_held(buffer);
+  unchecked_bytes_ += buffer.bytes.size() + buffer.aliases.size() * alias_bytes;
+  if (unchecked_bytes_ > settings_.bytes_max / 64) {
+    if (auto ok = keep_below_cap(); !ok) return fail(ok);
+  }
   return buffer.rows - evicted;
 }
 
@@ -568,9 +572,10 @@ Result<void> TruthJoin::drop_expired(Time now) {
 // Starts at 15/16 of the cap and frees down to 7/8, so that it works seldom, and the log written
 // ahead (1/16 of the cap at most) and a compaction under way still have room.
 Result<void> TruthJoin::keep_below_cap() {
+  unchecked_bytes_ = 0;
   disk_bytes_ = store_->disk_bytes();
-  if (disk_bytes_ <= settings_.bytes_max / 16 * 15) return {};
-  const std::uint64_t wanted = disk_bytes_ - settings_.bytes_max / 8 * 7;
+  if (disk_bytes_ <= settings_.bytes_max / 8 * 7) return {};
+  const std::uint64_t wanted = disk_bytes_ - settings_.bytes_max / 4 * 3;
   const double disk_share = static_cast<double>(disk_bytes_) /
                             static_cast<double>(std::max<std::uint64_t>(segments_.bytes(), 1));
   double freed = 0;

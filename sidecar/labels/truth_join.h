@@ -128,6 +128,7 @@ class TruthJoin {
   std::set<std::uint64_t> ready_;  // Their prediction has come.
 
   std::uint64_t disk_bytes_ = 0;
+  std::uint64_t unchecked_bytes_ = 0;  // Written since the cap was looked at.
   std::uint64_t evicted_ = 0;
   std::uint64_t expired_ = 0;
   std::uint64_t stale_bytes_ = 0;  // Below the watermark and perhaps still on disk.

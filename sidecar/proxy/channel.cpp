@@ -14,6 +14,12 @@ constexpr std::size_t pieces_per_write_max = 192;  // Pieces::capacity, body and
 
 }  // namespace
 
+void forget(int epoll, Descriptor& socket) {
+  if (!socket.is_open()) return;
+  ::epoll_ctl(epoll, EPOLL_CTL_DEL, socket.get(), nullptr);
+  socket.reset();
+}
+
 void Channel::note(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) writable = true;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable = true;

@@ -23,6 +23,11 @@ class EventTarget {
   ~EventTarget() = default;
 };
 
+// Takes the socket off epoll, then closes it. Closing alone would not do: while the supervisor starts a
+// monitor, the child holds copies of all descriptors until it executes, the kernel keeps what they refer
+// to registered, and its events would point to an object that is gone.
+void forget(int epoll, Descriptor& socket);
+
 class Channel {
  public:
   explicit Channel(std::size_t& bytes_held) : in(bytes_held), out(bytes_held) {}

@@ -287,7 +287,8 @@ void Session::begin_exchange(const Input& input) {
   if (upstream_ != nullptr || can_wait) send_request();
   keep_rest(client_, request_unseen_, input, used);
   if (upstream_ == nullptr) return on_no_upstream(refusal, error);
-  if (phase_ == Phase::exchange) overhead_ = since(started_);
+  if (phase_ == Phase::connecting) return arm(worker_.settings.connect_timeout);
+  overhead_ = since(worker_.now());
   arm_exchange();
 }
 
@@ -388,6 +389,7 @@ bool Session::finish_connecting() {
   phase_ = Phase::exchange;
   channel.out.swap(waiting_);
   channel.flush();
+  overhead_ = since(worker_.now());
   arm_exchange();
   return true;
 }
@@ -747,7 +749,7 @@ void Session::close() {
   drop_upstream();
   capture_.abandon();
   phase_ = Phase::closed;
-  client_.socket.reset();
+  forget(worker_.epoll.get(), client_.socket);
   client_.in.clear();
   client_.out.clear();
   replay_.clear();

@@ -122,7 +122,7 @@ void UpstreamPool::close(UpstreamConnection& connection) {
 
 void UpstreamPool::bury(UpstreamConnection& connection) {
   connection.user_ = nullptr;
-  connection.channel.socket.reset();
+  forget(epoll_, connection.channel.socket);
   connection.channel.in.clear();
   connection.channel.out.clear();
   --open_;

@@ -294,7 +294,7 @@ void Worker::start_draining() {
   drain_started_ = now_;
   // Who is in the backlog has connected: serve them before the socket goes.
   if (accepting_) accept_all();
-  listening_.reset();
+  forget(epoll.get(), listening_);
   accepting_ = false;
 }
 

@@ -378,6 +378,52 @@ TEST_CASE("from an estimated reference, a fall to 72 % is seen within 60 labels 
   CHECK(quantile(delays, 0.95) <= 120);
 }
 
+TEST_CASE("errors in bursts raise hundreds of false alarms untempered, and none tempered") {
+  // Two states, runs of five wrong predictions on average, 5 % wrong in all.
+  Coin coin(18);
+  bool wrong = false;
+  const auto next = [&] { return wrong = wrong ? !coin(1.0 / 5) : coin(0.05 / 0.95 / 5); };
+  int tempered_alarms = 0, untempered_alarms = 0;
+  for (int run = 0; run < 5; ++run) {
+    ErrorReferenceEstimator estimator;
+    for (int i = 0; i < 20'000; ++i) estimator.add(next());
+    const EDetectorSettings settings = watch(estimator.estimate()).value();
+    CHECK(settings.tempering > 8);  // 1.5 times a design effect of 8.5.
+    EDetectorSettings without = settings;
+    without.tempering = 1;
+    EDetector tempered = EDetector::make(settings).value();
+    EDetector untempered = EDetector::make(without).value();
+    for (int i = 0; i < 50'000; ++i) {
+      const bool error = next();
+      tempered_alarms += tempered.update(error) == AlarmEvent::raised;
+      if (untempered.update(error) == AlarmEvent::raised) {
+        ++untempered_alarms;
+        untempered.restart();
+      }
+    }
+  }
+  CHECK(tempered_alarms == 0);
+  CHECK(untempered_alarms > 100);
+}
+
+TEST_CASE(
+    "a daily swing within the slack raises no alarm, one that the reference did not know does") {
+  Coin coin(19);
+  const auto alarms = [&coin](double known_swing, double swing) {
+    const auto rate = [](double by, int i) { return 0.05 + by * std::sin(2 * M_PI * i / 10'000); };
+    ErrorReferenceEstimator estimator;
+    for (int i = 0; i < 20'000; ++i) estimator.add(coin(rate(known_swing, i)));
+    EDetector detector = EDetector::make(watch(estimator.estimate()).value()).value();
+    int count = 0;
+    for (int i = 0; i < 200'000; ++i) {
+      count += detector.update(coin(rate(swing, i))) == AlarmEvent::raised;
+    }
+    return count;
+  };
+  CHECK(alarms(0.01, 0.01) == 0);
+  CHECK(alarms(0, 0.04) > 0);
+}
+
 TEST_CASE("state whose checksum is right but whose numbers are nonsense is refused") {
   // test/fuzz/detector_state.cpp searches further; this is the boundary it starts from.
   auto detector = detector_for(0.06, 0.05);

@@ -24,8 +24,19 @@ ALLOWED = {
     "sidecar/monitor": ["base/core", "base/wire", "base/config", "detectors", "reference", "sidecar/decode",
                         "sidecar/labels", "sidecar/tap"],
     "sidecar/labels": ["base"],
-    "sidecar/export": ["base", "sidecar/labels", "sidecar/monitor", "sidecar/tap"],
+    "sidecar/export": ["base", "sidecar/http1", "sidecar/labels", "sidecar/monitor", "sidecar/tap"],
     "sidecar": ["base", "detectors", "reference", "sidecar"],
+    "predictor/model": ["base/core", "base/wire"],
+    "predictor/evaluate": ["base/core", "detectors", "predictor/model"],
+    "predictor/gates": ["base/core", "predictor/evaluate", "predictor/model"],
+    "predictor/protocol": ["base/core", "base/wire", "predictor/model"],
+    "predictor/registry": ["base"],
+    "predictor/train": ["base", "detectors", "reference", "predictor/evaluate", "predictor/gates", "predictor/model",
+                        "predictor/registry"],
+    "predictor/retrain": ["base", "predictor/evaluate", "predictor/gates", "predictor/model", "predictor/registry",
+                          "predictor/train"],
+    "predictor/serve": ["base", "predictor/gates", "predictor/model", "predictor/protocol", "predictor/registry",
+                        "predictor/retrain", "predictor/train"],
     "predictor": ["base", "detectors", "reference", "predictor"],
     "agent/series": ["base/core", "detectors"],
     "agent/incident": ["base/core", "base/wire"],
@@ -37,6 +48,7 @@ ALLOWED = {
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
 PURE = ["base/core", "base/wire", "detectors", "reference", "sidecar/http1", "sidecar/decode", "sidecar/monitor",
+        "predictor/model", "predictor/evaluate", "predictor/gates", "predictor/protocol",
         "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}

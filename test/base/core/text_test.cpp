@@ -62,6 +62,11 @@ TEST_CASE("RFC 3339 times survive the round trip and keep their offset") {
     INFO(bad);
     CHECK_FALSE(parse_rfc3339(bad));
   }
+  // What 64 bits of nanoseconds cannot hold would overflow.
+  CHECK(parse_rfc3339("1678-01-01T00:00:00Z"));
+  CHECK(parse_rfc3339("2261-12-31T23:59:60.999999999-23:59"));
+  CHECK_FALSE(parse_rfc3339("1677-12-31T00:00:00Z"));
+  CHECK_FALSE(parse_rfc3339("2262-01-01T00:00:00Z"));
 }
 
 TEST_CASE("percent-escapes decode, and broken ones are refused") {

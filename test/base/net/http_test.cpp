@@ -80,6 +80,15 @@ TEST_CASE("a listener with a bearer token answers only those who bring it") {
   CHECK(site.client.send(request)->status == 200);
 }
 
+TEST_CASE("a route of its own can ask for a bearer token") {
+  HttpRequest request;
+  CHECK_FALSE(has_bearer(request, "secret"));
+  request.headers = {{"authorization", "Bearer secret"}};
+  CHECK(has_bearer(request, "secret"));
+  CHECK_FALSE(has_bearer(request, "secret2"));
+  CHECK_FALSE(has_bearer(request, ""));
+}
+
 TEST_CASE("the client tells a refused connection, a timeout and a bad URL apart") {
   HttpClient client;
   CHECK(client.send({.url = "http://127.0.0.1:1/"}).error().code == "unreachable");

@@ -3,8 +3,10 @@
 #include "sidecar/http1/head.h"
 
 #include <catch2/catch.hpp>
+#include <deque>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "test/sidecar/http1/feeding.h"
 
@@ -31,10 +33,12 @@ std::string to_host(std::string_view host) {
   return "GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
 }
 
-RequestHead parsed(const std::string& bytes) {
+RequestHead parsed(std::string bytes) {
+  static std::deque<std::string> kept;  // A head is views; they live as long as the tests.
   HeadCursor cursor;
   RequestHead head;
-  REQUIRE(parse(bytes, cursor, HeadLimits{}, head) == Progress::complete);
+  REQUIRE(parse(kept.emplace_back(std::move(bytes)), cursor, HeadLimits{}, head) ==
+          Progress::complete);
   return head;
 }
 
@@ -179,6 +183,14 @@ TEST_CASE("A field's name is a token directly before its colon") {
   CHECK(judge(get("Host\r\n")) == "line_without_colon");
 }
 
+TEST_CASE("A name that is a framing field once underscores are read as dashes is refused") {
+  CHECK(judge(post("Content_Length: 5\r\n")) == "bad_field_name");
+  CHECK(judge(post("transfer_encoding: chunked\r\n")) == "bad_field_name");
+  CHECK(judge(get("X_Content_Length: 5\r\n")) == "complete");
+  CHECK(judge(get("Content_Lengthy: 5\r\nHost_: b\r\n")) == "complete");
+  CHECK(parsed(get("X_Prediction-Id: theirs\r\n")).field(1).hop_by_hop);
+}
+
 TEST_CASE("A field's value has no control characters but tabs, and may have bytes past ASCII") {
   for (int c = 1; c < 256; ++c) {
     if (c == '\n' || c == '\r') continue;
@@ -196,6 +208,28 @@ TEST_CASE("A field's value has no control characters but tabs, and may have byte
   }
   CHECK(judge(get("X: a\0b\r\n"s)) == "bad_field_value");
   CHECK(judge(get("X: a\x7f\r\n")) == "bad_field_value");
+}
+
+TEST_CASE("Each byte is judged alike at each place of a name and of a target") {
+  const std::string_view token =
+      "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  for (int c = 1; c < 256; ++c) {
+    if (c == '\n' || c == '\r') continue;
+    const char byte = static_cast<char>(c);
+    for (const std::size_t before : {0, 1, 14, 15, 16, 17, 31, 40}) {
+      const std::string text = std::string(before, 'a') + byte + "aaaaaaaaaaaaaaaaaaaa";
+      HeadCursor cursor;
+      RequestHead head;
+      const bool in_name =
+          parse(get("b" + text + ": b\r\n"), cursor, HeadLimits{}, head) == Progress::complete;
+      CHECK(in_name == (token.find(byte) != std::string_view::npos || c == ':'));
+      if (c == ':') CHECK(head.field(1).name_size == before + 1);
+      cursor = {};
+      const std::string line = "GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n";
+      const bool in_target = parse(line, cursor, HeadLimits{}, head) == Progress::complete;
+      CHECK(in_target == (c > 0x20 && c < 0x7f && c != '#'));
+    }
+  }
 }
 
 TEST_CASE("White space around a value is not part of it, white space inside is") {

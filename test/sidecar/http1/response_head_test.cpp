@@ -125,6 +125,12 @@ TEST_CASE("Whether an upstream connection can be used again") {
             .keep_alive);
 }
 
+TEST_CASE(
+    "After a request in HTTP/1.0 the upstream connection is used again only when it says so") {
+  CHECK_FALSE(summary_of(ok("Content-Length: 0\r\n"), to_http10).keep_alive);
+  CHECK(summary_of(ok("Content-Length: 0\r\nConnection: keep-alive\r\n"), to_http10).keep_alive);
+}
+
 TEST_CASE("A response that names its framing in Connection keeps it") {
   CHECK(feed_response(ok("Connection: keep-alive, Transfer-Encoding, X-A\r\nTransfer-Encoding: "
                          "chunked\r\nX-A: 1\r\n"))

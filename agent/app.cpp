@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app.h"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "agent/act/sender.h"
+#include "agent/ingest/labels.h"
+#include "agent/ingest/prometheus.h"
+#include "agent/steward.h"
+#include "agent/web/api.h"
+#include "base/config/yaml.h"
+#include "base/core/text.h"
+#include "base/core/version.h"
+#include "base/net/http_server.h"
+#include "base/net/metrics_page.h"
+#include "base/net/shutdown.h"
+
+namespace outrider {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t policy_bytes_max = 1 << 20;
+constexpr Duration keep_every = 10min;
+constexpr Duration sender_wait = 200ms;
+
+// The policy file and what its last reading came to.
+class PolicyFile {
+ public:
+  PolicyFile(std::string path, Steward& steward, AgentMetrics& metrics, const Clock& clock)
+      : path_(std::move(path)), steward_(steward), metrics_(metrics), clock_(clock) {}
+
+  // A bad file changes nothing but trouble().
+  Result<void> load() {
+    if (path_.empty()) return {};
+    const auto text = config::read_file(path_, policy_bytes_max);
+    const auto policy =
+        text ? decide::parse_policy(path_, *text) : Result<decide::Policy>(fail(text));
+    metrics_.set_reload(policy.has_value(), clock_.now());
+    std::lock_guard lock(mutex_);
+    trouble_ = policy ? "" : policy.error().message;
+    if (!policy) return fail(policy);
+    steward_.set_policy(std::make_shared<decide::Policy>(*policy));
+    spdlog::info("policy {}: {} rules, {}", path_, policy->rules.size(),
+                 policy->dry_run ? "dry run" : "live");
+    return {};
+  }
+
+  std::string trouble() const {
+    std::lock_guard lock(mutex_);
+    return trouble_;
+  }
+
+ private:
+  const std::string path_;
+  Steward& steward_;
+  AgentMetrics& metrics_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;
+  std::string trouble_;
+};
+
+Steward::World make_world(const AgentSettings& settings) {
+  if (settings.prometheus_url.empty()) {
+    return {.facts =
+                [](const incident::Incident&, Time) {
+                  incident::Facts facts;
+                  facts.trouble = "no Prometheus is given (--prometheus.url)";
+                  return facts;
+                },
+            .value = [](const std::string&) { return std::nullopt; }};
+  }
+  auto prometheus = std::make_shared<ingest::Prometheus>(settings.prometheus_url);
+  return {
+      .facts = [prometheus](const incident::Incident& incident,
+                            Time now) { return ingest::gather_facts(*prometheus, incident, now); },
+      .value = [prometheus](const std::string& promql) -> std::optional<double> {
+        const auto answer = prometheus->query(promql);
+        if (!answer) spdlog::warn("query {}: {}", promql, answer.error().message);
+        if (!answer || answer->size() != 1) return std::nullopt;
+        return answer->front().value;
+      }};
+}
+
+Steward::Settings steward_settings(const AgentSettings& settings) {
+  Steward::Settings made;
+  made.book.open_max = static_cast<std::size_t>(settings.open_incidents_max);
+  made.book.reopen_window = settings.reopen_window;
+  made.active_actions_max = static_cast<std::size_t>(settings.active_actions_max);
+  return made;
+}
+
+net::HttpServer::Settings server_settings(const AgentSettings& settings) {
+  net::HttpServer::Settings made{.listen_address = settings.listen_address};
+  made.connections_max = static_cast<int>(settings.connections_max);
+  made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
+  made.tls_certificate_file = settings.tls_certificate_file;
+  if (!settings.bearer_token_file.empty()) {
+    const auto token = config::read_file(settings.bearer_token_file, 4096);
+    if (!token) throw std::runtime_error("web.bearer-token-file: " + token.error().message);
+    made.bearer_token = std::string(trim(*token));
+    if (made.bearer_token.empty()) {
+      throw std::runtime_error("web.bearer-token-file=" + settings.bearer_token_file +
+                               ": it is empty");
+    }
+  }
+  return made;
+}
+
+// POST /api/v1/labels, for whoever does not know which pod made a prediction.
+void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
+  const auto sidecars = labels.resolve();
+  // A name that does not resolve yet may do so later; an address that is none never will.
+  if (!sidecars && sidecars.error().code == "bad_address") {
+    throw std::runtime_error("labels.sidecars: " + sidecars.error().message);
+  }
+  router.add("POST", "/api/v1/labels",
+             [&labels](const net::HttpRequest& request) { return labels.take(request); });
+}
+
+// The threads that look and send. They end when the steward is stopped.
+class Threads {
+ public:
+  Threads(Steward& steward, act::Journal& journal, AgentMetrics& metrics, const Clock& clock,
+          const AgentSettings& settings)
+      : steward_(steward) {
+    threads_.emplace_back([this, &journal, &metrics, &clock, look_every = settings.look_every] {
+      look_on(journal, metrics, clock, look_every);
+    });
+    for (std::int64_t i = 0; i < settings.senders; ++i) {
+      threads_.emplace_back([this] { send_on(); });
+    }
+  }
+  ~Threads() {
+    stopping_ = true;
+    steward_.stop();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void look_on(act::Journal& journal, AgentMetrics& metrics, const Clock& clock,
+               Duration look_every) {
+    Time kept_at{};
+    while (!stopping_) {
+      try {
+        steward_.look();
+        if (clock.now() - kept_at >= keep_every) {
+          journal.keep(clock.now());
+          kept_at = clock.now();
+        }
+      } catch (const act::JournalError& error) {
+        metrics.count_journal_failure();
+        spdlog::error("{}", error.what());
+        steward_.wait_for_news(1s);
+      }
+      steward_.wait_for_news(look_every);
+    }
+  }
+
+  void send_on() {
+    act::Sender sender;
+    while (!stopping_) {
+      auto action = steward_.take_due(sender_wait);
+      if (!action) continue;
+      const decide::Answer answer = action->stage == decide::Stage::watching
+                                        ? sender.ask_job(*action)
+                                        : sender.send(action->delivery);
+      steward_.give_back(std::move(*action), answer);
+    }
+  }
+
+  Steward& steward_;
+  std::atomic<bool> stopping_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+void add_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
+      .value_name("HOST:PORT")
+      .example("0.0.0.0:9510");
+  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
+      .between(4, 4096);
+  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add("web.bearer-token-file", settings.bearer_token_file,
+           "File with a token that every request but those under /-/ must bear.")
+      .value_name("FILE");
+  options
+      .add("web.tls-certificate-file", settings.tls_certificate_file,
+           "PEM file with certificate and key: serve HTTPS.")
+      .value_name("FILE");
+  options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
+      .value_name("DIR");
+  options
+      .add("policy", settings.policy_file,
+           "YAML file: which incident asks for which action (docs/policy.md). Without it incidents "
+           "are "
+           "filed and nothing is done.")
+      .value_name("FILE");
+  options
+      .add("prometheus.url", settings.prometheus_url,
+           "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  options
+      .add(
+          "labels.sidecars", settings.label_sidecars,
+          "Who is asked when labels come to the agent: the sidecars' admin addresses, or a name of "
+          "all of them.")
+      .value_name("URL")
+      .example("dns+http://sidecars.shop.svc:9501");
+  options
+      .add("incidents.max-open", settings.open_incidents_max,
+           "Open incidents; past it new ones are turned away and counted.")
+      .between(1, 100'000);
+  options
+      .add("incidents.reopen-window", settings.reopen_window,
+           "An incident that fires again within it is reopened; later it is a new one.")
+      .between(0, 30.0 * 86400);
+  options
+      .add("actions.max-active", settings.active_actions_max,
+           "Actions queued, being sent or watched; past it none is let go.")
+      .between(1, 100'000);
+  options.add("actions.senders", settings.senders, "Webhooks sent at once.").between(1, 64);
+  options
+      .add("decide.every", settings.look_every, "How often open incidents are looked at, at least.")
+      .between(0.1, 60);
+  options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
+      .between(3600, 3650.0 * 86400);
+}
+
+int run_agent(const AgentSettings& settings) {
+  const net::Signals signals;
+  const SystemClock clock;
+  AgentMetrics metrics;
+  net::ProcessCollector process;
+  act::Journal::Limits limits;
+  limits.age_max = settings.journal_age_max;
+  act::Journal journal(settings.data_dir + "/agent.db", limits);
+  Steward steward(steward_settings(settings), clock, journal, metrics, make_world(settings));
+  steward.restore();
+  PolicyFile policy(settings.policy_file, steward, metrics, clock);
+  if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
+
+  std::atomic<bool> ready{false};
+  net::Router router;
+  web::add_routes(router, {.steward = &steward,
+                           .journal = &journal,
+                           .metrics = &metrics,
+                           .clock = &clock,
+                           .reload = [&policy] { return policy.load(); },
+                           .ready = [&ready] { return ready.load(); },
+                           .policy_trouble = [&policy] { return policy.trouble(); },
+                           .has_policy = !settings.policy_file.empty()});
+  ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
+  add_label_route(router, labels);
+  router.add("GET", "/metrics", net::metrics_page({&metrics, &labels, &process}));
+  net::HttpServer server(server_settings(settings), std::move(router));
+  const Threads threads(steward, journal, metrics, clock, settings);
+  ready = true;
+  spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
+               server.port(), settings.data_dir);
+
+  while (signals.wait() == net::Signal::reload) {
+    if (auto loaded = policy.load(); !loaded) {
+      spdlog::error("the policy before stays in force: {}", loaded.error().message);
+    }
+  }
+  spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
+  ready = false;
+  server.stop();
+  return 0;
+}
+
+}  // namespace outrider

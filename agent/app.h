@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The agent, wired: the only place where its rooms are put together.
+
+#include <string>
+#include <vector>
+
+#include "base/config/options.h"
+#include "base/core/clock.h"
+
+namespace outrider {
+
+struct AgentSettings {
+  std::string listen_address = "127.0.0.1:9510";
+  std::string data_dir = "outrider-agent-data";
+  std::string policy_file;
+  std::string prometheus_url;
+  std::vector<std::string> label_sidecars;
+  std::string bearer_token_file;
+  std::string tls_certificate_file;
+  std::int64_t connections_max = 64;
+  std::int64_t body_bytes_max = 8 << 20;
+  std::int64_t open_incidents_max = 1'000;
+  std::int64_t active_actions_max = 1'000;
+  std::int64_t senders = 4;
+  Duration reopen_window = std::chrono::hours(1);
+  Duration look_every = std::chrono::seconds(2);
+  Duration journal_age_max = std::chrono::hours(24 * 90);
+};
+
+void add_options(config::OptionTable& options, AgentSettings& settings);
+
+// Runs until a signal; returns the exit status. Throws when it cannot start.
+int run_agent(const AgentSettings& settings);
+
+}  // namespace outrider

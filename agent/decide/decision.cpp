@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/decision.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "agent/incident/evidence.h"
+#include "base/core/text.h"
+
+namespace outrider::decide {
+namespace {
+
+using incident::Incident;
+using wire::Json;
+
+constexpr Duration day = std::chrono::hours(24);
+
+// Unique a rule and an episode of an incident; letters, digits and '-' only, so that receivers can
+// use it as a name.
+std::string idempotency_key(const Rule& rule, const Incident& incident) {
+  std::string key = rule.name + "-" + incident.id;
+  if (incident.episodes > 1) key += "-" + std::to_string(to_unix_ms(incident.episode_at));
+  return key;
+}
+
+std::string evidence_text(const Incident& incident) {
+  std::string text;
+  for (const incident::Evidence& line : incident.evidence)
+    text += (text.empty() ? "" : " ") + line.text;
+  return text;
+}
+
+struct Replicas {
+  double current = 0;
+  double wanted = 0;
+};
+
+// The value of a field for this incident and rule; nothing when the incident does not have it.
+class IncidentFields {
+ public:
+  IncidentFields(const Incident& incident, const Rule& rule, std::string key,
+                 const std::optional<Replicas>& replicas)
+      : incident_(incident), rule_(rule), key_(std::move(key)), replicas_(replicas) {}
+
+  std::optional<Json> operator()(std::string_view field) const {
+    if (field.starts_with("labels.")) return present(incident_.labels.get(field.substr(7)));
+    if (field.starts_with("annotations."))
+      return present(incident_.annotations.get(field.substr(12)));
+    if (field == "action") return Json(name(rule_.kind));
+    if (field == "alert") return Json(incident_.alert);
+    if (field == "description") return Json(incident_.annotations.get("description"));
+    if (field == "evidence") return Json(evidence_text(incident_));
+    if (field == "idempotency_key") return Json(key_);
+    if (field == "incident") return Json(incident_.id);
+    if (field == "inputs") return Json(name(incident_.inputs));
+    if (field == "model") return present(incident_.model);
+    if (field == "opened") return Json(format_rfc3339(incident_.opened_at));
+    if (field == "reason") return Json(incident_.summary);
+    if (field == "rule") return Json(rule_.name);
+    if (field == "runbook_url") return Json(incident_.annotations.get("runbook_url"));
+    if (field == "severity") return Json(incident_.severity);
+    if (field == "since") return incident_.since ? Json(format_rfc3339(*incident_.since)) : Json();
+    if (field == "since_unix") {
+      return incident_.since ? Json(static_cast<double>(to_unix_ms(*incident_.since)) / 1000)
+                             : Json();
+    }
+    if (field == "summary") return Json(incident_.annotations.get("summary"));
+    if (field == "version") return incident_.version.empty() ? Json() : Json(incident_.version);
+    if (replicas_ && field == "replicas.current") return whole(replicas_->current);
+    if (replicas_ && field == "replicas.wanted") return whole(replicas_->wanted);
+    return std::nullopt;
+  }
+
+ private:
+  static std::optional<Json> present(std::string_view text) {
+    return text.empty() ? std::nullopt : std::optional(Json(text));
+  }
+  static Json whole(double value) { return Json(static_cast<std::int64_t>(value)); }
+
+  const Incident& incident_;
+  const Rule& rule_;
+  std::string key_;
+  const std::optional<Replicas>& replicas_;
+};
+
+Result<std::string> query_text(const Number& number, const Incident& incident, const Rule& rule) {
+  const std::optional<Replicas> none;
+  return number.query.render(IncidentFields(incident, rule, "", none));
+}
+
+Result<double> value_of(const Number& number, const char* what, const Incident& incident,
+                        const Rule& rule, const Answers& answers) {
+  const auto unknown = [what](const std::string& why) {
+    return fail("unknown_number", std::string(what) + " is not known: " + why);
+  };
+  std::string text;
+  switch (number.source) {
+    case Number::Source::fixed:
+      return number.value;
+    case Number::Source::query: {
+      const auto query = query_text(number, incident, rule);
+      if (!query) return unknown(query.error().message);
+      const auto found = answers.find(*query);
+      if (found == answers.end()) return unknown("no one value answers " + *query);
+      if (!std::isfinite(found->second)) return unknown("not finite: " + *query);
+      return found->second;
+    }
+    case Number::Source::label:
+      text = incident.labels.get(number.name);
+      break;
+    case Number::Source::annotation:
+      text = incident.annotations.get(number.name);
+      break;
+  }
+  const auto value = parse_double(text);
+  if (!value || !std::isfinite(*value)) {
+    return unknown("the alert's '" + number.name + "' is " +
+                   (text.empty() ? "absent" : "'" + text + "'"));
+  }
+  return *value;
+}
+
+Result<Replicas> count_replicas(const Scale& scale, const Incident& incident, const Rule& rule,
+                                const Answers& answers) {
+  const auto current = value_of(scale.current, "scale.current", incident, rule, answers);
+  if (!current) return fail(current);
+  const auto ratio = value_of(scale.ratio, "scale.ratio", incident, rule, answers);
+  if (!ratio) return fail(ratio);
+  // Both numbers come rounded, so that 3 x 2.667 is meant to be 8: a hundredth is no replica.
+  const double wanted = std::ceil(*current * *ratio - 0.01);
+  const double kept =
+      std::clamp(wanted, static_cast<double>(scale.min), static_cast<double>(scale.max));
+  if (kept == *current) {
+    return fail("no_change",
+                "scale: " + format_double(*current) + " replicas are already what is wanted" +
+                    (wanted > kept ? ", as the policy's max is " + std::to_string(scale.max)
+                                   : std::string()));
+  }
+  return Replicas{*current, kept};
+}
+
+Result<Delivery> render(const Webhook& webhook, const IncidentFields& fields,
+                        const std::string& key) {
+  Delivery delivery = webhook.defaults;
+  delivery.method = webhook.method;
+  auto url = webhook.url.render(fields);
+  if (!url) return fail(url);
+  delivery.url = std::move(*url);
+  for (const auto& [header, text] : webhook.headers) {
+    auto value = text.render(fields);
+    if (!value) return fail(value);
+    delivery.headers.emplace_back(header, std::move(*value));
+  }
+  delivery.headers.emplace_back("Idempotency-Key", key);
+  auto body = webhook.body.render(fields);
+  if (!body) return fail(body);
+  delivery.body = std::move(*body);
+  return delivery;
+}
+
+std::optional<Time> cooled_at(const Rule& rule, const std::string& model,
+                              const std::vector<Past>& past) {
+  std::optional<Time> until;
+  for (const Past& one : past) {
+    if (one.kind == rule.kind && one.model == model) {
+      until = std::max(until.value_or(one.at + rule.cooldown), one.at + rule.cooldown);
+    }
+  }
+  return until;
+}
+
+std::int64_t automatic_today(const std::string& model, const std::vector<Past>& past, Time now) {
+  return std::count_if(past.begin(), past.end(), [&](const Past& one) {
+    return one.automatic && changes_production(one.kind) && one.model == model &&
+           one.at > now - day;
+  });
+}
+
+void hold(Action& action, Outcome outcome, std::string reason, bool needs_approval = false) {
+  action.stage = Stage::held;
+  action.outcome = outcome;
+  action.reason = std::move(reason);
+  action.needs_approval = needs_approval;
+}
+
+Action act_on(const Rule& rule, const Policy& policy, const Incident& incident,
+              const std::vector<Past>& past, const Answers& answers, Time now) {
+  Action action;
+  action.id = idempotency_key(rule, incident);
+  action.incident = incident.id;
+  action.rule = rule.name;
+  action.kind = rule.kind;
+  action.model = incident.model;
+  action.created_at = action.updated_at = action.next_at = now;
+
+  std::optional<Replicas> replicas;
+  if (rule.scale) {
+    const auto counted = count_replicas(*rule.scale, incident, rule, answers);
+    if (!counted) {
+      hold(action, Outcome::suppressed, counted.error().message);
+      return action;
+    }
+    replicas = *counted;
+  }
+  auto delivery =
+      render(rule.webhook, IncidentFields(incident, rule, action.id, replicas), action.id);
+  if (!delivery) {
+    hold(action, Outcome::failed, "the request cannot be written: " + delivery.error().message);
+    return action;
+  }
+  action.delivery = std::move(*delivery);
+
+  const auto until = cooled_at(rule, incident.model, past);
+  if (until && now < *until) {
+    hold(action, Outcome::suppressed,
+         "cool-down of " + format_duration(rule.cooldown) + " after the last " +
+             std::string(name(rule.kind)) + ", until " + incident::plain_time(*until));
+  } else if (policy.dry_run) {
+    hold(action, Outcome::recommended, "dry run: the policy sends nothing");
+  } else if (rule.approval_required) {
+    hold(action, Outcome::recommended, "the policy asks for a person's approval", true);
+  } else if (changes_production(rule.kind) &&
+             automatic_today(incident.model, past, now) >= policy.automatic_actions_per_day) {
+    hold(action, Outcome::recommended,
+         "breaker: " + std::to_string(policy.automatic_actions_per_day) +
+             " automatic actions on this model within a day is the limit; a person must approve",
+         true);
+  } else {
+    action.stage = Stage::queued;
+    action.reason = "the policy allows it";
+    action.queued_at = now;
+  }
+  return action;
+}
+
+}  // namespace
+
+Duration lookback(const Policy& policy) {
+  Duration longest = day;
+  for (const Rule& rule : policy.rules) longest = std::max(longest, rule.cooldown);
+  return longest;
+}
+
+std::vector<std::string> queries(const Policy& policy, const Incident& incident) {
+  std::vector<std::string> wanted;
+  for (const Rule& rule : policy.rules) {
+    if (!rule.match.holds(incident)) continue;
+    if (!rule.abstain.empty()) break;
+    if (!rule.scale) continue;
+    for (const Number* number : {&rule.scale->current, &rule.scale->ratio}) {
+      if (number->source != Number::Source::query) continue;
+      if (auto text = query_text(*number, incident, rule)) wanted.push_back(std::move(*text));
+    }
+  }
+  return wanted;
+}
+
+Decisions decide(const Policy& policy, const Incident& incident, const std::vector<Past>& past,
+                 const std::set<std::string>& settled, const Answers& answers, Time now) {
+  Decisions decisions;
+  std::vector<Past> with_own = past;  // Two rules of one kind share the cool-down at once.
+  for (const Rule& rule : policy.rules) {
+    if (!rule.match.holds(incident) || now - incident.opened_at < rule.after) continue;
+    if (!rule.abstain.empty()) {
+      decisions.abstained = rule.name + ": " + rule.abstain;
+      break;
+    }
+    if (settled.contains(idempotency_key(rule, incident))) continue;
+    Action action = act_on(rule, policy, incident, with_own, answers, now);
+    if (action.stage == Stage::queued) {
+      with_own.push_back({action.kind, action.model, now, true});
+    }
+    decisions.actions.push_back(std::move(action));
+  }
+  return decisions;
+}
+
+}  // namespace outrider::decide

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/incident/evidence.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/core/text.h"
+
+namespace outrider::incident {
+namespace {
+
+constexpr std::size_t changes_max = 20;
+constexpr std::size_t names_max = 5;  // Of drifted inputs, in one line.
+constexpr Duration change_lookback = std::chrono::hours(1);
+
+std::string plain_span(Duration span) {
+  return format_duration(std::chrono::round<std::chrono::seconds>(std::chrono::abs(span)));
+}
+
+// "40s before" or "3s after" or "at".
+std::string relation(Time time, Time anchor) {
+  const auto seconds = std::chrono::round<std::chrono::seconds>(time - anchor);
+  if (seconds.count() == 0) return "at";
+  return plain_span(seconds) + (seconds.count() < 0 ? " before" : " after");
+}
+
+std::optional<Time> annotated_since(const Labels& annotations) {
+  const std::string_view text = annotations.get("since");
+  if (const auto seconds = parse_double(text); seconds && *seconds > 0 && *seconds < 9e9) {
+    return Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(*seconds * 1000));
+  }
+  return parse_rfc3339(text);
+}
+
+bool accuracy_fell(const Incident& incident) {
+  return !incident.annotations.get("accuracy_before").empty() &&
+         !incident.annotations.get("accuracy_after").empty();
+}
+
+std::string accuracy_text(const Labels& annotations) {
+  return "fell from " + std::string(annotations.get("accuracy_before")) + " to " +
+         std::string(annotations.get("accuracy_after"));
+}
+
+std::string alert_line(const Incident& incident) {
+  const Labels& annotations = incident.annotations;
+  if (!accuracy_fell(incident)) {
+    const std::string_view description = annotations.get("description");
+    return std::string(description.empty() ? annotations.get("summary") : description);
+  }
+  std::string line = "Accuracy " + accuracy_text(annotations);
+  if (const auto labels = annotations.get("labels_since_change"); !labels.empty()) {
+    line += ", over the " + std::string(labels) + " labels since the change";
+  }
+  return line + ".";
+}
+
+std::string onset_line(const Incident& incident) {
+  if (!incident.since) return "When the change began is not known.";
+  return "The change began about " + plain_time(*incident.since) + " (estimated), " +
+         relation(*incident.since, incident.episode_at) + " the alert.";
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < names_max; ++i)
+    text += (i ? ", " : "") + names[i];
+  if (names.size() > names_max)
+    text += " and " + std::to_string(names.size() - names_max) + " more";
+  return text;
+}
+
+std::string inputs_word(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " input" : " inputs");
+}
+
+struct Judgement {
+  Inputs inputs = Inputs::not_judged;
+  std::string text;
+};
+
+Judgement judge_inputs(const Incident& incident) {
+  const Facts& facts = incident.facts;
+  if (!facts.asked_at)
+    return {Inputs::not_judged, "Inputs not judged: Prometheus has not been asked."};
+  if (!facts.trouble.empty())
+    return {Inputs::not_judged, "Inputs not judged: " + facts.trouble + "."};
+  if (facts.subjects.empty()) {
+    return {Inputs::not_judged, "Inputs not judged: no drift verdict is exported for this model."};
+  }
+  std::vector<std::string> moved;
+  std::size_t warming_up = 0;
+  std::optional<double> largest;
+  std::string largest_name;
+  for (const Facts::Subject& subject : facts.subjects) {
+    if (subject.state == "drift" || subject.state == "warning") moved.push_back(subject.name);
+    if (subject.state == "warming_up") ++warming_up;
+    if (subject.score && (!largest || *subject.score > *largest)) {
+      largest = subject.score;
+      largest_name = subject.name;
+    }
+  }
+  if (!moved.empty()) {
+    return {Inputs::changed, "Inputs changed: " + listed(moved) +
+                                 (moved.size() == 1 ? " drifts" : " drift") + ": data drift."};
+  }
+  const std::size_t judged = facts.subjects.size() - warming_up;
+  if (warming_up > 0) {
+    return {Inputs::not_judged, "Inputs not judged: " + std::to_string(judged) + " of " +
+                                    inputs_word(facts.subjects.size()) +
+                                    " have a verdict, all stable; the others are warming up."};
+  }
+  std::string score;
+  if (largest) {
+    char number[32];
+    std::snprintf(number, sizeof number, "%.3f", *largest);
+    score = ", largest PSI " + std::string(number) + " (" + largest_name + ")";
+  }
+  const std::string judged_text = " (" + inputs_word(judged) + " judged" + score + ")";
+  if (accuracy_fell(incident)) {
+    return {Inputs::unchanged,
+            "Inputs unchanged, relation changed: concept drift" + judged_text + "."};
+  }
+  return {Inputs::unchanged, "Inputs unchanged" + judged_text + "."};
+}
+
+std::string summary_line(const Incident& incident) {
+  if (!accuracy_fell(incident)) {
+    const std::string_view summary = incident.annotations.get("summary");
+    return summary.empty() ? incident.alert : std::string(summary);
+  }
+  std::string line = "accuracy";
+  if (!incident.model.empty()) line += " of " + incident.model;
+  if (!incident.version.empty()) line += " " + incident.version;
+  line += " " + accuracy_text(incident.annotations);
+  switch (incident.inputs) {
+    case Inputs::unchanged:
+      return line + "; inputs unchanged, relation changed: concept drift";
+    case Inputs::changed:
+      return line + "; inputs changed: data drift";
+    case Inputs::not_judged:
+      break;
+  }
+  return line + "; inputs not judged";
+}
+
+std::string change_line(const Change& change, const Incident& incident) {
+  std::string line = change.kind;
+  if (!change.model.empty()) line += " of " + change.model;
+  if (!change.version.empty()) line += " " + change.version;
+  line += " at " + plain_time(change.at) + ", ";
+  line += incident.since ? relation(change.at, *incident.since) + " the estimated change"
+                         : relation(change.at, incident.episode_at) + " the alert";
+  if (!change.summary.empty()) line += ": " + change.summary;
+  line[0] = static_cast<char>(line[0] - 'a' + 'A');  // A kind is a lower-case word.
+  return line + (line.ends_with('.') ? "" : ".");
+}
+
+std::string pods_line(const Incident& incident) {
+  const auto firing =
+      static_cast<std::size_t>(std::count_if(incident.members.begin(), incident.members.end(),
+                                             [](const Member& member) { return member.firing; }));
+  return std::to_string(incident.members.size()) + " alerts make this incident, " +
+         std::to_string(firing) + " of them firing.";
+}
+
+}  // namespace
+
+std::string plain_time(Time time) {
+  std::string text = format_rfc3339(time).substr(0, 19);
+  text[10] = ' ';
+  return text + " UTC";
+}
+
+void explain(Incident& incident) {
+  std::vector<Evidence> lines;
+  const Labels& annotations = incident.annotations;
+  if (auto line = alert_line(incident); !line.empty()) lines.push_back({"alert", std::move(line)});
+
+  const auto since = annotated_since(annotations);
+  if (since || incident.facts.since) incident.since = since ? since : incident.facts.since;
+  if (accuracy_fell(incident) || incident.since) lines.push_back({"onset", onset_line(incident)});
+
+  Judgement judgement = judge_inputs(incident);
+  incident.inputs = judgement.inputs;
+  incident.summary = summary_line(incident);
+  if (!incident.model.empty()) lines.push_back({"inputs", std::move(judgement.text)});
+
+  for (const Change& change : incident.changes) {
+    lines.push_back({"change", change_line(change, incident)});
+  }
+  if (incident.members.size() > 1) lines.push_back({"pods", pods_line(incident)});
+  incident.evidence = std::move(lines);
+}
+
+std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent) {
+  const Time anchor = incident.since.value_or(incident.episode_at);
+  std::vector<Change> related;
+  for (const Change& change : recent) {
+    const bool concerns = change.model.empty() || change.model == incident.model;
+    const bool near = change.at >= anchor - change_lookback &&
+                      (incident.open || change.at <= incident.resolved_at.value_or(change.at));
+    if (concerns && near) related.push_back(change);
+  }
+  const auto distance = [anchor](const Change& c) { return std::chrono::abs(c.at - anchor); };
+  std::stable_sort(related.begin(), related.end(),
+                   [&](const Change& a, const Change& b) { return distance(a) < distance(b); });
+  if (related.size() > changes_max) related.resize(changes_max);
+  std::stable_sort(related.begin(), related.end(),
+                   [](const Change& a, const Change& b) { return a.at < b.at; });
+  return related;
+}
+
+}  // namespace outrider::incident

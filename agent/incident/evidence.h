@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// An incident in plain words, from what its alerts and Prometheus say. PURE.
+//
+// From the alert: the annotations `accuracy_before`, `accuracy_after` ("95%"),
+// `labels_since_change` and `since` (Unix seconds or RFC 3339: the detector's estimate of when the
+// change began), as alerts/outrider.rules.yml writes them; any alert's `description` otherwise.
+// From Prometheus: the drift verdicts of the model's inputs. Only when every input has a verdict
+// and none of them warns is "inputs unchanged" said, and with a fall in accuracy "concept drift";
+// what has not been judged is called so, with the reason.
+
+#include <vector>
+
+#include "agent/incident/incident.h"
+
+namespace outrider::incident {
+
+// Writes the incident's `since`, `inputs`, `summary` and `evidence` anew from its annotations,
+// facts, changes and members. Calling it again changes nothing.
+void explain(Incident& incident);
+
+// The changes that may have to do with it: of its model or of none, from an hour before the change
+// began (or the incident, while that is unknown) up to its end; the 20 nearest its beginning.
+std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent);
+
+// "2026-01-31 12:00:00 UTC".
+std::string plain_time(Time time);
+
+}  // namespace outrider::incident

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/incident/incident.h"
+
+#include "base/core/text.h"
+
+namespace outrider::incident {
+namespace {
+
+using wire::Json;
+
+constexpr std::size_t change_text_bytes_max = 1'024;
+
+Json time_json(const std::optional<Time>& time) {
+  return time ? Json(format_rfc3339(*time)) : Json();
+}
+
+Json labels_json(const Labels& labels) {
+  Json object = Json::object();
+  for (const Label& label : labels) object[label.name] = label.value;
+  return object;
+}
+
+// Reads what to_json wrote; throws Json::exception or std::invalid_argument on anything else.
+std::optional<Time> read_time(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  if (value.is_null()) return std::nullopt;
+  const auto time = parse_rfc3339(value.get<std::string>());
+  if (!time) throw std::invalid_argument(std::string(key) + ": no time");
+  return time;
+}
+
+Time read_known_time(const Json& json, const char* key) {
+  const auto time = read_time(json, key);
+  if (!time) throw std::invalid_argument(std::string(key) + ": no time");
+  return *time;
+}
+
+Labels read_labels(const Json& json, const char* key) {
+  Labels labels;
+  for (const auto& [name, value] : json.at(key).items()) labels.set(name, value.get<std::string>());
+  return labels;
+}
+
+Json facts_json(const Facts& facts) {
+  Json subjects = Json::array();
+  for (const Facts::Subject& subject : facts.subjects) {
+    subjects.push_back({{"name", subject.name},
+                        {"state", subject.state},
+                        {"score", subject.score ? Json(*subject.score) : Json()}});
+  }
+  return {{"asked_at", time_json(facts.asked_at)},
+          {"trouble", facts.trouble},
+          {"since", time_json(facts.since)},
+          {"subjects", subjects}};
+}
+
+Facts read_facts(const Json& json) {
+  Facts facts;
+  facts.asked_at = read_time(json, "asked_at");
+  facts.trouble = json.at("trouble");
+  facts.since = read_time(json, "since");
+  for (const Json& subject : json.at("subjects")) {
+    const Json& score = subject.at("score");
+    facts.subjects.push_back({subject.at("name"), subject.at("state"),
+                              score.is_null() ? std::nullopt : std::optional(score.get<double>())});
+  }
+  return facts;
+}
+
+Json members_json(const std::vector<Member>& members) {
+  Json list = Json::array();
+  for (const Member& member : members) {
+    list.push_back({{"labels", labels_json(member.labels)},
+                    {"firing", member.firing},
+                    {"starts_at", time_json(member.starts_at)},
+                    {"ends_at", time_json(member.ends_at)},
+                    {"heard_at", time_json(member.heard_at)}});
+  }
+  return list;
+}
+
+Incident read_incident(const Json& json) {
+  Incident incident;
+  incident.id = json.at("id");
+  incident.key = json.at("key");
+  incident.alert = json.at("alert");
+  incident.severity = json.at("severity");
+  incident.model = json.at("model");
+  incident.version = json.at("version");
+  incident.summary = json.at("summary");
+  incident.labels = read_labels(json, "labels");
+  incident.annotations = read_labels(json, "annotations");
+  incident.open = json.at("state") == "open";
+  incident.opened_at = read_known_time(json, "opened_at");
+  incident.updated_at = read_known_time(json, "updated_at");
+  incident.resolved_at = read_time(json, "resolved_at");
+  incident.episode_at = read_known_time(json, "episode_at");
+  incident.episodes = json.at("episodes");
+  incident.notifications = json.at("notifications");
+  incident.since = read_time(json, "since");
+  incident.inputs = parse_inputs(json.at("inputs").get<std::string>()).value_or(Inputs::not_judged);
+  incident.facts = read_facts(json.at("facts"));
+  for (const Json& member : json.at("alerts")) {
+    incident.members.push_back({read_labels(member, "labels"), member.at("firing").get<bool>(),
+                                read_known_time(member, "starts_at"), read_time(member, "ends_at"),
+                                read_known_time(member, "heard_at")});
+  }
+  for (const Json& change : json.at("changes")) {
+    incident.changes.push_back({change.at("id"), change.at("kind"), change.at("model"),
+                                change.at("version"), change.at("summary"),
+                                read_known_time(change, "at")});
+  }
+  for (const Json& line : json.at("evidence")) {
+    incident.evidence.push_back({line.at("kind"), line.at("text")});
+  }
+  return incident;
+}
+
+Failure bad_change(const std::string& what) {
+  return fail("bad_change",
+              what + R"(; e.g. {"kind": "promotion", "model": "house-price", "version": "v2"})");
+}
+
+Result<Time> change_time(const Json& at) {
+  if (at.is_number() && at.get<double>() >= 0 && at.get<double>() < 9e9) {
+    return Time{} + from_seconds(at.get<double>());
+  }
+  const auto time = at.is_string() ? parse_rfc3339(at.get<std::string>()) : std::nullopt;
+  if (!time) return bad_change("at: expected RFC 3339 or Unix seconds");
+  return *time;
+}
+
+}  // namespace
+
+Result<Change> parse_change(std::string_view body, Time now) {
+  if (!is_valid_utf8(body)) return fail("invalid_json", "the body is not UTF-8");
+  const auto json = wire::parse_json(body);
+  if (!json) return fail(json);
+  if (!json->is_object()) return bad_change("expected one object");
+  Change change;
+  change.at = now;
+  for (const auto& [key, target] :
+       {std::pair{"kind", &change.kind}, std::pair{"model", &change.model},
+        std::pair{"version", &change.version}, std::pair{"summary", &change.summary},
+        std::pair{"id", &change.id}}) {
+    const auto found = json->find(key);
+    if (found == json->end() || found->is_null()) continue;
+    if (!found->is_string()) return bad_change(std::string(key) + ": expected text");
+    *target = found->get<std::string>();
+    if (target->size() > change_text_bytes_max) {
+      return bad_change(std::string(key) + ": longer than " +
+                        std::to_string(change_text_bytes_max) + " bytes");
+    }
+  }
+  if (change.kind != "deployment" && change.kind != "promotion" && change.kind != "rollback" &&
+      change.kind != "config" && change.kind != "scale") {
+    return bad_change("kind: expected deployment, promotion, rollback, config or scale");
+  }
+  if (const auto at = json->find("at"); at != json->end() && !at->is_null()) {
+    const auto time = change_time(*at);
+    if (!time) return fail(time);
+    change.at = *time;
+  }
+  if (change.id.empty()) {
+    change.id = change.kind + "-" + change.model + "-" + change.version + "-" +
+                std::to_string(to_unix_ms(change.at));
+  }
+  return change;
+}
+
+Json to_json(const Change& change) {
+  return {{"id", change.id},           {"kind", change.kind},
+          {"model", change.model},     {"version", change.version},
+          {"summary", change.summary}, {"at", format_rfc3339(change.at)}};
+}
+
+std::string_view name(Inputs inputs) {
+  switch (inputs) {
+    case Inputs::unchanged:
+      return "unchanged";
+    case Inputs::changed:
+      return "changed";
+    case Inputs::not_judged:
+      break;
+  }
+  return "not_judged";
+}
+
+std::optional<Inputs> parse_inputs(std::string_view text) {
+  for (const Inputs inputs : {Inputs::not_judged, Inputs::unchanged, Inputs::changed}) {
+    if (text == name(inputs)) return inputs;
+  }
+  return std::nullopt;
+}
+
+Json to_json(const Incident& incident) {
+  Json evidence = Json::array();
+  for (const Evidence& line : incident.evidence) {
+    evidence.push_back({{"kind", line.kind}, {"text", line.text}});
+  }
+  Json changes = Json::array();
+  for (const Change& change : incident.changes) changes.push_back(to_json(change));
+  return {{"id", incident.id},
+          {"state", incident.open ? "open" : "resolved"},
+          {"alert", incident.alert},
+          {"severity", incident.severity},
+          {"model", incident.model},
+          {"version", incident.version},
+          {"summary", incident.summary},
+          {"opened_at", time_json(incident.opened_at)},
+          {"updated_at", time_json(incident.updated_at)},
+          {"resolved_at", time_json(incident.resolved_at)},
+          {"since", time_json(incident.since)},
+          {"inputs", name(incident.inputs)},
+          {"evidence", evidence},
+          {"episode_at", time_json(incident.episode_at)},
+          {"episodes", incident.episodes},
+          {"notifications", incident.notifications},
+          {"key", incident.key},
+          {"labels", labels_json(incident.labels)},
+          {"annotations", labels_json(incident.annotations)},
+          {"facts", facts_json(incident.facts)},
+          {"changes", changes},
+          {"alerts", members_json(incident.members)}};
+}
+
+Result<Incident> incident_from_json(const Json& json) {
+  try {
+    return read_incident(json);
+  } catch (const std::exception& error) {
+    return fail("bad_incident", error.what());
+  }
+}
+
+}  // namespace outrider::incident

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the agent knows about one thing that went wrong. PURE values; nothing here does anything.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "base/core/result.h"
+#include "base/core/series.h"
+#include "base/wire/json.h"
+
+namespace outrider::incident {
+
+// A deployment, promotion, configuration or scale event: something people or machines did.
+struct Change {
+  std::string
+      id;  // The sender's, or made from what the change says: the same event told twice is one.
+  std::string kind;
+  std::string model;    // "" when the change concerns no single model.
+  std::string version;  // "" when there is none.
+  std::string summary;
+  Time at;
+  bool operator==(const Change&) const = default;
+};
+
+// The JSON of POST /api/v1/changes: {"kind", "model"?, "version"?, "summary"?, "at"?, "id"?}; `at`
+// is RFC 3339 or Unix seconds, `now` when absent. Errors: those of parse_json, "bad_change".
+Result<Change> parse_change(std::string_view body, Time now);
+wire::Json to_json(const Change& change);
+
+// Whether what goes into the model has moved away from what it was trained on.
+enum class Inputs { not_judged, unchanged, changed };
+std::string_view name(Inputs inputs);
+std::optional<Inputs> parse_inputs(std::string_view text);
+
+// What Prometheus answered when it was asked about an incident. `trouble` says why it told nothing.
+struct Facts {
+  struct Subject {  // A feature, or "multivariate".
+    std::string name;
+    std::string state;  // The worst verdict of any pod: warming_up < stable < warning < drift.
+    std::optional<double> score;  // Its largest debiased PSI.
+    bool operator==(const Subject&) const = default;
+  };
+  std::optional<Time> asked_at;  // Nothing: not asked yet.
+  std::string trouble;
+  std::vector<Subject> subjects;
+  std::optional<Time> since;  // When the change began, by the accuracy detector's estimate.
+};
+
+// One line of plain words for a person who was asleep a minute ago.
+struct Evidence {
+  std::string kind;  // alert, onset, inputs, change, pods
+  std::string text;
+};
+
+// One alert of Alertmanager, told apart by its whole label set; an incident has one a pod, say.
+struct Member {
+  Labels labels;
+  bool firing = true;
+  Time starts_at;
+  std::optional<Time> ends_at;
+  Time heard_at;  // When its state last changed, by the agent's clock.
+};
+
+struct Incident {
+  std::string id;
+  std::string key;  // The stable labels; what makes two alerts the same incident.
+  std::string alert;
+  std::string severity;  // The gravest that any member had.
+  std::string model;     // "" when the alert names none.
+  std::string version;
+  Labels labels;        // Those that all pods share.
+  Labels annotations;   // As the latest firing notification had them.
+  std::string summary;  // One line: what happened, and why as far as that is known.
+  bool open = true;
+  Time opened_at;
+  Time updated_at;
+  std::optional<Time> resolved_at;
+  Time episode_at;   // startsAt of the alert that opened, or last reopened, the incident.
+  int episodes = 1;  // 1 + how often it was reopened.
+  std::uint64_t notifications = 0;
+  std::optional<Time> since;  // When the change began; nothing while unknown.
+  Inputs inputs = Inputs::not_judged;
+  Facts facts;
+  std::vector<Change> changes;  // Those near enough in time to matter, oldest first.
+  std::vector<Member> members;
+  std::vector<Evidence> evidence;
+};
+
+wire::Json to_json(const Incident& incident);
+// The inverse. Error "bad_incident": the journal holds what this version cannot read.
+Result<Incident> incident_from_json(const wire::Json& json);
+
+}  // namespace outrider::incident

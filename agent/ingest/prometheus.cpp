@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ingest/prometheus.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "base/core/text.h"
+#include "base/wire/json.h"
+
+namespace outrider::ingest {
+namespace {
+
+using incident::Facts;
+using wire::Json;
+
+constexpr std::size_t answer_bytes_max = 4 << 20;
+constexpr std::size_t subjects_max = 1'000;
+constexpr std::array<std::string_view, 4> states = {"warming_up", "stable", "warning", "drift"};
+
+std::size_t gravity(std::string_view state) {
+  return static_cast<std::size_t>(std::find(states.begin(), states.end(), state) - states.begin());
+}
+
+// [time, "value"].
+Result<double> sample_value(const Json& pair) {
+  if (pair.is_array() && pair.size() == 2 && pair[1].is_string()) {
+    if (const auto value = parse_double(pair[1].get_ref<const std::string&>())) return *value;
+  }
+  return fail("bad_answer", "a sample is not [time, \"value\"]");
+}
+
+Result<std::vector<InstantValue>> read_vector(const Json& result) {
+  std::vector<InstantValue> values;
+  if (!result.is_array()) return fail("bad_answer", "'result' is no list");
+  for (const Json& series : result) {
+    if (!series.is_object() || !series.contains("metric") || !series.contains("value") ||
+        !series["metric"].is_object()) {
+      return fail("bad_answer", "a series lacks 'metric' or 'value'");
+    }
+    const auto value = sample_value(series["value"]);
+    if (!value) return fail(value);
+    InstantValue one{{}, *value};
+    for (const auto& [label, text] : series["metric"].items()) {
+      if (!text.is_string()) return fail("bad_answer", "a label is no text");
+      one.labels.set(label, text.get_ref<const std::string&>());
+    }
+    values.push_back(std::move(one));
+  }
+  return values;
+}
+
+std::string promql_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string selector(const incident::Incident& incident) {
+  std::string text = "{model_name=" + promql_text(incident.model);
+  if (!incident.version.empty()) text += ",model_version=" + promql_text(incident.version);
+  return text + "}";
+}
+
+}  // namespace
+
+Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body) {
+  const auto json = wire::parse_json(body);
+  if (!json) return fail(json);
+  if (!json->is_object()) return fail("bad_answer", "the answer is no object");
+  if (json->value("status", Json()) != "success") {
+    const Json error = json->value("error", Json());
+    return fail("query_failed", error.is_string() ? error.get<std::string>() : "no reason given");
+  }
+  const auto data = json->find("data");
+  if (data == json->end() || !data->is_object() || !data->contains("result")) {
+    return fail("bad_answer", "the answer has no data.result");
+  }
+  const Json type = data->value("resultType", Json());
+  if (type == "vector") return read_vector((*data)["result"]);
+  if (type == "scalar") {
+    const auto value = sample_value((*data)["result"]);
+    if (!value) return fail(value);
+    return std::vector<InstantValue>{{{}, *value}};
+  }
+  return fail("bad_answer", "expected an instant vector or a scalar");
+}
+
+Prometheus::Prometheus(std::string url, Duration timeout)
+    : url_(std::move(url)), timeout_(timeout) {
+  while (url_.ends_with('/')) url_.pop_back();
+}
+
+Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql) {
+  const auto response =
+      client_.send({.method = "POST",
+                    .url = url_ + "/api/v1/query",
+                    .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
+                    .body = "query=" + percent_encode(promql),
+                    .timeout = timeout_,
+                    .connect_timeout = std::min<Duration>(timeout_, std::chrono::seconds(1)),
+                    .body_bytes_max = answer_bytes_max});
+  if (!response) return fail(response);
+  return parse_instant_answer(response->body);
+}
+
+std::vector<Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,
+                                          const std::vector<InstantValue>& scores) {
+  std::map<std::string, Facts::Subject> subjects;
+  for (const InstantValue& verdict : verdicts) {
+    const std::string name(verdict.labels.get("subject"));
+    const std::string_view state = verdict.labels.get("state");
+    const bool known = gravity(state) < states.size();
+    if (verdict.value != 1 || name.empty() || name == "prediction" || !known) continue;
+    if (!subjects.contains(name) && subjects.size() >= subjects_max) continue;
+    Facts::Subject& subject = subjects[name];
+    subject.name = name;
+    if (subject.state.empty() || gravity(state) > gravity(subject.state)) subject.state = state;
+  }
+  for (const InstantValue& score : scores) {
+    const auto found = subjects.find(std::string(score.labels.get("subject")));
+    if (found != subjects.end() && std::isfinite(score.value)) found->second.score = score.value;
+  }
+  std::vector<Facts::Subject> list;
+  for (auto& [name, subject] : subjects) list.push_back(std::move(subject));
+  return list;
+}
+
+Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now) {
+  Facts facts{.asked_at = now, .trouble = {}, .subjects = {}, .since = {}};
+  if (incident.model.empty()) return facts;
+  const std::string model = selector(incident);
+  const auto verdicts =
+      prometheus.query("max by (subject, state) (outrider_drift_verdict" + model + ") == 1");
+  if (!verdicts) {
+    facts.trouble = "Prometheus did not answer: " + verdicts.error().message;
+    return facts;
+  }
+  const auto scores = prometheus.query("max by (subject) (outrider_drift_score" +
+                                       model.substr(0, model.size() - 1) + ",test=\"psi\"})");
+  facts.subjects = make_subjects(*verdicts, scores.value_or(std::vector<InstantValue>()));
+  // Each pod estimates the change from its own labels; the median is robust to one that began late.
+  const auto since = prometheus.query("quantile(0.5, outrider_accuracy_change_timestamp_seconds" +
+                                      model + " > 0)");
+  if (since && since->size() == 1 && since->front().value > 0 && since->front().value < 9e9) {
+    facts.since =
+        Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(since->front().value * 1000));
+  }
+  return facts;
+}
+
+}  // namespace outrider::ingest

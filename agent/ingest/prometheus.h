@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values. Not thread-safe: one a
+// thread. Source: the Prometheus documentation, "HTTP API: instant queries".
+
+#include <string>
+#include <vector>
+
+#include "agent/incident/incident.h"
+#include "base/core/result.h"
+#include "base/core/series.h"
+#include "base/net/http_client.h"
+
+namespace outrider::ingest {
+
+struct InstantValue {
+  Labels labels;
+  double value = 0;
+};
+
+// PURE. Errors: those of parse_json, "bad_answer" (not an instant vector or scalar), "query_failed"
+// (what Prometheus says).
+Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body);
+
+class Prometheus {
+ public:
+  // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
+  explicit Prometheus(std::string url, Duration timeout = std::chrono::seconds(2));
+
+  // Errors: those of HttpClient and of parse_instant_answer.
+  Result<std::vector<InstantValue>> query(const std::string& promql);
+
+ private:
+  std::string url_;
+  Duration timeout_;
+  net::HttpClient client_;
+};
+
+// The drift verdicts, drift scores and change estimate of the incident's model. What could not be
+// learnt is said in `trouble`. Three queries; when the first gets no answer, no more are asked.
+incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
+
+// PURE: verdict series {subject, state} and score series {subject} as facts' subjects. The subject
+// "prediction" is what comes out of the model, so it is left out.
+std::vector<incident::Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,
+                                                    const std::vector<InstantValue>& scores);
+
+}  // namespace outrider::ingest

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/act/journal.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "base/core/text.h"
+
+using namespace outrider;
+using namespace outrider::act;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Time noon = *parse_rfc3339("2026-01-31T12:00:00Z");
+
+struct Folder {
+  Folder()
+      : path(std::filesystem::temp_directory_path() /
+             ("outrider-journal-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string file() const { return (path / "deep" / "agent.db").string(); }
+  std::filesystem::path path;
+};
+
+incident::Incident incident_of(const std::string& id, bool open, Time at = noon) {
+  incident::Incident incident;
+  incident.id = id;
+  incident.open = open;
+  incident.opened_at = incident.updated_at = incident.episode_at = at;
+  return incident;
+}
+decide::Action action_of(const std::string& id, decide::Stage stage, Time at = noon) {
+  decide::Action action;
+  action.id = id;
+  action.incident = "i1";
+  action.kind = decide::Kind::retrain;
+  action.model = "m";
+  action.stage = stage;
+  action.created_at = action.updated_at = action.next_at = at;
+  if (stage != decide::Stage::held) action.queued_at = at;
+  return action;
+}
+
+}  // namespace
+
+TEST_CASE("what was committed is there when the journal is opened again; what was not is not") {
+  const Folder folder;
+  {
+    Journal journal(folder.file(), {});
+    Journal::Write write(journal);
+    write.put(incident_of("i1", true));
+    write.put(action_of("a1", decide::Stage::queued), noon, "queued");
+    write.put(action_of("a1", decide::Stage::watching), noon + 1s, "accepted");
+    CHECK(write.put(incident::Change{"c1", "config", "", "", "x", noon}));
+    CHECK(!write.put(incident::Change{"c1", "config", "", "", "x", noon}));
+    write.commit();
+    Journal::Write lost(journal);
+    lost.put(incident_of("i2", true));
+  }
+  Journal journal(folder.file(), {});
+  REQUIRE(journal.incidents(true, 10).size() == 1);
+  CHECK(journal.incident("i1"));
+  CHECK(!journal.incident("i2"));
+  REQUIRE(journal.active_actions().size() == 1);
+  CHECK(journal.action("a1")->stage == decide::Stage::watching);
+  const auto events = journal.events_of("a1");
+  REQUIRE(events.size() == 2);
+  CHECK(events[1].text == "accepted");
+  CHECK(journal.changes(noon, 10).front() == incident::Change{"c1", "config", "", "", "x", noon});
+  CHECK(journal.changes(noon + 1ms, 10).empty());
+}
+
+TEST_CASE("the past of a model is what was let go since then") {
+  const Folder folder;
+  Journal journal(folder.file(), {});
+  Journal::Write write(journal);
+  write.put(action_of("old", decide::Stage::done, noon - 2h), noon, "");
+  write.put(action_of("new", decide::Stage::done), noon, "");
+  write.put(action_of("held", decide::Stage::held), noon, "");
+  decide::Action approved = action_of("approved", decide::Stage::queued);
+  approved.decided_by_person = true;
+  write.put(approved, noon, "");
+  write.commit();
+  const auto past = journal.past("m", noon - 1h);
+  REQUIRE(past.size() == 2);
+  CHECK(std::count_if(past.begin(), past.end(), [](const auto& one) { return one.automatic; }) ==
+        1);
+  CHECK(journal.past("other", noon - 1h).empty());
+  CHECK(journal.held_actions().size() == 1);
+}
+
+TEST_CASE("limits drop what ended longest ago and keep what is open or under way") {
+  const Folder folder;
+  Journal journal(folder.file(), {.incidents_max = 2,
+                                  .actions_max = 2,
+                                  .changes_max = 2,
+                                  .events_per_action_max = 3,
+                                  .age_max = 24h});
+  {
+    Journal::Write write(journal);
+    write.put(incident_of("open", true, noon - 48h));
+    for (int i = 0; i < 5; ++i) {
+      const std::string number = std::to_string(i);
+      write.put(incident_of("r" + number, false, noon + i * 1s));
+      write.put(action_of("d" + number, decide::Stage::done, noon + i * 1s), noon, "done");
+      write.put(incident::Change{"c" + number, "config", "", "", "", noon + i * 1s});
+    }
+    write.put(incident_of("ancient", false, noon - 48h));
+    for (int i = 0; i < 9; ++i) {
+      write.put(action_of("active", decide::Stage::queued, noon - 48h), noon,
+                "event " + std::to_string(i));
+    }
+    write.commit();
+  }
+  journal.keep(noon + 10s);
+  CHECK(journal.incidents(true, 10).size() == 1);
+  const auto resolved = journal.incidents(false, 10);
+  REQUIRE(resolved.size() == 2);
+  CHECK(resolved[0].id == "r4");
+  CHECK(journal.actions(10).size() == 3);
+  CHECK(journal.action("active"));
+  CHECK(journal.events_of("d0").empty());
+  const auto events = journal.events_of("active");
+  REQUIRE(events.size() == 3);
+  CHECK(events.back().text == "event 8");
+  CHECK(journal.changes(Time{}, 10).size() == 2);
+}
+
+TEST_CASE("a second agent on the same journal is refused, as it would send everything twice") {
+  const Folder folder;
+  Journal journal(folder.file(), {});
+  const pid_t child = fork();
+  if (child == 0) {
+    int status = 1;
+    try {
+      Journal second(folder.file(), {});
+    } catch (const JournalError&) {
+      status = 42;
+    }
+    _exit(status);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == 42);
+}
+
+TEST_CASE("a file that is no journal is refused by name") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path / "deep");
+  std::ofstream(folder.file()) << std::string(8192, 'x');
+  CHECK_THROWS_WITH(Journal(folder.file(), {}), Catch::Contains("agent.db"));
+}
+
+TEST_CASE(
+    "after kill -9 in the middle of writing every commit that returned is there, and none is "
+    "torn") {
+  const Folder folder;
+  std::filesystem::create_directories(folder.path);
+  for (int round = 0; round < 3; ++round) {
+    int pipe_ends[2];
+    REQUIRE(pipe(pipe_ends) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      Journal journal(folder.file(), {});
+      for (int i = 0;; ++i) {
+        const std::string number = std::to_string(round) + "-" + std::to_string(i);
+        Journal::Write write(journal);
+        write.put(incident_of("i" + number, true));
+        write.put(action_of("a" + number, decide::Stage::queued), noon, "queued");
+        write.commit();
+        if (::write(pipe_ends[1], &i, sizeof i) != sizeof i) _exit(1);
+      }
+    }
+    close(pipe_ends[1]);
+    int committed = -1;
+    while (committed < 20 + 17 * round &&
+           read(pipe_ends[0], &committed, sizeof committed) == sizeof committed) {
+    }
+    kill(child, SIGKILL);
+    while (read(pipe_ends[0], &committed, sizeof committed) == sizeof committed) {
+    }
+    close(pipe_ends[0]);
+    waitpid(child, nullptr, 0);
+    Journal journal(folder.file(), {});
+    std::size_t incidents = 0, actions = 0;
+    for (int i = 0; i <= committed + 1; ++i) {
+      const std::string number = std::to_string(round) + "-" + std::to_string(i);
+      const bool has_incident = journal.incident("i" + number).has_value();
+      CHECK(has_incident == journal.action("a" + number).has_value());
+      incidents += has_incident;
+      actions += journal.action("a" + number).has_value();
+    }
+    CHECK(incidents >= static_cast<std::size_t>(committed + 1));
+    CHECK(actions == incidents);
+  }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/incident/evidence.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/core/text.h"
+
+using namespace outrider;
+using namespace outrider::incident;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Time noon = *parse_rfc3339("2026-01-31T12:00:00Z");
+
+Incident accuracy_incident() {
+  Incident incident;
+  incident.alert = "ModelAccuracyDropped";
+  incident.model = "house-price";
+  incident.version = "v1";
+  incident.opened_at = incident.episode_at = noon;
+  incident.annotations = {{"accuracy_before", "95%"},
+                          {"accuracy_after", "72%"},
+                          {"labels_since_change", "143"},
+                          {"since", "2026-01-31T11:59:20Z"}};
+  return incident;
+}
+std::string line(const Incident& incident, std::string_view kind) {
+  for (const Evidence& one : incident.evidence) {
+    if (one.kind == kind) return one.text;
+  }
+  return "";
+}
+Incident explained(Incident incident) {
+  explain(incident);
+  return incident;
+}
+Facts facts_with(std::vector<Facts::Subject> subjects) {
+  return {.asked_at = noon, .trouble = "", .subjects = std::move(subjects), .since = {}};
+}
+
+}  // namespace
+
+TEST_CASE("a fall in accuracy is told with both numbers, since when, and over how many labels") {
+  const Incident incident = explained(accuracy_incident());
+  CHECK(line(incident, "alert") ==
+        "Accuracy fell from 95% to 72%, over the 143 labels since the change.");
+  CHECK(line(incident, "onset") ==
+        "The change began about 2026-01-31 11:59:20 UTC (estimated), 40s before the alert.");
+  CHECK(incident.since == noon - 40s);
+  CHECK(incident.summary == "accuracy of house-price v1 fell from 95% to 72%; inputs not judged");
+}
+
+TEST_CASE("concept drift is said only when every input was judged and none warns") {
+  struct Case {
+    Facts facts;
+    Inputs inputs;
+    std::string text;
+  };
+  const std::vector<Case> cases = {
+      {facts_with({{"size", "stable", 0.011}, {"bedrooms", "stable", {}}}), Inputs::unchanged,
+       "Inputs unchanged, relation changed: concept drift (2 inputs judged, largest PSI 0.011 "
+       "(size))."},
+      {facts_with({{"size", "drift", 0.5}, {"bedrooms", "stable", 0.01}}), Inputs::changed,
+       "Inputs changed: size drifts: data drift."},
+      {facts_with({{"size", "warning", {}}, {"bedrooms", "drift", {}}}), Inputs::changed,
+       "Inputs changed: size, bedrooms drift: data drift."},
+      {facts_with({{"size", "warming_up", {}}, {"bedrooms", "stable", {}}}), Inputs::not_judged,
+       "Inputs not judged: 1 of 2 inputs have a verdict, all stable; the others are warming up."},
+      {facts_with({}), Inputs::not_judged,
+       "Inputs not judged: no drift verdict is exported for this model."},
+      {{.asked_at = noon, .trouble = "no Prometheus is given", .subjects = {}, .since = {}},
+       Inputs::not_judged,
+       "Inputs not judged: no Prometheus is given."},
+      {{}, Inputs::not_judged, "Inputs not judged: Prometheus has not been asked."}};
+  for (const Case& one : cases) {
+    Incident incident = accuracy_incident();
+    incident.facts = one.facts;
+    explain(incident);
+    CHECK(incident.inputs == one.inputs);
+    CHECK(line(incident, "inputs") == one.text);
+  }
+}
+
+TEST_CASE("unchanged inputs of an alert that is not about accuracy are no concept drift") {
+  Incident incident = accuracy_incident();
+  incident.annotations = {{"description", "p99 is 3 s"}, {"summary", "A model answers slowly."}};
+  incident.facts = facts_with({{"size", "stable", {}}});
+  explain(incident);
+  CHECK(line(incident, "inputs") == "Inputs unchanged (1 input judged).");
+  CHECK(line(incident, "alert") == "p99 is 3 s");
+  CHECK(incident.summary == "A model answers slowly.");
+}
+
+TEST_CASE(
+    "the change's beginning comes from the alert, else from Prometheus, else it is not known") {
+  Incident incident = accuracy_incident();
+  incident.annotations.set("since", "1769860800.5");
+  CHECK(explained(incident).since == *parse_rfc3339("2026-01-31T12:00:00.500Z"));
+  incident.annotations.set("since", "");
+  incident.facts.since = noon - 1min;
+  CHECK(explained(incident).since == noon - 1min);
+  incident.facts.since.reset();
+  CHECK(!explained(incident).since);
+  CHECK(line(explained(incident), "onset") == "When the change began is not known.");
+  incident.annotations.set("since", "soon");
+  CHECK(!explained(incident).since);
+}
+
+TEST_CASE("changes near the beginning, of this model or of none, are evidence") {
+  Incident incident = accuracy_incident();
+  explain(incident);
+  const std::vector<Change> recent = {{"1", "promotion", "house-price", "v1", "", noon - 55s},
+                                      {"2", "promotion", "fraud", "v9", "", noon - 50s},
+                                      {"3", "config", "", "", "feature store moved", noon - 10min},
+                                      {"4", "deployment", "house-price", "v0", "", noon - 3h}};
+  incident.changes = related_changes(incident, recent);
+  REQUIRE(incident.changes.size() == 2);
+  explain(incident);
+  CHECK(
+      line(incident, "change") ==
+      "Config at 2026-01-31 11:50:00 UTC, 9m20s before the estimated change: feature store moved.");
+  CHECK(incident.evidence.back().text ==
+        "Promotion of house-price v1 at 2026-01-31 11:59:05 UTC, 15s before the estimated change.");
+}
+
+TEST_CASE("at most twenty changes are kept, the nearest") {
+  Incident incident = accuracy_incident();
+  explain(incident);
+  std::vector<Change> recent;
+  for (int i = 0; i < 50; ++i) {
+    recent.push_back({std::to_string(i), "config", "", "", "", noon - 40s - i * 1min});
+  }
+  const auto related = related_changes(incident, recent);
+  REQUIRE(related.size() == 20);
+  CHECK(related.back().id == "0");
+  CHECK(related.front().id == "19");
+}
+
+TEST_CASE("explaining twice changes nothing") {
+  Incident incident = explained(accuracy_incident());
+  const auto once = to_json(incident);
+  explain(incident);
+  CHECK(to_json(incident) == once);
+}
+
+TEST_CASE("a change event says what is wrong with it") {
+  const auto change = parse_change(
+      R"({"kind": "promotion", "model": "m", "version": "v2", "at": 1769860800})", noon);
+  REQUIRE(change);
+  CHECK(change->at == noon);
+  CHECK(change->id == "promotion-m-v2-1769860800000");
+  CHECK(parse_change(R"({"kind": "config"})", noon)->at == noon);
+  CHECK_THAT(parse_change(R"({"kind": "party"})", noon).error().message,
+             Catch::Contains("kind: expected"));
+  CHECK_THAT(parse_change(R"({"kind": "config", "at": "noon"})", noon).error().message,
+             Catch::Contains("at: expected RFC 3339"));
+  CHECK_THAT(parse_change(R"({"kind": 3})", noon).error().message,
+             Catch::Contains("kind: expected text"));
+  CHECK(parse_change("[]", noon).error().code == "bad_change");
+  CHECK(parse_change("{", noon).error().code == "invalid_json");
+  CHECK(parse_change(R"({"kind": "config", "at": 1e300})", noon).error().code == "bad_change");
+}

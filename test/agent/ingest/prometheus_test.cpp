@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ingest/prometheus.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/net/http_server.h"
+
+using namespace outrider;
+using namespace outrider::ingest;
+using namespace std::chrono_literals;
+
+TEST_CASE("an instant answer of Prometheus is read, vectors and scalars") {
+  const auto vector = parse_instant_answer(
+      R"({"status":"success","data":{"resultType":"vector","result":[
+         {"metric":{"subject":"size","state":"drift"},"value":[1700000000.1,"1"]},
+         {"metric":{},"value":[1700000000.1,"NaN"]}]}})");
+  REQUIRE(vector);
+  REQUIRE(vector->size() == 2);
+  CHECK(vector->front().labels.get("subject") == "size");
+  CHECK(vector->front().value == 1);
+  const auto scalar = parse_instant_answer(
+      R"({"status":"success","data":{"resultType":"scalar","result":[1,"2.5"]}})");
+  REQUIRE(scalar);
+  CHECK(scalar->front().value == 2.5);
+}
+
+TEST_CASE("anything else is an error with its reason") {
+  CHECK(parse_instant_answer(R"({"status":"error","error":"parse error"})").error().message ==
+        "parse error");
+  for (
+      const char* body :
+      {"", "[]", "{}", R"({"status":"success"})", R"({"status":"success","data":{}})",
+       R"({"status":7})", R"({"status":"success","data":{"resultType":"matrix","result":[]}})",
+       R"({"status":"success","data":{"resultType":"vector","result":{}}})",
+       R"({"status":"success","data":{"resultType":"vector","result":[7]}})",
+       R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["x"]}]}})",
+       R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":1},"value":[1,"1"]}]}})"}) {
+    CAPTURE(body);
+    CHECK(!parse_instant_answer(body));
+  }
+}
+
+TEST_CASE(
+    "the worst verdict of any pod speaks for an input; what comes out of the model is no input") {
+  const auto subjects =
+      make_subjects({{{{"subject", "size"}, {"state", "stable"}}, 1},
+                     {{{"subject", "size"}, {"state", "warning"}}, 1},
+                     {{{"subject", "size"}, {"state", "drift"}}, 0},
+                     {{{"subject", "prediction"}, {"state", "drift"}}, 1},
+                     {{{"subject", "rooms"}, {"state", "nonsense"}}, 1},
+                     {{{"subject", "beds"}, {"state", "warming_up"}}, 1}},
+                    {{{{"subject", "size"}}, 0.07}, {{{"subject", "beds"}}, NAN}});
+  REQUIRE(subjects.size() == 2);
+  CHECK(subjects[0] == incident::Facts::Subject{"beds", "warming_up", std::nullopt});
+  CHECK(subjects[1] == incident::Facts::Subject{"size", "warning", 0.07});
+}
+
+TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer is said so") {
+  net::Router router;
+  std::vector<std::string> asked;
+  router.add("POST", "/api/v1/query", [&asked](const net::HttpRequest& request) {
+    net::HttpRequest form;
+    form.query = request.body;
+    asked.push_back(form.query_value("query"));
+    const bool change = asked.back().find("change_timestamp") != std::string::npos;
+    const std::string metric = change ? "{}" : R"({"subject":"size","state":"stable"})";
+    return net::HttpResponse{
+        .content_type = "application/json",
+        .body = R"({"status":"success","data":{"resultType":"vector","result":[{"metric":)" +
+                metric + R"(,"value":[1,")" + (change ? "1769860800" : "1") + "\"]}]}}"};
+  });
+  net::HttpServer server({}, std::move(router));
+  Prometheus prometheus("http://127.0.0.1:" + std::to_string(server.port()) + "/");
+  incident::Incident incident;
+  incident.model = "a\"b";
+  incident.version = "v1";
+  const incident::Facts facts = gather_facts(prometheus, incident, Time{});
+  CHECK(facts.trouble.empty());
+  REQUIRE(facts.subjects.size() == 1);
+  CHECK(facts.subjects.front().state == "stable");
+  CHECK(to_unix_ms(facts.since.value()) == 1769860800000);
+  REQUIRE(asked.size() == 3);
+  CHECK(
+      asked[0] ==
+      R"(max by (subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}) == 1)");
+
+  server.stop();
+  const incident::Facts none = gather_facts(prometheus, incident, Time{});
+  CHECK_THAT(none.trouble, Catch::Contains("Prometheus did not answer"));
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/steward.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "base/core/text.h"
+#include "test/support/fake_clock.h"
+
+using namespace outrider;
+using namespace std::chrono_literals;
+using decide::Outcome;
+using decide::Stage;
+
+namespace {
+
+decide::Policy policy_of(const std::string& text) {
+  auto policy = decide::parse_policy("policy.yaml", text);
+  if (!policy) FAIL(policy.error().message);
+  return std::move(*policy);
+}
+const std::string live = R"(dry_run: false
+limits: {cooldown: 10m, automatic_actions_per_day: 2}
+rules:
+  - {name: retrain, match: {alert: ModelAccuracyDropped}, action: retrain, webhook: {url: "http://t/r"}}
+)";
+
+// An agent without threads or sockets: the test is the steward's thread and its sender.
+struct Site {
+  explicit Site(const std::string& policy = live)
+      : folder(std::filesystem::temp_directory_path() /
+               ("outrider-steward-" + std::to_string(getpid()))) {
+    std::filesystem::remove_all(folder);
+    start(policy);
+  }
+  ~Site() {
+    steward.reset();
+    journal.reset();
+    std::filesystem::remove_all(folder);
+  }
+  void start(const std::string& policy = live) {
+    steward.reset();
+    journal.reset();
+    metrics = std::make_unique<AgentMetrics>();
+    journal =
+        std::make_unique<act::Journal>((folder / "agent.db").string(), act::Journal::Limits{});
+    steward = std::make_unique<Steward>(
+        Steward::Settings{}, clock, *journal, *metrics,
+        Steward::World{.facts = [](const incident::Incident&, Time) { return incident::Facts{}; },
+                       .value = [](const std::string&) { return std::nullopt; }});
+    steward->restore();
+    steward->set_policy(std::make_shared<decide::Policy>(policy_of(policy)));
+  }
+  // `start` tells episodes apart.
+  Steward::Receipt alert(bool firing = true, Time start = Time{1'700'000'000s},
+                         const std::string& model = "m") {
+    const Labels labels = {{"alertname", "ModelAccuracyDropped"}, {"model_name", model}};
+    wire::AlertWebhook webhook;
+    webhook.alerts.push_back({.firing = firing,
+                              .labels = labels,
+                              .annotations = {},
+                              .starts_at = start,
+                              .ends_at = {},
+                              .generator_url = "",
+                              .fingerprint = ""});
+    return steward->receive(webhook);
+  }
+  std::vector<decide::Action> actions() { return journal->actions(100); }
+
+  std::filesystem::path folder;
+  test::FakeClock clock;
+  std::unique_ptr<AgentMetrics> metrics;
+  std::unique_ptr<act::Journal> journal;
+  std::unique_ptr<Steward> steward;
+};
+
+}  // namespace
+
+TEST_CASE("an alert becomes one request, however often it is told") {
+  Site site;
+  for (int i = 0; i < 3; ++i) {
+    site.alert();
+    site.steward->look();
+  }
+  auto action = site.steward->take_due(0s);
+  REQUIRE(action);
+  CHECK(site.journal->action(action->id)->stage == Stage::sending);
+  CHECK(!site.steward->take_due(0s));
+  site.steward->give_back(*action, {.status = 200});
+  CHECK(site.actions().size() == 1);
+  CHECK(site.actions().front().outcome == Outcome::succeeded);
+  site.alert();
+  site.steward->look();
+  CHECK(!site.steward->take_due(0s));
+}
+
+TEST_CASE("an agent that dies before, during and after a request goes on with the same key") {
+  Site site;
+  site.alert();
+  site.start();
+  site.steward->look();
+  site.start();
+  site.steward->look();
+  const auto first = site.steward->take_due(0s);
+  REQUIRE(first);
+  site.start();
+  site.steward->look();
+  const auto second = site.steward->take_due(0s);
+  REQUIRE(second);
+  CHECK(second->id == first->id);
+  CHECK(second->attempts == 2);
+  CHECK(second->delivery.body == first->delivery.body);
+  site.steward->give_back(*second, {.status = 202, .location = "/jobs/1"});
+  site.start();
+  CHECK(!site.steward->take_due(0s));
+  site.clock.advance(2s);
+  const auto watched = site.steward->take_due(0s);
+  REQUIRE(watched);
+  CHECK(watched->stage == Stage::watching);
+  site.steward->give_back(*watched, {.status = 200, .body = R"({"state":"succeeded"})"});
+  site.start();
+  site.alert();
+  site.steward->look();
+  CHECK(!site.steward->take_due(0s));
+  REQUIRE(site.actions().size() == 1);
+  CHECK(site.actions().front().outcome == Outcome::succeeded);
+  const auto events = site.journal->events_of(first->id);
+  CHECK(std::count_if(events.begin(), events.end(), [](const auto& event) {
+          return event.text.find("the same idempotency key") != std::string::npos;
+        }) == 1);
+}
+
+TEST_CASE("what a cool-down suppressed is done when it has passed, while the incident stands") {
+  Site site;
+  site.alert();
+  site.steward->look();
+  site.steward->give_back(*site.steward->take_due(0s), {.status = 200});
+  site.alert(false);
+  site.clock.advance(5min);
+  site.alert(true, site.clock.now());
+  site.steward->look();
+  REQUIRE(site.actions().size() == 2);
+  CHECK(site.actions().front().outcome == Outcome::suppressed);
+  CHECK(!site.steward->take_due(0s));
+  site.clock.advance(5min);
+  site.steward->look();
+  const auto action = site.steward->take_due(0s);
+  REQUIRE(action);
+  CHECK(action->id != site.actions().back().id);
+}
+
+TEST_CASE("a suppressed action ends with its incident") {
+  Site site;
+  site.alert();
+  site.steward->look();
+  site.steward->give_back(*site.steward->take_due(0s), {.status = 200});
+  site.alert(false);
+  site.clock.advance(5min);
+  const Time again = site.clock.now();
+  site.alert(true, again);
+  site.steward->look();
+  site.alert(false, again);
+  site.steward->look();
+  site.clock.advance(1h);
+  site.steward->look();
+  CHECK(!site.steward->take_due(0s));
+  CHECK(site.actions().front().outcome == Outcome::suppressed);
+  CHECK(site.actions().front().stage == Stage::done);
+}
+
+TEST_CASE("past the breaker a person must approve, or reject") {
+  Site site(R"(dry_run: false
+limits: {cooldown: 0s, automatic_actions_per_day: 1}
+rules:
+  - {name: retrain, action: retrain, webhook: {url: "http://t/r"}}
+)");
+  site.alert();
+  site.steward->look();
+  site.steward->give_back(*site.steward->take_due(0s), {.status = 200});
+  site.alert(false);
+  site.clock.advance(5min);
+  site.alert(true, site.clock.now());
+  site.steward->look();
+  CHECK(!site.steward->take_due(0s));
+  const auto held = site.actions().front();
+  CHECK(held.needs_approval);
+  CHECK(site.steward->approve("nothing", "ada").error().code == "not_found");
+  site.start(live + "\n");
+  REQUIRE(site.steward->approve(held.id, "ada"));
+  CHECK(site.steward->approve(held.id, "ada").error().code == "not_held");
+  const auto action = site.steward->take_due(0s);
+  REQUIRE(action);
+  CHECK(action->person == "ada");
+}
+
+TEST_CASE("a rejected action is not decided again") {
+  Site site(R"(dry_run: false
+rules:
+  - {name: roll, action: rollback, approval: required, webhook: {url: "http://t/r"}}
+)");
+  site.alert();
+  site.steward->look();
+  REQUIRE(site.steward->reject(site.actions().front().id, "bob", "no"));
+  site.steward->look();
+  CHECK(site.actions().size() == 1);
+  CHECK(site.actions().front().reason == "rejected by bob: no");
+  CHECK(!site.steward->take_due(0s));
+}
+
+TEST_CASE("dry run sends nothing; turned off, what still stands is done") {
+  Site site("rules: [{name: r, action: retrain, webhook: {url: 'http://t'}}]");
+  site.alert();
+  site.steward->look();
+  CHECK(site.actions().front().outcome == Outcome::recommended);
+  CHECK(!site.steward->take_due(0s));
+  site.steward->set_policy(std::make_shared<decide::Policy>(policy_of(
+      "{dry_run: false, rules: [{name: r, action: retrain, webhook: {url: 'http://t'}}]}")));
+  site.steward->look();
+  CHECK(site.steward->take_due(0s));
+  CHECK(site.actions().size() == 1);
+}
+
+TEST_CASE("what was not yet sent is called off when the incident ends") {
+  Site site;
+  site.alert();
+  site.steward->look();
+  const auto action = site.steward->take_due(0s);
+  site.steward->give_back(*action, {.status = 503});
+  site.alert(false);
+  site.steward->look();
+  site.clock.advance(1h);
+  CHECK(!site.steward->take_due(0s));
+  CHECK(site.actions().front().outcome == Outcome::failed);
+  CHECK_THAT(site.actions().front().reason,
+             Catch::Contains("the incident ended before it was accepted"));
+}
+
+TEST_CASE("no more actions are let go than may be active") {
+  Site site("{dry_run: false, rules: [{name: n, action: notify, webhook: {url: 'http://t'}}]}");
+  site.steward = std::make_unique<Steward>(
+      Steward::Settings{.active_actions_max = 2}, site.clock, *site.journal, *site.metrics,
+      Steward::World{.facts = [](const incident::Incident&, Time) { return incident::Facts{}; },
+                     .value = [](const std::string&) { return std::nullopt; }});
+  site.steward->set_policy(std::make_shared<decide::Policy>(policy_of(
+      "{dry_run: false, rules: [{name: n, action: notify, webhook: {url: 'http://t'}}]}")));
+  for (const char* model : {"a", "b", "c"}) site.alert(true, Time{1'700'000'000s}, model);
+  site.steward->look();
+  CHECK(site.actions().size() == 2);
+  site.steward->give_back(*site.steward->take_due(0s), {.status = 200});
+  site.steward->look();
+  CHECK(site.actions().size() == 3);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/web/page.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/core/text.h"
+
+using namespace outrider;
+using namespace outrider::web;
+
+namespace {
+
+const Time noon = *parse_rfc3339("2026-01-31T12:00:00Z");
+const std::string evil = "<script>alert(1)</script>\"'&";
+
+PageContent full_of(const std::string& text) {
+  PageContent content{.now = noon};
+  incident::Incident incident;
+  incident.id = incident.alert = incident.model = incident.version = incident.severity = text;
+  incident.annotations = {{"runbook_url", "javascript:alert(1)"}, {"description", text}};
+  incident.evidence = {{"alert", text}};
+  incident.opened_at = noon;
+  content.open = {incident};
+  incident.open = false;
+  incident.resolved_at = noon;
+  content.resolved = {incident};
+  decide::Action action;
+  action.id = action.incident = action.rule = action.reason = action.person = action.model = text;
+  action.delivery.url = action.delivery.body = text;
+  action.needs_approval = true;
+  action.created_at = action.updated_at = noon;
+  content.actions = {action};
+  content.events[text] = {{noon, text}};
+  content.changes = {{text, text, text, text, text, noon}};
+  content.policy_trouble = content.notice = text;
+  content.has_policy = true;
+  return content;
+}
+std::size_t count(const std::string& text, const std::string& piece) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(piece); at != std::string::npos; at = text.find(piece, at + 1))
+    ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("nothing that comes from outside reaches the page unescaped") {
+  const std::string page = render_page(full_of(evil), "nonce");
+  CHECK(page.find("<script>alert") == std::string::npos);
+  CHECK(page.find("\"'&") == std::string::npos);
+  CHECK(page.find("javascript:") == std::string::npos);
+  CHECK(count(page, "&lt;script&gt;alert(1)&lt;/script&gt;") > 10);
+  CHECK(count(page, "<script") == 1);
+}
+
+TEST_CASE("the page asks nothing of any other place") {
+  const std::string page = render_page(full_of("x"), "nonce");
+  for (const char* foreign : {"http://", "https://", "src=", "@import", "url("}) {
+    CAPTURE(foreign);
+    CHECK(page.find(foreign) == std::string::npos);
+  }
+}
+
+TEST_CASE("an action that waits for a person has a form without script; others have none") {
+  PageContent content = full_of("x");
+  CHECK(count(render_page(content, "n"),
+              "<form method=\"post\" action=\"/api/v1/actions/x/approve\"") == 2);
+  content.actions.front().needs_approval = false;
+  CHECK(count(render_page(content, "n"), "<form") == 0);
+}
+
+TEST_CASE("an empty agent says so in words") {
+  const std::string page = render_page({.now = noon}, "n");
+  CHECK(page.find("None.") != std::string::npos);
+  CHECK(page.find("No policy") != std::string::npos);
+  CHECK(page.find("2026-01-31 12:00:00 UTC") != std::string::npos);
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each policy that docs/policy.md shows for a known receiver is loaded by the real agent, sent, and compared
+with that receiver's documented request. The receivers themselves are not run."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from agent_test import Agent, agent_binary, alert, webhook  # noqa: F401 (a fixture)
+from conftest import ROOT
+from processes import http_json, wait_for
+
+TEXT = (ROOT / "docs" / "policy.md").read_text()
+EXAMPLES = {section.partition("\n")[0]: section.partition("```yaml\n")[2].partition("```")[0]
+            for section in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]}
+
+
+class Anything:
+    """Answers every request with `status` and keeps the last one."""
+
+    def __init__(self, status):
+        seen = self.seen = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def respond(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                seen.append((self.command, self.path, dict(self.headers), json.loads(body)))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_POST = do_PUT = do_PATCH = respond
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def send(programs, binary, folder, example, status=200):
+    """(method, path, headers, body) that the example's receiver gets for an incident, and the action."""
+    receiver = Anything(status)
+    try:
+        secret = folder / "secret"
+        secret.write_text("t0ken\n")
+        text = re.sub(r"(url: )https?://[^/\s]+", rf"\1{receiver.url}", EXAMPLES[example])
+        text = re.sub(r"(credentials_file: )[^}\s]+", rf"\1{secret}", text)
+        text = re.sub(r"^  ca_file:.*\n", "", text, flags=re.MULTILINE).replace("approval: required\n", "")
+        indented = "".join(f"    {line}\n" for line in text.splitlines())
+        agent = Agent(programs, binary, folder, f"dry_run: false\nrules:\n  - name: example\n{indented}")
+        fired = alert()
+        fired["labels"]["namespace"] = "homes"
+        fired["annotations"] |= {"replicas": "3", "load_ratio": "2.667", "runbook_url": "docs/runbooks/X.md"}
+        http_json("POST", f"{agent.admin}/api/v1/alerts", webhook(fired))
+        wait_for("the request", lambda: receiver.seen, 20)
+        return *receiver.seen[-1], agent.action_when("succeeded", "failed")
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+
+
+def test_the_examples_are_found():
+    assert len(EXAMPLES) == 10 and "Airflow 3" in EXAMPLES
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_path, example):  # noqa: F811
+    method, _, headers, body, action = send(programs, agent_binary, tmp_path, example)
+    assert action["outcome"] == "succeeded"
+    assert headers["Idempotency-Key"] == action["idempotency_key"]
+    assert isinstance(body, dict) and "json" in headers["Content-Type"]
+    if "credentials_file" in EXAMPLES[example]:
+        assert headers["Authorization"] == "Bearer t0ken"
+    if "scale" not in example:
+        assert method == "POST" and ("house-price" in json.dumps(body))
+
+
+def test_airflow_gets_a_dag_run_and_a_repeat_is_a_success(programs, agent_binary, tmp_path):  # noqa: F811
+    _, path, _, body, action = send(programs, agent_binary, tmp_path, "Airflow 3", status=409)
+    assert path == "/api/v2/dags/retrain_house-price/dagRuns"
+    assert body["logical_date"] is None and body["dag_run_id"] == action["id"]
+    assert set(body) <= {"dag_run_id", "logical_date", "data_interval_start", "data_interval_end", "run_after", "conf", "note"}
+    assert body["conf"]["since"] == "2026-01-31T11:59:00.000Z"
+    assert action["outcome"] == "succeeded"
+
+
+def test_kubeflow_gets_a_run_with_text_parameters(programs, agent_binary, tmp_path):  # noqa: F811
+    _, path, _, body, _ = send(programs, agent_binary, tmp_path, "Kubeflow Pipelines 2")
+    assert path == "/apis/v2beta1/runs"
+    assert body["pipeline_version_reference"]["pipeline_id"]
+    assert all(isinstance(value, str) for value in body["runtime_config"]["parameters"].values())
+
+
+def test_github_gets_an_event_with_at_most_ten_keys(programs, agent_binary, tmp_path):  # noqa: F811
+    _, path, headers, body, _ = send(programs, agent_binary, tmp_path, "GitHub, repository dispatch", status=204)
+    assert path == "/repos/acme/house-price/dispatches"
+    assert len(body["event_type"]) <= 100 and len(body["client_payload"]) <= 10
+    assert headers["Accept"] == "application/vnd.github+json"
+
+
+def test_kubernetes_gets_a_merge_patch_from_3_to_8(programs, agent_binary, tmp_path):  # noqa: F811
+    method, path, headers, body, _ = send(programs, agent_binary, tmp_path, "Kubernetes, scale")
+    assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/homes/deployments/house-price/scale")
+    assert headers["Content-Type"] == "application/merge-patch+json"
+    assert body == {"spec": {"replicas": 8}}

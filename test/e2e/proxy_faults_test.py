@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the proxy does when a client, the upstream or the machine misbehaves: a named answer within a
+bounded time, never a response that looks complete and is not."""
+
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from processes import free_port, wait_for
+from raw_http import Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
+
+GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
+
+
+@pytest.fixture
+def behind(programs, tmp_path):
+    opened = []
+
+    def start(script, *options, wrap=(), **kinds):
+        upstream = ScriptedUpstream(script, **kinds)
+        opened.append(upstream)
+        return Proxy(programs, tmp_path, upstream.url, *options, wrap=wrap)
+
+    yield start
+    for upstream in opened:
+        upstream.__exit__()
+
+
+def outcome(proxy, word):
+    return proxy.metric("outrider_requests_total", outcome=word)
+
+
+# ---- The upstream's faults --------------------------------------------------------------------------
+
+
+def at_once(connection):
+    reset(connection.socket)
+
+
+def after_the_request(connection):
+    connection.message()
+    reset(connection.socket)
+
+
+def within_the_head(connection):
+    connection.message()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Le")
+    time.sleep(.1)
+    reset(connection.socket)
+
+
+@pytest.mark.parametrize("phase", [at_once, after_the_request, within_the_head])
+def test_an_upstream_that_resets_before_its_head_is_a_502(behind, phase):
+    proxy = behind(lambda connection, _: phase(connection))
+    status, word = proxy.error_of(proxy.post())
+    assert status == 502 and word in ("upstream_reset", "upstream_closed")
+    assert outcome(proxy, "unreachable") == 1
+    proxy.settled(1)
+
+
+@pytest.mark.parametrize("begin", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\nto the end",
+])
+@pytest.mark.parametrize("end", [reset, lambda sock: sock.close()], ids=["reset", "close"])
+def test_a_response_that_breaks_off_is_truncated_never_completed(behind, begin, end, request):
+    def script(connection, _number):
+        connection.message()
+        connection.send(begin)
+        time.sleep(.1)
+        end(connection.socket)
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(GET)
+    head = connection.until(b"\r\n\r\n")
+    until_close = b"Content-Length" not in begin and b"chunked" not in begin
+    if until_close and end is reset:
+        with pytest.raises(ConnectionResetError):
+            connection.rest()
+    else:
+        body = connection.rest()
+        assert body == begin.partition(b"\r\n\r\n")[2]
+    assert head.startswith(b"HTTP/1.1 200")
+    proper_end = until_close and end is not reset
+    wait_for("the request to be counted", lambda: outcome(proxy, "success" if proper_end else "unreachable") == 1, 5)
+    proxy.settled(1)
+
+
+def test_a_response_that_is_no_http_is_a_502(behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"SSH-2.0-OpenSSH\r\n\r\n")
+        time.sleep(.2)
+    proxy = behind(script)
+    assert proxy.error_of(proxy.get()) == (502, "upstream_invalid_response")
+
+
+def test_an_upstream_that_is_down_is_a_503_with_retry_after_and_a_reason(programs, tmp_path):
+    proxy = Proxy(programs, tmp_path, f"http://127.0.0.1:{free_port()}")
+    connection = proxy.connect()
+    for _ in range(3):  # The client's connection survives.
+        connection.send(GET)
+        head, body = connection.message()
+        assert head.startswith(b"HTTP/1.1 503") and b"Retry-After: 1\r\n" in head
+        assert b'"upstream_unreachable"' in body and b"refused" in body
+    assert outcome(proxy, "unreachable") == 3
+    assert proxy.metric("outrider_upstream_connect_failures_total") == 3
+
+
+def test_a_hung_upstream_is_a_504_in_time(behind):
+    proxy = behind(lambda connection, _: time.sleep(5), "--upstream.response-timeout", "300ms")
+    began = time.monotonic()
+    assert proxy.error_of(proxy.post()) == (504, "upstream_timeout")
+    assert .25 < time.monotonic() - began < 2
+    assert outcome(proxy, "timeout") == 1
+
+
+def test_an_upstream_that_hangs_within_a_body_is_truncated_in_time(behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        time.sleep(5)
+    proxy = behind(script, "--upstream.stream-timeout", "300ms")
+    connection = proxy.connect()
+    connection.send(GET)
+    began = time.monotonic()
+    assert connection.rest().endswith(b"half")
+    assert time.monotonic() - began < 2
+    assert outcome(proxy, "timeout") == 1
+
+
+def test_an_upstream_that_accepts_no_connection_is_a_503_in_time(programs, tmp_path):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        fillers = []
+        for _ in range(4):  # The backlog is full: further handshakes hang.
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+            fillers.append(filler)
+        proxy = Proxy(programs, tmp_path, f"http://127.0.0.1:{port}", "--upstream.connect-timeout", "300ms")
+        assert proxy.error_of(proxy.get()) == (503, "upstream_connect_timeout")
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_flapping_upstream_costs_only_the_requests_of_its_bad_moments(programs, tmp_path):
+    port = free_port()
+    proxy = Proxy(programs, tmp_path, f"http://127.0.0.1:{port}")
+    for _ in range(5):
+        with ScriptedUpstream(echo, port=port):
+            for i in range(20):
+                assert proxy.post(b"%d" % i)[2] == b"%d" % i
+        wait_for("a 503", lambda: proxy.get()[0] == 503, 5)
+    assert outcome(proxy, "success") == 100
+    assert proxy.metric("outrider_requests_in_flight") == 0
+
+
+def once_per_connection(seen):
+    """Keeps the connection after the first answer, then closes it on the second request's arrival."""
+    def script(connection, number):
+        seen.append((number, connection.message()[0].split(b" ")[0]))
+        connection.send(answer(b"%d" % number))
+        seen.append((number, connection.until(b"\r\n\r\n").split(b" ")[0]))
+    return script
+
+
+def test_a_safe_request_whose_pooled_connection_closes_is_sent_again(behind):
+    seen = []
+    proxy = behind(once_per_connection(seen))
+    assert proxy.get()[2] == b"0"
+    assert proxy.get()[2] == b"1"
+    assert proxy.metric("outrider_upstream_retries_total") == 1
+    assert seen == [(0, b"GET"), (0, b"GET"), (1, b"GET")]
+
+
+def test_a_post_whose_pooled_connection_closes_is_not_sent_again(behind):
+    seen = []
+    proxy = behind(once_per_connection(seen))
+    assert proxy.post()[2] == b"0"
+    status, word = proxy.error_of(proxy.post())
+    assert status == 502 and word in ("upstream_closed", "upstream_reset")
+    assert proxy.metric("outrider_upstream_retries_total") == 0
+    assert [number for number, _ in seen] == [0, 0]
+
+
+def test_a_pooled_connection_that_the_upstream_closed_is_not_used(behind):
+    def script(connection, number):
+        connection.message()
+        connection.send(answer(b"%d" % number))
+    proxy = behind(script)
+    for i in range(10):
+        assert proxy.post()[2] == b"%d" % i
+        time.sleep(.02)
+
+
+# ---- The clients' faults ----------------------------------------------------------------------------
+
+
+def test_slow_heads_are_cut_off_in_time_while_others_are_served(behind):
+    proxy = behind(echo, "--proxy.head-timeout", "1s")
+    drips = [proxy.connect() for _ in range(50)]
+    began = time.monotonic()
+    for connection in drips:
+        connection.send(b"GET / HT")
+    while time.monotonic() - began < .8:
+        for connection in drips:
+            connection.send(b"T")
+        assert proxy.post(b"x")[2] == b"x"
+        time.sleep(.1)
+    for connection in drips:
+        assert connection.message()[0].startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - began < 3
+    assert proxy.metric("outrider_rejected_requests_total", reason="client_timeout") == 50
+
+
+def test_a_body_that_stalls_is_a_408_and_the_upstream_sees_no_complete_request(behind):
+    ends = []
+
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        ends.append(connection.rest())
+    proxy = behind(script, "--proxy.body-timeout", "300ms")
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 10\r\n\r\nhalf")
+    assert connection.message()[0].startswith(b"HTTP/1.1 408")
+    wait_for("the upstream's end", lambda: ends == [b"half"], 5)
+
+
+def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(answer(b"x" * (64 << 20)))
+    proxy = behind(script, "--proxy.write-timeout", "1s")
+    before = proxy.memory_bytes()
+    sleepers = [proxy.connect(receive_bytes=4096) for _ in range(20)]
+    for connection in sleepers:
+        connection.send(GET)
+    time.sleep(.6)
+    assert proxy.memory_bytes() - before < 12 << 20
+    assert proxy.get("/-/healthy")[0] == 200
+    wait_for("the sleepers to be let go", lambda: outcome(proxy, "cancelled") == 20, 10)
+    assert proxy.metric("outrider_proxy_buffer_bytes") == 0
+
+
+def test_a_client_that_goes_away_cancels_its_request(behind):
+    began, ended = threading.Event(), threading.Event()
+
+    def script(connection, _number):
+        connection.message()
+        began.set()
+        if connection.socket.recv(1) == b"":
+            ended.set()
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(GET)
+    assert began.wait(5)
+    reset(connection.socket)
+    assert ended.wait(5)
+    assert outcome(proxy, "cancelled") == 1
+    proxy.settled(1)
+
+
+# ---- Limits -----------------------------------------------------------------------------------------
+
+
+def test_a_body_past_its_limit_is_a_413(behind):
+    proxy = behind(echo, "--proxy.body-bytes-max", "1KiB")
+    assert proxy.error_of(proxy.post(b"x" * 1025)) == (413, "body_too_large")
+    chunked = b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" + b"x" * 0x800 + b"\r\n0\r\n\r\n"
+    assert proxy.error_of(proxy.ask(chunked)) == (413, "body_too_large")
+    assert proxy.post(b"x" * 1024)[0] == 200
+
+
+def test_requests_wait_for_an_upstream_connection_in_a_bounded_queue(behind):
+    release = threading.Event()
+
+    def script(connection, _number):
+        while True:
+            connection.message()
+            release.wait(30)
+            connection.send(answer(b"done"))
+    proxy = behind(script, "--upstream.connections-max", "1", "--upstream.queue-max", "2")
+    waiting = [proxy.connect() for _ in range(3)]
+    for connection in waiting:
+        connection.send(GET)
+        time.sleep(.05)
+    wait_for("both to queue", lambda: proxy.metric("outrider_proxy_queue_depth") == 2, 10)
+    assert proxy.error_of(proxy.get()) == (503, "queue_full")
+    release.set()
+    for connection in waiting:
+        assert connection.message()[1] == b"done"
+    assert proxy.metric("outrider_proxy_queue_depth") == 0
+
+
+def test_waiting_in_the_queue_ends_in_time(behind):
+    proxy = behind(lambda connection, _: time.sleep(5), "--upstream.connections-max", "1",
+                   "--upstream.queue-timeout", "300ms")
+    first = proxy.connect()
+    first.send(GET)
+    time.sleep(.1)
+    assert proxy.error_of(proxy.get()) == (503, "queue_timeout")
+
+
+def test_past_the_connection_limit_the_longest_idle_one_goes_else_the_new_one(behind):
+    release = threading.Event()
+
+    def script(connection, _number):
+        while True:
+            connection.message()
+            release.wait(30)
+            connection.send(answer(b"done"))
+    proxy = behind(script, "--proxy.connections-max", "4")
+    time.sleep(.1)
+    idle = [proxy.connect() for _ in range(4)]
+    time.sleep(.1)
+    newcomer = proxy.connect()
+    assert idle[0].rest() == b""
+    busy = [newcomer, *idle[1:]]
+    for connection in busy:
+        connection.send(GET)
+    time.sleep(.2)
+    refused = proxy.connect()
+    assert b'"too_many_connections"' in refused.rest()
+    release.set()
+    for connection in busy:
+        assert connection.message()[1] == b"done"
+
+
+def test_running_out_of_file_descriptors_is_survived(behind):
+    proxy = behind(echo, wrap=("prlimit", "--nofile=48"))
+    crowd = []
+    for _ in range(120):
+        try:
+            crowd.append(proxy.connect(2))
+        except OSError:
+            pass
+    time.sleep(.3)
+    for connection in crowd:
+        connection.close()
+    wait_for("service", lambda: proxy.post(b"x")[2] == b"x", 10)
+    assert proxy.metric("outrider_proxy_accept_pauses_total") > 0
+
+
+def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(behind):
+    import resource
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 10_300:
+        pytest.skip(f"the limit of open files is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    proxy = behind(echo)
+    before = proxy.memory_bytes()
+    idle = [proxy.connect() for _ in range(10_000)]
+    try:
+        wait_for("all of them", lambda: proxy.metric("outrider_proxy_connections_open") >= 10_000, 20)
+        grown = proxy.memory_bytes() - before
+        assert grown < 20 << 20
+        began = time.monotonic()
+        for i in range(200):
+            assert proxy.post(b"%d" % i)[2] == b"%d" % i
+        assert time.monotonic() - began < 5
+        for connection in idle[::1000]:
+            connection.send(GET)
+            assert connection.message()[0].startswith(b"HTTP/1.1 200")
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+# ---- The end ----------------------------------------------------------------------------------------
+
+
+def test_sigterm_under_load_fails_no_request(programs, behind):
+    def script(connection, _number):
+        while True:
+            body = connection.message()[1]
+            time.sleep(.002)
+            connection.send(answer(body))
+    proxy = behind(script)
+    with Load(proxy, clients=16) as load, Load(proxy, clients=4, keep_alive=False) as short:
+        wait_for("some load", lambda: load.good > 500, 10)
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(10) == 0
+        load.stop()
+        short.stop()
+    assert load.bad == [] and short.bad == []
+    assert load.good > 500
+    programs.running.pop("sidecar")
+
+
+def test_draining_answers_the_request_at_hand_and_says_that_it_is_not_ready(programs, behind):
+    release = threading.Event()
+
+    def script(connection, _number):
+        connection.message()
+        release.wait(30)
+        connection.send(answer(b"done"))
+    proxy = behind(script)
+    busy, other = proxy.connect(), proxy.connect()
+    busy.send(GET)
+    time.sleep(.1)
+    proxy.process.send_signal(signal.SIGTERM)
+    time.sleep(.1)
+    other.send(b"GET /-/ready HTTP/1.1\r\nHost: m\r\n\r\n")
+    assert other.message()[0].startswith(b"HTTP/1.1 503")
+    release.set()
+    head, body = busy.message()
+    assert body == b"done" and b"Connection: close" in head
+    assert proxy.process.wait(10) == 0
+    programs.running.pop("sidecar")
+
+
+def test_draining_ends_at_its_deadline(programs, behind):
+    proxy = behind(lambda connection, _: time.sleep(30), "--proxy.drain-timeout", "1s")
+    hung = proxy.connect()
+    hung.send(GET)
+    time.sleep(.1)
+    began = time.monotonic()
+    proxy.process.send_signal(signal.SIGTERM)
+    assert proxy.process.wait(10) == 0
+    assert time.monotonic() - began < 5
+    programs.running.pop("sidecar")

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the proxy passes through: HTTP/1.1 in full, byte for byte, streamed as it comes."""
+
+import hashlib
+import os
+import re
+import socket
+import threading
+import time
+
+import pytest
+from raw_http import Connection, Proxy, ScriptedUpstream, answer, echo
+
+UUID7 = rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+@pytest.fixture
+def behind(programs, tmp_path):
+    """Starts the sidecar before an upstream of the given script."""
+    opened = []
+
+    def start(script, *options, **kinds):
+        upstream = ScriptedUpstream(script, **kinds)
+        opened.append(upstream)
+        return Proxy(programs, tmp_path, upstream.url, *options)
+
+    yield start
+    for upstream in opened:
+        upstream.__exit__()
+
+
+def recorder(seen, response):
+    def script(connection, _number):
+        while True:
+            head, body = connection.message()
+            seen.append(head + body)
+            connection.send(response)
+    return script
+
+
+def test_every_byte_passes_as_it_came_but_for_the_prediction_id(behind):
+    seen = []
+    response = (b"HTTP/1.1 200 Fine enough\r\nx-ODD-case:  kept  \r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
+                b"Content-Length: 5\r\n\r\n\x00\xff\r\nz")
+    proxy = behind(recorder(seen, response))
+    request = (b"POST /predict?size=%7B1|2%7D&x= HTTP/1.1\r\nhOst: model:80\r\nX-Two: 1\r\nx-two:\t2 \r\n"
+               b"Content-Length: 4\r\nUser-Agent: \xe4\r\n\r\n\r\n\x00{")
+    _, head, body = proxy.ask(request)
+    upstream_id = re.search(rb"X-Prediction-Id: (%s)\r\n" % UUID7, seen[0])
+    assert seen[0].replace(upstream_id[0], b"") == request
+    answered_id = re.search(rb"X-Prediction-Id: (%s)\r\n" % UUID7, head)
+    assert (head + body).replace(answered_id[0], b"") == response
+    assert upstream_id[1] == answered_id[1]
+
+
+def test_hop_by_hop_fields_stop_here_and_the_clients_own_id_is_an_alias(behind):
+    seen = []
+    proxy = behind(recorder(seen, answer(fields=b"Connection: X-Internal\r\nX-Internal: 1\r\nKeep-Alive: timeout=9\r\n")))
+    _, head, _ = proxy.ask(b"GET / HTTP/1.1\r\nHost: m\r\nConnection: X-Mine, keep-alive\r\nX-Mine: 1\r\nTE: trailers\r\n"
+                           b"X-Prediction-Id: my-own\r\nX-Kept: 1\r\n\r\n")
+    for gone in (b"X-Mine", b"TE:", b"my-own", b"Connection"):
+        assert gone not in seen[0]
+    assert b"X-Kept: 1" in seen[0]
+    for gone in (b"X-Internal", b"Keep-Alive"):
+        assert gone not in head
+
+
+def test_via_forwarded_and_traceparent_come_only_where_configured(behind):
+    seen = []
+    proxy = behind(recorder(seen, answer()), "--proxy.via", "outrider", "--proxy.forwarded", "--proxy.traceparent")
+    _, head, _ = proxy.get()
+    assert b"Via: 1.1 outrider\r\n" in seen[0] and b"Via: 1.1 outrider\r\n" in head
+    assert b"Forwarded: for=127.0.0.1;proto=http\r\n" in seen[0]
+    assert re.search(rb"traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\r\n", seen[0])
+    proxy.ask(b"GET / HTTP/1.1\r\nHost: m\r\ntraceparent: 00-11111111111111111111111111111111-2222222222222222-00\r\n\r\n")
+    assert seen[1].lower().count(b"traceparent") == 1
+
+
+def test_pipelined_requests_are_answered_in_order(behind):
+    def script(connection, _number):
+        while True:
+            head, _ = connection.message()
+            connection.send(answer(head.split(b" ")[1]))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: m\r\n\r\n" % i for i in range(50)))
+    assert [connection.message()[1] for _ in range(50)] == [b"/%d" % i for i in range(50)]
+
+
+def test_a_request_that_comes_byte_by_byte_is_one_request(behind):
+    seen = []
+    proxy = behind(recorder(seen, answer(b"ok")))
+    connection = proxy.connect()
+    request = b"POST /p HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"
+    for i in range(len(request)):
+        connection.send(request[i:i + 1])
+    assert connection.message()[1] == b"ok"
+    assert seen[0].endswith(b"abc")
+    assert proxy.settled(1)
+
+
+def test_large_bodies_pass_both_ways_unchanged_and_memory_stays_small(behind):
+    proxy = behind(echo)
+    body = os.urandom(1 << 20) * 24
+    connection = proxy.connect(30)
+    received = hashlib.sha256()
+
+    def receive():
+        connection.until(b"\r\n\r\n")
+        left = len(body) - len(connection.buffer)
+        received.update(connection.buffer)
+        while left:
+            data = connection.socket.recv(1 << 16)
+            received.update(data)
+            left -= len(data)
+    reader = threading.Thread(target=receive)
+    reader.start()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    reader.join(30)
+    assert received.digest() == hashlib.sha256(body).digest()
+    assert proxy.memory_bytes() < 40 << 20
+    assert proxy.exchanges()["dropped"] == 1  # Past the body cap.
+
+
+def test_server_sent_events_arrive_one_by_one(behind):
+    go_on = threading.Event()
+
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for i in range(5):
+            connection.send(b"b\r\ndata: %d.%d\n\n\r\n" % (i, i))
+            assert go_on.wait(5)
+            go_on.clear()
+        connection.send(b"0\r\n\r\n")
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"GET /events HTTP/1.1\r\nHost: m\r\n\r\n")
+    connection.until(b"\r\n\r\n")
+    for i in range(5):
+        assert connection.until(b"\n\n\r\n").endswith(b"data: %d.%d\n\n\r\n" % (i, i))
+        go_on.set()
+    assert connection.until(b"0\r\n\r\n") == b"0\r\n\r\n"
+    proxy.settled(1)
+
+
+def test_a_response_to_the_connections_end_passes_and_ends_it(behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end")
+        connection.close()
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n")
+    everything = connection.rest()
+    assert b"Connection: close\r\n" in everything and everything.endswith(b"\r\n\r\nuntil the end")
+
+
+@pytest.mark.parametrize("response, bodiless", [
+    (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+    (b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nContent-Length: 99\r\n\r\n", True),
+])
+def test_a_response_without_a_body_leaves_the_connection_usable(behind, response, bodiless):
+    proxy = behind(recorder([], response))
+    connection = proxy.connect()
+    for _ in range(3):
+        connection.send(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n")
+        head, _ = connection.message(bodiless)
+        assert head.split(b"\r\n")[0] == response.split(b"\r\n")[0]
+
+
+def test_head_answers_carry_a_length_and_no_body(behind):
+    proxy = behind(recorder([], b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n"))
+    connection = proxy.connect()
+    for _ in range(3):
+        connection.send(b"HEAD / HTTP/1.1\r\nHost: m\r\n\r\n")
+        assert b"Content-Length: 1234" in connection.message(bodiless=True)[0]
+
+
+def test_100_continue_is_the_upstreams_to_say(behind):
+    def script(connection, _number):
+        assert b"Expect: 100-continue" in connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+        connection.send(answer(connection.exactly(5)))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    assert connection.message(True)[0] == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    assert connection.message(True)[0] == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.send(b"hello")
+    assert connection.message()[1] == b"hello"
+
+
+def test_an_upload_refused_early_is_answered_and_the_connection_ends(behind):
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        connection.send(answer(b"no", "413 Content Too Large"))
+        time.sleep(.2)
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 100000000\r\n\r\n")
+    try:
+        for _ in range(50):
+            connection.send(b"x" * 10_000)
+            time.sleep(.005)
+    except OSError:
+        pass
+    head, body = connection.message()
+    assert head.startswith(b"HTTP/1.1 413") and b"Connection: close" in head and body == b"no"
+
+
+def test_a_websocket_becomes_a_tunnel_in_both_directions(behind):
+    def script(connection, _number):
+        head = connection.until(b"\r\n\r\n")
+        assert b"Upgrade: websocket\r\n" in head
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst")
+        while data := connection.socket.recv(65536):
+            connection.send(data.upper())
+        connection.send(b"bye")
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"GET /ws HTTP/1.1\r\nHost: m\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    head = connection.until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101") and b"Upgrade: websocket" in head
+    assert connection.exactly(5) == b"first"
+    for i in range(100):
+        connection.send(b"frame%d" % i)
+        assert connection.exactly(len(b"frame%d" % i)) == b"FRAME%d" % i
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.rest() == b"bye"
+    assert proxy.settled(1)["skipped"] == 1
+
+
+def test_a_client_that_closes_its_half_after_the_request_is_answered(behind):
+    def script(connection, _number):
+        connection.message()
+        time.sleep(.2)
+        connection.send(answer(b"late"))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n")
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.rest().endswith(b"late")
+
+
+def test_http_1_0_clients_are_served_and_closed_unless_they_ask_to_be_kept(behind):
+    proxy = behind(recorder([], answer(b"ok")))
+    connection = proxy.connect()
+    connection.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert connection.rest().endswith(b"ok")
+    connection = proxy.connect()
+    for _ in range(2):
+        connection.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        head, body = connection.message()
+        assert body == b"ok" and b"Connection: keep-alive" in head
+
+
+def test_a_malformed_request_is_refused_and_nothing_of_it_reaches_the_upstream(behind):
+    seen = []
+    proxy = behind(recorder(seen, answer()))
+    for request, status, word in [
+            (b"GET / HTTP/1.1\r\n\r\n", 400, "missing_host"),
+            (b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "length_and_encoding"),
+            (b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n", 400, "bad_chunk_size"),
+            (b"CONNECT m:80 HTTP/1.1\r\nHost: m:80\r\n\r\n", 501, "connect_refused"),
+            (b"GET / HTTP/1.1\r\nHost: m\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431, "head_too_large"),
+            (b"GET / HTTP/2.0\r\nHost: m\r\n\r\n", 505, "unsupported_version")]:
+        assert proxy.error_of(proxy.ask(request)) == (status, word)
+        assert proxy.metric("outrider_rejected_requests_total", reason=word) == 1
+    assert not seen
+    assert proxy.exchanges()["seen"] == 0
+    assert proxy.metric("outrider_requests_total", outcome="rejected") == 6
+    assert proxy.metric("outrider_requests_in_flight") == 0
+
+
+def test_a_body_that_turns_bad_half_way_aborts_the_upstream_request(behind):
+    ends = []
+
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        try:
+            ends.append(connection.rest())
+        except OSError:
+            ends.append(b"reset")
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    time.sleep(.2)
+    connection.send(b"zz\r\n")
+    assert connection.message()[0].startswith(b"HTTP/1.1 400")
+    time.sleep(.2)
+    assert ends in ([b"3\r\nabc\r\n"], [b"reset"])
+    assert proxy.exchanges()["seen"] == 0
+
+
+def test_a_socket_file_is_an_upstream_too(behind, tmp_path):
+    proxy = behind(echo, unix=str(tmp_path / "model.sock"))
+    for body in (b"small", b"x" * 3_000_000):
+        assert proxy.post(body)[2] == body
+
+
+def test_two_data_threads_share_the_port(behind):
+    proxy = behind(echo, "--proxy.threads", "2")
+    for i in range(40):
+        assert proxy.post(b"%d" % i)[2] == b"%d" % i
+    assert proxy.settled(40)
+    assert proxy.metric("outrider_requests_total", outcome="success") == 40
+
+
+def test_health_is_answered_by_the_proxy_itself_and_is_no_traffic(behind):
+    seen = []
+    proxy = behind(recorder(seen, answer()))
+    assert proxy.get("/-/healthy")[2] == b"OK\n"
+    assert proxy.get("/-/ready")[0] == 200
+    assert not seen
+    proxy.get("/-/other")
+    assert len(seen) == 1
+    assert proxy.metric("outrider_requests_total") == 1

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proxy never waits for the monitor: killed, frozen or dying again and again, requests do not notice,
+what was not observed is counted, and the sums balance exactly."""
+
+import os
+import pathlib
+import random
+import signal
+import time
+
+import pytest
+from processes import http, wait_for
+from raw_http import Load, Proxy, ScriptedUpstream, echo
+
+
+@pytest.fixture
+def proxy(programs, tmp_path):
+    with ScriptedUpstream(echo) as upstream:
+        yield Proxy(programs, tmp_path, upstream.url, "--tap.max-bytes", "1MiB")
+
+
+def ready_monitor(proxy):
+    """The monitor's process id once its admin port answers."""
+    def up():
+        pid = proxy.monitor_id()
+        return pid if pid and http("GET", f"http://127.0.0.1:{proxy.admin_port}/-/healthy")[0] == 200 else None
+    return wait_for("the monitor", up, 20, .02)
+
+
+def test_a_killed_monitor_is_back_within_a_second_and_no_request_notices(proxy):
+    ready_monitor(proxy)
+    with Load(proxy, clients=4) as load:
+        for _ in range(3):
+            victim = ready_monitor(proxy)
+            os.kill(victim, signal.SIGKILL)
+            began = time.monotonic()
+            wait_for("another monitor", lambda: proxy.monitor_id() not in (None, victim), 5, .005)
+            assert time.monotonic() - began < 1
+            ready_monitor(proxy)
+        load.stop()
+    assert load.bad == []
+    proxy.settled(load.good)
+    assert proxy.metric("outrider_monitor_restarts_total") == 3
+
+
+def test_a_frozen_monitor_costs_counted_drops_and_nothing_else(proxy):
+    frozen = ready_monitor(proxy)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with Load(proxy, clients=8) as load:
+            wait_for("more traffic than the ring holds", lambda: load.good > 6000, 60)
+            load.stop()
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert load.bad == []
+    found = proxy.settled(load.good)
+    assert found["dropped"] > 0
+    assert proxy.metric("outrider_exchanges_dropped_total", reason="ring_full") == found["dropped"]
+    assert proxy.metric("outrider_monitor_restarts_total") == 0
+
+
+def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
+    ready_monitor(proxy)
+    moments = random.Random(7)
+    with Load(proxy, clients=4) as load:
+        for _ in range(12):
+            wait_for("a monitor", proxy.monitor_id, 10, .005)
+            time.sleep(moments.random() * .3)
+            if (victim := proxy.monitor_id()):
+                os.kill(victim, moments.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]))
+            time.sleep(.02)
+        load.stop()
+    assert load.bad == []
+    proxy.settled(load.good)
+
+
+def test_connections_that_end_while_a_monitor_starts_leave_nothing_behind(proxy):
+    """A child that is being started holds copies of all sockets: a closed one must not speak any more."""
+    with Load(proxy, clients=8, keep_alive=False) as load:
+        for _ in range(10):
+            wait_for("a monitor", proxy.monitor_id, 10, .002)
+            os.kill(proxy.monitor_id(), signal.SIGKILL)
+            time.sleep(.12)
+        load.stop()
+    assert load.bad == [] and load.good > 100
+    assert proxy.process.poll() is None
+
+
+def test_when_the_proxy_is_killed_the_monitor_ends_too(programs, proxy):
+    monitor = ready_monitor(proxy)
+    proxy.process.kill()
+    proxy.process.wait()
+    programs.running.pop("sidecar")
+    wait_for("the monitor's end", lambda: not pathlib.Path(f"/proc/{monitor}").exists(), 15)
+
+
+def test_sighup_reaches_the_monitor_and_changes_nothing_for_requests(proxy):
+    monitor = ready_monitor(proxy)
+    proxy.process.send_signal(signal.SIGHUP)
+    time.sleep(.2)
+    assert proxy.monitor_id() == monitor
+    assert proxy.post(b"x")[2] == b"x"
+
+
+def test_the_monitor_command_is_not_for_people(programs, tmp_path):
+    import subprocess
+    from raw_http import sidecar_binary
+    ended = subprocess.run([sidecar_binary(), "monitor"], capture_output=True, text=True, timeout=10)
+    assert ended.returncode == 1
+    assert "run outrider-sidecar serve" in ended.stderr

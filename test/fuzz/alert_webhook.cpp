@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Alertmanager's webhook, and the incidents that it makes: an accepted webhook always gives incidents that
+// survive the journal's JSON.
+#include "base/wire/alert_webhook.h"
+
+#include "agent/incident/evidence.h"
+#include "agent/incident/incident_book.h"
+#include "test/fuzz/require.h"
+
+using namespace outrider;
+using fuzz::require;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  const Time now = from_unix_ms(1'700'000'000'000);
+  if (const auto change = incident::parse_change(body, now)) {
+    const auto again = incident::parse_change(wire::to_text(incident::to_json(*change)), now);
+    require(again.has_value(), "a change reads back");
+  }
+  const auto webhook = wire::parse_alert_webhook(body);
+  if (!webhook) {
+    require(!webhook.error().message.empty(), "an error has words");
+    return 0;
+  }
+  incident::IncidentBook book({.open_max = 4, .resolved_max = 2, .members_max = 3});
+  for (const wire::WebhookAlert& alert : webhook->alerts) {
+    const auto heard = book.on_alert(alert, now);
+    require(book.open_count() <= 4, "open incidents are bounded");
+    if (!heard.incident) continue;
+    require(heard.incident->members.size() <= 3, "members are bounded");
+    const wire::Json json = incident::to_json(*heard.incident);
+    const auto read = incident::incident_from_json(*wire::parse_json(wire::to_text(json)));
+    require(read && incident::to_json(*read) == json, "an incident reads back");
+  }
+  return 0;
+}

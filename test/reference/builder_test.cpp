@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reference/builder.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "test/reference/table_rows.h"
+
+using namespace outrider;
+using namespace outrider::reference;
+using detectors::FeatureKind;
+using outrider::test::houses;
+using outrider::test::Table;
+
+namespace {
+
+Built build(const Table& table, const BuildSettings& settings = {}) {
+  auto built = build_reference(table.columns, table.visitor(), settings);
+  if (!built) FAIL(built.error().message);
+  return std::move(*built);
+}
+
+const ColumnReport& column(const Built& built, const std::string& name) {
+  return *std::find_if(built.columns.begin(), built.columns.end(),
+                       [&](const ColumnReport& report) { return report.name == name; });
+}
+
+BuildSettings with_truth() {
+  BuildSettings settings;
+  settings.target = "price";
+  settings.prediction = "predicted";
+  return settings;
+}
+
+}  // namespace
+
+TEST_CASE("column types are inferred: numbers, repeated texts, and what is no feature") {
+  const Built built = build(houses(2000), with_truth());
+  CHECK(column(built, "id").role == ColumnRole::ignored);
+  CHECK(column(built, "id").note == "it looks like an identifier");
+  CHECK(column(built, "sold").note == "it holds dates");
+  CHECK(column(built, "size").kind == FeatureKind::numeric);
+  CHECK(column(built, "size").missing == 40);
+  CHECK(column(built, "bedrooms").kind == FeatureKind::numeric);
+  CHECK(column(built, "colour").kind == FeatureKind::categorical);
+  CHECK(column(built, "price").role == ColumnRole::target);
+  const auto& features = built.reference.statistics->features;
+  REQUIRE(features.size() == 3);
+  CHECK(features[0].name == "size");
+  CHECK(features[0].bins.value_bins() == 20);
+  CHECK(features[0].counts.total() == 2000);
+  CHECK(features[0].counts.counts[features[0].bins.missing_slot()] == 40);
+  CHECK(features[0].mean == Approx(2000).epsilon(0.02));
+  CHECK(features[0].deviation == Approx(400).epsilon(0.05));
+  CHECK(features[1].bins.value_bins() == 7);  // 1 to 5, and an empty bin on either side
+  CHECK(features[2].bins.categories() == std::vector<std::string>{"green", "red", "blue"});
+  CHECK(built.rows == 2000);
+}
+
+TEST_CASE("the error rate is that of predictions beyond the tolerance") {
+  const Built built = build(houses(2000), with_truth());
+  CHECK(built.reference.kind == ModelKind::regression);
+  REQUIRE(built.reference.accuracy);
+  CHECK(built.reference.accuracy->error_rate == Approx(0.1));
+  CHECK(built.reference.accuracy->rows == 2000);
+  CHECK(built.reference.accuracy->tolerance == 0.1);
+  REQUIRE(built.reference.statistics->prediction);
+  CHECK(built.reference.statistics->prediction->bins.value_bins() == 20);
+}
+
+TEST_CASE("PCA, tails and anomaly scores are over the numeric features") {
+  const Built built = build(houses(2000), with_truth());
+  REQUIRE(built.reference.statistics->multivariate);
+  const auto& multivariate = *built.reference.statistics->multivariate;
+  CHECK(multivariate.features == std::vector<std::size_t>{0, 1});
+  CHECK(multivariate.scores.size() == 4);
+  CHECK(multivariate.scores[0].counts.total() == 2000);
+  CHECK(multivariate.tails.components() == 2);
+  CHECK(multivariate.anomaly.rows() == 2000);
+}
+
+TEST_CASE("a person's word stands over what was inferred") {
+  BuildSettings settings = with_truth();
+  settings.ignore = {"size"};
+  settings.categorical = {"bedrooms"};
+  settings.numeric = {"id"};
+  const Built built = build(houses(500), settings);
+  CHECK(column(built, "size").role == ColumnRole::ignored);
+  CHECK(column(built, "bedrooms").kind == FeatureKind::categorical);
+  CHECK(column(built, "id").role == ColumnRole::feature);
+}
+
+TEST_CASE("columns that do not exist are all named at once, with those that do") {
+  BuildSettings settings;
+  settings.target = "prize";
+  settings.ignore = {"colour", "sise"};
+  const Table table = houses(10);
+  const auto built = build_reference(table.columns, table.visitor(), settings);
+  REQUIRE_FALSE(built);
+  CHECK(built.error().code == "unknown_column");
+  CHECK(built.error().message.find("target=prize") != std::string::npos);
+  CHECK(built.error().message.find("ignore=sise") != std::string::npos);
+  CHECK(built.error().message.find("bedrooms") != std::string::npos);
+}
+
+TEST_CASE("a table without rows or without features is refused") {
+  Table table{{"x"}, {}};
+  CHECK(build_reference(table.columns, table.visitor(), {}).error().code == "no_rows");
+  table.rows = {{""}, {""}};
+  CHECK(build_reference(table.columns, table.visitor(), {}).error().code == "no_features");
+  table.rows = {{"nan"}, {"inf"}};
+  CHECK(build_reference(table.columns, table.visitor(), {}).error().code == "no_features");
+}
+
+TEST_CASE("a classifier's classes, predictions and calibration") {
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> uniform;
+  Table table{{"x", "label", "predicted", "score"}, {}};
+  for (int i = 0; i < 5000; ++i) {
+    const double score = uniform(random);
+    table.rows.push_back({std::to_string(score + uniform(random)),
+                          uniform(random) < score ? "spam" : "ham", score > 0.5 ? "spam" : "ham",
+                          std::to_string(score)});
+  }
+  BuildSettings settings;
+  settings.target = "label";
+  settings.prediction = "predicted";
+  settings.score = "score";
+  settings.positive = "spam";
+  const Built built = build(table, settings);
+  CHECK(built.reference.kind == ModelKind::classification);
+  CHECK(built.reference.classes.size() == 2);
+  CHECK(built.reference.accuracy->error_rate == Approx(0.25).margin(0.02));
+  CHECK(built.reference.statistics->prediction->bins.kind() == FeatureKind::categorical);
+  REQUIRE(built.reference.statistics->calibration);
+  CHECK(built.reference.statistics->calibration->kind() == detectors::Calibration::Kind::binary);
+  CHECK(built.reference.statistics->calibration->rates().back() > 0.9);
+}
+
+TEST_CASE("a table larger than the sample is counted whole, in bounded memory") {
+  BuildSettings settings = with_truth();
+  settings.sample_rows_max = 500;
+  const Built built = build(houses(5000), settings);
+  const auto& size = built.reference.statistics->features[0];
+  CHECK(size.counts.total() == 5000);
+  const auto values = size.counts.values(size.bins);
+  CHECK(*std::max_element(values.begin(), values.end()) <
+        500);  // Edges from 500 rows are near the quantiles.
+}
+
+TEST_CASE("the same rows give the same reference, and progress is told in both passes") {
+  std::vector<std::pair<int, std::uint64_t>> told;
+  const Table table = houses(20'000);
+  const auto progress = [&](int pass, std::uint64_t rows) { told.emplace_back(pass, rows); };
+  const auto a = build_reference(table.columns, table.visitor(), with_truth(), progress);
+  const auto b = build_reference(table.columns, table.visitor(), with_truth());
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(a->reference.statistics->features[i].hash == b->reference.statistics->features[i].hash);
+  }
+  const std::vector<std::pair<int, std::uint64_t>> expected{{1, 8192}, {1, 16384}, {1, 20000},
+                                                            {2, 8192}, {2, 16384}, {2, 20000}};
+  CHECK(told == expected);
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reference/table.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+using namespace outrider;
+using namespace outrider::reference;
+using detectors::Value;
+
+namespace {
+
+struct Read {
+  std::vector<std::string> columns;
+  std::vector<std::string> rows;  // "1|text|-" with - for missing
+  std::optional<Error> error;
+};
+
+std::string shown(const Value& value) {
+  if (value.kind == Value::Kind::missing) return "-";
+  return value.kind == Value::Kind::text ? std::string(value.text)
+                                         : "#" + std::to_string(value.number).substr(0, 4);
+}
+
+// The same text in one piece, and byte by byte, must come out the same.
+Read read(std::string_view text) {
+  std::vector<Read> all;
+  for (const std::size_t piece : {text.size() + 1, std::size_t{1}}) {
+    Read out;
+    TableReader table;
+    const auto visit = [&](std::uint64_t, std::span<const Value> row) {
+      std::string line;
+      for (const Value& value : row) line += (line.empty() ? "" : "|") + shown(value);
+      out.rows.push_back(line);
+    };
+    Result<void> ok;
+    for (std::size_t i = 0; i < text.size() && ok; i += piece)
+      ok = table.feed(text.substr(i, piece), visit);
+    if (ok) ok = table.finish(visit);
+    if (!ok) out.error = ok.error();
+    out.columns = table.columns();
+    all.push_back(out);
+  }
+  CHECK(all[0].columns == all[1].columns);
+  CHECK(all[0].rows == all[1].rows);
+  CHECK(all[0].error == all[1].error);
+  return all[0];
+}
+
+}  // namespace
+
+TEST_CASE("CSV fields are numbers, texts or missing") {
+  const Read table = read("size,colour\n12.5,red\n,NA\nnan,\"null\"\n");
+  CHECK(table.columns == std::vector<std::string>{"size", "colour"});
+  REQUIRE(table.rows.size() == 3);
+  CHECK(table.rows[0] == "#12.5|red");
+  CHECK(table.rows[1] == "-|-");
+  CHECK(table.rows[2] == "#nan|-");
+}
+
+TEST_CASE("NDJSON columns are those of the first objects") {
+  const Read table = read("{\"a\": 1, \"b\": \"x\"}\n{\"b\": null, \"c\": true}\n");
+  CHECK(table.columns == std::vector<std::string>{"a", "b", "c"});
+  REQUIRE(table.rows.size() == 2);
+  CHECK(table.rows[0] == "#1.00|x|-");
+  CHECK(table.rows[1] == "-|-|true");
+}
+
+TEST_CASE("a key that appears after the first objects is ignored, one that is gone is missing") {
+  std::string text;
+  for (int i = 0; i < 150; ++i) text += i < 120 ? "{\"a\": 1}\n" : "{\"late\": 2}\n";
+  const Read table = read(text);
+  CHECK(table.columns == std::vector<std::string>{"a"});
+  REQUIRE(table.rows.size() == 150);
+  CHECK(table.rows[149] == "-");
+}
+
+TEST_CASE("a byte-order mark and blank lines before the table are skipped") {
+  CHECK(read("\xEF\xBB\xBF"
+             "a,b\n1,2\n")
+            .columns == std::vector<std::string>{"a", "b"});
+  CHECK(read("\xEF\xBB\xBF\n {\"a\": 1}\n").columns == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("what is no table is refused with its line") {
+  CHECK(read("").error->code == "csv_empty");
+  CHECK(read("  \n \n").error->code == "csv_empty");
+  CHECK(read("a,a\n").error->code == "csv_duplicate_column");
+  const Read ragged = read("a,b\n1,2\n3\n");
+  CHECK(ragged.error->code == "csv_ragged");
+  CHECK(ragged.error->message.find("line 3") != std::string::npos);
+  CHECK(read("{\"a\": 1}\n[1]\n").error->code == "ndjson_line");
+  CHECK(read("{\"a\": 1}\n{\"a\": \n").error->message.find("line 2") != std::string::npos);
+  CHECK(read("{\"a\": {\"b\": 1}}\n").error->message.find("'a' is nested") != std::string::npos);
+}
+
+TEST_CASE("a number keeps the text it was written as") {
+  const Value value = field_value("01234");
+  CHECK(value.kind == Value::Kind::number);
+  CHECK(value.number == 1234);
+  CHECK(value.text == "01234");
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/commands/backtest_drift.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "reference/reference_json.h"
+#include "test/reference/table_rows.h"
+
+using namespace outrider;
+using namespace outrider::sidecar;
+using detectors::State;
+
+namespace {
+
+// A folder of files that is gone when the test is.
+class Folder {
+ public:
+  Folder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("outrider-backtest-" + std::to_string(getpid()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return (path_ / name).string();
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string csv(const test::Table& table) {
+  std::string text;
+  const auto line = [&](const std::vector<std::string>& fields) {
+    for (std::size_t i = 0; i < fields.size(); ++i) text += (i ? "," : "") + fields[i];
+    text += "\n";
+  };
+  line(table.columns);
+  for (const auto& row : table.rows) line(row);
+  return text;
+}
+
+std::string reference_of(const test::Table& table) {
+  reference::BuildSettings settings;
+  settings.target = "price";
+  settings.prediction = "predicted";
+  return reference::to_json(build_reference(table.columns, table.visitor(), settings)->reference);
+}
+
+// Multiplies a column from a row on.
+test::Table scaled(test::Table table, const std::string& name, double factor,
+                   std::size_t from = 0) {
+  const auto at = static_cast<std::size_t>(
+      std::find(table.columns.begin(), table.columns.end(), name) - table.columns.begin());
+  for (std::size_t i = from; i < table.rows.size(); ++i) {
+    if (table.rows[i][at].empty()) continue;
+    table.rows[i][at] = std::to_string(std::stod(table.rows[i][at]) * factor);
+  }
+  return table;
+}
+
+const detectors::Verdict& verdict(const DriftReport& report, const std::string& subject) {
+  for (const auto& one : report.subjects) {
+    if (one.subject == subject) return one;
+  }
+  FAIL("no subject " << subject);
+  return report.subjects.front();
+}
+
+}  // namespace
+
+TEST_CASE("rows like the training's are stable, and shifted ones drift in the last row") {
+  const Folder folder;
+  const std::string reference = folder.write("reference.json", reference_of(test::houses(5000)));
+  const std::string same = folder.write("same.csv", csv(test::houses(3000, 2)));
+  const std::string moved =
+      folder.write("moved.csv", csv(scaled(test::houses(3000, 3), "size", 1.3)));
+  const auto calm = backtest_drift({reference, same, "predicted", "price", "", ""});
+  REQUIRE(calm);
+  CHECK(calm->rows == 3000);
+  CHECK(calm->alarms.empty());
+  for (const auto& one : calm->subjects) CHECK(one.state == State::stable);
+  CHECK(*calm->accuracy == Approx(0.9));
+  CHECK(*calm->accuracy_reference == Approx(0.9));
+  const auto report = backtest_drift({reference, moved, "predicted", "", "", ""});
+  REQUIRE(report);
+  CHECK(verdict(*report, "size").state == State::drift);
+  CHECK(verdict(*report, "bedrooms").state == State::stable);
+  REQUIRE_FALSE(report->alarms.empty());
+  CHECK(report->alarms[0].row == 2999);
+  CHECK(report->alarms[0].subject == "size");
+}
+
+TEST_CASE(
+    "with a time column rows go through panes, and the alarm is in the second pane that exceeds") {
+  const Folder folder;
+  const std::string reference = folder.write("reference.json", reference_of(test::houses(5000)));
+  // 1 000 rows a five-minute pane; the size moves with row 3 000.
+  test::Table table = scaled(test::houses(6000, 4), "size", 1.3, 3000);
+  table.columns.push_back("at");
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    table.rows[i].push_back(std::to_string(1'700'000'100.0 + static_cast<double>(i) * 0.3));
+  }
+  const auto report =
+      backtest_drift({reference, folder.write("live.csv", csv(table)), "", "", "", "at"});
+  REQUIRE(report);
+  std::vector<std::uint64_t> rows;
+  for (const auto& alarm : report->alarms) {
+    if (alarm.subject == "size") rows.push_back(alarm.row);
+  }
+  CHECK(rows == std::vector<std::uint64_t>{4999});
+}
+
+TEST_CASE("predictions that go wrong raise the accuracy alarm, once") {
+  const Folder folder;
+  const std::string reference = folder.write("reference.json", reference_of(test::houses(5000)));
+  const auto table = scaled(test::houses(4000, 5), "price", 1.3, 2000);  // The market moves.
+  const auto report = backtest_drift(
+      {reference, folder.write("live.csv", csv(table)), "predicted", "price", "", ""});
+  REQUIRE(report);
+  std::vector<std::uint64_t> rows;
+  for (const auto& alarm : report->alarms) {
+    if (alarm.subject == "accuracy") rows.push_back(alarm.row);
+  }
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0] >= 2000);
+  CHECK(rows[0] < 2060);
+}
+
+TEST_CASE(
+    "a feature without a column is missing and named; without any there is nothing to judge") {
+  const Folder folder;
+  const std::string reference = folder.write("reference.json", reference_of(test::houses(5000)));
+  const auto report =
+      backtest_drift({reference, folder.write("a.csv", "size\n2000\n2100\n"), "", "", "", ""});
+  REQUIRE(report);
+  CHECK(report->absent == std::vector<std::string>{"bedrooms", "colour"});
+  CHECK(verdict(*report, "size").state == State::warming_up);
+  const auto none = backtest_drift({reference, folder.write("b.csv", "x\n1\n"), "", "", "", ""});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == "unknown_column");
+}
+
+TEST_CASE("every mistake in the call or the files says what, where and what to change") {
+  const Folder folder;
+  const std::string good = reference_of(test::houses(500));
+  const std::string reference = folder.write("reference.json", good);
+  const std::string cut = folder.write("cut.json", good.substr(0, 1000));
+  const std::string data = folder.write("data.csv", "size,at\n1,x\n");
+  const auto code = [](const DriftBacktest& wanted) {
+    const auto report = backtest_drift(wanted);
+    return report ? "none" : std::string(report.error().code) + " " + report.error().message;
+  };
+  CHECK(code({"/nowhere.json", data, "", "", "", ""})
+            .starts_with("cannot_read reference=/nowhere.json"));
+  CHECK(code({reference, "/nowhere.csv", "", "", "", ""})
+            .starts_with("cannot_read data=/nowhere.csv"));
+  CHECK(code({cut, data, "", "", "", ""}).starts_with("invalid_json reference="));
+  CHECK(code({reference, data, "p", "y", "", ""})
+            .find("prediction=p: no such column\ntarget=y: no such column") != std::string::npos);
+  CHECK(code({reference, data, "", "", "", "at"}).find("line 2: expected seconds") !=
+        std::string::npos);
+  CHECK(
+      code({reference, folder.write("ragged.csv", "size,b\n1\n"), "", "", "", ""}).find("line 2") !=
+      std::string::npos);
+  CHECK(code({reference, folder.write("empty.csv", "size\n"), "", "", "", ""})
+            .starts_with("no_rows"));
+}

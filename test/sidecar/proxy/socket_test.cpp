@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/proxy/socket.h"
+
+#include <catch2/catch.hpp>
+
+namespace outrider::proxy {
+namespace {
+
+std::string text_of(std::string_view url) {
+  auto address = parse_upstream(url);
+  return address ? address->text : address.error().message;
+}
+
+TEST_CASE("an upstream is an HTTP address or a socket's path") {
+  CHECK(text_of("http://127.0.0.1:8080") == "127.0.0.1:8080");
+  CHECK(text_of("http://127.0.0.1:8080/") == "127.0.0.1:8080");
+  CHECK(text_of("http://127.0.0.1") == "127.0.0.1:80");
+  CHECK(text_of("http://[::1]:8080") == "::1:8080");
+  CHECK(text_of("http://[::1]") == "::1:80");
+  CHECK(text_of("unix:/run/model.sock") == "unix:/run/model.sock");
+  CHECK(parse_upstream("unix:///run/model.sock")->get()->sa_family == AF_UNIX);
+}
+
+TEST_CASE("an upstream that cannot be is refused with what was expected") {
+  for (const char* url : {"", "127.0.0.1:80", "https://model", "http://", "http://host:0",
+                          "http://host:99999", "http://host/path", "http://user@host", "unix:"}) {
+    CAPTURE(url);
+    REQUIRE_FALSE(parse_upstream(url));
+    CHECK_THAT(text_of(url), Catch::Contains("upstream="));
+  }
+  CHECK_THAT(text_of("unix:" + std::string(200, 'x')), Catch::Contains("characters"));
+}
+
+TEST_CASE("two data threads listen on one port, and a taken port is an error that names it") {
+  auto first = listen_on("127.0.0.1:0", 0);
+  REQUIRE(first);
+  const std::uint16_t port = bound_port(*first);
+  auto second = listen_on("127.0.0.1:0", port);
+  REQUIRE(second);
+  CHECK(bound_port(*second) == port);
+  CHECK_THAT(listen_on("203.0.113.1:80", 0).error().message, Catch::Contains("203.0.113.1:80"));
+}
+
+}  // namespace
+}  // namespace outrider::proxy
