@@ -20,7 +20,7 @@ ALLOWED = {
     "sidecar/http1": ["base/core"],
     "sidecar/tap": ["base/core"],
     "sidecar/proxy": ["base", "sidecar/http1", "sidecar/tap"],
-    "sidecar/decode": ["base/core", "base/wire", "base/config", "sidecar/http1", "sidecar/tap"],
+    "sidecar/decode": ["base/core", "base/wire", "base/config", "detectors", "sidecar/http1", "sidecar/tap"],
     "sidecar/monitor": ["base/core", "base/wire", "base/config", "detectors", "reference", "sidecar/decode",
                         "sidecar/labels", "sidecar/tap"],
     "sidecar/labels": ["base"],
