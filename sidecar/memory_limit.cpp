@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/memory_limit.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,14 +19,15 @@ void limit_growth(std::int64_t bytes) {
   (void)bytes;
 #else
   if (bytes <= 0) return;
+  // A thread's own malloc arena reserves 64 MiB of addresses; a few shared ones do for an admin server.
+  mallopt(M_ARENA_MAX, 4);
   std::ifstream statm("/proc/self/statm");
-  std::int64_t pages = 0;
-  if (!(statm >> pages)) return;
-  const auto limit = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE) + bytes);
-  rlimit wanted{limit, RLIM_INFINITY};
-  rlimit current{};
-  if (getrlimit(RLIMIT_AS, &current) == 0) wanted.rlim_max = current.rlim_max;
-  setrlimit(RLIMIT_AS, &wanted);
+  std::int64_t size = 0, resident = 0, shared = 0, text = 0, library = 0, data = 0;
+  if (!(statm >> size >> resident >> shared >> text >> library >> data)) return;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  limit.rlim_cur = static_cast<rlim_t>(data * sysconf(_SC_PAGESIZE) + bytes);
+  setrlimit(RLIMIT_DATA, &limit);
 #endif
 }
 

@@ -66,8 +66,8 @@ tap::CaptureSettings capture_of(const monitor::Settings& settings) {
   return capture;
 }
 
-// The consumer that the log knows: the monitor, under its lock. A group of labels is one critical
-// section from its first row to committed(), so a scrape never sees half of it.
+// The consumer that the log knows: the monitor, under its lock. Between two calls a scrape may come; it
+// sees no half group, since counters advance with committed() alone.
 class LockedConsumer final : public labels::TruthConsumer {
  public:
   LockedConsumer(monitor::Monitor& monitor, std::mutex& lock) : monitor_(monitor), lock_(lock) {}
@@ -413,6 +413,11 @@ void MonitorApp::take_new_settings() {
     has_new_settings_ = false;
   }
   if (!settings) return;
+  if (settings->log.bytes_max != log_settings_.bytes_max ||
+      settings->log.keep_features != log_settings_.keep_features ||
+      settings->truth.max_delay != log_settings_.max_delay) {
+    spdlog::warn("log.* and truth.max_delay hold from the next start on; the rest holds now");
+  }
   decoder_ = decode::Decoder(settings->rules);
   parts_.publish_capture(capture_of(*settings));
   {
@@ -658,7 +663,7 @@ void MonitorOptions::add_to(config::OptionTable& table) {
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
   table
       .add("web.config.file", web_config_file,
-           "TLS and basic authentication of the admin API, in the format of Prometheus's programs.")
+           "Basic authentication of the admin API, in the format of Prometheus's programs.")
       .value_name("FILE");
   table
       .add("labels.listen-address", labels_listen_address,

@@ -32,7 +32,7 @@ namespace outrider {
 struct MonitorOptions {
   std::string listen_address = "0.0.0.0:9501";
   std::string telemetry_path = "/metrics";
-  std::string web_config_file;  // TLS and basic authentication, as Prometheus's programs have it.
+  std::string web_config_file;        // Basic authentication, as Prometheus's programs have it.
   std::string labels_listen_address;  // "": labels and training data stand on listen_address.
   std::string labels_bearer_token_file;
   std::string data_dir = "data";

@@ -2,10 +2,7 @@
 #include "sidecar/web_config.h"
 
 #include <crypt.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -65,21 +62,6 @@ class PasswordCheck {
   std::set<std::string> right_;
 };
 
-// CivetWeb wants certificate and key in one file: they are put together in memory, not on disk.
-Result<std::string> join_in_memory(const std::string& certificate, const std::string& key) {
-  const auto first = config::read_file(certificate, 1 << 20);
-  if (!first) return fail(first);
-  const auto second = config::read_file(key, 1 << 20);
-  if (!second) return fail(second);
-  const std::string all = *first + "\n" + *second;
-  const int descriptor = ::memfd_create("tls", MFD_CLOEXEC);
-  if (descriptor < 0 ||
-      ::write(descriptor, all.data(), all.size()) != static_cast<ssize_t>(all.size())) {
-    return fail("cannot_read", "no memory for the certificate");
-  }
-  return "/proc/self/fd/" + std::to_string(descriptor);  // Open for as long as the process lives.
-}
-
 }  // namespace
 
 Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings& settings) {
@@ -90,11 +72,12 @@ Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings
   const config::Yaml root = reader.parse(*text);
   reader.only_keys(root, {"tls_server_config", "basic_auth_users"});
   const config::Yaml tls = reader.child(root, "tls_server_config");
-  reader.only_keys(tls, {"cert_file", "key_file"});
-  const auto certificate = reader.text(tls, "cert_file");
-  const auto key = reader.text(tls, "key_file");
-  if (certificate.has_value() != key.has_value()) {
-    reader.mistake(tls, "expected both cert_file and key_file");
+  if (tls.node.IsDefined()) {
+    // CivetWeb 1.15 looks for OpenSSL 1.1's SSL_get_peer_certificate, which OpenSSL 3 has not.
+    reader.mistake(
+        tls,
+        "TLS is not available in this build: Debian 12's CivetWeb cannot load OpenSSL 3. "
+        "Put a TLS proxy before the admin port and listen on 127.0.0.1");
   }
   Users users;
   for (const auto& [user, value] : reader.entries(reader.child(root, "basic_auth_users"))) {
@@ -105,12 +88,6 @@ Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings
     users.emplace(user, hash);
   }
   if (auto ok = reader.finish(); !ok) return fail(ok);
-  if (certificate) {
-    const auto folder = std::filesystem::path(file).parent_path();
-    auto joined = join_in_memory((folder / *certificate).string(), (folder / *key).string());
-    if (!joined) return fail(joined);
-    settings.tls_certificate_file = *joined;
-  }
   if (!users.empty()) {
     settings.basic_auth = [check = std::make_shared<PasswordCheck>(std::move(users))](
                               std::string_view user, std::string_view password) {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// --web.config.file: TLS and basic authentication in the format of Prometheus's exporter-toolkit:
+// --web.config.file: basic authentication in the format of Prometheus's exporter-toolkit:
 //
-//   tls_server_config: {cert_file: server.crt, key_file: server.key}
 //   basic_auth_users:  {alice: $2y$10$…}          # bcrypt
 //
-// File names are relative to the configuration's folder. What else the toolkit knows (client
-// certificates, cipher lists, HTTP/2) is refused by name rather than passed over.
+// tls_server_config is refused with its reason, and so is what else the toolkit knows, rather than passed
+// over: Debian 12's CivetWeb cannot load OpenSSL 3.
 
 #include <string>
 
@@ -16,7 +15,7 @@
 
 namespace outrider {
 
-// Fills in TLS and basic authentication. "" changes nothing. Errors: "bad_config", all mistakes at once;
+// Fills in basic authentication. "" changes nothing. Errors: "bad_config", all mistakes at once;
 // "cannot_read".
 Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings& settings);
 

@@ -46,8 +46,8 @@ class Monitor final : public labels::TruthConsumer {
   // True once after a version appeared: its reference may have come with it.
   bool take_wants_references() { return std::exchange(wants_references_, false); }
 
-  // New settings. What concerns decoding and the log is not the monitor's; limits, tolerance and
-  // accuracy hold from here on.
+  // New settings. Tolerance and limits hold from here on; what accuracy is judged by (slack, run length)
+  // holds for versions that appear later, because evidence against another null says nothing.
   void set_settings(Settings settings);
   const Settings& settings() const { return settings_; }
 

@@ -229,30 +229,31 @@ def test_labels_and_training_data_can_stand_apart_behind_a_token(programs, binar
     assert http("POST", url, body, {"Authorization": "Bearer secret-token"})[0] == 200
 
 
-def test_the_web_configuration_gives_basic_auth_and_tls(programs, binaries, model, tmp_path):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
-                    "/CN=localhost", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
-                   check=True, capture_output=True)
+def test_the_web_configuration_gives_basic_auth_and_says_that_tls_is_not_to_be_had(
+        programs, binaries, model, tmp_path):
     hashed = crypt.crypt("open sesame", crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16))
     web = tmp_path / "web.yml"
-    web.write_text(f"tls_server_config: {{cert_file: cert.pem, key_file: key.pem}}\n"
-                   f"basic_auth_users: {{alice: '{hashed}'}}\n")
+    web.write_text(f"basic_auth_users: {{alice: '{hashed}'}}\n")
     proxy, admin = free_port(), free_port()
-    programs.start("tls", [binaries / "outrider-sidecar", "--upstream", model.url,
-                           "--proxy.listen-address", f"127.0.0.1:{proxy}",
-                           "--web.listen-address", f"127.0.0.1:{admin}", "--data.dir", tmp_path / "data",
-                           "--web.config.file", web])
+    command = [binaries / "outrider-sidecar", "--upstream", model.url,
+               "--proxy.listen-address", f"127.0.0.1:{proxy}", "--web.listen-address", f"127.0.0.1:{admin}",
+               "--data.dir", tmp_path / "data", "--web.config.file", web]
+    programs.start("guarded", command)
 
-    def status(*options):
-        done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*",
-                               "--cacert", tmp_path / "cert.pem", *options,
-                               f"https://localhost:{admin}/metrics"], capture_output=True, text=True)
-        return done.stdout
+    def status(user):
+        token = base64.b64encode(user.encode()).decode()
+        return http("GET", f"http://127.0.0.1:{admin}/metrics", headers={"Authorization": f"Basic {token}"})[0]
 
-    wait_for("TLS with the right password", lambda: status("-u", "alice:open sesame") == "200")
-    assert status("-u", "alice:wrong") == "401"
-    assert status("-u", "bob:open sesame") == "401"
-    assert status() == "401"
+    wait_for("the right password", lambda: status("alice:open sesame") == 200)
+    assert status("alice:wrong") == 401
+    assert status("bob:open sesame") == 401
+    assert http("GET", f"http://127.0.0.1:{admin}/metrics")[0] == 401
+    programs.stop("guarded")
+
+    web.write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+    programs.start("tls", command)
+    log = tmp_path / "logs"
+    wait_for("the reason", lambda: any("TLS is not available" in f.read_text() for f in log.iterdir()))
 
 
 def test_a_bad_model_configuration_stops_no_traffic(programs, binaries, model, config, tmp_path):
