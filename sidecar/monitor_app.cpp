@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
@@ -41,7 +42,9 @@ constexpr Duration poll_min = 1ms;            // While traffic flows.
 constexpr Duration poll_max = 50ms;           // After a while without any.
 constexpr Duration references_every = 5s;
 constexpr Duration states_every = 60s;
-constexpr Duration log_retry_every = 5s;
+constexpr Duration log_retry_every = 1s;
+constexpr Duration log_lock_wait = 3s;
+constexpr Duration log_lock_every = 50ms;
 
 Result<monitor::Settings> read_settings(const MonitorOptions& options) {
   monitor::Settings settings;
@@ -187,7 +190,8 @@ class MonitorApp {
 
   // The housekeeping thread.
   void keep_house(const std::stop_token& stop);
-  void open_log();
+  void open_log_after_predecessor();
+  bool open_log();  // At the start, then on the housekeeping thread.
   void refresh_references();
   void build_provisional();
   void save_inputs();
@@ -234,6 +238,7 @@ class MonitorApp {
   exporting::MonitorMetrics monitor_metrics_;
   net::ProcessCollector process_metrics_;
   std::unique_ptr<net::HttpServer> admin_, labels_server_;
+  std::string_view log_trouble_;  // The error's word when the log could not be opened last.
   std::jthread house_;
 };
 
@@ -266,7 +271,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
-  open_log();
+  open_log_after_predecessor();
   start_servers();
   house_ = std::jthread([this](const std::stop_token& stop) { keep_house(stop); });
 }
@@ -440,14 +445,10 @@ void MonitorApp::shut_down() {
   house_.request_stop();
   house_bell_.notify_all();
   house_.join();
-  if (labels_server_) labels_server_->stop();
-  admin_->stop();
-  const Duration left = std::max<Duration>(deadline - std::chrono::steady_clock::now(), 100ms);
-  if (labels::PredictionLog* log = log_.get()) {
-    if (!log->flush(left)) spdlog::warn("the prediction log was not flushed in time");
-    log->close();
-  }
   save_inputs();
+  const Duration left = std::max<Duration>(deadline - std::chrono::steady_clock::now(), 100ms);
+  labels::PredictionLog* log = log_.get();
+  if (log && !log->flush(left)) spdlog::warn("the prediction log was not flushed in time");
 }
 
 // ---- The housekeeping thread ----
@@ -485,14 +486,26 @@ void MonitorApp::keep_house(const std::stop_token& stop) {
   }
 }
 
-void MonitorApp::open_log() {
+// The predecessor of a proxy that was killed may still be flushing; its predictions wait in our ring.
+void MonitorApp::open_log_after_predecessor() {
+  const auto deadline = std::chrono::steady_clock::now() + log_lock_wait;
+  while (!open_log() && std::chrono::steady_clock::now() < deadline) {
+    if (log_trouble_ != "log_locked") return;
+    std::this_thread::sleep_for(log_lock_every);
+  }
+}
+
+bool MonitorApp::open_log() {
   auto log = labels::PredictionLog::open(log_settings_, consumer_, clock_);
   if (log) {
     log_.set(std::move(*log));
-    return;
+    log_trouble_ = "";
+    return true;
   }
-  spdlog::error("prediction log: {}", log.error().message);
+  if (log_trouble_ != log.error().code) spdlog::error("prediction log: {}", log.error().message);
+  log_trouble_ = log.error().code;
   log_.set_unavailable(log.error().message);
+  return false;
 }
 
 void MonitorApp::refresh_references() {
@@ -702,7 +715,9 @@ int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Si
   be_first_to_go();
   MonitorApp app(options, std::move(parts), clock, std::move(*settings));
   limit_growth(options.memory_bytes_max);
-  return app.run(signals);
+  // All that must last is synced. CivetWeb takes two seconds to stop, in which it would answer for a
+  // successor; the kernel closes port and store in one moment.
+  std::_Exit(app.run(signals));
 }
 
 }  // namespace outrider

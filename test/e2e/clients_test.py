@@ -59,17 +59,36 @@ def assert_watched(sidecar, predictions):
     assert metrics.sum("outrider_exchanges_failed_total") == 0
 
 
-def test_the_triton_client_talks_json_and_binary_tensors(sidecar):
-    client = tritonclient.http.InferenceServerClient(sidecar.proxy.removeprefix("http://"))
+def ask_with_triton(proxy, binary, output):
+    client = tritonclient.http.InferenceServerClient(proxy.removeprefix("http://"))
     assert client.is_server_live() and client.is_model_ready("house-price")
-    for binary in (False, True):
-        tensor = tritonclient.http.InferInput("x", [2, 2], "FP64")
-        tensor.set_data_from_numpy(numpy.array(HOUSES), binary_data=binary)
-        output = tritonclient.http.InferRequestedOutput("predict", binary_data=False)
-        answer = client.infer("house-price", [tensor], outputs=[output])
-        assert answer.as_numpy("predict").ravel().round(5).tolist() == PRICES
+    tensor = tritonclient.http.InferInput("x", [2, 2], "FP64")
+    tensor.set_data_from_numpy(numpy.array(HOUSES), binary_data=binary)
+    wanted = [tritonclient.http.InferRequestedOutput(output, binary_data=binary)]
+    answer = client.infer("house-price", [tensor], outputs=wanted)
     client.close()
-    assert_watched(sidecar, 4)
+    return answer.as_numpy(output).ravel().round(5).tolist()
+
+
+def test_the_triton_client_talks_to_mlserver(sidecar):
+    assert ask_with_triton(sidecar.proxy, False, "predict") == PRICES
+    assert_watched(sidecar, 2)
+
+
+def test_the_triton_clients_binary_tensors_are_watched_too(programs, binaries, tmp_path):
+    """With our predictor: MLServer answers them with 422, sidecar or not."""
+    (tmp_path / "seed.csv").write_text("size,bedrooms,price\n1000,2,50\n1500,3,75\n2000,4,100\n2500,5,125\n")
+    subprocess.run([binaries / "outrider-predictor", "train", "--data", tmp_path / "seed.csv", "--target", "price",
+                    "--algorithm", "ols", "--name", "house-price", "--registry", tmp_path / "registry", "--promote"],
+                   check=True, timeout=60)
+    port = free_port()
+    programs.start("predictor", [binaries / "outrider-predictor", "serve", "--registry", tmp_path / "registry", "--name",
+                                 "house-price", "--web.listen-address", f"127.0.0.1:{port}"])
+    programs.wait_until_ready("predictor", f"http://127.0.0.1:{port}/-/ready")
+    sidecar = Sidecar(programs, binaries, f"http://127.0.0.1:{port}", tmp_path / "data")
+    assert ask_with_triton(sidecar.proxy, True, "price") == PRICES
+    sidecar.wait_for_predictions(2)
+    assert sidecar.metrics().sum("outrider_predictions_total", outcome="success") == 2
 
 
 def test_the_kserve_client_talks_v2(sidecar):
@@ -97,7 +116,7 @@ def test_httpx_requests_and_curl_get_the_same_bytes_as_without_the_sidecar(sidec
         direct = session.post(mlserver + path, json=BODY, timeout=20)
         through = session.post(sidecar.proxy + path, json=BODY, timeout=20)
     assert outputs(direct.text) == outputs(through.text)
-    own = {"x-prediction-id", "date", "content-length"}
+    own = {"x-prediction-id", "date", "content-length", "ce-id", "ce-requestid"}  # New with each answer.
     plain = {k.lower(): v for k, v in direct.headers.items() if k.lower() not in own}
     watched = {k.lower(): v for k, v in through.headers.items() if k.lower() not in own}
     assert watched == plain

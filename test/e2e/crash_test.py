@@ -13,8 +13,8 @@ from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
 from stack import Program, Sidecar
 
-MONITOR_KILLS = 20
-OTHER_KILLS = 36
+MONITOR_KILLS = int(os.environ.get("OUTRIDER_MONITOR_KILLS", "20"))
+OTHER_KILLS = int(os.environ.get("OUTRIDER_OTHER_KILLS", "36"))
 
 # A crash may lose the predictions of this interval: what the log had not yet synced.
 UNSYNCED_SECONDS = 1.0
@@ -131,7 +131,7 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     for caller in callers:
         for word, count in caller.results.items():
             results[word] = results.get(word, 0) + count
-    print(f"{before} predictions through {MONITOR_KILLS} monitor kills; {len(acknowledged)} labels acknowledged; {results}")
+    print(f"{len(joined)} rows joined; {before} predictions through {MONITOR_KILLS} monitor kills; {len(acknowledged)} labels acknowledged; {results}")
     assert len(acknowledged) > 500
     assert len(joined) == len(set(joined)), "a label was joined twice"
     assert acknowledged - set(joined) == set(), "an acknowledged label was lost"

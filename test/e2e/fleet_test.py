@@ -41,12 +41,13 @@ class Fleet:
         return Sidecar(self.programs, self.binaries, self.upstream, self.folder / name, name,
                        ["--model.config", self.config])
 
-    def start_agent(self):
+    def start_agent(self, name, pods):
+        """An agent that knows these pods: what a headless service's name would tell it."""
         port = free_port()
-        return Program(self.programs, "agent", [
+        return Program(self.programs, name, [
             self.binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}",
-            "--data.dir", self.folder / "agent",
-            *[word for pod in self.pods for word in ("--labels.sidecars", pod.admin)]], f"http://127.0.0.1:{port}")
+            "--data.dir", self.folder / name,
+            *[word for pod in pods for word in ("--labels.sidecars", pod.admin)]], f"http://127.0.0.1:{port}")
 
     def start_prometheus(self, targets):
         port = free_port()
@@ -66,7 +67,7 @@ def test_the_fleets_accuracy_is_the_truth_for_every_label_that_could_be_joined(p
     with price_server() as server, requests.Session() as session:
         session.trust_env = False
         fleet = Fleet(programs, binaries, tmp_path, server.url)
-        agent = fleet.start_agent()
+        agent = fleet.start_agent("agent", fleet.pods)
         spare = fleet.pod(0, "pod0-replacement")  # Stands by; traffic reaches it after the replacement.
         every = fleet.pods + [spare]
         prometheus = fleet.start_prometheus([pod.admin.removeprefix("http://") for pod in every])
@@ -92,7 +93,7 @@ def test_the_fleets_accuracy_is_the_truth_for_every_label_that_could_be_joined(p
         expected = {True: 0, False: 0}
         results = []
 
-        def send(rows):
+        def send(rows, agent, alive):
             through_agent = []
             for pod, prediction_id, correct, label in rows:
                 way = chance.randrange(3)
@@ -111,18 +112,19 @@ def test_the_fleets_accuracy_is_the_truth_for_every_label_that_could_be_joined(p
                 answers = http_json("POST", f"{agent.admin}/api/v1/labels", through_agent, timeout=60)
                 results.extend(r["result"] for r in answers["results"])
 
-        alive = list(fleet.pods)
-        send(made[:200])
+        send(made[:200], agent, fleet.pods)
         wait_for("the first labels scraped", lambda: prometheus.scalar("sum(outrider_outcomes_total)") == 200, 30)
 
         # One pod is deleted in the middle; another takes its place.
         gone = fleet.pods[0]
         gone.stop()
         alive = fleet.pods[1:] + [spare]
+        agent.stop()
+        agent = fleet.start_agent("agent-after", alive)
         predict(alive, 100)
         for pod in alive:
             pod.wait_for_predictions(per_pod[pod.name])
-        send(made[200:])
+        send(made[200:], agent, alive)
 
         joined = expected[True] + expected[False]
         assert results.count("joined") == joined

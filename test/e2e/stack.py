@@ -74,7 +74,8 @@ class Sidecar(Program):
 
     def training_data(self):
         """The joined rows, as the trainer reads them."""
-        text = http("GET", f"{self.admin}/api/v1/training-data?format=csv", timeout=60)[2]
+        status, _, text = http("GET", f"{self.admin}/api/v1/training-data?format=csv", timeout=60)
+        assert status == 200, text
         return list(csv.DictReader(io.StringIO(text)))
 
 
