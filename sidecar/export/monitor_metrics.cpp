@@ -2,6 +2,7 @@
 #include "sidecar/export/monitor_metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <array>
 #include <string>
 #include <utility>
@@ -329,6 +330,13 @@ void MonitorMetrics::Page::write_accuracy() {
          "Evidence that the version became worse than its reference: log10 of the e-value.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     if (const auto evidence = v.accuracy().evidence_log10()) value(k.plain, *evidence);
+  });
+  family("outrider_accuracy_evidence_threshold", gauge,
+         "Evidence at which the alarm is raised: log10 of the labels to a false alarm.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (const auto* detector = v.accuracy().detector()) {
+      value(k.plain, std::log10(detector->settings().alarm_run_length));
+    }
   });
   family("outrider_accuracy_alarm", gauge,
          "1 while the version in service is worse than its reference, at the stated false-alarm "

@@ -188,7 +188,7 @@ class Exporter:
             def log_message(self, *_):
                 pass
 
-        self.changed_at = time.time() - 20
+        self.changed_at = round(time.time()) - 19.5  # Exact in binary: it travels as text.
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_port}"
