@@ -23,8 +23,8 @@ struct PageContent {
   std::vector<incident::Change> changes = {};
   bool has_policy = false;
   bool dry_run = true;
-  std::string
-      policy_trouble = {};  // What is wrong with the policy file, while an older one is in force.
+  std::string policy_trouble =
+      {};                   // What is wrong with the policy file, while an older one is in force.
   std::string notice = {};  // What became of the button that was pressed.
 };
 

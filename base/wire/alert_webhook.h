@@ -24,10 +24,10 @@
 namespace outrider::wire {
 
 struct WebhookAlert {
-  bool firing = false;  // Else resolved.
-  Labels labels;        // Never empty; always with "alertname".
-  Labels annotations;   // Names to texts; an empty text counts as absent.
-  Time starts_at;  // Times are whole milliseconds, as Prometheus has them.
+  bool firing = false;          // Else resolved.
+  Labels labels;                // Never empty; always with "alertname".
+  Labels annotations;           // Names to texts; an empty text counts as absent.
+  Time starts_at;               // Times are whole milliseconds, as Prometheus has them.
   std::optional<Time> ends_at;  // Absent while nobody knows (Alertmanager's year 1).
   std::string generator_url;
   std::string fingerprint;  // Alertmanager's hash of the labels; may be empty.

@@ -2,8 +2,8 @@
 #include "sidecar/export/monitor_metrics.h"
 
 #include <algorithm>
-#include <cmath>
 #include <array>
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>

@@ -99,8 +99,7 @@ Session::Session(Worker& worker, Descriptor socket, const sockaddr_storage& peer
 
 Session::~Session() = default;
 
-// ---- Turns
-// ------------------------------------------------------------------------------------------
+// ---- Turns ----
 
 void Session::on_events(std::uint32_t events) {
   if (phase_ == Phase::closed) return;  // Closed earlier in this batch.
@@ -214,8 +213,7 @@ void Session::keep_rest(Channel& channel, bool& unseen, const Input& input, std:
   unseen = !channel.in.empty();
 }
 
-// ---- The request's way
-// ------------------------------------------------------------------------------
+// ---- The request's way ----
 
 bool Session::read_head() {
   if (!client_.flush()) return close(), false;
@@ -423,8 +421,7 @@ bool Session::forward_request() {
   return true;
 }
 
-// ---- The response's way
-// -----------------------------------------------------------------------------
+// ---- The response's way ----
 
 bool Session::forward_response() {
   const std::size_t held = client_.out.size();
@@ -596,8 +593,7 @@ void Session::next_request() {
   arm(worker_.settings.idle_timeout);
 }
 
-// ---- Tunnels
-// ----------------------------------------------------------------------------------------
+// ---- Tunnels ----
 
 void Session::begin_tunnel(const Input& input, std::size_t used) {
   const http1::ResponseHead& head = worker_.response_head;
@@ -641,8 +637,7 @@ bool Session::pump(Channel& from, Channel& to, bool& end_passed_on) {
   return held != 0;
 }
 
-// ---- Ends
-// -------------------------------------------------------------------------------------------
+// ---- Ends ----
 
 void Session::count_request(tap::Outcome outcome, int code) {
   if (std::exchange(is_counted_, true)) return;

@@ -161,8 +161,7 @@ void Worker::tick() {
     while (all_.is_linked()) session_of(*all_.next).close();
 }
 
-// ---- Clients
-// ----------------------------------------------------------------------------------------
+// ---- Clients ----
 
 void Worker::on_events(std::uint32_t) {
   accept_all();
@@ -280,8 +279,7 @@ std::span<char> Worker::read_buffer() {
   return {buffer_.data(), size};
 }
 
-// ---- Draining
-// ---------------------------------------------------------------------------------------
+// ---- Draining ----
 
 void Worker::begin_drain() {
   drain_asked_.store(true, std::memory_order_release);

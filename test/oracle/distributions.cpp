@@ -51,7 +51,8 @@ Row numbers(const std::string& line) {
 // Up to the next empty line.
 Block read_block() {
   Block block;
-  for (std::string line; std::getline(std::cin, line) && !line.empty();) block.push_back(numbers(line));
+  for (std::string line; std::getline(std::cin, line) && !line.empty();)
+    block.push_back(numbers(line));
   return block;
 }
 
@@ -88,8 +89,8 @@ int distances() {
     const TailSums tails_p{lines.at(3).at(0), lines.at(3).at(1), 0, 0};
     const TailSums tails_q{lines.at(4).at(0), lines.at(4).at(1), 0, 0};
     const ChiSquare test = chi_square(p, q);
-    print(Row{psi(p, q), psi0(p, q), jensen_shannon(p, q), kolmogorov_smirnov(p, q), hellinger(p, q),
-              l_infinity(p, q), test.statistic, test.degrees, test.p,
+    print(Row{psi(p, q), psi0(p, q), jensen_shannon(p, q), kolmogorov_smirnov(p, q),
+              hellinger(p, q), l_infinity(p, q), test.statistic, test.degrees, test.p,
               wasserstein(lines.at(0), p, tails_p, q, tails_q)});
   }
   return 0;
@@ -103,7 +104,8 @@ int pca(std::size_t components) {
   print(fit.variances());
   for (Eigen::Index j = 0; j < fit.vectors().cols(); ++j) {
     Row direction;
-    for (Eigen::Index i = 0; i < fit.vectors().rows(); ++i) direction.push_back(fit.vectors()(i, j));
+    for (Eigen::Index i = 0; i < fit.vectors().rows(); ++i)
+      direction.push_back(fit.vectors()(i, j));
     print(direction);
   }
   Row z(fit.components());
@@ -142,7 +144,9 @@ int anomaly() {
     std::sort(column.begin(), column.end());
     tails.add_component(column);
   }
-  const auto score = [&](const Row& row) { return std::max(fit.project(row, z).t2_shrunk, tails.score(z)); };
+  const auto score = [&](const Row& row) {
+    return std::max(fit.project(row, z).t2_shrunk, tails.score(z));
+  };
   ConformalHistogram histogram;
   for (const Row& row : reference) histogram.add(score(row));
   histogram.freeze();
@@ -164,6 +168,7 @@ int main(int argc, char** argv) {
     print(benjamini_hochberg(read_block().at(0)));
     return 0;
   }
-  std::fprintf(stderr, "oracle_distributions: expected bins, distances, pca, cbpe, anomaly or benjamini\n");
+  std::fprintf(stderr,
+               "oracle_distributions: expected bins, distances, pca, cbpe, anomaly or benjamini\n");
   return 2;
 }
