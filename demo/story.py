@@ -101,7 +101,8 @@ class Loop:
         self.programs.start("predictor", [
             self.program("predictor"), "serve", "--registry", self.folder / "registry", "--name", MODEL,
             "--web.listen-address", self.address["predictor"],
-            "--retrain.url", self.url("sidecar", "/api/v1/training-data")])
+            "--retrain.url", self.url("sidecar", "/api/v1/training-data"),
+            "--retrain.wait", "60s", "--retrain.rows-wanted", "1000"])
         self.programs.wait_until_ready("predictor", self.url("predictor", "/-/ready"))
 
     def start_sidecar(self):
@@ -331,7 +332,8 @@ def main():
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, interrupt)
     try:
         play(settings, terminal)
         terminal.say("every step was observed", "1;32")

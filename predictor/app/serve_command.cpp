@@ -28,6 +28,7 @@ struct ServeOptions {
   Duration drain_timeout = std::chrono::seconds(10);
   std::string control_token_file, retrain_url_token_file;
   std::int64_t retrain_rows_min = 100;
+  std::int64_t retrain_rows_wanted = 1000;
   std::int64_t retrain_bytes_max = 256 << 20;
   retrain::Rules retrain;
   GateOptions gates;
@@ -72,6 +73,13 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("retrain.rows-min", o.retrain_rows_min,
         "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
       .between(20, 1e9);
+  t.add("retrain.wait", o.retrain.patience.limit,
+        "How long a retraining may wait for retrain.rows-wanted rows since the change; 0: not at "
+        "all.")
+      .between(0, 86400);
+  t.add("retrain.rows-wanted", o.retrain_rows_wanted,
+        "Rows since the change that end the wait of retrain.wait.")
+      .between(1, 1e9);
   t.add("retrain.holdout", o.retrain.plan.holdout,
         "Share of the newest live rows on which a new version is judged.")
       .between(0.01, 0.9);
@@ -93,6 +101,7 @@ retrain::Rules retrain_rules(const ServeOptions& o) {
   rules.sources.url_token = read_token(o.retrain_url_token_file);
   rules.sources.bytes_max = static_cast<std::size_t>(o.retrain_bytes_max);
   rules.plan.rows_min = static_cast<std::size_t>(o.retrain_rows_min);
+  rules.patience.rows = static_cast<std::size_t>(o.retrain_rows_wanted);
   rules.gates = o.gates.values();
   return rules;
 }

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <optional>
+#include <thread>
 
 #include "base/core/text.h"
 #include "base/net/http_client.h"
@@ -13,6 +14,8 @@ namespace outrider::retrain {
 namespace {
 
 using train::Dataset;
+
+constexpr std::chrono::seconds fetch_every{1};
 
 struct Gathered {
   std::optional<Dataset> original;
@@ -62,8 +65,24 @@ std::optional<Dataset> load_original(const std::string& file, std::size_t bytes_
   return std::nullopt;
 }
 
-Result<Gathered> gather(const Sources& sources, const std::string& original,
-                        const std::optional<Time>& since) {
+// The rows since the change, once there are enough of them or patience is at its end.
+Result<std::optional<Dataset>> fetch_enough(const Rules& rules, const std::optional<Time>& since,
+                                            const OnStage& on_stage) {
+  const auto deadline = std::chrono::steady_clock::now() + rules.patience.limit;
+  for (;;) {
+    auto fetched = fetch(rules.sources, since);
+    if (!fetched || !since) return fetched;
+    const std::size_t rows = *fetched ? (*fetched)->table.rows.size() : 0;
+    if (rows >= rules.patience.rows || std::chrono::steady_clock::now() >= deadline) return fetched;
+    on_stage("waiting for rows: " + std::to_string(rows) + " of " +
+             std::to_string(rules.patience.rows) + " since the change");
+    std::this_thread::sleep_for(fetch_every);
+  }
+}
+
+Result<Gathered> gather(const Rules& rules, const std::string& original,
+                        const std::optional<Time>& since, const OnStage& on_stage) {
+  const Sources& sources = rules.sources;
   Gathered gathered;
   gathered.original = load_original(original, sources.bytes_max);
   if (!sources.growing_file.empty()) {
@@ -72,7 +91,7 @@ Result<Gathered> gather(const Sources& sources, const std::string& original,
     gathered.growing = std::move(*growing);
   }
   if (!sources.url.empty()) {
-    auto fetched = fetch(sources, since);
+    auto fetched = fetch_enough(rules, since, on_stage);
     if (!fetched) return fail(fetched);
     gathered.fetched = std::move(*fetched);
   }
@@ -139,7 +158,7 @@ Ending retrain(registry::Registry& registry, const Request& request, const std::
 
   on_stage("gathering rows");
   const std::string original = original_file(rules.sources, *card);
-  const auto rows = gather(rules.sources, original, request.since);
+  const auto rows = gather(rules, original, request.since, on_stage);
   if (!rows) return failed(rows.error());
   PlanInputs inputs{.production = *production, .settings = *settings, .since = request.since};
   if (rows->original) inputs.original = &*rows->original;

@@ -25,8 +25,16 @@ struct Sources {
   Duration url_timeout = std::chrono::seconds(60);
 };
 
+// An alarm is raised from about a hundred labels, and a model wants more. Where the change has a time,
+// a retraining may wait for rows to come: until there are `rows`, but no longer than `limit`.
+struct Patience {
+  std::size_t rows = 1000;
+  Duration limit = Duration::zero();  // Zero: never waits.
+};
+
 struct Rules {
   Sources sources = {};
+  Patience patience = {};
   PlanRules plan = {};
   gates::Bounds gates = {};
 };

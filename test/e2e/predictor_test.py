@@ -474,6 +474,21 @@ def test_a_retraining_learns_from_the_rows_since_the_change_and_is_promoted(retr
     assert retrainer.version() == "v1"
 
 
+def test_a_retraining_waits_for_the_rows_it_wants_where_it_may(programs, predictor, tmp_path, training_data):
+    (tmp_path / "sales.csv").write_text(as_csv(houses(1200)))
+    train(predictor, tmp_path / "registry", tmp_path / "sales.csv", "--split.column", "sold_at", "--promote")
+    server = Server(programs, predictor, tmp_path / "registry",
+                    options=["--retrain.url", training_data.url, "--retrain.wait", "60s", "--retrain.rows-wanted", "500"])
+    after = houses(600, factor=1.25, seed=3, day=3)
+    training_data.rows = after[:40]
+    accepted = http("POST", f"{server.admin}/api/v1/retrain", {"since": after[0]["sold_at"]})
+    job_url = server.admin + json.loads(accepted[2])["url"]
+    wait_for("the job to wait", lambda: "waiting for rows: 40 of 500" in json.dumps(http_json("GET", job_url)), 10)
+    training_data.rows = after
+    job = ended(server, accepted)
+    assert job["state"] == "succeeded" and "480 rows since the change" in job["strategy"], job
+
+
 def test_few_rows_since_the_change_recalibrate_and_fewer_pool(retrainer, training_data):
     training_data.rows = houses(60, factor=1.25, seed=3, day=3)
     job = ended(retrainer, http("POST", f"{retrainer.admin}/api/v1/retrain", {"since": "2026-01-03T00:00:00Z"}))
