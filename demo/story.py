@@ -131,7 +131,7 @@ class Loop:
 
     def start_prometheus(self):
         configuration = self.render(
-            "prometheus.yml", rules=ROOT / "alerts" / "outrider.rules.yml",
+            "prometheus.yml", rules=ROOT / "alerts",
             **{name: self.address[name] for name in ("alertmanager", "sidecar", "agent", "predictor")})
         self.programs.start("prometheus", [
             "prometheus", f"--config.file={configuration}",

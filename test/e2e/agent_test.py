@@ -223,7 +223,7 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
     alertmanager = Alertmanager(programs, tmp_path, agent)
     configuration = tmp_path / "prometheus.yml"
     configuration.write_text(string.Template((ROOT / "demo" / "prometheus.yml").read_text()).substitute(
-        rules=ROOT / "alerts" / "outrider.rules.yml", alertmanager=alertmanager.admin[7:], agent=agent.admin[7:],
+        rules=ROOT / "alerts", alertmanager=alertmanager.admin[7:], agent=agent.admin[7:],
         sidecar=exporter.address, predictor=agent.admin[7:]))
     try:
         Program(programs, "prometheus", [

@@ -9,7 +9,8 @@ import pytest
 from conftest import ROOT
 
 ALERTS = ROOT / "alerts"
-RULES = ALERTS / "outrider.rules.yml"
+RULES = sorted(ALERTS.glob("*.rules.yml"))
+TEXT = "\n".join(file.read_text() for file in RULES)
 TESTS = sorted((ALERTS / "tests").glob("*_test.yml"))
 
 
@@ -22,7 +23,7 @@ def run(*command, **options):
 def alert_blocks():
     """{alert: the lines of its rule}. Read as text: the tests need no YAML package."""
     blocks, name = {}, None
-    for line in RULES.read_text().splitlines():
+    for line in TEXT.splitlines():
         if re.match(r"^      - |^  - name:", line):
             found = re.match(r"^      - alert: (\S+)", line)
             name = found.group(1) if found else None
@@ -42,8 +43,9 @@ def annotation(block, key):
 
 
 def test_promtool_accepts_the_rules():
-    status, text = run("promtool", "check", "rules", RULES)
-    assert status == 0 and "SUCCESS" in text, text
+    assert len(RULES) >= 2
+    status, text = run("promtool", "check", "rules", *RULES)
+    assert status == 0 and text.count("SUCCESS") == len(RULES), text
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
@@ -52,11 +54,20 @@ def test_the_rules_do_what_their_tests_say(file):
     assert status == 0, text
 
 
-def test_a_broken_rule_would_be_noticed(tmp_path):
+@pytest.mark.parametrize("rules, test, right, wrong", [
+    ("outrider", "accuracy", ":share >= 0.5", ":share >= 0"),
+    ("outrider-drift", "drift", ":share > 0.5", ":share > 0"),
+    ("outrider-drift", "drift", ":z15m > 4.75", ":z15m > 0"),
+    ("outrider-drift", "drift", ">= 25 * model", ">= model"),
+    ("outrider-drift", "drift", "bins:count / 2)", "bins:count)"),
+])
+def test_a_broken_rule_would_be_noticed(rules, test, right, wrong, tmp_path):
     (tmp_path / "tests").mkdir()
-    (tmp_path / "outrider.rules.yml").write_text(RULES.read_text().replace(":share >= 0.5", ":share >= 0"))
-    (tmp_path / "tests" / "accuracy_test.yml").write_text((ALERTS / "tests" / "accuracy_test.yml").read_text())
-    status, _ = run("promtool", "test", "rules", "accuracy_test.yml", cwd=tmp_path / "tests")
+    text = (ALERTS / f"{rules}.rules.yml").read_text()
+    assert right in text
+    (tmp_path / f"{rules}.rules.yml").write_text(text.replace(right, wrong))
+    (tmp_path / "tests" / f"{test}_test.yml").write_text((ALERTS / "tests" / f"{test}_test.yml").read_text())
+    status, _ = run("promtool", "test", "rules", f"{test}_test.yml", cwd=tmp_path / "tests")
     assert status != 0
 
 
@@ -89,7 +100,7 @@ def test_runbooks_are_of_alerts_that_exist():
 
 
 def test_no_group_is_longer_than_twenty_rules():
-    for group in re.split(r"^  - name: ", RULES.read_text(), flags=re.MULTILINE)[1:]:
+    for group in re.split(r"^  - name: ", TEXT, flags=re.MULTILINE)[1:]:
         assert len(re.findall(r"^      - (?:record|alert):", group, re.MULTILINE)) <= 20, group[:40]
 
 
