@@ -20,7 +20,6 @@ SCRAPE = 0.2                   # Seconds.
 SHARES = [0.5, 0.3, 0.2]       # Of the traffic, by pod.
 SHIFTS = [1.5, 0.0, -0.2]      # Of x, by pod: none of them sees what the fleet sees.
 REQUESTS, ROWS = 240, 30       # Rows a request.
-VALUES = {"prediction": "outrider_prediction_values_total"}
 COLOURS = ["red", "green", "blue"]
 
 
@@ -159,7 +158,9 @@ def test_the_fleets_bins_are_one_detectors_and_its_rules_find_numpys_drift(progr
     # The sum of the raw bins, exactly, under the reference's own names; each pod had its part.
     live = {name: bins_of(subjects[name], values) for name, values in traffic.sent.items()}
     for name, subject in subjects.items():
-        metric = VALUES.get(name, f'outrider_feature_values_total{{feature="{name}"}}')
+        metric = "outrider_prediction_values_total"
+        if name != "prediction":
+            metric = f'outrider_feature_values_total{{feature="{name}"}}'
         found = {(r["reference"], r["bin"]): v for r, v in prometheus.query(f"sum by (bin, reference) ({metric})")}
         assert found == {(subject["hash"], place): count for place, count in live[name].items()}, name
     assert live["x"]["missing"] > 0 and live["colour"]["other"] > 0 and min(traffic.by_pod) > 500
