@@ -45,7 +45,8 @@ Result<void> Accuracy::set_reference(const detectors::ErrorReference& reference)
 detectors::AlarmEvent Accuracy::add(bool correct, Time predicted, Time now) {
   if (labels_++ == 0) first_label_ = now;
   windows_.add(now, correct);
-  if (detector_) return detector_->update(!correct, to_unix_ms(predicted));
+  newest_predicted_ = std::max(newest_predicted_, predicted);
+  if (detector_) return detector_->update(!correct, to_unix_ms(newest_predicted_));
   learning_.add(!correct);
   if (learning_.labels() >= settings_.provisional_labels) {
     // A rate that cannot be watched is not asked about again with each label.

@@ -33,7 +33,9 @@ class Accuracy {
   // A reference that cannot be watched (an error rate near 1) leaves the version warming_up.
   Result<void> set_reference(const detectors::ErrorReference& reference);
 
-  // One label. `predicted` is when the prediction was made: the change is told in its time.
+  // One label. `predicted` is when the prediction was made: the change is told in its time. Labels come
+  // out of order, and a late one must not date the change back to long before it: what counts is the
+  // newest prediction that had a label by then, so that training gets few rows from before the change.
   detectors::AlarmEvent add(bool correct, Time predicted, Time now);
   // Sets the alarm's run length from the rate of labels: now and then.
   void adapt(Time now);
@@ -67,6 +69,7 @@ class Accuracy {
   AccuracyWindows windows_;
   std::uint64_t labels_ = 0;
   Time first_label_{};
+  Time newest_predicted_{};
 };
 
 }  // namespace outrider::monitor

@@ -136,6 +136,22 @@ TEST_CASE("a fall from 95 to 72 percent is an alarm, with the accuracy since the
   }
 }
 
+TEST_CASE("late labels do not date a change back to long before it") {
+  Accuracy accuracy{AccuracySettings{}};
+  REQUIRE(accuracy.set_reference({.error_rate = 0.05, .labels = 20'000}));
+  std::mt19937_64 random(11);
+  const Time turn = start + 5'000s;
+  for (int i = 0; i < 6'000 && !accuracy.alarm(); ++i) {
+    const Time now = start + i * 1s;
+    const bool late = std::bernoulli_distribution(0.5)(random);  // By an hour.
+    const Time predicted = late ? now - 1h : now;
+    const bool correct = std::bernoulli_distribution(predicted < turn ? 0.95 : 0.4)(random);
+    accuracy.add(correct, predicted, now);
+  }
+  REQUIRE(accuracy.alarm());
+  CHECK(accuracy.change()->first > to_unix_ms(turn) - 60'000);
+}
+
 TEST_CASE("without a reference the first labels become a provisional one, and it says so") {
   AccuracySettings settings;
   settings.provisional_labels = 500;
