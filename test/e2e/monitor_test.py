@@ -207,6 +207,7 @@ def test_exchanges_come_as_cloud_events_too(programs, binaries, model, tmp_path)
 
 def test_the_status_is_json_and_names_what_it_knows(sidecar):
     feed(sidecar, random.Random(1), 20, 1.0)
+    sidecar.wait_for_predictions(20)
     status = http_json("GET", f"{sidecar.admin}/api/v1/status")
     version = status["versions"][0]
     assert version["model_name"] == "house" and version["model_version"] == "3"
