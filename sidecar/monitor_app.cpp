@@ -521,9 +521,16 @@ void MonitorApp::refresh_references() {
   if (!trained && !learned) return;
   // Those from training first: a version's provisional one is for want of better.
   auto all = references_.references();
+  const std::size_t from_training = all.size();
   const auto more = provisional_.references();
   all.insert(all.end(), more.begin(), more.end());
   const std::lock_guard hold(lock_);
+  for (std::size_t i = 0; trained && i < from_training; ++i) {
+    if (monitor_.subject_of(*all[i]).version != "unknown") continue;
+    spdlog::warn(
+        "a reference names no model version and judges only predictions without one: name it with "
+        "profile --model.version, or write model.version into the model configuration");
+  }
   monitor_.set_references(std::move(all), clock_.now());
 }
 

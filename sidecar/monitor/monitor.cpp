@@ -123,9 +123,17 @@ VersionMonitor& Monitor::add_version(VersionName name, Time now) {
   return added;
 }
 
+VersionName Monitor::subject_of(const reference::ModelReference& reference) const {
+  return {
+      reference.model_name.empty() ? std::string(settings_.default_model()) : reference.model_name,
+      reference.model_version.empty() ? std::string(settings_.default_version())
+                                      : reference.model_version};
+}
+
 SharedReference Monitor::reference_of(const VersionName& name) const {
   for (const SharedReference& one : references_) {
-    if (one->model_name == name.model && one->model_version == name.version) return one;
+    const VersionName subject = subject_of(*one);
+    if (subject.model == name.model && subject.version == name.version) return one;
   }
   // Traffic that does not say its model's or version's name: what can only be meant.
   SharedReference only;
@@ -137,9 +145,11 @@ SharedReference Monitor::reference_of(const VersionName& name) const {
     }
     return only;
   }
-  if (name.version == unknown && references_.size() == 1 &&
-      (name.model == unknown || name.model == references_.front()->model_name)) {
-    return references_.front();
+  if (name.version == unknown && references_.size() == 1) {
+    const std::string model = subject_of(*references_.front()).model;
+    if (name.model == unknown || model == unknown || name.model == model) {
+      return references_.front();
+    }
   }
   return nullptr;
 }

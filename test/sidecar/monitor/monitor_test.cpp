@@ -323,6 +323,29 @@ TEST_CASE("a version without a reference learns one from its first predictions")
   CHECK(rig.value("outrider_accuracy_reference_ratio{" + v1 + "}") == "");
 }
 
+TEST_CASE(
+    "a reference that names no version judges the one that the configuration names, else "
+    "nobody's") {
+  auto unnamed = *make_reference("1");
+  unnamed.model_name = unnamed.model_version = "";
+  const auto reference = std::make_shared<const reference::ModelReference>(unnamed);
+  Settings settings;
+  SECTION("configured") {
+    settings.rules.model_name = {decode::Place::Kind::literal, "house"};
+    settings.rules.model_version = {decode::Place::Kind::literal, "1"};
+    Rig rig(settings);
+    rig.monitor.set_references({reference}, rig.clock.now());
+    rig.ask("1", 1500, 75);
+    CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="trained"})") == "1");
+  }
+  SECTION("not configured") {
+    Rig rig;
+    rig.monitor.set_references({reference}, rig.clock.now());
+    rig.ask("1", 1500, 75);
+    CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="trained"})") != "1");
+  }
+}
+
 TEST_CASE("a canary is compared with the version that has the most traffic") {
   Rig rig;
   rig.monitor.set_references({make_reference("1")}, rig.clock.now());
