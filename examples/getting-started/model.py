@@ -6,7 +6,7 @@ import random
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor
 
 DISTRICTS = ["harbour", "old town", "park"]
 
@@ -29,7 +29,7 @@ class Flat(BaseModel):
 
 
 rows = list(flats(5000, seed=1))
-model = HistGradientBoostingRegressor().fit([(a, r, DISTRICTS.index(d)) for a, r, d, _ in rows], [rent for *_, rent in rows])
+model = GradientBoostingRegressor().fit([(a, r, DISTRICTS.index(d)) for a, r, d, _ in rows], [rent for *_, rent in rows])
 app = FastAPI()
 
 
