@@ -33,6 +33,7 @@ constexpr float bins_per_octave = 2;
 constexpr float wide_offset = 2;    // The first bin ends at half a deviation.
 constexpr float narrow_offset = 8;  // ... at a sixteenth.
 
+constexpr float remarkable = 1;  // One in ten: what is not even that is no evidence.
 constexpr float agreement = 0.1F;
 constexpr float history_discount = 0.9F;
 constexpr float history_unit = 1000;  // Samples, ...
@@ -41,7 +42,6 @@ constexpr float interval_unit = 300;  // ... seconds: where those two add nothin
 constexpr float habit_discount = 0.4F;
 constexpr float habit_half_life_ms = 30.0F * 86'400'000.0F;
 constexpr float evidence_step = 0.4F;
-constexpr float evidence_max = 5;
 constexpr double suppressed_share = 0.1;
 constexpr double refractory_ms = 86'400'000;
 constexpr float refractory_samples = 12;
@@ -188,11 +188,12 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
     begin(timestamp_ms, value);
     return result;
   }
-  const float step =
+  const float passed =
       std::clamp(static_cast<float>(passed_ms(last_ms_, timestamp_ms)) / 1000, 0.0F, interval_max);
-  const bool after_gap = samples_ > samples_min && step > gap_factor * interval_;
+  const bool after_gap = samples_ > samples_min && passed > gap_factor * interval_;
   const float seen = static_cast<float>(samples_);
-  interval_ += std::max(interval_rate, 1 / (seen + 1)) * (std::max(step, interval_min) - interval_);
+  interval_ +=
+      std::max(interval_rate, 1 / (seen + 1)) * (std::max(passed, interval_min) - interval_);
   last_ms_ = timestamp_ms;
 
   const auto x = static_cast<float>(std::clamp(value - anchor_, -farthest, farthest));
@@ -214,11 +215,10 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   float evidence = surprise.of[most] + agreement * (sum - surprise.of[most]);
   evidence -= history_discount * surprise.history;
   evidence += interval_credit * surprise.interval;
+  if (surprise.of[most] < remarkable) evidence = 0;
   if (evidence >= evidence_step) evidence -= habituation(evidence, timestamp_ms);
-  // A truncation rounds down what is not negative, and needs no call.
-  evidence = static_cast<float>(
-                 static_cast<int>(std::clamp(evidence, 0.0F, evidence_max) / evidence_step)) *
-             evidence_step;
+  const int step =
+      static_cast<int>(std::clamp(evidence / evidence_step, 0.0F, static_cast<float>(steps_max)));
 
   result.question = static_cast<Question>(most);
   result.up = answers[most].far >= 0;
@@ -228,8 +228,9 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
                                                          : usual_level;
   result.expected = anchor_ + usual;
   if (samples_ <= samples_min) return result;
-  result.evidence = evidence;
-  result.score = refractory(evidence, timestamp_ms) / evidence_max;
+  result.evidence = static_cast<double>(step) * 4 / 10;
+  const bool told = refractory(step, timestamp_ms);
+  result.score = static_cast<double>(step) / steps_max * (told ? 1 : suppressed_share);
   return result;
 }
 
@@ -326,33 +327,32 @@ void SeriesScorer::follow(float x, std::size_t hour, float scale) {
 
 float SeriesScorer::habituation(float evidence, std::int64_t now_ms) const {
   float past = 0;
-  for (std::size_t i = 0; i < habit_levels; ++i) {
-    if (static_cast<float>(i) * evidence_step >= evidence - 0.5F * evidence_step)
-      past += habits_[i];
+  for (std::size_t i = 0; i < habits_.size(); ++i) {
+    if (evidence_step * (static_cast<float>(i) + 0.5F) >= evidence) past += habits_[i];
   }
   if (past <= 0) return 0;
   const auto age = static_cast<float>(passed_ms(habit_ms_, now_ms));
   return habit_discount * std::log10(1 + past * std::exp2(-age / habit_half_life_ms));
 }
 
-// The evidence as it may be told: whole at the first sample of an episode and when the episode
-// grows by a step, a tenth of it in between.
-float SeriesScorer::refractory(float evidence, std::int64_t now_ms) {
+// True at the first sample of an episode and when the episode grows by a step. An episode is one
+// habit, at the height that it came to.
+bool SeriesScorer::refractory(int step, std::int64_t now_ms) {
   const double wait = std::max(refractory_ms, 1000.0 * refractory_samples * interval_);
-  if (passed_ms(peak_ms_, now_ms) > wait) peak_ = 0;
-  if (evidence <= peak_) return static_cast<float>(suppressed_share) * evidence;
-  const auto level_of = [](float e) {
-    return std::min(habit_levels - 1, static_cast<std::size_t>(std::lround(e / evidence_step)));
-  };
-  const float fade =
-      std::exp2(-static_cast<float>(passed_ms(habit_ms_, now_ms)) / habit_half_life_ms);
+  if (passed_ms(peak_ms_, now_ms) > wait) peak_step_ = 0;
+  if (step <= peak_step_) return false;
+  const auto age = static_cast<float>(passed_ms(habit_ms_, now_ms));
+  const float fade = std::exp2(-age / habit_half_life_ms);
   for (float& habit : habits_) habit *= fade;
+  if (peak_step_ > 0) {
+    float& grown = habits_[static_cast<std::size_t>(peak_step_)];
+    grown = std::max(0.0F, grown - 1);
+  }
+  habits_[static_cast<std::size_t>(step)] += 1;
   habit_ms_ = now_ms;
-  if (peak_ > 0) habits_[level_of(peak_)] = std::max(0.0F, habits_[level_of(peak_)] - 1);
-  habits_[level_of(evidence)] += 1;
-  peak_ = evidence;
   peak_ms_ = now_ms;
-  return evidence;
+  peak_step_ = static_cast<std::uint8_t>(step);
+  return true;
 }
 
 void SeriesScorer::save(SnapshotWriter& out) const {
@@ -361,15 +361,13 @@ void SeriesScorer::save(SnapshotWriter& out) const {
   out.i64(peak_ms_);
   out.i64(habit_ms_);
   std::string bytes;
-  for (const float number : {interval_, level_, deviation_, before_, short_mean_, hour_mean_,
-                             short_spread_, long_spread_, peak_}) {
-    append(bytes, std::bit_cast<std::uint32_t>(number));
-  }
+  for (const float* number : numbers(*this)) append(bytes, std::bit_cast<std::uint32_t>(*number));
   for (const float number : profile_) append(bytes, std::bit_cast<std::uint32_t>(number));
   for (const float number : habits_) append(bytes, std::bit_cast<std::uint32_t>(number));
   for (const std::uint32_t asked : asked_) append(bytes, asked);
   append(bytes, samples_);
   for (const std::uint8_t seen : profile_seen_) append(bytes, seen);
+  append(bytes, peak_step_);
   out.text(bytes);
   out.boolean(keep_ones_);
   for (const auto& tails : wide_) tails.save(out);
@@ -383,18 +381,16 @@ Result<SeriesScorer> SeriesScorer::load(SnapshotReader& in) {
   made.peak_ms_ = in.i64();
   made.habit_ms_ = in.i64();
   PackedBytes bytes{in.text()};
-  for (float* number :
-       {&made.interval_, &made.level_, &made.deviation_, &made.before_, &made.short_mean_,
-        &made.hour_mean_, &made.short_spread_, &made.long_spread_, &made.peak_}) {
-    *number = bytes.number();
-  }
+  for (float* number : numbers(made)) *number = bytes.number();
   for (float& number : made.profile_) number = bytes.number();
   for (float& number : made.habits_) number = bytes.number();
   for (std::uint32_t& asked : made.asked_) asked = std::min(bytes.take<std::uint32_t>(), seen_max);
   made.samples_ = bytes.take<std::uint32_t>();
   for (std::uint8_t& seen : made.profile_seen_) seen = bytes.take<std::uint8_t>();
+  made.peak_step_ = bytes.take<std::uint8_t>();
   made.keep_ones_ = in.boolean();
-  bool sound = bytes.whole() && std::isfinite(made.anchor_) && made.interval_ > 0;
+  bool sound = bytes.whole() && made.peak_step_ <= steps_max && std::isfinite(made.anchor_) &&
+               made.interval_ > 0;
   for (auto& tails : made.wide_) sound = tails.load(in) && sound;
   for (auto& tails : made.narrow_) sound = tails.load(in) && sound;
   if (!sound) return fail("snapshot_corrupt", "a series' state makes no sense");

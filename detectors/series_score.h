@@ -54,8 +54,8 @@ inline constexpr std::size_t question_count = 6;
 std::string_view name(Question question);
 
 struct SeriesScore {
-  double score = 0;     // In [0, 1]: evidence / 5, with the refractory period applied.
-  double evidence = 0;  // In [0, 5], decades: the same before the refractory period.
+  double score = 0;  // In [0, 1]: evidence / 4.8, and a tenth of that within the refractory period.
+  double evidence = 0;                  // In [0, 4.8], in steps of 0.4 decades.
   Question question = Question::range;  // Which of them was most surprised.
   bool up = true;                       // On which side.
   double expected = 0;                  // What the most surprised question would have found usual.
@@ -84,6 +84,9 @@ class AgingTails {
 
 class SeriesScorer {
  public:
+  static constexpr int steps_max =
+      12;  // Evidence comes in as many steps, so that thresholds are few.
+
   // NaN (a staleness marker among them) and infinities are no samples: they score 0 and teach nothing.
   SeriesScore add(std::int64_t timestamp_ms, double value);
 
@@ -99,7 +102,6 @@ class SeriesScorer {
  private:
   static constexpr std::size_t wide_bins = 24;
   static constexpr std::size_t narrow_bins = 16;
-  static constexpr std::size_t habit_levels = 12;
 
   struct Answer {
     float far = 0;  // Signed.
@@ -112,13 +114,20 @@ class SeriesScorer {
     float interval = 0;  // ... and of how far apart the samples are.
   };
 
+  // What save() writes and load() reads, in one order.
+  template <class Self>
+  static auto numbers(Self& self) {
+    return std::array{&self.interval_,   &self.level_,     &self.deviation_,    &self.before_,
+                      &self.short_mean_, &self.hour_mean_, &self.short_spread_, &self.long_spread_};
+  }
+
   void begin(std::int64_t timestamp_ms, double value);
   Answers ask(float x, std::size_t hour, float scale, bool after_gap);
   Surprises learn(const Answers& answers);
   void follow(float x, std::size_t hour, float scale);
   void age_if_full();
   float habituation(float evidence, std::int64_t now_ms) const;
-  float refractory(float evidence, std::int64_t now_ms);
+  bool refractory(int step, std::int64_t now_ms);
 
   double anchor_ = 0;  // The first value: all below is relative to it, so that floats are enough.
   std::int64_t last_ms_ = 0;
@@ -133,11 +142,11 @@ class SeriesScorer {
   float hour_mean_ = 0;
   float short_spread_ = 0;
   float long_spread_ = 0;
-  float peak_ = 0;
   std::array<float, 24> profile_{};
-  std::array<float, habit_levels> habits_{};
+  std::array<float, steps_max + 1> habits_{};  // Past episodes by their height.
   std::array<std::uint32_t, question_count> asked_{};
   std::array<std::uint8_t, 24> profile_seen_{};
+  std::uint8_t peak_step_ = 0;  // Of the episode at hand.
   bool keep_ones_ = true;
   std::array<AgingTails<wide_bins>, 3> wide_;      // range, spike, hour
   std::array<AgingTails<narrow_bins>, 3> narrow_;  // shift, hour_shift, spread
