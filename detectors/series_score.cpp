@@ -42,7 +42,7 @@ constexpr float interval_unit = 300;  // ... seconds: where those two add nothin
 constexpr float habit_discount = 0.4F;
 constexpr float habit_half_life_ms = 30.0F * 86'400'000.0F;
 constexpr float evidence_step = 0.4F;
-constexpr double suppressed_share = 0.1;
+constexpr double suppressed_share = 0.05;
 constexpr double refractory_ms = 86'400'000;
 constexpr float refractory_samples = 12;
 

@@ -25,8 +25,8 @@
 // Parameters. None to fit per series. The constants below were chosen on plateaus over 31 series of
 //   NAB: any of them can be halved or doubled for a loss of at most about two points (docs/series.md).
 // Cost. 704 bytes, no heap; about 100 ns a sample. add() is O(1).
-// Example. After a month of values between 40 and 60, a 400 scores 0.6 or more; the next 400 a tenth
-//   of that; a 4000 scores again.
+// Example. After two weeks of values near 50, give or take 5, each 5 minutes, a 400 scores 0.56 or more;
+//   a 400 soon after a twentieth of that.
 // Causal. A score depends on this sample and those before it, and on nothing else. Multiplying the
 //   series by a power of two changes no score; adding a constant changes none beyond rounding, as
 //   long as the series varies at all.
@@ -54,8 +54,9 @@ inline constexpr std::size_t question_count = 6;
 std::string_view name(Question question);
 
 struct SeriesScore {
-  double score = 0;  // In [0, 1]: evidence / 4.8, and a tenth of that within the refractory period.
-  double evidence = 0;                  // In [0, 4.8], in steps of 0.4 decades.
+  double score =
+      0;  // In [0, 1]: evidence / 6.4, and a twentieth of that within the refractory period.
+  double evidence = 0;                  // In [0, 6.4], in steps of 0.4 decades.
   Question question = Question::range;  // Which of them was most surprised.
   bool up = true;                       // On which side.
   double expected = 0;                  // What the most surprised question would have found usual.
@@ -84,8 +85,8 @@ class AgingTails {
 
 class SeriesScorer {
  public:
-  static constexpr int steps_max =
-      12;  // Evidence comes in as many steps, so that thresholds are few.
+  // Evidence comes in as many steps, so that thresholds are few and an episode grows seldom.
+  static constexpr int steps_max = 16;
 
   // NaN (a staleness marker among them) and infinities are no samples: they score 0 and teach nothing.
   SeriesScore add(std::int64_t timestamp_ms, double value);

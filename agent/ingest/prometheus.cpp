@@ -165,14 +165,15 @@ Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql) {
 
 Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, Time start, Time end,
                                                     Duration step) {
-  const auto seconds = [](std::int64_t ms) {
-    return format_double(static_cast<double>(ms) / 1000);
+  // Encoded, because the shortest form of 1.7e+09 holds a plus, which is a blank in a form.
+  const auto encoded = [](double value) { return percent_encode(format_double(value)); };
+  const auto seconds = [&](Time time) {
+    return encoded(static_cast<double>(to_unix_ms(time)) / 1000);
   };
-  const auto response =
-      post("/api/v1/query_range",
-           "query=" + percent_encode(promql) + "&start=" + seconds(to_unix_ms(start)) +
-               "&end=" + seconds(to_unix_ms(end)) + "&step=" + format_double(to_seconds(step)),
-           range_answer_bytes_max);
+  const auto response = post("/api/v1/query_range",
+                             "query=" + percent_encode(promql) + "&start=" + seconds(start) +
+                                 "&end=" + seconds(end) + "&step=" + encoded(to_seconds(step)),
+                             range_answer_bytes_max);
   if (!response) return fail(response);
   return parse_range_answer(response->body);
 }

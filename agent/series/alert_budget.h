@@ -27,7 +27,7 @@
 namespace outrider::series {
 
 // Where one threshold has to stand without any budget: the middle of the plateau on NAB.
-inline constexpr double default_threshold = 0.7;
+inline constexpr double default_threshold = 0.53;
 
 class AlertBudget {
  public:
@@ -37,7 +37,8 @@ class AlertBudget {
   // An episode's first score, or that to which it grew. Scores below a step are ignored.
   void observe(double score, Time now);
 
-  // In (0, 1 + 1/24]; the latter when even the highest step fires too often.
+  // In (0, 1): half a step below the lowest that fits; the highest step when none does, and then it is
+  // the allowance that holds.
   double threshold(Time now) const;
   // False when the allowance is spent.
   bool spend(Time now);
