@@ -170,8 +170,7 @@ std::optional<Intake::Place> Intake::look_at_labels(std::uint32_t index) {
   if (!slot) {
     const Refusal refusal =
         slot.error().code == "series_limit" ? Refusal::series_limit : Refusal::label_bytes_limit;
-    refuse_series(index, refusal,
-                  "series " + std::to_string(index) + ": " + std::string(slot.error().message));
+    refuse_series(index, refusal, request_->name_of(series, index) + ": " + slot.error().message);
     return std::nullopt;
   }
   SeriesTable::Record& record = table_.record(*slot);
@@ -272,7 +271,7 @@ void Intake::take_histograms(const wire::WriteRequest::Series& series, std::uint
     const auto histogram = wire::decode_histogram(encoded, arrays_[decoded_.size()]);
     if (!histogram) {
       ++report_->refused[static_cast<std::size_t>(Refusal::invalid_histogram)];
-      add_message("series " + std::to_string(index) + ": " + histogram.error().message);
+      add_message(request_->name_of(series, index) + ": " + histogram.error().message);
       continue;
     }
     const std::uint64_t bits = wire::fingerprint_of(encoded).low;
@@ -309,7 +308,7 @@ void Intake::take_exemplars(const wire::WriteRequest::Series& series, std::uint3
     const auto exemplar = request_->exemplar_of(encoded);
     if (!exemplar) {
       ++report_->refused[static_cast<std::size_t>(Refusal::invalid_exemplar)];
-      add_message("series " + std::to_string(index) + ": " + exemplar.error().message);
+      add_message(request_->name_of(series, index) + ": " + exemplar.error().message);
       continue;
     }
     ++report_->exemplars;

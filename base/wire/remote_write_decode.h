@@ -89,7 +89,7 @@ class WriteRequest {
     std::size_t samples_max = 1'000'000;       // Samples, histograms and exemplars of one message.
     std::size_t symbols_max = 500'000;         // 2.0.
     std::size_t label_bytes_max = 128u << 20;  // 2.0: all series' labels written out.
-    LabelLimits labels;
+    LabelLimits labels = {};
   };
 
   struct Series {

@@ -32,6 +32,15 @@ def binaries():
 
 
 @pytest.fixture(scope="session")
+def agent_binary():
+    folder = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin"))
+    binary = folder / "outrider-agent"
+    if not binary.exists():
+        pytest.fail(f"{binary} is missing: run scripts/build first")
+    return binary
+
+
+@pytest.fixture(scope="session")
 def shared_data():
     """The development data, or a skip that says where it was looked for."""
     for folder in (os.environ.get("OUTRIDER_SHARED_DATA"), ROOT.parent / "shared" / "data"):
