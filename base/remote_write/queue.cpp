@@ -206,15 +206,17 @@ void Queue::load_memory_numbers(std::uint64_t last_number) {
 
 // ---- Appending ----
 
-bool Queue::append(std::string_view payload, const Counts& counts) {
+bool Queue::append(std::string_view payload, const Counts& counts, std::int64_t newest_ms) {
   const std::lock_guard hold(mutex_);
   if (payload.size() > record_payload_bytes_max) {
     figures_.dropped.too_large += counts.samples;
     return false;
   }
   retry_disk();
-  const RecordHeader header{
-      .number = next_number_++, .time_ms = to_unix_ms(clock_.now()), .counts = counts};
+  const RecordHeader header{.number = next_number_++,
+                            .time_ms = to_unix_ms(clock_.now()),
+                            .newest_ms = newest_ms,
+                            .counts = counts};
   add(figures_.pending, counts);
   ++figures_.records_pending;
   if (!memory_.empty() || !figures_.disk_usable || !write_to_disk(header, payload)) {

@@ -6,7 +6,7 @@
 // one takes.
 //
 //   Queue queue({.folder = "data/remote-write"}, clock);
-//   queue.append(compressed, counts);
+//   queue.append(compressed, counts, newest_ms);
 //   while (auto record = queue.front()) { if (sent(*record)) queue.release(*record); else queue.keep(*record); }
 //
 // On disk: segments NUMBER.wal of records (record.h), named after their first record, and `position`: the
@@ -88,7 +88,7 @@ class Queue {
 
   // False when the batch was dropped ("too_large": its payload is over record_payload_bytes_max). An
   // older batch may have to go for it.
-  bool append(std::string_view payload, const Counts& counts);
+  bool append(std::string_view payload, const Counts& counts, std::int64_t newest_ms);
 
   // The oldest batch that is neither delivered nor too old: the same one until it is released. It is
   // counted as delivered by whoever took it, even if the queue must drop it meanwhile.

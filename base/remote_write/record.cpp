@@ -13,7 +13,7 @@ constexpr std::size_t checked_from = 8;  // After magic and checksum.
 
 std::optional<StoredRecord> record_at(std::string_view bytes) {
   if (bytes.size() < record_header_bytes) return std::nullopt;
-  const std::size_t payload_bytes = get_number(bytes, 24, 4);
+  const std::size_t payload_bytes = get_number(bytes, 32, 4);
   if (payload_bytes > record_payload_bytes_max ||
       payload_bytes > bytes.size() - record_header_bytes) {
     return std::nullopt;
@@ -26,9 +26,10 @@ std::optional<StoredRecord> record_at(std::string_view bytes) {
   StoredRecord record;
   record.header.number = get_number(bytes, 8, 8);
   record.header.time_ms = static_cast<std::int64_t>(get_number(bytes, 16, 8));
-  record.header.counts.samples = get_number(bytes, 28, 4);
-  record.header.counts.exemplars = get_number(bytes, 32, 4);
-  record.header.counts.series = get_number(bytes, 36, 4);
+  record.header.newest_ms = static_cast<std::int64_t>(get_number(bytes, 24, 8));
+  record.header.counts.samples = get_number(bytes, 36, 4);
+  record.header.counts.exemplars = get_number(bytes, 40, 4);
+  record.header.counts.series = get_number(bytes, 44, 4);
   record.payload = bytes.substr(record_header_bytes, payload_bytes);
   return record;
 }
@@ -60,6 +61,7 @@ std::string encode_record(const RecordHeader& header, std::string_view payload) 
   checked.reserve(record_header_bytes + payload.size());
   put_number(checked, header.number, 8);
   put_number(checked, static_cast<std::uint64_t>(header.time_ms), 8);
+  put_number(checked, static_cast<std::uint64_t>(header.newest_ms), 8);
   put_number(checked, payload.size(), 4);
   put_number(checked, header.counts.samples, 4);
   put_number(checked, header.counts.exemplars, 4);

@@ -3,9 +3,9 @@
 
 // The queue's records as bytes, and how they are found again among damage. PURE; thread-safe.
 //
-// A record is a header of 40 bytes, little-endian, and the payload:
-//   magic "ORQ1" · CRC-32 of all that follows · number (8) · time in ms (8) · payload bytes (4) ·
-//   samples (4) · exemplars (4) · series (4)
+// A record is a header of 48 bytes, little-endian, and the payload:
+//   magic "ORQ1" · CRC-32 of all that follows · number (8) · time in ms (8) · newest
+//   sample's time in ms (8) · payload bytes (4) · samples (4) · exemplars (4) · series (4)
 //
 //   std::size_t offset = 0;
 //   while (const Found found = next_record(bytes, offset); found.record) { …; offset = found.end; }
@@ -23,12 +23,13 @@
 
 namespace outrider::remote_write {
 
-inline constexpr std::size_t record_header_bytes = 40;
+inline constexpr std::size_t record_header_bytes = 48;
 inline constexpr std::size_t record_payload_bytes_max = 4 << 20;
 
 struct RecordHeader {
-  std::uint64_t number = 0;  // Ascending; no two records have the same.
-  std::int64_t time_ms = 0;  // When it was queued.
+  std::uint64_t number = 0;    // Ascending; no two records have the same.
+  std::int64_t time_ms = 0;    // When it was queued.
+  std::int64_t newest_ms = 0;  // The newest sample's time.
   Counts counts;
   bool operator==(const RecordHeader&) const = default;
 };

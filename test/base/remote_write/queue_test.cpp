@@ -55,7 +55,8 @@ std::vector<std::string> numbered(int from, int to) {
 }
 
 void fill(Queue& queue, int from, int to) {
-  for (const std::string& payload : numbered(from, to)) REQUIRE(queue.append(payload, samples(1)));
+  for (const std::string& payload : numbered(from, to))
+    REQUIRE(queue.append(payload, samples(1), 5));
 }
 
 fs::path only_segment(const fs::path& folder) {
@@ -170,7 +171,7 @@ TEST_CASE("a segment cut at any byte gives every whole batch before the cut") {
     Queue queue({.folder = folder.path}, clock);
     INFO("cut at " << cut);
     REQUIRE(queue.figures().damaged_places == (cut % record == 0 ? 0u : 1u));
-    REQUIRE(queue.append("after", samples(1)));
+    REQUIRE(queue.append("after", samples(1), 5));
     auto expected = numbered(0, static_cast<int>(cut / record));
     expected.push_back("after");
     REQUIRE(drain(queue) == expected);
@@ -206,7 +207,7 @@ TEST_CASE("damage that comes while the queue is open is skipped and counted") {
   Folder folder;
   test::FakeClock clock;
   Queue queue({.folder = folder.path, .segment_bytes = 100}, clock);
-  fill(queue, 0, 9);  // Three a segment: 48 bytes each.
+  fill(queue, 0, 9);  // Two a segment.
   fs::path first;
   for (const auto& entry : fs::directory_iterator(folder.path)) {
     if (entry.path().extension() == ".wal" && (first.empty() || entry.path() < first)) {
@@ -253,7 +254,7 @@ TEST_CASE("past bytes_max the oldest batches go, and are counted") {
   test::FakeClock clock;
   Queue queue({.folder = folder.path, .bytes_max = 64 << 10}, clock);
   const std::string payload(1000, 'x');
-  for (int i = 0; i < 200; ++i) REQUIRE(queue.append(payload + std::to_string(i), samples(2)));
+  for (int i = 0; i < 200; ++i) REQUIRE(queue.append(payload + std::to_string(i), samples(2), 5));
   const auto figures = queue.figures();
   CHECK(figures.disk_bytes <= 64 << 10);
   CHECK(figures.disk_bytes > 48 << 10);
@@ -268,9 +269,9 @@ TEST_CASE("a batch that the sender holds is not counted as lost when its segment
   test::FakeClock clock;
   Queue queue({.folder = folder.path, .bytes_max = 32 << 10}, clock);
   const std::string payload(1000, 'x');
-  REQUIRE(queue.append(payload, samples(1)));
+  REQUIRE(queue.append(payload, samples(1), 5));
   const auto held = queue.front();
-  for (int i = 0; i < 99; ++i) REQUIRE(queue.append(payload, samples(1)));
+  for (int i = 0; i < 99; ++i) REQUIRE(queue.append(payload, samples(1), 5));
   queue.release(*held);
   const auto figures = queue.figures();
   CHECK(figures.dropped.queue_full + figures.pending.samples == 99);
@@ -367,7 +368,7 @@ TEST_CASE("memory is bounded while the disk fails; the oldest batches go and are
   disk.is_full = true;
   Queue queue({.folder = folder.path, .memory_bytes_max = 50'000, .write = disk.write()}, clock);
   for (int i = 0; i < 200; ++i) {
-    REQUIRE(queue.append(std::string(1000, 'x') + std::to_string(i), samples(1)));
+    REQUIRE(queue.append(std::string(1000, 'x') + std::to_string(i), samples(1), 5));
   }
   const auto figures = queue.figures();
   CHECK(figures.memory_bytes <= 50'000);
@@ -403,9 +404,9 @@ TEST_CASE("a payload over the limit is refused and counted") {
   Folder folder;
   test::FakeClock clock;
   Queue queue({.folder = folder.path}, clock);
-  CHECK_FALSE(queue.append(std::string(record_payload_bytes_max + 1, 'x'), samples(7)));
+  CHECK_FALSE(queue.append(std::string(record_payload_bytes_max + 1, 'x'), samples(7), 5));
   CHECK(queue.figures().dropped.too_large == 7);
-  CHECK(queue.append(std::string(record_payload_bytes_max, 'x'), samples(1)));
+  CHECK(queue.append(std::string(record_payload_bytes_max, 'x'), samples(1), 5));
   CHECK(drain(queue).at(0).size() == record_payload_bytes_max);
 }
 
@@ -422,7 +423,7 @@ TEST_CASE("kill -9 at any moment loses no batch that append() took") {
     if (child == 0) {
       Queue queue({.folder = folder.path, .segment_bytes = 4096}, clock);
       for (int i = next;; ++i) {
-        if (!queue.append("batch " + std::to_string(i), samples(1))) ::_exit(1);
+        if (!queue.append("batch " + std::to_string(i), samples(1), 5)) ::_exit(1);
         if (::write(pipe_ends[1], &i, sizeof i) != sizeof i) ::_exit(1);
         if (i % 3 == 0) {
           if (const auto record = queue.front()) queue.keep(*record);
@@ -473,7 +474,7 @@ TEST_CASE("several threads append while one takes and one syncs") {
   std::vector<std::thread> appenders;
   for (int i = 0; i < 3; ++i) {
     appenders.emplace_back([&] {
-      for (int n = 0; n < 500; ++n) (void)queue.append("some bytes", samples(1));
+      for (int n = 0; n < 500; ++n) (void)queue.append("some bytes", samples(1), 5);
     });
   }
   for (auto& thread : appenders) thread.join();
