@@ -41,22 +41,6 @@ std::string render(const Labels& labels) {
   return text;
 }
 
-std::string_view type_word(MetricType type, Format format) {
-  switch (type) {
-    case MetricType::counter:
-      return "counter";
-    case MetricType::gauge:
-      return "gauge";
-    case MetricType::histogram:
-      return "histogram";
-    case MetricType::info:
-      return format == Format::openmetrics ? "info" : "gauge";
-    case MetricType::unknown:
-      return format == Format::openmetrics ? "unknown" : "untyped";
-  }
-  return "untyped";
-}
-
 std::string_view without_suffix(std::string_view name, std::string_view suffix) {
   return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
 }
@@ -97,6 +81,29 @@ double media_quality(std::string_view range) {
 }
 
 }  // namespace
+
+std::string_view type_word(MetricType type, Format format) {
+  const bool openmetrics = format == Format::openmetrics;
+  switch (type) {
+    case MetricType::counter:
+      return "counter";
+    case MetricType::gauge:
+      return "gauge";
+    case MetricType::histogram:
+      return "histogram";
+    case MetricType::summary:
+      return "summary";
+    case MetricType::info:
+      return openmetrics ? "info" : "gauge";
+    case MetricType::stateset:
+      return openmetrics ? "stateset" : "gauge";
+    case MetricType::gauge_histogram:
+      return openmetrics ? "gaugehistogram" : "untyped";
+    case MetricType::unknown:
+      return openmetrics ? "unknown" : "untyped";
+  }
+  return "untyped";
+}
 
 SeriesKey::SeriesKey(Labels labels) : labels_(std::move(labels)), text_(render(labels_)) {}
 

@@ -23,7 +23,22 @@
 
 namespace outrider::wire {
 
-enum class MetricType { counter, gauge, histogram, info, unknown };
+enum class Format { text, openmetrics };
+
+// The last three come from other programs' pages; a MetricSink is never given them.
+enum class MetricType {
+  counter,
+  gauge,
+  histogram,
+  info,
+  unknown,
+  summary,
+  gauge_histogram,
+  stateset
+};
+
+// As "# TYPE" has it. Text 0.0.4 knows fewer types: it says "gauge" or "untyped" instead.
+std::string_view type_word(MetricType type, Format format);
 
 struct Family {
   std::string name;  // With its unit and, for counters, "_total": as PromQL sees it.
@@ -72,8 +87,6 @@ class Collector {
   virtual ~Collector() = default;
   virtual void collect(MetricSink& sink) = 0;
 };
-
-enum class Format { text, openmetrics };
 
 std::string_view content_type(Format format);
 

@@ -15,6 +15,7 @@ ALLOWED = {
     "base/wire": ["base/core"],
     "base/net": ["base/core", "base/wire"],
     "base/config": ["base/core"],
+    "base/remote_write": ["base/core", "base/wire", "base/net", "base/config"],
     "detectors": ["base/core"],
     "reference": ["base/core", "base/wire", "detectors"],
     "sidecar/http1": ["base/core"],
