@@ -8,6 +8,7 @@
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "base/remote_write/options.h"
 
 namespace outrider {
 
@@ -27,6 +28,7 @@ struct AgentSettings {
   Duration reopen_window = std::chrono::hours(1);
   Duration look_every = std::chrono::seconds(2);
   Duration journal_age_max = std::chrono::hours(24 * 90);
+  remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 
 void add_options(config::OptionTable& options, AgentSettings& settings);
