@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -19,6 +22,8 @@
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/remote_write/self_export.h"
+#include "base/remote_write/sender.h"
 
 namespace outrider {
 namespace {
@@ -249,6 +254,58 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
            "A series without samples for so long is forgotten.")
       .between(60, 3650.0 * 86'400);
 }
+// The agent's series by remote write: its own metrics each interval, and whatever else is appended to
+// the sender. Inert where no receiver is given.
+class Export {
+ public:
+  Export(const AgentSettings& settings, const Clock& clock)
+      : options_(settings.remote_write), clock_(clock) {
+    if (!options_.enabled()) return;
+    sender_ = std::make_unique<remote_write::Sender>(
+        options_, std::filesystem::path(settings.data_dir) / "remote-write", clock);
+  }
+  ~Export() { stop(); }
+
+  // Null where no receiver is given.
+  remote_write::Sender* sender() { return sender_.get(); }
+
+  void start(std::vector<wire::Collector*> collectors, std::uint16_t port) {
+    if (!sender_) return;
+    const std::string instance =
+        options_.instance.empty() ? remote_write::default_instance(port) : options_.instance;
+    own_ = std::make_unique<remote_write::SelfExport>(
+        std::move(collectors), Labels{{"job", options_.job}, {"instance", instance}}, *sender_);
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+  // Last values, staleness markers, and what can be sent within the deadline.
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+    if (sender_ && !sender_->stop(options_.flush_deadline)) {
+      spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+    }
+    sender_.reset();
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any bell;
+    while (!stop.stop_requested()) {
+      own_->round(clock_.now());
+      std::unique_lock hold(mutex);
+      bell.wait_for(hold, stop, options_.interval, [] { return false; });
+    }
+    own_->end(clock_.now());
+  }
+
+  const remote_write::Options options_;
+  const Clock& clock_;
+  std::unique_ptr<remote_write::Sender> sender_;
+  std::unique_ptr<remote_write::SelfExport> own_;
+  std::jthread thread_;
+};
 
 }  // namespace
 
@@ -308,6 +365,8 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
   options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
+  settings.remote_write.job = "outrider-agent";
+  settings.remote_write.add_to(options);
 }
 
 int run_agent(const AgentSettings& settings) {
@@ -337,9 +396,13 @@ int run_agent(const AgentSettings& settings) {
   add_label_route(router, labels);
   ingest::RemoteWriteReceiver receiver(receiver_settings(settings.ingest), clock, nullptr);
   add_write_routes(router, receiver);
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &labels, &receiver, &process}));
+  Export remote_write(settings, clock);
+  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &process};
+  if (remote_write.sender()) collectors.push_back(remote_write.sender());
+  router.add("GET", "/metrics", net::metrics_page(collectors));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
+  remote_write.start(collectors, server.port());
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);
@@ -352,6 +415,7 @@ int run_agent(const AgentSettings& settings) {
   spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
   ready = false;
   server.stop();
+  remote_write.stop();
   return 0;
 }
 

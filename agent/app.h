@@ -8,6 +8,7 @@
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "base/remote_write/options.h"
 
 namespace outrider {
 
@@ -39,6 +40,7 @@ struct AgentSettings {
     Duration age_max = std::chrono::hours(24);
     Duration idle_after = std::chrono::hours(24);
   } ingest;
+  remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 
 void add_options(config::OptionTable& options, AgentSettings& settings);
