@@ -13,6 +13,7 @@
 //     bins  of the average contrast: Pearson's chi-square of the k x B table over (k - 1)(B - 1).
 //   For three lengths of batch: 10 s and 40 s within the pane of five minutes, and the pane
 //   against the one before it.
+// Parameters. The three lengths; 12 panes kept; three standard errors.
 // Robust. A drift is a jump between two batches, not an inflation of all; the estimate of a length
 //   is the median of the last 12 panes (an hour), so that a single jump moves nothing.
 // Cautious. A length is believed when its median exceeds 1 by three standard errors of a median of
