@@ -332,6 +332,7 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
           {"state", to_string(verdict.state)},
           {"n", verdict.n},
           {"m", verdict.m},
+          {"design_effect", verdict.design.rank},
           {"scores",
            {{"psi", verdict.scores.psi},
             {"ks", verdict.scores.ks},
@@ -344,6 +345,16 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
             {"chi2", verdict.thresholds.chi2}}},
           {"p", verdict.scores.p},
           {"q", verdict.q}};
+}
+
+// Null for a version that is compared with none.
+wire::Json comparison_status(const VersionMonitor& version) {
+  if (version.compared_with().empty()) return nullptr;
+  wire::Json json = {{"against", version.compared_with()}, {"verdicts", wire::Json::array()}};
+  for (const detectors::Verdict& verdict : version.comparison_verdicts()) {
+    json["verdicts"].push_back(verdict_status(verdict));
+  }
+  return json;
 }
 
 wire::Json inputs_status(const VersionMonitor& version) {
@@ -384,7 +395,8 @@ wire::Json Monitor::status(Time now) const {
          {"in_service", !version->retired() && !version->idle(now)},
          {"predictions", {{"success", version->successes()}, {"failure", version->failures()}}},
          {"accuracy", accuracy_status(*version, now)},
-         {"inputs", inputs_status(*version)}});
+         {"inputs", inputs_status(*version)},
+         {"comparison", comparison_status(*version)}});
   }
   return {{"versions", models}};
 }
