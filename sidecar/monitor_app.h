@@ -41,6 +41,8 @@ struct MonitorOptions {
   std::int64_t memory_bytes_max = std::int64_t{512}
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
+  Duration frozen_timeout =
+      std::chrono::seconds(30);  // Without a turn: killed, started anew; 0: never.
 
   void add_to(config::OptionTable& table);
 };
@@ -55,6 +57,8 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
+  // Called at each turn of the polling thread: the sign of life that the supervisor watches.
+  std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.
   std::function<bool()> proxy_ready = [] { return true; };
   // Called once the admin port listens, with the port that was bound.

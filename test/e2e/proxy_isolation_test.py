@@ -59,6 +59,25 @@ def test_a_frozen_monitor_costs_counted_drops_and_nothing_else(proxy):
     assert proxy.metric("outrider_monitor_restarts_total") == 0
 
 
+def test_a_monitor_that_stays_frozen_is_killed_counted_and_replaced(programs, tmp_path):
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, "--monitor.frozen-timeout", "1s")
+        frozen = ready_monitor(proxy)
+        with Load(proxy, clients=2) as load:
+            time.sleep(1.5)  # Longer than the limit: one that works is left alone.
+            assert proxy.monitor_id() == frozen
+            os.kill(frozen, signal.SIGSTOP)
+            began = time.monotonic()
+            wait_for("another monitor", lambda: proxy.monitor_id() not in (None, frozen), 10, .02)
+            assert time.monotonic() - began > .9
+            ready_monitor(proxy)
+            load.stop()
+        assert load.bad == []
+        proxy.settled(load.good)
+        assert proxy.metric("outrider_monitor_hangs_total") == 1
+        assert proxy.metric("outrider_monitor_restarts_total") == 1
+
+
 def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
     ready_monitor(proxy)
     moments = random.Random(7)
