@@ -22,8 +22,8 @@ T value_or_throw(Result<T> result) {
 
 Server::Server(const Settings& settings, tap::MemoryFile& file)
     : settings_(settings),
-      upstream_(value_or_throw(parse_upstream(settings.upstream))),
-      file_(file) {
+      file_(file),
+      upstream_(settings.upstream, settings.upstream_look_up_every, file.processes()) {
   for (std::int64_t i = 0; i < settings_.threads; ++i) {
     Descriptor listening = value_or_throw(listen_on(settings_.listen_address, port_));
     port_ = bound_port(listening);

@@ -87,13 +87,13 @@ class Connection:
 class ScriptedUpstream:
     """`script(connection, number)` speaks for each accepted connection, in a thread of its own."""
 
-    def __init__(self, script, port=0, backlog=1024, unix=None):
+    def __init__(self, script, port=0, backlog=1024, unix=None, host="127.0.0.1"):
         self.script, self.accepted, self.errors = script, 0, []
         self.listening = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind(unix or ("127.0.0.1", port))
+        self.listening.bind(unix or (host, port))
         self.listening.listen(backlog)
-        self.url = f"unix:{unix}" if unix else f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        self.url = f"unix:{unix}" if unix else f"http://{host}:{self.listening.getsockname()[1]}"
         self.open = set()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
