@@ -237,10 +237,10 @@ class Proxy:
 
 
 class Load:
-    """Clients that ask until told to stop; counts what came of each request."""
+    """Clients that ask until told to stop; counts what came of each request: good is its own body."""
 
-    def __init__(self, proxy, clients=8, pause=0.0, keep_alive=True):
-        self.proxy, self.pause, self.keep_alive = proxy, pause, keep_alive
+    def __init__(self, proxy, clients=8, pause=0.0, keep_alive=True, body=b'{"a": 1}'):
+        self.proxy, self.pause, self.keep_alive, self.body = proxy, pause, keep_alive, body
         self.good, self.bad, self.refused = 0, [], 0
         self.lock, self.stopping = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
@@ -257,9 +257,10 @@ class Load:
                     time.sleep(.01)
                     continue
             try:
-                connection.send(b"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Length: 8\r\n\r\n" b'{"a": 1}')
+                connection.send(b"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%s"
+                                % (len(self.body), self.body))
                 head, body = connection.message()
-                ok = head.startswith(b"HTTP/1.1 200") and body == b'{"a": 1}'
+                ok = head.startswith(b"HTTP/1.1 200") and body == self.body
                 with self.lock:
                     self.good += ok
                     if not ok:
