@@ -16,6 +16,10 @@ constexpr std::int64_t kserve_port = 8080;  // Where KServe's runtimes listen un
 constexpr std::array<std::string_view, 3> volume_names = {"outrider-data", "outrider-model",
                                                           "outrider-references"};
 
+bool is_volume_name(const std::string& name) {
+  return std::find(volume_names.begin(), volume_names.end(), name) != volume_names.end();
+}
+
 // A file's documents; those without content are kept as they are.
 struct Stream {
   std::vector<YamlChunk> chunks;
@@ -122,9 +126,9 @@ class Planner {
              "1.29) "
              "end with it";
     }
-    if (!workload.has_sidecar() && has_container(workload)) {
-      return "it has a container \"" + std::string(workload.container_name()) +
-             "\" that inject did not put there";
+    if (!workload.has_sidecar()) {
+      const std::string foreign = part_of_that_name(workload);
+      if (!foreign.empty()) return "it has a " + foreign + " that inject did not put there";
     }
     if (!workload.is_kserve) {
       const YamlNode* containers = workload.spec->find("containers");
@@ -133,16 +137,21 @@ class Planner {
     return "";
   }
 
-  static bool has_container(const Workload& workload) {
-    for (const char* key : {"containers", "initContainers"}) {
+  // What has one of the names that inject would use: "container \"outrider-sidecar\"".
+  static std::string part_of_that_name(const Workload& workload) {
+    for (const char* key : {"containers", "initContainers", "volumes"}) {
       const YamlNode* list = workload.spec->find(key);
       if (!list) continue;
+      const std::string_view what = std::string_view(key) == "volumes" ? "volume" : "container";
       for (const YamlNode* item : list->items()) {
         const YamlNode* name = item->find("name");
-        if (name && name->text() == workload.container_name()) return true;
+        if (!name) continue;
+        const bool is_ours = what == "volume" ? is_volume_name(name->text())
+                                              : name->text() == workload.container_name();
+        if (is_ours) return std::string(what) + " \"" + name->text() + "\"";
       }
     }
-    return false;
+    return "";
   }
 
   Plan named(const std::string& wanted, const std::vector<ContainerPort>& ports) const {
@@ -281,12 +290,9 @@ void take_out(const Workload& workload) {
   const auto is_container = [&](const std::string& name) {
     return name == workload.container_name();
   };
-  const auto is_volume = [](const std::string& name) {
-    return std::find(volume_names.begin(), volume_names.end(), name) != volume_names.end();
-  };
   remove_named(workload, "initContainers", is_container);
   remove_named(workload, "containers", is_container);
-  remove_named(workload, "volumes", is_volume);
+  remove_named(workload, "volumes", is_volume_name);
   YamlText& document = *workload.document;
   remove_key(document, workload.metadata, "labels", sidecar_label, *workload.pod);
   remove_key(document, workload.metadata, "annotations", injected_annotation, *workload.pod);

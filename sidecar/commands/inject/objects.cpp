@@ -107,6 +107,9 @@ class Collector {
     } else if (!made.spec) {
       return wrong(*made.pod, made.title() + " has no pod spec");
     }
+    if (!made.spec->is_map() && made.spec->kind != YamlNode::Kind::alias) {
+      return wrong(*made.spec, "the pod spec of " + made.title() + " must be a map");
+    }
     if (std::string reason = trouble(made, version); !reason.empty()) return odd(made, reason);
     return check_shape(made);
   }
@@ -170,6 +173,10 @@ class Collector {
     return "";
   }
 
+  static bool may_hold_keys(const YamlNode& node) {
+    return node.is_map() || node.kind == YamlNode::Kind::null;
+  }
+
   Result<void> check_shape(Workload& made) {
     using Kind = YamlNode::Kind;
     for (const char* key : {"containers", "initContainers", "volumes"}) {
@@ -185,12 +192,12 @@ class Collector {
         }
       }
     }
-    if (made.metadata && made.metadata->kind != Kind::null && !made.metadata->is_map()) {
+    if (made.metadata && !may_hold_keys(*made.metadata)) {
       return wrong(*made.metadata, "metadata must be a map");
     }
     for (const char* key : {"labels", "annotations"}) {
       const YamlNode* map = made.metadata ? made.metadata->find(key) : nullptr;
-      if (map && map->kind != Kind::null && !map->is_map()) {
+      if (map && !may_hold_keys(*map)) {
         return wrong(*map, std::string(key) + " must be a map");
       }
     }
@@ -208,7 +215,12 @@ class Collector {
     made.is_headless = text_at(&object, {"spec", "clusterIP"}) == "None";
     const YamlNode* ports = dig(&object, {"spec", "ports"});
     const bool is_external = text_at(&object, {"spec", "type"}) == "ExternalName";
-    if (!ports || !ports->is_sequence() || is_external) return {};
+    const YamlNode* metadata = object.find("metadata");
+    if (!ports || !ports->is_sequence() || is_external || !metadata) return {};
+    const YamlNode* annotations = metadata->find("annotations");
+    if (!metadata->is_map() || (annotations && !may_hold_keys(*annotations))) {
+      return wrong(*metadata, "metadata and its annotations must be maps");
+    }
     const auto moved =
         parse_target_ports(text_at(&object, {"metadata", "annotations", target_ports_annotation}));
     for (YamlNode* port : ports->items()) {

@@ -242,6 +242,7 @@ TEST_CASE("what must not be touched is left as it is, with the reason") {
   skipped(pod_with("      ports: [{containerPort: 1, name: grpc}]\n"), "speaks HTTP/2");
   skipped(pod_with("      ports: [{containerPort: 9501}]\n"), "which is the sidecar's");
   skipped(pod_with(port, "    - name: outrider-sidecar\n"), "inject did not put there");
+  skipped(pod_with(port, "  volumes: [{name: outrider-data}]\n"), "volume \"outrider-data\"");
   skipped("kind: Rollout\nmetadata: {name: r}\nspec: {workloadRef: {kind: Deployment}}\n",
           "workloadRef");
   skipped(
