@@ -182,9 +182,9 @@ class MonitorApp {
 
  private:
   // The polling thread.
-  bool poll();
-  bool poll_source(tap::ExchangeSource& source);
-  bool poll_posted();
+  std::size_t poll();  // How many it took; at most a batch of each source.
+  std::size_t poll_source(tap::ExchangeSource& source);
+  std::size_t poll_posted();
   void analyse_pair(const decode::EventPairs::Pair& pair);
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal analyse(const tap::Exchange& exchange);
@@ -304,15 +304,18 @@ int MonitorApp::run(const net::Signals& signals) {
   Duration wait = poll_min;
   Time advanced = clock_.now();
   while (true) {
-    const bool busy = poll();
+    const std::size_t taken = poll();
+    parts_.on_turn();
     const Time now = clock_.now();
     if (now - advanced >= 1s || now < advanced) {
       advanced = now;
       const std::lock_guard hold(lock_);
       monitor_.advance(now);
     }
-    wait = busy ? poll_min : std::min(poll_max, wait + wait / 8);
-    const auto signal = signals.wait_for(busy ? Duration::zero() : wait);
+    wait = taken > 0 ? poll_min : std::min(poll_max, wait + wait / 8);
+    // Exchanges are let gather for a millisecond: looking for each one alone costs more than it, and
+    // takes the cache line of the writer's position from the proxy each time.
+    const auto signal = signals.wait_for(taken < batch_exchanges ? wait : Duration::zero());
     if (signal == net::Signal::reload) (void)reload();
     if (signal == net::Signal::terminate) break;
     if (has_new_settings_) take_new_settings();
@@ -321,13 +324,13 @@ int MonitorApp::run(const net::Signals& signals) {
   return 0;
 }
 
-bool MonitorApp::poll() {
-  bool busy = false;
-  for (tap::ExchangeSource* source : parts_.sources) busy = poll_source(*source) || busy;
-  return poll_posted() || busy;
+std::size_t MonitorApp::poll() {
+  std::size_t taken = poll_posted();
+  for (tap::ExchangeSource* source : parts_.sources) taken += poll_source(*source);
+  return taken;
 }
 
-bool MonitorApp::poll_posted() {
+std::size_t MonitorApp::poll_posted() {
   auto events = posted_.pop(batch_exchanges);
   for (auto& event : events) {
     if (const auto pair = pairs_.add(std::move(event), clock_.now())) analyse_pair(*pair);
@@ -335,7 +338,7 @@ bool MonitorApp::poll_posted() {
   for (std::size_t given_up = pairs_.take_given_up(clock_.now()); given_up > 0; --given_up) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
   }
-  return !events.empty();
+  return events.size();
 }
 
 // The id is made of the event's, so that an event that is sent again gives the same prediction.
@@ -361,15 +364,14 @@ void MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   parts_.count_posted(note(decoder_.decode(parts)));
 }
 
-// At most one batch. True when there was anything.
-bool MonitorApp::poll_source(tap::ExchangeSource& source) {
+std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
   std::size_t taken = 0;
   for (; taken < batch_exchanges; ++taken) {
     const tap::Exchange* exchange = source.next();
     if (!exchange) break;
     source.dispose(analyse(*exchange));
   }
-  return taken > 0;
+  return taken;
 }
 
 tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
@@ -454,7 +456,7 @@ void MonitorApp::take_new_settings() {
 
 void MonitorApp::shut_down() {
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
-  while (poll() && std::chrono::steady_clock::now() < deadline) {
+  while (poll() > 0 && std::chrono::steady_clock::now() < deadline) {
   }
   for (std::size_t unpaired = pairs_.clear(); unpaired > 0; --unpaired) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
@@ -539,9 +541,16 @@ void MonitorApp::refresh_references() {
   if (!trained && !learned) return;
   // Those from training first: a version's provisional one is for want of better.
   auto all = references_.references();
+  const std::size_t from_training = all.size();
   const auto more = provisional_.references();
   all.insert(all.end(), more.begin(), more.end());
   const std::lock_guard hold(lock_);
+  for (std::size_t i = 0; trained && i < from_training; ++i) {
+    if (monitor_.subject_of(*all[i]).version != "unknown") continue;
+    spdlog::warn(
+        "a reference names no model version and judges only predictions without one: name it with "
+        "profile --model.version, or write model.version into the model configuration");
+  }
   monitor_.set_references(std::move(all), clock_.now());
 }
 
@@ -783,6 +792,11 @@ void MonitorOptions::add_to(config::OptionTable& table) {
   table.add("remote-write.keep-page", remote_write_keeps_page,
             "Serve the metrics on web.telemetry-path as well; without it only "
             "outrider_remote_write_* stay there.");
+  table
+      .add(
+          "monitor.frozen-timeout", frozen_timeout,
+          "A monitor that lives but does nothing for so long is killed and started anew; 0: never.")
+      .between(0, 86'400);
 }
 
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,

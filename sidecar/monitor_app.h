@@ -49,6 +49,8 @@ struct MonitorOptions {
   exporting::ScrapeOptions scrape;
   remote_write::Options remote_write;
   bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
+  Duration frozen_timeout =
+      std::chrono::seconds(30);  // Without a turn: killed, started anew; 0: never.
 
   void add_to(config::OptionTable& table);
 };
@@ -63,6 +65,8 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
+  // Called at each turn of the polling thread: the sign of life that the supervisor watches.
+  std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.
   std::function<bool()> proxy_ready = [] { return true; };
   // Called once the admin port listens, with the port that was bound.

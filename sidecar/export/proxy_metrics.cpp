@@ -98,6 +98,15 @@ void rejections(MetricSink& sink, const Lanes& lanes) {
   }
 }
 
+void upstream_failures(MetricSink& sink, const Lanes& lanes) {
+  sink.family({"outrider_upstream_failures_total", MetricType::counter,
+               "Requests that the upstream failed, by reason."});
+  for (std::size_t i = 0; i < tap::upstream_failure_count; ++i)
+    sink.value(
+        key("reason", to_string(static_cast<tap::UpstreamFailure>(i))),
+        lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
+}
+
 template <class Reason, std::size_t N>
 void by_reason(MetricSink& sink, std::string name, std::string help,
                const std::array<std::uint64_t, N>& counts) {
@@ -156,7 +165,8 @@ constexpr Cell cells[] = {
      &ProxyCounters::buffer_bytes},
     {"outrider_upstream_connects_total", counter, "Connections to the upstream attempted.",
      &ProxyCounters::upstream_connects},
-    {"outrider_upstream_connect_failures_total", counter, "Those that failed.",
+    {"outrider_upstream_connect_failures_total", counter,
+     "Connections to the upstream that could not be made.",
      &ProxyCounters::upstream_connect_failures},
     {"outrider_upstream_connections_reused_total", counter,
      "Requests that found a kept-alive upstream connection.", &ProxyCounters::upstream_reused},
@@ -185,6 +195,7 @@ void ProxyMetrics::collect(MetricSink& sink) {
                "response's arrival until it was."});
   lanes.histogram(sink, &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
+  upstream_failures(sink, lanes);
   for (const Cell& cell : cells)
     value(sink, cell.name, cell.type, cell.help,
           lanes.sum([&cell](const ProxyCounters& c) { return std::cref(c.*cell.counter); }));
@@ -195,6 +206,15 @@ void ProxyMetrics::collect(MetricSink& sink) {
   value(sink, "outrider_monitor_restarts_total", counter,
         "Times that the monitor process was started anew.",
         static_cast<double>(processes.monitor_restarts.get()));
+  value(sink, "outrider_monitor_hangs_total", counter,
+        "Those of them that ended a monitor which lived but did nothing.",
+        static_cast<double>(processes.monitor_hangs.get()));
+  value(sink, "outrider_upstream_lookups_total", counter,
+        "Times that the upstream's name was looked up again.",
+        static_cast<double>(processes.upstream_lookups.get()));
+  value(sink, "outrider_upstream_lookup_failures_total", counter,
+        "Those that failed; the addresses stayed as they were.",
+        static_cast<double>(processes.upstream_lookup_failures.get()));
 }
 
 }  // namespace outrider::exporting
