@@ -28,7 +28,7 @@ def agent(programs, binaries, tmp_path):
         targets = ["--scrape.target", page.url] if page else []
         return Sidecar(programs, binaries, "http://127.0.0.1:9", tmp_path / "data", name=name,
                        options=[*targets, "--scrape.job", "test", "--scrape.interval", "1s", "--remote-write.url", url,
-                                "--remote-write.interval", "1s", *options])
+                                "--remote-write.interval", "1s", "--remote-write.flush-deadline", "1s", *options])
 
     return start
 
@@ -381,13 +381,12 @@ def test_a_full_disk_is_survived_in_memory(agent, tmp_path):
             recorder = Recorder()
             port = recorder.port
             recorder.stop()
-            with open(mount / "filler", "wb") as filler:
-                try:
-                    while True:
-                        filler.write(b"x" * 4096)
-                        filler.flush()
-                except OSError:
-                    pass
+            filler = os.open(mount / "filler", os.O_CREAT | os.O_WRONLY)
+            try:
+                while True:
+                    os.write(filler, b"x" * 4096)
+            except OSError:
+                os.close(filler)
             sidecar = agent(page, recorder.url, "--scrape.interval", "200ms")
             wait_for("memory is used", lambda: sidecar.metrics().sum(
                 "outrider_remote_write_queue_memory_bytes") > 0, 20)
@@ -406,6 +405,21 @@ def test_a_full_disk_is_survived_in_memory(agent, tmp_path):
             sidecar.stop()
     finally:
         subprocess.run(["umount", "-l", mount], check=False)
+
+
+# ---- The agent program ----
+
+
+def test_the_agents_own_metrics_leave_by_remote_write_and_end_with_it(programs, binaries, tmp_path):
+    port = free_port()
+    with Recorder() as recorder:
+        programs.start("agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
+                                 tmp_path / "agent", "--remote-write.url", recorder.url, "--remote-write.interval",
+                                 "1s"])
+        instance = recorder.wait_for_series("outrider_agent_incidents_open", job="outrider-agent")[0].labels["instance"]
+        assert instance.endswith(f":{port}")
+        assert programs.stop("agent") == 0
+        assert recorder.series("outrider_agent_incidents_open")[-1].is_stale() == [True]
 
 
 # ---- The page ----
