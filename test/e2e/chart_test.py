@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 import yaml
-from kubernetes_objects import (arguments, assert_restricted, container, find, kubeconform, pod_specs, run_with_arguments)
+from kubernetes_objects import arguments, assert_restricted, container, find, kubeconform, pod_specs, run_with_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "outrider"
@@ -161,6 +161,14 @@ def test_the_memory_limit_leaves_room_for_the_proxy(render):
     grows = int(re.fullmatch(r"(\d+)MiB", arguments(sidecar)["monitor.memory-max"])[1])
     limit = int(re.fullmatch(r"(\d+)Mi", sidecar["resources"]["limits"]["memory"])[1])
     assert limit - grows >= 192
+
+
+def test_the_agents_memory_limit_holds_what_it_may_take_in(render):
+    agent = container(render(), "agent")
+    given = arguments(agent)
+    limit = int(re.fullmatch(r"(\d+)Mi", agent["resources"]["limits"]["memory"])[1])
+    mebibytes = sum(int(given[name].removesuffix("MiB")) for name in ("ingest.max-label-bytes", "ingest.max-in-flight"))
+    assert mebibytes + int(given["ingest.max-series"]) / 1024 + 64 <= limit
 
 
 def test_nothing_can_evict_the_models_pod_for_its_prediction_log(render):
@@ -422,6 +430,8 @@ def test_kube_prometheus_stack_takes_what_the_chart_makes(render, tmp_path):
     urls = [w["url"] for r in alertmanager["receivers"] for w in r.get("webhook_configs", [])]
     service = find(objects, "Service", "outrider-agent")
     assert urls == [f"http://outrider-agent.outrider.svc:{service['spec']['ports'][0]['port']}/api/v1/alerts"]
+    remote = [r["url"] for r in stack["prometheus"]["prometheusSpec"]["remoteWrite"]]
+    assert remote == [urls[0].replace("alerts", "write")]
     file = tmp_path / "alertmanager.yml"
     file.write_text(yaml.safe_dump(alertmanager))
     subprocess.run(["amtool", "check-config", file], check=True, capture_output=True, text=True, timeout=60)
