@@ -4,12 +4,16 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "agent/act/sender.h"
 #include "agent/ingest/labels.h"
 #include "agent/ingest/prometheus.h"
+#include "agent/ingest/remote_write.h"
 #include "agent/steward.h"
 #include "agent/web/api.h"
 #include "base/config/yaml.h"
@@ -18,6 +22,8 @@
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/remote_write/self_export.h"
+#include "base/remote_write/sender.h"
 
 namespace outrider {
 namespace {
@@ -122,6 +128,28 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
              [&labels](const net::HttpRequest& request) { return labels.take(request); });
 }
 
+ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
+  ingest::RemoteWriteReceiver::Settings made;
+  made.decompressed_bytes_max = static_cast<std::size_t>(settings.decompressed_bytes_max);
+  made.admission.in_flight_bytes_max = static_cast<std::size_t>(settings.in_flight_bytes_max);
+  made.request.labels.labels_max = static_cast<std::size_t>(settings.labels_max);
+  made.request.labels.value_bytes_max = static_cast<std::size_t>(settings.label_value_bytes_max);
+  made.table.series_max = static_cast<std::size_t>(settings.series_max);
+  made.table.label_bytes_max = static_cast<std::size_t>(settings.label_bytes_max);
+  made.table.kept_samples = static_cast<std::size_t>(settings.kept_samples);
+  made.table.idle_after = settings.idle_after;
+  made.ahead_max = settings.ahead_max;
+  made.age_max = settings.age_max;
+  return made;
+}
+
+void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
+  router.add("POST", "/api/v1/write",
+             [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
+  router.add("GET", "/api/v1/series",
+             [&receiver](const net::HttpRequest& request) { return receiver.list(request); });
+}
+
 // The threads that look and send. They end when the steward is stopped.
 class Threads {
  public:
@@ -176,6 +204,107 @@ class Threads {
   Steward& steward_;
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
+};
+
+void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
+  options
+      .add("ingest.max-series", settings.series_max,
+           "Series known at once (remote write). A new one past it takes the place of one that has "
+           "ended or been silent for 15 minutes, or is refused and counted.")
+      .between(1'000, 50'000'000);
+  options
+      .add("ingest.max-label-bytes", settings.label_bytes_max,
+           "Label texts of all series, each counted once; past it new series are refused.")
+      .as_bytes()
+      .between(1 << 20, 1e11);
+  options
+      .add("ingest.max-request", settings.decompressed_bytes_max,
+           "A remote write request decompressed; past it 413.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add(
+          "ingest.max-in-flight", settings.in_flight_bytes_max,
+          "Remote write requests worked on at once, in bytes; past it they wait for a second, then "
+          "503 with Retry-After.")
+      .as_bytes()
+      .between(1 << 10, 1e11);
+  options
+      .add("ingest.max-labels", settings.labels_max,
+           "Labels of one series; one with more is refused.")
+      .between(1, 255);
+  options
+      .add("ingest.max-label-value", settings.label_value_bytes_max,
+           "A label's value; a series with a longer one is refused.")
+      .as_bytes()
+      .between(16, 65'536);
+  options
+      .add("ingest.keep-samples", settings.kept_samples,
+           "Newest samples kept of each series for GET /api/v1/series, 16 bytes each, besides the "
+           "last.")
+      .between(0, 1'000);
+  options
+      .add("ingest.max-ahead", settings.ahead_max,
+           "How far ahead of the agent's clock a sample may be.")
+      .between(0, 86'400);
+  options.add("ingest.max-age", settings.age_max, "How old a sample may be.")
+      .between(60, 3650.0 * 86'400);
+  options
+      .add("ingest.idle-timeout", settings.idle_after,
+           "A series without samples for so long is forgotten.")
+      .between(60, 3650.0 * 86'400);
+}
+// The agent's series by remote write: its own metrics each interval, and whatever else is appended to
+// the sender. Inert where no receiver is given.
+class Export {
+ public:
+  Export(const AgentSettings& settings, const Clock& clock)
+      : options_(settings.remote_write), clock_(clock) {
+    if (!options_.enabled()) return;
+    sender_ = std::make_unique<remote_write::Sender>(
+        options_, std::filesystem::path(settings.data_dir) / "remote-write", clock);
+  }
+  ~Export() { stop(); }
+
+  // Null where no receiver is given.
+  remote_write::Sender* sender() { return sender_.get(); }
+
+  void start(std::vector<wire::Collector*> collectors, std::uint16_t port) {
+    if (!sender_) return;
+    const std::string instance =
+        options_.instance.empty() ? remote_write::default_instance(port) : options_.instance;
+    own_ = std::make_unique<remote_write::SelfExport>(
+        std::move(collectors), Labels{{"job", options_.job}, {"instance", instance}}, *sender_);
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+  // Last values, staleness markers, and what can be sent within the deadline.
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+    if (sender_ && !sender_->stop(options_.flush_deadline)) {
+      spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+    }
+    sender_.reset();
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any bell;
+    while (!stop.stop_requested()) {
+      own_->round(clock_.now());
+      std::unique_lock hold(mutex);
+      bell.wait_for(hold, stop, options_.interval, [] { return false; });
+    }
+    own_->end(clock_.now());
+  }
+
+  const remote_write::Options options_;
+  const Clock& clock_;
+  std::unique_ptr<remote_write::Sender> sender_;
+  std::unique_ptr<remote_write::SelfExport> own_;
+  std::jthread thread_;
 };
 
 }  // namespace
@@ -235,6 +364,9 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(0.1, 60);
   options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
       .between(3600, 3650.0 * 86400);
+  add_ingest_options(options, settings.ingest);
+  settings.remote_write.job = "outrider-agent";
+  settings.remote_write.add_to(options);
 }
 
 int run_agent(const AgentSettings& settings) {
@@ -262,9 +394,15 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &labels, &process}));
+  ingest::RemoteWriteReceiver receiver(receiver_settings(settings.ingest), clock, nullptr);
+  add_write_routes(router, receiver);
+  Export remote_write(settings, clock);
+  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &process};
+  if (remote_write.sender()) collectors.push_back(remote_write.sender());
+  router.add("GET", "/metrics", net::metrics_page(collectors));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
+  remote_write.start(collectors, server.port());
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);
@@ -277,6 +415,7 @@ int run_agent(const AgentSettings& settings) {
   spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
   ready = false;
   server.stop();
+  remote_write.stop();
   return 0;
 }
 

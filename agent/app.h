@@ -8,6 +8,7 @@
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "base/remote_write/options.h"
 
 namespace outrider {
 
@@ -27,6 +28,19 @@ struct AgentSettings {
   Duration reopen_window = std::chrono::hours(1);
   Duration look_every = std::chrono::seconds(2);
   Duration journal_age_max = std::chrono::hours(24 * 90);
+  struct Ingest {
+    std::int64_t series_max = 1'000'000;
+    std::int64_t label_bytes_max = 256 << 20;
+    std::int64_t decompressed_bytes_max = 32 << 20;
+    std::int64_t in_flight_bytes_max = 128 << 20;
+    std::int64_t labels_max = 64;
+    std::int64_t label_value_bytes_max = 4096;
+    std::int64_t kept_samples = 0;
+    Duration ahead_max = std::chrono::minutes(10);
+    Duration age_max = std::chrono::hours(24);
+    Duration idle_after = std::chrono::hours(24);
+  } ingest;
+  remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 
 void add_options(config::OptionTable& options, AgentSettings& settings);

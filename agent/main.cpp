@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app.h"
+#include "agent/backtest/command.h"
 #include "base/config/program.h"
 
 int main(int argc, char** argv) {
@@ -14,6 +15,6 @@ int main(int argc, char** argv) {
       .options = options,
       .run = [&settings](const config::Positional&) { return run_agent(settings); }};
   return config::run_program("outrider-agent",
-                             "Watches a fleet of models and asks for the right action.", {serve},
-                             argc, argv);
+                             "Watches a fleet of models and asks for the right action.",
+                             {serve, backtest::command()}, argc, argv);
 }

@@ -19,3 +19,6 @@ find_package(RocksDB 7.8 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(Snappy REQUIRED)
+# Headers only.
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

@@ -19,9 +19,13 @@
 #include "base/core/text.h"
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
+#include "base/remote_write/self_export.h"
+#include "base/remote_write/sender.h"
 #include "reference/reference_json.h"
 #include "sidecar/decode/decoder.h"
+#include "sidecar/export/export_loop.h"
 #include "sidecar/export/monitor_metrics.h"
+#include "sidecar/export/scraper.h"
 #include "sidecar/input_state_file.h"
 #include "sidecar/labels/label_api.h"
 #include "sidecar/labels/prediction_log.h"
@@ -206,6 +210,13 @@ class MonitorApp {
   // HTTP.
   void start_servers();
   net::Router admin_routes();
+  std::vector<wire::Collector*> own_collectors();
+  net::Handler metrics_handler();
+
+  // Scrapes, remote write.
+  void open_export();
+  void start_export();
+  void stop_export(Duration limit);
   void add_log_routes(net::Router& router);
   net::HttpResponse reload();
 
@@ -244,6 +255,10 @@ class MonitorApp {
   exporting::MonitorMetrics monitor_metrics_;
   net::ProcessCollector process_metrics_;
   std::unique_ptr<net::HttpServer> admin_, labels_server_;
+  std::unique_ptr<exporting::Scraper> scraper_;
+  std::unique_ptr<remote_write::Sender> sender_;
+  std::unique_ptr<remote_write::SelfExport> self_export_;
+  std::unique_ptr<exporting::ExportLoop> export_loop_;
   std::string_view log_trouble_;  // The error's word when the log could not be opened last.
   std::jthread house_;
 };
@@ -279,7 +294,9 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   restore_inputs();
   refresh_references();
   open_log_after_predecessor();
+  open_export();
   start_servers();
+  start_export();
   house_ = std::jthread([this](const std::stop_token& stop) { keep_house(stop); });
 }
 
@@ -459,6 +476,7 @@ void MonitorApp::shut_down() {
   const Duration left = std::max<Duration>(deadline - std::chrono::steady_clock::now(), 100ms);
   labels::PredictionLog* log = log_.get();
   if (log && !log->flush(left)) spdlog::warn("the prediction log was not flushed in time");
+  stop_export(std::max<Duration>(deadline - std::chrono::steady_clock::now(), 500ms));
 }
 
 // ---- The housekeeping thread ----
@@ -531,9 +549,16 @@ void MonitorApp::refresh_references() {
   if (!trained && !learned) return;
   // Those from training first: a version's provisional one is for want of better.
   auto all = references_.references();
+  const std::size_t from_training = all.size();
   const auto more = provisional_.references();
   all.insert(all.end(), more.begin(), more.end());
   const std::lock_guard hold(lock_);
+  for (std::size_t i = 0; trained && i < from_training; ++i) {
+    if (monitor_.subject_of(*all[i]).version != "unknown") continue;
+    spdlog::warn(
+        "a reference names no model version and judges only predictions without one: name it with "
+        "profile --model.version, or write model.version into the model configuration");
+  }
   monitor_.set_references(std::move(all), clock_.now());
 }
 
@@ -613,12 +638,65 @@ void MonitorApp::add_log_routes(net::Router& router) {
   router.add("GET", "/api/v1/training-data", to_log);
 }
 
-net::Router MonitorApp::admin_routes() {
-  net::Router router;
+std::vector<wire::Collector*> MonitorApp::own_collectors() {
   std::vector<wire::Collector*> collectors = parts_.collectors;
   collectors.insert(collectors.end(),
                     {&monitor_metrics_, &log_metrics_, &reload_metrics_, &process_metrics_});
-  router.add("GET", options_.telemetry_path, net::metrics_page(std::move(collectors)));
+  if (scraper_) collectors.push_back(scraper_.get());
+  if (sender_) collectors.push_back(sender_.get());
+  return collectors;
+}
+
+// A series leaves one way, unless both are asked for. What tells how remote write goes stays on the
+// page: where that way is broken, it is the only one.
+net::Handler MonitorApp::metrics_handler() {
+  if (sender_ && !options_.remote_write_keeps_page) return net::metrics_page({sender_.get()});
+  if (!scraper_) return net::metrics_page(own_collectors());
+  return net::metrics_page(own_collectors(), [this] { return scraper_->families(); });
+}
+
+void MonitorApp::open_export() {
+  if (options_.scrape.enabled()) {
+    scraper_ = std::make_unique<exporting::Scraper>(options_.scrape, clock_);
+  }
+  if (options_.remote_write.enabled()) {
+    sender_ = std::make_unique<remote_write::Sender>(options_.remote_write,
+                                                     folder_ / "remote-write", clock_);
+  }
+}
+
+void MonitorApp::start_export() {
+  if (!scraper_ && !sender_) return;
+  const remote_write::Options& options = options_.remote_write;
+  if (sender_) {
+    const std::string instance = options.instance.empty()
+                                     ? remote_write::default_instance(admin_->port())
+                                     : options.instance;
+    self_export_ = std::make_unique<remote_write::SelfExport>(
+        own_collectors(), Labels{{"job", options.job}, {"instance", instance}}, *sender_);
+    spdlog::info("metrics leave by remote write to {}", options.url);
+  }
+  export_loop_ = std::make_unique<exporting::ExportLoop>(
+      exporting::ExportLoop::Parts{.scraper = scraper_.get(),
+                                   .own = self_export_.get(),
+                                   .sender = sender_.get(),
+                                   .scrape_interval = options_.scrape.interval,
+                                   .own_interval = options.interval},
+      clock_);
+}
+
+void MonitorApp::stop_export(Duration limit) {
+  if (export_loop_) export_loop_->stop();
+  if (!sender_) return;
+  const Duration wait = std::min(limit, options_.remote_write.flush_deadline);
+  if (!sender_->stop(wait)) {
+    spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+  }
+}
+
+net::Router MonitorApp::admin_routes() {
+  net::Router router;
+  router.add("GET", options_.telemetry_path, metrics_handler());
   router.add("GET", "/-/healthy",
              [](const net::HttpRequest&) { return net::text_response(200, "OK\n"); });
   router.add("GET", "/-/ready", [this](const net::HttpRequest&) {
@@ -716,6 +794,12 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .as_bytes();
   table.add("monitor.drain-timeout", drain_timeout,
             "How long the monitor may take to write what it has when it is stopped.");
+  scrape.add_to(table);
+  remote_write.job = "outrider-sidecar";
+  remote_write.add_to(table);
+  table.add("remote-write.keep-page", remote_write_keeps_page,
+            "Serve the metrics on web.telemetry-path as well; without it only "
+            "outrider_remote_write_* stay there.");
   table
       .add(
           "monitor.frozen-timeout", frozen_timeout,

@@ -10,8 +10,11 @@
 //   MonitorParts parts{.sources = {&ring}, .collectors = {&proxy_metrics}, .count_posted = …};
 //   return run_monitor(options, parts, signals, clock); // Until SIGTERM; flushes; the exit status.
 //
+// Metrics leave by /metrics or, where remote-write.url is set, by remote write; then /metrics has only what
+// tells how that goes.
+//
 // Threads: the caller's polls the sources, decodes and feeds the monitor; one keeps house (references,
-// state on disk); the log has its own; HTTP requests are served by the admin server's. The monitor's
+// state on disk); one scrapes and gathers, one sends; the log has its own; HTTP requests are served by the admin server's. The monitor's
 // state is under one lock, held for one exchange, one group of labels or one scrape.
 
 #include <cstdint>
@@ -23,7 +26,9 @@
 #include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/net/shutdown.h"
+#include "base/remote_write/options.h"
 #include "base/wire/exposition.h"
+#include "sidecar/export/scrape_options.h"
 #include "sidecar/tap/capture_settings.h"
 #include "sidecar/tap/exchange.h"
 
@@ -42,6 +47,9 @@ struct MonitorOptions {
   std::int64_t memory_bytes_max = std::int64_t{512}
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
+  exporting::ScrapeOptions scrape;
+  remote_write::Options remote_write;
+  bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
   Duration frozen_timeout =
       std::chrono::seconds(30);  // Without a turn: killed, started anew; 0: never.
 

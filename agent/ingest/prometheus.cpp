@@ -15,7 +15,9 @@ namespace {
 using incident::Facts;
 using wire::Json;
 
-constexpr std::size_t answer_bytes_max = 4 << 20;
+constexpr std::size_t instant_answer_bytes_max = 4 << 20;
+constexpr std::size_t range_answer_bytes_max = 256 << 20;
+constexpr double seconds_max = 9e9;  // A Time holds that.
 constexpr std::size_t subjects_max = 1'000;
 constexpr std::array<std::string_view, 4> states = {"warming_up", "stable", "warning", "drift"};
 
@@ -31,24 +33,46 @@ Result<double> sample_value(const Json& pair) {
   return fail("bad_answer", "a sample is not [time, \"value\"]");
 }
 
+Result<Labels> read_labels(const Json& metric) {
+  if (!metric.is_object()) return fail("bad_answer", "'metric' is no object");
+  Labels labels;
+  for (const auto& [label, text] : metric.items()) {
+    if (!text.is_string()) return fail("bad_answer", "a label is no text");
+    labels.set(label, text.get_ref<const std::string&>());
+  }
+  return labels;
+}
+
 Result<std::vector<InstantValue>> read_vector(const Json& result) {
   std::vector<InstantValue> values;
   if (!result.is_array()) return fail("bad_answer", "'result' is no list");
   for (const Json& series : result) {
-    if (!series.is_object() || !series.contains("metric") || !series.contains("value") ||
-        !series["metric"].is_object()) {
+    if (!series.is_object() || !series.contains("metric") || !series.contains("value")) {
       return fail("bad_answer", "a series lacks 'metric' or 'value'");
     }
     const auto value = sample_value(series["value"]);
     if (!value) return fail(value);
-    InstantValue one{{}, *value};
-    for (const auto& [label, text] : series["metric"].items()) {
-      if (!text.is_string()) return fail("bad_answer", "a label is no text");
-      one.labels.set(label, text.get_ref<const std::string&>());
-    }
-    values.push_back(std::move(one));
+    auto labels = read_labels(series["metric"]);
+    if (!labels) return fail(labels);
+    values.push_back({std::move(*labels), *value});
   }
   return values;
+}
+
+// The `data` of a successful answer, which has a `result`.
+Result<Json> answer_data(std::string_view body) {
+  const auto json = wire::parse_json(body);
+  if (!json) return fail(json);
+  if (!json->is_object()) return fail("bad_answer", "the answer is no object");
+  if (json->value("status", Json()) != "success") {
+    const Json error = json->value("error", Json());
+    return fail("query_failed", error.is_string() ? error.get<std::string>() : "no reason given");
+  }
+  const auto data = json->find("data");
+  if (data == json->end() || !data->is_object() || !data->contains("result")) {
+    return fail("bad_answer", "the answer has no data.result");
+  }
+  return *data;
 }
 
 std::string promql_text(std::string_view text) {
@@ -73,17 +97,8 @@ std::string selector(const incident::Incident& incident) {
 }  // namespace
 
 Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body) {
-  const auto json = wire::parse_json(body);
-  if (!json) return fail(json);
-  if (!json->is_object()) return fail("bad_answer", "the answer is no object");
-  if (json->value("status", Json()) != "success") {
-    const Json error = json->value("error", Json());
-    return fail("query_failed", error.is_string() ? error.get<std::string>() : "no reason given");
-  }
-  const auto data = json->find("data");
-  if (data == json->end() || !data->is_object() || !data->contains("result")) {
-    return fail("bad_answer", "the answer has no data.result");
-  }
+  const auto data = answer_data(body);
+  if (!data) return fail(data);
   const Json type = data->value("resultType", Json());
   if (type == "vector") return read_vector((*data)["result"]);
   if (type == "scalar") {
@@ -94,22 +109,73 @@ Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body) {
   return fail("bad_answer", "expected an instant vector or a scalar");
 }
 
+Result<std::vector<Series>> parse_range_answer(std::string_view body) {
+  const auto data = answer_data(body);
+  if (!data) return fail(data);
+  const Json& result = (*data)["result"];
+  if (data->value("resultType", Json()) != "matrix" || !result.is_array()) {
+    return fail("bad_answer", "expected a matrix, as range queries give");
+  }
+  std::vector<Series> all;
+  for (const Json& one : result) {
+    if (!one.is_object() || !one.contains("metric") || !one.contains("values") ||
+        !one["values"].is_array()) {
+      return fail("bad_answer", "a series lacks 'metric' or 'values'");
+    }
+    auto labels = read_labels(one["metric"]);
+    if (!labels) return fail(labels);
+    Series series{std::move(*labels), {}};
+    series.samples.reserve(one["values"].size());
+    for (const Json& pair : one["values"]) {
+      const auto value = sample_value(pair);
+      if (!value) return fail(value);
+      const Json& time = pair[0];
+      if (!time.is_number() || !(std::fabs(time.get<double>()) < seconds_max)) {
+        return fail("bad_answer", "a sample's time is no number of seconds");
+      }
+      series.samples.push_back({std::llround(time.get<double>() * 1000), *value});
+    }
+    all.push_back(std::move(series));
+  }
+  return all;
+}
+
 Prometheus::Prometheus(std::string url, Duration timeout)
     : url_(std::move(url)), timeout_(timeout) {
   while (url_.ends_with('/')) url_.pop_back();
 }
 
+Result<net::ClientResponse> Prometheus::post(const std::string& path, std::string form,
+                                             std::size_t answer_bytes_max) {
+  return client_.send({.method = "POST",
+                       .url = url_ + path,
+                       .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
+                       .body = std::move(form),
+                       .timeout = timeout_,
+                       .connect_timeout = std::min<Duration>(timeout_, std::chrono::seconds(1)),
+                       .body_bytes_max = answer_bytes_max});
+}
+
 Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql) {
   const auto response =
-      client_.send({.method = "POST",
-                    .url = url_ + "/api/v1/query",
-                    .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
-                    .body = "query=" + percent_encode(promql),
-                    .timeout = timeout_,
-                    .connect_timeout = std::min<Duration>(timeout_, std::chrono::seconds(1)),
-                    .body_bytes_max = answer_bytes_max});
+      post("/api/v1/query", "query=" + percent_encode(promql), instant_answer_bytes_max);
   if (!response) return fail(response);
   return parse_instant_answer(response->body);
+}
+
+Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, Time start, Time end,
+                                                    Duration step) {
+  // Encoded, because the shortest form of 1.7e+09 holds a plus, which is a blank in a form.
+  const auto encoded = [](double value) { return percent_encode(format_double(value)); };
+  const auto seconds = [&](Time time) {
+    return encoded(static_cast<double>(to_unix_ms(time)) / 1000);
+  };
+  const auto response = post("/api/v1/query_range",
+                             "query=" + percent_encode(promql) + "&start=" + seconds(start) +
+                                 "&end=" + seconds(end) + "&step=" + encoded(to_seconds(step)),
+                             range_answer_bytes_max);
+  if (!response) return fail(response);
+  return parse_range_answer(response->body);
 }
 
 std::vector<Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,

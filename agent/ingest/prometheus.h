@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values. Not thread-safe: one a
-// thread. Source: the Prometheus documentation, "HTTP API: instant queries".
+// Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values and ranges. Not thread-safe:
+// one a thread. Source: the Prometheus documentation, "HTTP API: instant queries", "range queries".
 
 #include <string>
 #include <vector>
@@ -23,6 +23,10 @@ struct InstantValue {
 // (what Prometheus says).
 Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body);
 
+// PURE. The series of a range query, each with its samples in time order. Errors: as above, "bad_answer"
+// when it is no matrix.
+Result<std::vector<Series>> parse_range_answer(std::string_view body);
+
 class Prometheus {
  public:
   // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
@@ -30,8 +34,14 @@ class Prometheus {
 
   // Errors: those of HttpClient and of parse_instant_answer.
   Result<std::vector<InstantValue>> query(const std::string& promql);
+  // Prometheus evaluates at `start`, `start + step`, … up to `end`, at most 11 000 times a query.
+  Result<std::vector<Series>> query_range(const std::string& promql, Time start, Time end,
+                                          Duration step);
 
  private:
+  Result<net::ClientResponse> post(const std::string& path, std::string form,
+                                   std::size_t answer_bytes_max);
+
   std::string url_;
   Duration timeout_;
   net::HttpClient client_;

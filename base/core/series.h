@@ -4,6 +4,7 @@
 // Prometheus's data model: labels name a series; samples are its values over time.
 
 #include <algorithm>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
@@ -68,6 +69,14 @@ struct Sample {
   double value = 0;
   bool operator==(const Sample&) const = default;
 };
+
+// The value that says "this series ended here": one NaN of many, so compare bits, never values, and copy
+// samples as bits.
+inline constexpr std::uint64_t stale_nan_bits = 0x7ff0000000000002;
+
+inline bool is_stale_marker(double value) {
+  return std::bit_cast<std::uint64_t>(value) == stale_nan_bits;
+}
 
 struct Series {
   Labels labels;  // The metric's name is the label "__name__".

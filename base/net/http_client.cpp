@@ -38,6 +38,27 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t count, void* target)
   return count;
 }
 
+int on_progress(void* cancelled, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return *static_cast<const std::atomic<bool>*>(cancelled) ? 1 : 0;
+}
+
+void set_credentials(CURL* curl, const ClientRequest& request) {
+  if (!request.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, request.ca_file.c_str());
+  if (!request.verify_tls) {
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (!request.certificate_file.empty()) {
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, request.certificate_file.c_str());
+  }
+  if (!request.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, request.key_file.c_str());
+  if (!request.user.empty()) {
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, request.user.c_str());
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, request.password.c_str());
+  }
+}
+
 long ms(Duration duration) {
   return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
@@ -48,6 +69,7 @@ Failure describe(CURLcode code, const ClientRequest& request, bool too_large, co
     return fail("body_too_large",
                 where + "the answer is larger than " + format_bytes(request.body_bytes_max));
   }
+  if (code == CURLE_ABORTED_BY_CALLBACK) return fail("cancelled", where + "given up");
   if (code == CURLE_OPERATION_TIMEDOUT) {
     return fail("timeout", where + "no answer within " + format_duration(request.timeout));
   }
@@ -104,7 +126,12 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
-  if (!request.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, request.ca_file.c_str());
+  set_credentials(curl, request);
+  if (request.cancelled) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(request.cancelled));
+  }
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {

@@ -4,6 +4,7 @@
 // An HTTP client on libcurl: one request at a time, with deadlines and a limit on the answer's size.
 // It keeps its connection alive between requests. Not thread-safe: one client a thread.
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,11 @@ struct ClientRequest {
   Duration connect_timeout = std::chrono::seconds(3);
   std::size_t body_bytes_max = 16 << 20;
   std::string ca_file = {};  // PEM of the authority to trust; empty: the system's.
+  bool verify_tls = true;    // False: any certificate of any name is taken.
+  std::string certificate_file = {}, key_file = {};  // PEM, to be known by; empty: none.
+  std::string user = {}, password = {};              // Basic authentication where not empty.
+  // When it turns true, the exchange ends within about a second, as "cancelled".
+  const std::atomic<bool>* cancelled = nullptr;
 };
 
 struct ClientResponse {
@@ -39,7 +45,7 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  // Any status is a success here. Errors: "unreachable", "timeout", "body_too_large", "bad_url".
+  // Any status is a success here. Errors: "unreachable", "timeout", "body_too_large", "bad_url", "cancelled".
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:

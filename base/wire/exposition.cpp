@@ -13,22 +13,6 @@
 namespace outrider::wire {
 namespace {
 
-// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote in
-// text 0.0.4.
-void append_escaped(std::string& out, std::string_view text, bool escape_quote) {
-  for (const char c : text) {
-    if (c == '\\') {
-      out += "\\\\";
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '"' && escape_quote) {
-      out += "\\\"";
-    } else {
-      out += c;
-    }
-  }
-}
-
 std::string render(const Labels& labels) {
   std::string text;
   for (const Label& label : labels) {
@@ -39,22 +23,6 @@ std::string render(const Labels& labels) {
     text += '"';
   }
   return text;
-}
-
-std::string_view type_word(MetricType type, Format format) {
-  switch (type) {
-    case MetricType::counter:
-      return "counter";
-    case MetricType::gauge:
-      return "gauge";
-    case MetricType::histogram:
-      return "histogram";
-    case MetricType::info:
-      return format == Format::openmetrics ? "info" : "gauge";
-    case MetricType::unknown:
-      return format == Format::openmetrics ? "unknown" : "untyped";
-  }
-  return "untyped";
 }
 
 std::string_view without_suffix(std::string_view name, std::string_view suffix) {
@@ -80,12 +48,8 @@ void append_exemplar(std::string& out, const Exemplar& exemplar) {
   }
 }
 
-// OpenMetrics requires bucket bounds in canonical float form: "1.0", not "1".
 std::string bound_text(double bound, Format format) {
-  std::string text = format_double(bound);
-  if (format == Format::openmetrics && text.find_first_of(".eIN") == std::string::npos)
-    text += ".0";
-  return text;
+  return format == Format::openmetrics ? canonical_bound(bound) : format_double(bound);
 }
 
 double media_quality(std::string_view range) {
@@ -98,12 +62,57 @@ double media_quality(std::string_view range) {
 
 }  // namespace
 
+// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote in
+// text 0.0.4.
+void append_escaped(std::string& out, std::string_view text, bool escape_quote) {
+  for (const char c : text) {
+    if (c == '\\') {
+      out += "\\\\";
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '"' && escape_quote) {
+      out += "\\\"";
+    } else {
+      out += c;
+    }
+  }
+}
+
+std::string_view type_word(MetricType type, Format format) {
+  const bool openmetrics = format == Format::openmetrics;
+  switch (type) {
+    case MetricType::counter:
+      return "counter";
+    case MetricType::gauge:
+      return "gauge";
+    case MetricType::histogram:
+      return "histogram";
+    case MetricType::summary:
+      return "summary";
+    case MetricType::info:
+      return openmetrics ? "info" : "gauge";
+    case MetricType::stateset:
+      return openmetrics ? "stateset" : "gauge";
+    case MetricType::gauge_histogram:
+      return openmetrics ? "gaugehistogram" : "untyped";
+    case MetricType::unknown:
+      return openmetrics ? "unknown" : "untyped";
+  }
+  return "untyped";
+}
+
 SeriesKey::SeriesKey(Labels labels) : labels_(std::move(labels)), text_(render(labels_)) {}
 
 std::string_view content_type(Format format) {
   return format == Format::openmetrics
              ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
              : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string canonical_bound(double bound) {
+  std::string text = format_double(bound);
+  if (text.find_first_of(".eIN") == std::string::npos) text += ".0";
+  return text;
 }
 
 Format negotiate(std::string_view accept) {

@@ -23,7 +23,22 @@
 
 namespace outrider::wire {
 
-enum class MetricType { counter, gauge, histogram, info, unknown };
+enum class Format { text, openmetrics };
+
+// The last three come from other programs' pages; a MetricSink is never given them.
+enum class MetricType {
+  counter,
+  gauge,
+  histogram,
+  info,
+  unknown,
+  summary,
+  gauge_histogram,
+  stateset
+};
+
+// As "# TYPE" has it. Text 0.0.4 knows fewer types: it says "gauge" or "untyped" instead.
+std::string_view type_word(MetricType type, Format format);
 
 struct Family {
   std::string name;  // With its unit and, for counters, "_total": as PromQL sees it.
@@ -48,6 +63,7 @@ struct Exemplar {
   Labels labels;  // At most 128 characters in all, e.g. trace_id.
   double value = 0;
   std::int64_t timestamp_ms = 0;
+  bool operator==(const Exemplar&) const = default;
 };
 
 struct HistogramValue {
@@ -73,9 +89,13 @@ class Collector {
   virtual void collect(MetricSink& sink) = 0;
 };
 
-enum class Format { text, openmetrics };
-
 std::string_view content_type(Format format);
+
+// Text as it stands in a label value (with quotes escaped) or a HELP line.
+void append_escaped(std::string& out, std::string_view text, bool escape_quote);
+
+// A histogram's bound or a summary's quantile in OpenMetrics' canonical form: "1.0", not "1".
+std::string canonical_bound(double bound);
 
 // OpenMetrics when the Accept header prefers application/openmetrics-text, else text.
 Format negotiate(std::string_view accept);

@@ -83,7 +83,7 @@ void Settings::add_to(config::OptionTable& table) {
   table.add("tap.enabled", tap_enabled, "Copy exchanges for the monitor.");
   table.add("tap.max-bytes", tap_bytes_max, "Ring and capture buffers together.")
       .as_bytes()
-      .between(1 << 20, 1e12);
+      .between(1 << 20, std::int64_t{1} << 40);
 }
 
 }  // namespace outrider::proxy

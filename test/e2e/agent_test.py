@@ -4,7 +4,6 @@ whatever is killed in between."""
 
 import json
 import os
-import pathlib
 import random
 import re
 import string
@@ -31,15 +30,6 @@ rules:
       url: {receiver}/retrain
       job: {{every: 100ms, timeout: 1m}}
 """
-
-
-@pytest.fixture(scope="session")
-def agent_binary():
-    folder = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin"))
-    binary = folder / "outrider-agent"
-    if not binary.exists():
-        pytest.fail(f"{binary} is missing: run scripts/build first")
-    return binary
 
 
 class Receiver:

@@ -58,6 +58,8 @@ def test_the_rules_do_what_their_tests_say(file):
     ("outrider", "accuracy", ":share >= 0.5", ":share >= 0"),
     ("outrider-drift", "drift", ":share > 0.5", ":share > 0"),
     ("outrider-drift", "drift", ":z15m > 4.75", ":z15m > 0"),
+    ("outrider-drift", "drift", "max without (pod, instance) (outrider_drift_design", "min without (pod, instance) (outrider_drift_design"),
+    ("outrider-drift", "drift", "version_drift_pods:share > 0.5", "version_drift_pods:share > 0"),
     ("outrider-drift", "drift", ">= 25 * model", ">= model"),
     ("outrider-drift", "drift", "bins:count / 2)", "bins:count)"),
 ])

@@ -147,6 +147,17 @@ TEST_CASE("V2 with a tensor a feature, and with one matrix") {
       "m/9 | x0=1 x1=2 -> 'a'@0.9 | x0=3 x1=4 -> 'b'@0.7");
 }
 
+TEST_CASE("V2 with null for what is absent, as KServe's own server writes it") {
+  CHECK(
+      decode_one(posted(
+          "/v2/models/m/infer",
+          R"({"id":null,"parameters":null,"inputs":[{"name":"size","shape":[1],"datatype":"FP64",)"
+          R"("parameters":null,"data":[1]}]})",
+          R"({"model_name":"m","model_version":null,"id":"q","parameters":null,"outputs":[)"
+          R"({"name":"price","shape":[1],"datatype":"FP64","parameters":null,"data":[5]}]})")) ==
+      "m/unknown | size=1 -> 5");
+}
+
 TEST_CASE("V2 with binary tensors in request and response") {
   const std::string header =
       R"({"inputs":[{"name":"f","shape":[2],"datatype":"FP32","parameters":{"binary_data_size":8}},)"

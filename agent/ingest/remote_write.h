@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// POST /api/v1/write: Prometheus's remote write, 1.0 and 2.0, as a receiver; and GET /api/v1/series: what
+// came in. SHELL: holds the locks; Intake decides.
+//
+//   RemoteWriteReceiver receiver(settings, clock, &scorer);
+//   router.add("POST", "/api/v1/write", [&](const HttpRequest& r) { return receiver.take(r); });
+//   router.add("GET", "/api/v1/series", [&](const HttpRequest& r) { return receiver.list(r); });
+//
+// Answers: 204 when all was stored; 400 with a text body when some of it was refused (the rest is stored)
+// or the message is none; 413 past a limit of the request; 415 for another Content-Type or -Encoding; 503
+// with Retry-After when requests at hand take all the memory they may, or the consumer cannot keep up:
+// then nothing of the request was stored. To 2.0 each answer bears the Written headers.
+//
+// Bounded: bytes of requests being worked on (in_flight_bytes_max, then up to waiting_max requests wait for
+// wait_max), decompressed bytes, series and samples of a request (WriteRequest::Limits), series in all and
+// their label texts (SeriesTable), families, exemplars, histograms kept.
+//
+// Threads. Every method is thread-safe. Series are spread over `partitions`, each with its own lock, by
+// fingerprint; requests are decompressed and decoded outside the locks.
+//
+// Sources: the Prometheus documentation, "Remote-Write specification" 1.0 and 2.0.
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/ingest/families.h"
+#include "agent/ingest/intake.h"
+#include "agent/series/series_sink.h"
+#include "base/core/clock.h"
+#include "base/net/http_server.h"
+#include "base/wire/exposition.h"
+#include "base/wire/remote_write_decode.h"
+
+namespace outrider::ingest {
+
+// PURE. Which message the headers announce. Errors: "unsupported_content_type",
+// "unsupported_content_encoding". As Prometheus has it, a missing Content-Type means 1.0, a missing
+// Content-Encoding snappy; the version header is not needed.
+Result<wire::RemoteWriteVersion> negotiate_remote_write(std::string_view content_type,
+                                                        std::string_view content_encoding);
+
+// Lets requests in while their bytes fit; makes some wait, and turns the others away.
+class Admission {
+ public:
+  struct Limits {
+    std::size_t in_flight_bytes_max = 128u << 20;
+    std::size_t waiting_max = 32;
+    Duration wait_max = std::chrono::seconds(1);
+  };
+  explicit Admission(const Limits& limits) : limits_(limits) {}
+
+  // One request of any size is always let in, so that none waits forever. False: turned away.
+  bool enter(std::size_t bytes);
+  void leave(std::size_t bytes);
+  std::size_t in_flight_bytes() const;
+
+ private:
+  bool fits(std::size_t bytes) const {
+    return in_flight_ == 0 || in_flight_ + bytes <= limits_.in_flight_bytes_max;
+  }
+  const Limits limits_;
+  mutable std::mutex mutex_;
+  std::condition_variable left_;
+  std::size_t in_flight_ = 0;
+  std::size_t waiting_ = 0;
+};
+
+class RemoteWriteReceiver final : public wire::Collector {
+ public:
+  struct Settings {
+    std::size_t partitions = 4;
+    std::size_t decompressed_bytes_max = 32u << 20;  // Of one request.
+    Admission::Limits admission;
+    wire::WriteRequest::Limits request;
+    SeriesTable::Settings table;  // Of all partitions together.
+    Families::Limits families;
+    Duration ahead_max = std::chrono::minutes(10);
+    Duration age_max = std::chrono::hours(24);
+    std::size_t exemplars_max = 4096;
+    std::size_t histogram_bytes_max = 64u << 20;
+    Duration retry_after = std::chrono::seconds(2);
+  };
+
+  // The clock and the sink must outlive it; the sink may be none.
+  RemoteWriteReceiver(const Settings& settings, const Clock& clock, series::SeriesSink* sink);
+  ~RemoteWriteReceiver();
+
+  net::HttpResponse take(const net::HttpRequest& request);
+
+  // ?name=METRIC&label=NAME=VALUE&limit=N: JSON of the series that match all, with their last samples.
+  net::HttpResponse list(const net::HttpRequest& request) const;
+
+  void collect(wire::MetricSink& sink) override;
+
+  // Of a partition; for the sink, within take().
+  const series::SeriesDirectory& directory(std::size_t partition) const;
+  std::size_t partitions() const { return partitions_.size(); }
+
+ private:
+  enum class Outcome : std::uint8_t {
+    stored,
+    partial,    // Some of it was refused.
+    malformed,  // No snappy block, or no message of that kind.
+    too_large,
+    unsupported,  // 415.
+    pressure,     // 503.
+  };
+  static constexpr std::size_t outcome_count = 6;
+  static constexpr std::array<std::string_view, outcome_count> outcome_words = {
+      "stored", "partial", "malformed", "too_large", "unsupported", "pressure"};
+
+  struct Partition {
+    Partition(const Intake::Settings& settings, Families& families, series::SeriesSink* sink)
+        : intake(settings, families, sink) {}
+    mutable std::mutex mutex;
+    Intake intake;
+    Time tidied_at{};
+  };
+  struct Workspace;
+  struct Answer {
+    Outcome outcome = Outcome::stored;
+    int status = 204;
+    std::string text;  // Of an error.
+    WriteReport report;
+  };
+
+  Answer answer_to(const net::HttpRequest& request, wire::RemoteWriteVersion version);
+  Answer work_on(Workspace& workspace, std::string_view body, wire::RemoteWriteVersion version);
+  void store(Workspace& workspace, wire::RemoteWriteVersion version, WriteReport& report);
+  void store_in(Workspace& workspace, std::size_t partition, Time now, WriteReport& report);
+  void take_families(const wire::WriteRequest& request, WriteReport& report);
+  net::HttpResponse respond(const Answer& answer, wire::RemoteWriteVersion version) const;
+  net::HttpResponse refuse_type(const net::HttpRequest& request, const Error& error);
+  void count(const Answer& answer, wire::RemoteWriteVersion version, std::size_t bytes,
+             Duration took);
+  void say(const Answer& answer);
+  std::unique_ptr<Workspace> borrow();
+  void give_back(std::unique_ptr<Workspace> workspace);
+  void collect_requests(wire::MetricSink& sink);
+  void collect_samples(wire::MetricSink& sink);
+  void collect_series(wire::MetricSink& sink);
+
+  const Settings settings_;
+  const Clock& clock_;
+  series::SeriesSink* const sink_;
+  Families families_;
+  Admission admission_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::mutex workspaces_mutex_;
+  std::vector<std::unique_ptr<Workspace>> workspaces_;
+
+  using Count = std::atomic<std::uint64_t>;
+  std::array<std::array<Count, outcome_count>, 2> requests_{};
+  Count samples_{0}, histograms_{0}, exemplars_{0}, repetitions_{0}, metadata_refused_{0};
+  Count compressed_bytes_{0}, decompressed_bytes_{0};
+  std::array<Count, refusal_count> refused_{};
+  std::array<Count, std::size(wire::latency_buckets) + 1> durations_{};
+  Count duration_ns_{0};
+  std::atomic<std::int64_t> said_at_s_{0};
+};
+
+}  // namespace outrider::ingest
