@@ -5,7 +5,7 @@ alike in every replica, matching by path, streams at their end, and the proxy's 
 import gzip
 import json
 import struct
-import time
+import threading
 
 import pytest
 from processes import http, wait_for
@@ -99,20 +99,22 @@ def test_only_paths_that_match_are_looked_at(watched):
 
 def test_a_streamed_answer_is_observed_at_its_end_and_not_before(programs, tmp_path):
     events = [b'data: {"price": %d}\n\n' % i for i in range(3)]
+    was_looked_at = threading.Event()
 
     def script(connection, _number):
         connection.message()
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         for event in events:
             connection.send(b"%x\r\n%s\r\n" % (len(event), event))
-            time.sleep(.15)
+        was_looked_at.wait(30)
         connection.send(b"0\r\n\r\n")
     with ScriptedUpstream(script) as upstream:
         proxy = Proxy(programs, tmp_path, upstream.url)
         connection = proxy.connect()
         connection.send(post("/predict", b'{"size": 1}'))
-        connection.until(events[0])
+        connection.until(events[2])
         assert proxy.exchanges()["seen"] == 0
+        was_looked_at.set()
         connection.until(b"0\r\n\r\n")
         assert proxy.settled(1)["analysed"] == 1
 
