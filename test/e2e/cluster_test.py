@@ -7,8 +7,10 @@ chart made for it; its image is tested in image_test.py."""
 
 import json
 import re
+import subprocess
 
 import pytest
+import yaml
 from agent_test import Agent, alert, webhook
 from cluster import Cluster
 from conftest import ROOT
@@ -36,10 +38,15 @@ def monitoring_kinds(cluster, tool):
     wait_for("the operator's kinds", lambda: len(kinds(cluster, "/apis/monitoring.coreos.com/v1")) >= 6, 60)
 
 
+def short_name(request):
+    """A name of Kubernetes' for what a test makes; its end is what tells parameters apart."""
+    return re.sub("[^a-z]+", "-", request.node.name.removeprefix("test_"))[-40:].strip("-")
+
+
 @pytest.fixture
 def namespace(cluster, request):
     """A namespace that takes only Pods of the restricted standard."""
-    name = re.sub("[^a-z]+", "-", request.node.name)[5:40].strip("-")
+    name = short_name(request)
     cluster.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {
         "name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}})
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
@@ -50,7 +57,7 @@ def namespace(cluster, request):
 @pytest.fixture
 def volume(cluster, request):
     """A volume for the agent's journal: kwok provisions none."""
-    name = re.sub("[^a-z]+", "-", request.node.name)[5:40].strip("-")
+    name = short_name(request)
     cluster.create("/api/v1/persistentvolumes", {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {
         "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name,
         "hostPath": {"path": "/nowhere"}}})
@@ -146,6 +153,53 @@ def test_every_set_of_values_is_taken_by_the_api_server(cluster, monitoring_kind
         run = cluster.helm("install", "outrider", CHART, "--namespace", namespace, "--values", values, "--dry-run=server",
                            "--set", "agent.scaling.targets[0].namespace=", "--set", "monitoring.podMonitor.namespaces={}", check=False)
         assert run.returncode == 0, f"{values.name}: {run.stderr}"
+
+
+# outrider-sidecar inject.
+
+
+def inject(binaries, objects, *options):
+    """The objects with the sidecar, as the real program writes them."""
+    run = subprocess.run([binaries / "outrider-sidecar", "inject", "-f", "-", *options], text=True, capture_output=True,
+                         input="---\n".join(yaml.safe_dump(o) for o in objects), timeout=60)
+    assert run.returncode == 0, run.stderr
+    return [o for o in yaml.safe_load_all(run.stdout) if o]
+
+
+@pytest.mark.parametrize("native", ["--native", "--no-native"])
+def test_what_inject_writes_becomes_ready_pods_in_a_restricted_namespace(cluster, namespace, binaries, native):
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "model"}, "spec": {
+        "selector": {"app": "model"}, "ports": [{"port": 80, "targetPort": 8080}]}}
+    model = deployment("model", 3)
+    model["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
+    for made in inject(binaries, [service, model], native):
+        group = f"apis/{made['apiVersion']}" if "/" in made["apiVersion"] else f"api/{made['apiVersion']}"
+        # Strict: a field that the server does not know is an error, not dropped in silence.
+        cluster.create(f"/{group}/namespaces/{namespace}/{made['kind'].lower()}s?fieldValidation=Strict", made)
+    ready(cluster, namespace, "model", 3)
+    pods = cluster.select(f"/api/v1/namespaces/{namespace}/pods", "app=model")
+    assert len(pods) == 3
+    for pod in pods:
+        ordinary = [c["name"] for c in pod["spec"]["containers"]]
+        always = [c["name"] for c in pod["spec"].get("initContainers", []) if c.get("restartPolicy") == "Always"]
+        assert len(always) == (1 if native == "--native" else 0) and len(ordinary + always) == 2, (ordinary, always)
+    target = cluster.get(f"/api/v1/namespaces/{namespace}/services/model")["spec"]["ports"][0]["targetPort"]
+    assert target != 8080
+
+
+def test_an_injected_inference_service_is_what_kserve_defines(cluster, namespace, binaries, tool):
+    definition = json.loads((tool("schemas") / "customresourcedefinitions" / "inferenceservices.serving.kserve.io.json").read_text())
+    cluster.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    group = "/apis/serving.kserve.io/v1beta1"
+    wait_for("KServe's kinds", lambda: "inferenceservices" in kinds(cluster, group), 60)
+    service = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "model"}, "spec": {
+        "predictor": {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/1"}}}}
+    [made] = inject(binaries, [service])
+    assert made["spec"] != service["spec"]
+    place = f"{group}/namespaces/{namespace}/inferenceservices?fieldValidation=Strict"
+    cluster.create(place, made)
+    made["metadata"]["name"], made["spec"]["predictorz"] = "other", {}
+    assert cluster.request("POST", place, made)[0] == 400
 
 
 # The role, and the agent's hand.
