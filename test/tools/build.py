@@ -110,7 +110,7 @@ class Go:
 
     def __call__(self, folder, *arguments):
         run = subprocess.run([self.go, *map(str, arguments)], cwd=PINS / folder, env=self.environment,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                             capture_output=True, text=True)
         if run.returncode != 0:
             sys.stderr.write(run.stderr)  # else it holds the names of modules that were downloaded
             raise SystemExit(f"scripts/tools: go {' '.join(map(str, arguments))} failed in test/tools/{folder}")

@@ -9,8 +9,9 @@ case, where the core group is called by its version (v1), because kubeconform's 
 
     kubeconform -strict -schema-location 'TARGET/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json' …
 
-TARGET/customresourcedefinitions has the definitions themselves. The schemas are as strict as `kubectl apply --validate=strict`: an unknown field is a mistake, wherever the
-definition does not ask to keep it; so is null where the definition does not allow it.
+TARGET/customresourcedefinitions has the definitions themselves. The schemas are as strict as
+`kubectl apply --validate=strict`: an unknown field is a mistake, wherever the definition does not ask to keep it;
+so is null where the definition does not allow it.
 """
 
 import json
