@@ -126,6 +126,11 @@ def test_the_chart_lives_through_install_upgrade_rollback_and_uninstall(cluster,
     there = everything(cluster, namespace, RELEASE)
     for kind in ("podmonitors", "servicemonitors", "prometheusrules", "networkpolicies", "roles", "rolebindings", "configmaps"):
         assert any(o.startswith(f"{kind}/") for o in there), (kind, sorted(there))
+    # The API server mounts a token where the policy of docs/policy.md looks for it, into the agent's Pod alone.
+    pods = cluster.select(f"/api/v1/namespaces/{namespace}/pods", RELEASE)
+    with_token = {p["metadata"]["name"] for p in pods for c in p["spec"]["containers"] for m in c.get("volumeMounts", [])
+                  if m["mountPath"] in EXAMPLE.partition("credentials_file: ")[2].split("}")[0]}
+    assert with_token == {"outrider-agent-0"} and len(pods) == 2
     first, first_policy = cluster.get(agent)["status"]["currentRevision"], policy()
 
     cluster.helm("upgrade", "outrider", CHART, *at, *settings, "--set", "demo.replicas=3",
