@@ -37,8 +37,6 @@ def test_the_json_is_what_the_code_makes():
     assert {file.stem for file in FILES} == {board["uid"] for board in BOARDS}
 
 
-# Long only because building the linter is; the house rules below check the most of it in every run.
-@pytest.mark.long
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_grafanas_linter_has_nothing_to_say(file, tool):
     done = subprocess.run([tool("dashboard-linter"), "lint", "--strict", "--config", FOLDER / ".lint", file], capture_output=True, text=True,
@@ -46,7 +44,6 @@ def test_grafanas_linter_has_nothing_to_say(file, tool):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.long
 def test_the_linter_still_finds_what_is_wrong(tmp_path, tool):
     broken = (FOLDER / "outrider-agent.json").read_text().replace('instance=~\\"$instance\\"', 'instance=~\\".+\\"', 1)
     (tmp_path / "broken.json").write_text(broken)
@@ -166,3 +163,16 @@ def test_every_panel_has_data_in_a_live_loop(programs, binaries, tmp_path):
     fired = live.values({"expr": 'max_over_time(ALERTS{alertname="ModelAccuracyDropped",alertstate="firing"}[5m])', "instant": True},
                         BOARDS[0])
     assert fired, "no alert was seen, so the panels about alerts were not tried"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_preview_can_be_played_and_drawn(tmp_path, binaries):
+    """Three minutes of the quarter of an hour: four models, every panel drawn, each picture small enough for a README."""
+    done = subprocess.run([sys.executable, FOLDER / "preview.py", "--minutes", "3", "--out", tmp_path], capture_output=True,
+                          text=True, timeout=800, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for board in BOARDS:
+        picture = tmp_path / f"{board['uid']}.png"
+        assert 30_000 < picture.stat().st_size < 300_000, picture
+        assert (FOLDER / "preview" / picture.name).stat().st_size < 300_000
