@@ -81,7 +81,7 @@ def rendered(file):
     parameters = Used(yaml.safe_load(file.read_text()))
     check(parameters)
     made = environment()
-    texts = {name: NOTE.format(name=name) + made.get_template(name).render(parameters)
+    texts = {name.removesuffix(".jinja"): NOTE.format(name=name) + made.get_template(name).render(parameters)
              for name in sorted(made.list_templates())}
     for key in parameters:  # render() copies the top level, so what was asked of it is not seen.
         parameters.asked.add(key)
