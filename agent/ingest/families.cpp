@@ -15,6 +15,11 @@ bool has_parts(MetricKind kind) {
          kind == MetricKind::summary;
 }
 
+// OpenMetrics names a counter's family without the "_total" of its series, and an info's without "_info".
+MetricKind kind_of_suffix(std::string_view suffix) {
+  return suffix == "_total" ? MetricKind::counter : MetricKind::info;
+}
+
 // Cut between characters, not within one.
 std::string_view cut_utf8(std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return text;
@@ -86,11 +91,18 @@ Families::Outcome Families::set(std::string_view family, const wire::WireMetadat
 std::optional<MetricFamily> Families::find(std::string_view metric) const {
   std::lock_guard lock(mutex_);
   if (const auto known = families_.find(metric); known != families_.end()) return known->second;
-  const std::string_view whole = family_of(metric, MetricKind::histogram);
-  if (whole == metric) return std::nullopt;
-  const auto known = families_.find(whole);
-  if (known == families_.end() || !has_parts(known->second.kind)) return std::nullopt;
-  return known->second;
+  const auto find_whole = [&](std::string_view whole, auto&& is_kind) {
+    const auto known = whole == metric ? families_.end() : families_.find(whole);
+    return known != families_.end() && is_kind(known->second.kind)
+               ? std::optional<MetricFamily>(known->second)
+               : std::nullopt;
+  };
+  for (const std::string_view suffix : {std::string_view("_total"), std::string_view("_info")}) {
+    if (!metric.ends_with(suffix)) continue;
+    return find_whole(metric.substr(0, metric.size() - suffix.size()),
+                      [&](MetricKind kind) { return kind == kind_of_suffix(suffix); });
+  }
+  return find_whole(family_of(metric, MetricKind::histogram), has_parts);
 }
 
 std::size_t Families::size() const {

@@ -84,11 +84,12 @@ std::uint64_t WriteReport::refused_total() const {
   return total;
 }
 
-Intake::Intake(const Settings& settings, Families& families, series::SeriesSink* sink)
+Intake::Intake(const Settings& settings, Families& families, SeriesCount& count,
+               series::SeriesSink* sink)
     : settings_(settings),
       families_(families),
       sink_(sink),
-      table_(settings.table, [this](std::uint32_t slot, SeriesTable::Departure departure) {
+      table_(settings.table, count, [this](std::uint32_t slot, SeriesTable::Departure departure) {
         forget(slot, departure);
       }) {
   incoming_.reserve(chunk_series);
@@ -144,7 +145,6 @@ std::optional<Intake::Place> Intake::find_or_insert(std::uint32_t index) {
 std::optional<Intake::Place> Intake::look_at_labels(std::uint32_t index) {
   const wire::WriteRequest::Series& series = request_->series()[index];
   const std::string_view encoded = request_->encoded_labels(series, encoded_);
-  flush();  // What waits to be handed on may look into labels_.
   const SeriesFault fault = wire::parse_labels(encoded, settings_.labels, labels_);
   if (fault != SeriesFault::none) {
     refuse_series(index, refusal_of(fault), request_->describe(series, fault, index));
@@ -405,10 +405,8 @@ IncomingSeries Intake::begin_incoming(const Place& place, const SeriesTable::Rec
   incoming.kind = static_cast<MetricKind>(record.metric_kind);
   incoming.fingerprint = {record.fingerprint.low, record.fingerprint.high};
   if (!incoming.is_new) return incoming;
-  if (!place.is_new) {  // It came before, but nothing of it was stored.
-    flush();
-    table_.view_labels(place.slot, labels_);
-  }
+  // It may have come before, but nothing of it was stored.
+  if (!place.is_new) table_.view_labels(place.slot, labels_);
   incoming.labels = labels_;
   return incoming;
 }

@@ -81,8 +81,9 @@ class Intake final : public series::SeriesDirectory {
     std::size_t partition = 0, partitions = 1;
   };
 
-  // `families` and `sink` must outlive it; the sink may be none.
-  Intake(const Settings& settings, Families& families, series::SeriesSink* sink);
+  // What is referred to must outlive it; the sink may be none.
+  Intake(const Settings& settings, Families& families, SeriesCount& count,
+         series::SeriesSink* sink);
 
   // The partition that a series of this fingerprint belongs to.
   static std::size_t partition_of(const wire::Hash128& fingerprint, std::size_t partitions);

@@ -115,8 +115,6 @@ RemoteWriteReceiver::RemoteWriteReceiver(const Settings& settings, const Clock& 
       admission_(settings.admission) {
   Intake::Settings share;
   share.table = settings.table;
-  // Fingerprints spread evenly, but not exactly: each partition may hold somewhat more than its share.
-  share.table.series_max = settings.table.series_max / settings.partitions;
   share.table.label_bytes_max = settings.table.label_bytes_max / settings.partitions;
   share.labels = settings.request.labels;
   share.ahead_max = settings.ahead_max;
@@ -125,7 +123,7 @@ RemoteWriteReceiver::RemoteWriteReceiver(const Settings& settings, const Clock& 
   share.histogram_bytes_max = settings.histogram_bytes_max / settings.partitions;
   share.partitions = settings.partitions;
   for (share.partition = 0; share.partition < settings.partitions; ++share.partition) {
-    partitions_.push_back(std::make_unique<Partition>(share, families_, sink));
+    partitions_.push_back(std::make_unique<Partition>(share, families_, series_count_, sink));
   }
 }
 
@@ -168,10 +166,10 @@ RemoteWriteReceiver::Answer RemoteWriteReceiver::answer_to(const HttpRequest& re
     return {
         Outcome::pressure, 503, "requests at hand take all the memory they may; come again", {}};
   }
+  const Admission::Leave leave(admission_, bytes);
   auto workspace = borrow();
   Answer answer = work_on(*workspace, request.body, version);
   give_back(std::move(workspace));
-  admission_.leave(bytes);
   return answer;
 }
 

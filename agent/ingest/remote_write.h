@@ -52,7 +52,8 @@ Result<wire::RemoteWriteVersion> negotiate_remote_write(std::string_view content
 class Admission {
  public:
   struct Limits {
-    std::size_t in_flight_bytes_max = 128u << 20;
+    std::size_t in_flight_bytes_max =
+        128u << 20;  // Compressed and decompressed; decoded about twice that.
     std::size_t waiting_max = 32;
     Duration wait_max = std::chrono::seconds(1);
   };
@@ -61,6 +62,19 @@ class Admission {
   // One request of any size is always let in, so that none waits forever. False: turned away.
   bool enter(std::size_t bytes);
   void leave(std::size_t bytes);
+
+  // Leaves at the end of the block, however it ends.
+  class Leave {
+   public:
+    Leave(Admission& admission, std::size_t bytes) : admission_(admission), bytes_(bytes) {}
+    ~Leave() { admission_.leave(bytes_); }
+    Leave(const Leave&) = delete;
+    Leave& operator=(const Leave&) = delete;
+
+   private:
+    Admission& admission_;
+    const std::size_t bytes_;
+  };
   std::size_t in_flight_bytes() const;
 
  private:
@@ -119,8 +133,9 @@ class RemoteWriteReceiver final : public wire::Collector {
       "stored", "partial", "malformed", "too_large", "unsupported", "pressure"};
 
   struct Partition {
-    Partition(const Intake::Settings& settings, Families& families, series::SeriesSink* sink)
-        : intake(settings, families, sink) {}
+    Partition(const Intake::Settings& settings, Families& families, SeriesCount& count,
+              series::SeriesSink* sink)
+        : intake(settings, families, count, sink) {}
     mutable std::mutex mutex;
     Intake intake;
     Time tidied_at{};
@@ -153,6 +168,7 @@ class RemoteWriteReceiver final : public wire::Collector {
   const Clock& clock_;
   series::SeriesSink* const sink_;
   Families families_;
+  SeriesCount series_count_;
   Admission admission_;
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::mutex workspaces_mutex_;

@@ -70,18 +70,17 @@ void RemoteWriteReceiver::collect_samples(MetricSink& sink) {
 }
 
 void RemoteWriteReceiver::collect_series(MetricSink& sink) {
-  std::size_t series = 0, label_bytes = 0;
+  std::size_t label_bytes = 0;
   std::uint64_t idle = 0, room = 0, not_kept = 0;
   for (const auto& partition : partitions_) {
     std::lock_guard lock(partition->mutex);
-    series += partition->intake.table().size();
     label_bytes += partition->intake.table().label_bytes();
     idle += partition->intake.departed(SeriesTable::Departure::idle);
     room += partition->intake.departed(SeriesTable::Departure::room);
     not_kept += partition->intake.histograms_not_kept();
   }
   single(sink, "outrider_agent_series", MetricType::gauge, "Series that the agent knows.",
-         static_cast<double>(series));
+         static_cast<double>(series_count_.value()));
   single(sink, "outrider_agent_series_limit", MetricType::gauge, "Series that it may know.",
          static_cast<double>(settings_.table.series_max));
   single(sink, "outrider_agent_series_label_bytes", MetricType::gauge,

@@ -95,8 +95,9 @@ void SymbolTable::erase_from_index(std::uint32_t id) {
   index_[hole] = 0;
 }
 
-SeriesTable::SeriesTable(const Settings& settings, Forget forget)
+SeriesTable::SeriesTable(const Settings& settings, SeriesCount& count, Forget forget)
     : settings_(settings),
+      count_(count),
       forget_(std::move(forget)),
       secret_{random_word(), random_word()},
       index_(index_begin) {}
@@ -164,17 +165,18 @@ std::uint32_t SeriesTable::take_slot() {
 
 Result<std::uint32_t> SeriesTable::insert(const wire::Hash128& fingerprint,
                                           std::span<const LabelView> labels, Time now) {
-  if (size_ >= settings_.series_max && !make_room(now)) {
-    return fail("series_limit", "the agent watches its limit of " +
-                                    std::to_string(settings_.series_max) +
-                                    " series, and all are alive; send fewer, or raise the limit");
-  }
   std::size_t bytes = 0;
   for (const LabelView& label : labels) bytes += label.name.size() + label.value.size();
   if (symbols_.text_bytes() + bytes > settings_.label_bytes_max) {
     return fail("label_bytes_limit",
                 "the label texts of all series reach their limit; send fewer "
                 "distinct ones, or raise the limit");
+  }
+  if (!count_.take_one(settings_.series_max) &&
+      !(make_room(now) && count_.take_one(settings_.series_max))) {
+    return fail("series_limit", "the agent watches its limit of " +
+                                    std::to_string(settings_.series_max) +
+                                    " series, and all are alive; send fewer, or raise the limit");
   }
   const std::uint32_t slot = take_slot();
   Record& made = record(slot);
@@ -211,6 +213,7 @@ void SeriesTable::remove(std::uint32_t slot, Departure departure) {
   gone = Record{};
   free_.push_back(slot);
   --size_;
+  count_.give_one_back();
 }
 
 bool SeriesTable::make_room(Time now) {

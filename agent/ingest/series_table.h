@@ -4,7 +4,7 @@
 // Which series there are: fingerprint -> dense slot, compact labels and the last sample. PURE in all but
 // its room: no I/O, no thread, the time is an argument. Not thread-safe.
 //
-//   SeriesTable table({.series_max = 250'000}, forget);
+//   SeriesTable table({.series_max = 250'000}, count, forget);
 //   if (auto slot = table.find(key)) …
 //   auto slot = table.insert(key, labels, now);            // "series_limit", "label_bytes_limit"
 //
@@ -17,6 +17,7 @@
 // that has been silent for `idle_after` goes without being pressed. So a flood of new series cannot push
 // out those that are alive.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,10 +61,26 @@ class SymbolTable {
   std::size_t text_bytes_ = 0;
 };
 
+// How many series all tables have together: the limit is of their sum, as fingerprints do not spread
+// exactly evenly. Thread-safe.
+class SeriesCount {
+ public:
+  bool take_one(std::size_t series_max) {
+    if (count_.fetch_add(1) < series_max) return true;
+    --count_;
+    return false;
+  }
+  void give_one_back() { --count_; }
+  std::size_t value() const { return count_.load(); }
+
+ private:
+  std::atomic<std::size_t> count_{0};
+};
+
 class SeriesTable {
  public:
   struct Settings {
-    std::size_t series_max = 1'000'000;
+    std::size_t series_max = 1'000'000;        // Of all tables that share a SeriesCount.
     std::size_t label_bytes_max = 256u << 20;  // Label texts, each counted once.
     Duration ended_after = std::chrono::minutes(5);
     Duration silent_after = std::chrono::minutes(15);
@@ -92,8 +109,8 @@ class SeriesTable {
   enum class Departure : std::uint8_t { idle, room };
   using Forget = std::function<void(std::uint32_t slot, Departure departure)>;
 
-  // `forget` is told of every series before it goes.
-  SeriesTable(const Settings& settings, Forget forget);
+  // `forget` is told of every series before it goes. The count must outlive the table.
+  SeriesTable(const Settings& settings, SeriesCount& count, Forget forget);
 
   std::optional<std::uint32_t> find(const wire::Hash128& fingerprint) const;
   // Brings what find() will read into the cache; call it some series ahead, the second one later.
@@ -123,7 +140,6 @@ class SeriesTable {
 
   std::size_t size() const { return size_; }
   std::uint32_t slots() const { return slots_; }  // Slots are below it; not all are in use.
-  std::size_t series_max() const { return settings_.series_max; }
   std::size_t label_bytes() const { return symbols_.text_bytes(); }
 
  private:
@@ -141,6 +157,7 @@ class SeriesTable {
   std::uint32_t take_slot();
 
   const Settings settings_;
+  SeriesCount& count_;
   const Forget forget_;
   const std::uint64_t secret_[2];  // So that nobody can choose labels that all meet in one place.
   SymbolTable symbols_;

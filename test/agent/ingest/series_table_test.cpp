@@ -15,7 +15,7 @@ const Time start = from_unix_ms(1'700'000'000'000);
 
 struct Fixture {
   explicit Fixture(SeriesTable::Settings settings)
-      : table(settings, [this](std::uint32_t slot, SeriesTable::Departure departure) {
+      : table(settings, count, [this](std::uint32_t slot, SeriesTable::Departure departure) {
           gone.emplace_back(slot, departure);
         }) {}
 
@@ -27,6 +27,7 @@ struct Fixture {
   }
 
   std::vector<std::pair<std::uint32_t, SeriesTable::Departure>> gone;
+  SeriesCount count;
   SeriesTable table;
 };
 
@@ -132,6 +133,17 @@ TEST_CASE("a full table lets go of what has ended, then of what is silent, and o
   CHECK(refused.error().code == "series_limit");
   CHECK(f.table.find(Fixture::fingerprint("alive")));
   CHECK(f.table.size() == 3);
+}
+
+TEST_CASE("tables that share a count share the limit") {
+  Fixture f({.series_max = 3});
+  SeriesTable other({.series_max = 3}, f.count, [](std::uint32_t, SeriesTable::Departure) {});
+  const std::vector<LabelView> labels = {{"__name__", "m"}};
+  REQUIRE(other.insert(Fixture::fingerprint("o1"), labels, start));
+  REQUIRE(other.insert(Fixture::fingerprint("o2"), labels, start));
+  REQUIRE(f.add("a", start));
+  CHECK(f.add("b", start).error().code == "series_limit");
+  CHECK(f.count.value() == 3);
 }
 
 TEST_CASE("idle series go without being pressed") {
