@@ -122,8 +122,11 @@ def sending(url, version, **more):
 def test_the_agent_has_what_prometheus_has(programs, agent_binary, tmp_path, target, tool, version):
     agent = start_agent(programs, agent_binary, tmp_path, "--ingest.keep-samples", "100")
     binary = "/usr/bin/prometheus" if version == 1 else tool("prometheus")
-    prometheus = start_prometheus(programs, tmp_path, binary, target, [sending(agent.url, version)])
-    wait_for("eight scrapes", lambda: target.scrapes >= 8, 30)
+    # Prometheus 3 has native histograms of its own; 2.42 has none, so its own metrics are left alone.
+    itself = {"scrape_native_histograms": True} if version == 2 else None
+    prometheus = start_prometheus(programs, tmp_path, binary, target,
+                                  [sending(agent.url, version, send_native_histograms=True)], itself)
+    wait_for("five scrapes", lambda: target.scrapes >= 5, 30)
     target.shows_vanishing = False
 
     def vanished():
@@ -132,7 +135,7 @@ def test_the_agent_has_what_prometheus_has(programs, agent_binary, tmp_path, tar
 
     wait_for("the staleness marker of the series that vanished", vanished, 30)
     stored = samples_of_agent(agent, "demo")
-    assert compare(stored, samples_of_prometheus(prometheus, '{job="demo"}')) > 50
+    assert compare(stored, samples_of_prometheus(prometheus, '{job="demo"}')) > 40
 
     counter = agent.series("demo_requests_total", instance=target.address, job="demo", pod="p1", path='/a"b\n')
     assert counter["exemplars"] and counter["exemplars"][-1]["labels"]["trace_id"].startswith("trace-")
@@ -143,36 +146,34 @@ def test_the_agent_has_what_prometheus_has(programs, agent_binary, tmp_path, tar
     for outcome in ("partial", "malformed", "too_large", "unsupported"):
         for either in ("1.0", "2.0"):
             assert agent.metric("outrider_agent_remote_write_requests_total", outcome=outcome, version=either) == 0
+    if version == 2:
+        check_native_histograms(agent)
     failed = http_json("GET", f"{prometheus}/api/v1/query?query=prometheus_remote_storage_samples_failed_total")
     assert all(float(row["value"][1]) == 0 for row in failed["data"]["result"])
 
 
-def test_native_histograms_of_prometheus_itself_arrive(programs, agent_binary, tmp_path, target, tool):
-    agent = start_agent(programs, agent_binary, tmp_path)
-    start_prometheus(programs, tmp_path, tool("prometheus"), target,
-                     [sending(agent.url, 2, send_native_histograms=True)], self_scrape={"scrape_native_histograms": True})
-
+def check_native_histograms(agent):
     def native():
         listed = http_json("GET", f"{agent.url}/api/v1/series?limit=10000&label=job=self")["series"]
         return [one for one in listed if int(one.get("histogram", {}).get("count", 0)) > 0]
 
-    found = wait_for("a native histogram with observations", native, 30)[0]["histogram"]
-    buckets = sum(length for _, length in found["positive_spans"])
-    assert buckets == len(found["positive_deltas"])
+    for one in wait_for("a native histogram with observations", native, 30):
+        found = one["histogram"]
+        assert sum(length for _, length in found["positive_spans"]) == len(found["positive_deltas"])
     assert agent.metric("outrider_agent_remote_write_histograms_total") > 0
     assert agent.refused("invalid_histogram") == 0
 
 
-def test_a_receiver_that_is_down_or_pressed_costs_no_sample(programs, agent_binary, tmp_path, target):
+def test_a_receiver_that_is_down_costs_no_sample(programs, agent_binary, tmp_path, target):
     """Prometheus keeps what was not acknowledged; the agent that comes back at the same address gets all of it."""
     agent = start_agent(programs, agent_binary, tmp_path, "--ingest.keep-samples", "100")
     prometheus = start_prometheus(programs, tmp_path, "/usr/bin/prometheus", target, [sending(agent.url, 1)])
-    wait_for("three scrapes", lambda: target.scrapes >= 3, 30)
+    wait_for("two scrapes", lambda: target.scrapes >= 2, 30)
     port = agent.url.rpartition(":")[2]
     name = f"agent-{port}"
     programs.stop(name)
     down_at = time.time()
-    wait_for("four more scrapes", lambda: target.scrapes >= 7, 30)
+    wait_for("three more scrapes", lambda: target.scrapes >= 5, 30)
     programs.start("again", [str(agent_binary), "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
                              str(tmp_path / name), "--ingest.keep-samples", "100"])
     programs.wait_until_ready("again", f"{agent.url}/-/ready")
@@ -187,6 +188,8 @@ def test_a_receiver_that_is_down_or_pressed_costs_no_sample(programs, agent_bina
     got = {round(at * 1000) for at, _ in stored["samples"]}
     missing = [at for at in since if round(at * 1000) not in got and at <= stored["last"][0]]
     assert since and missing == []
+    # Before the agent, or it would wait for an answer to its last samples.
+    programs.stop(f"prometheus-{prometheus.rpartition(':')[2]}")
 
 
 def documented_sharding():
@@ -205,7 +208,7 @@ def test_two_agents_share_the_series_of_one_prometheus(programs, agent_binary, t
         one["url"] = f"{agent.url}/api/v1/write"
         one["queue_config"] = {"batch_send_deadline": "200ms"}
     prometheus = start_prometheus(programs, tmp_path, pathlib.Path("/usr/bin/prometheus"), target, remote_write)
-    wait_for("four scrapes", lambda: target.scrapes >= 4, 30)
+    wait_for("three scrapes", lambda: target.scrapes >= 3, 30)
     target.server.shutdown()
 
     def all_stale():
@@ -220,4 +223,4 @@ def test_two_agents_share_the_series_of_one_prometheus(programs, agent_binary, t
     assert min(len(share) for share in shares) > len(known) / 4
     assert not any(name.startswith("__tmp") for share in shares for labels in share for name, _ in labels)
     stored = {labels: one for share in shares for labels, one in share.items()}
-    assert compare(stored, known) >= 3 * 200
+    assert compare(stored, known) >= 2 * 200
