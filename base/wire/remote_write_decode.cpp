@@ -669,10 +669,6 @@ std::size_t WriteRequest::memory_bytes() const {
          references_.capacity() * sizeof(std::uint32_t) + composed_.capacity();
 }
 
-void WriteRequest::release_memory() {
-  *this = WriteRequest(limits_);
-}
-
 SeriesFault parse_labels(std::string_view encoded, const LabelLimits& limits,
                          std::vector<LabelView>& labels) {
   labels.clear();

@@ -144,7 +144,6 @@ class WriteRequest {
   std::string describe(const Series& series, SeriesFault fault, std::size_t index) const;
 
   std::size_t memory_bytes() const;
-  void release_memory();  // Gives back what a large message made it hold.
 
  private:
   std::string_view decode_v1(std::string_view message);
