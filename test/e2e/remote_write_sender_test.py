@@ -185,6 +185,22 @@ def test_a_target_that_is_not_there_is_up_0(agent):
         assert of(recorder, page, "up")[0].values() == [0]
 
 
+def test_a_target_that_hangs_delays_neither_the_sidecars_own_metrics_nor_its_end(agent, programs):
+    def hang():
+        time.sleep(60)
+        return "a 1\n"
+
+    with Page(hang) as page, Recorder() as recorder:
+        began = time.time()
+        agent(page, recorder.url, "--scrape.interval", "30s", "--scrape.timeout", "20s")
+        recorder.wait_for_series("outrider_build_info", 5)
+        assert time.time() - began < 5
+        began = time.monotonic()
+        assert programs.stop("sidecar") == 0
+        assert time.monotonic() - began < 6
+        assert recorder.series("outrider_build_info")[-1].is_stale() == [True]
+
+
 def test_samples_of_a_series_come_in_order_one_a_second(agent):
     counts = iter(range(10_000))
     with Page(lambda: f"now {next(counts)}\n") as page, Recorder() as recorder:
