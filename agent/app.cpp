@@ -216,7 +216,7 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
       .add("ingest.max-label-bytes", settings.label_bytes_max,
            "Label texts of all series, each counted once; past it new series are refused.")
       .as_bytes()
-      .between(1 << 20, 1e11);
+      .between(1 << 20, 1LL << 40);
   options
       .add("ingest.max-request", settings.decompressed_bytes_max,
            "A remote write request decompressed; past it 413.")
@@ -228,7 +228,7 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
           "Remote write requests worked on at once, in bytes; past it they wait for a second, then "
           "503 with Retry-After.")
       .as_bytes()
-      .between(1 << 10, 1e11);
+      .between(1 << 10, 1LL << 40);
   options
       .add("ingest.max-labels", settings.labels_max,
            "Labels of one series; one with more is refused.")

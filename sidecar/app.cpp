@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <stdexcept>
+#include <utility>
 
 #include "base/core/text.h"
 
@@ -70,26 +71,25 @@ int monitor(const Settings& settings) {
   give_way_to_requests();
   tap::RingSource ring(file);
   tap::PostedCounts posted(file);
+  tap::ProcessCells& cells = file.processes();
   exporting::ProxyMetrics proxy_metrics(file);
-  const SystemClock clock;
-  return run_monitor(settings.monitor,
-                     {.sources = {&ring},
-                      .collectors = {&proxy_metrics},
-                      .count_posted = [&posted](tap::Disposal disposal) { posted.count(disposal); },
-                      .publish_capture =
-                          [&file](const tap::CaptureSettings& capture) {
-                            const auto compiled = tap::compile(capture);
-                            if (!compiled) throw std::runtime_error(compiled.error().message);
-                            file.capture_settings().publish(*compiled);
-                          },
-                      .on_turn = [&file] { file.processes().monitor_beats.add(); },
-                      .proxy_ready = [&file] { return file.processes().proxy_ready.get() != 0; },
-                      .on_listening =
-                          [&file](std::uint16_t port) {
-                            file.processes().monitor_port.set(port);
-                            file.processes().monitor_ready.set(1);
-                          }},
-                     signals, clock);
+  MonitorParts parts;
+  parts.sources = {&ring};
+  parts.collectors = {&proxy_metrics};
+  parts.count_posted = [&](tap::Disposal disposal) { posted.count(disposal); };
+  parts.publish_capture = [&](const tap::CaptureSettings& capture) {
+    const auto compiled = tap::compile(capture);
+    if (!compiled) throw std::runtime_error(compiled.error().message);
+    file.capture_settings().publish(*compiled);
+  };
+  parts.on_model = [&](std::string_view name) { proxy_metrics.set_model(name); };
+  parts.on_turn = [&] { cells.monitor_beats.add(); };
+  parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
+  parts.on_listening = [&](std::uint16_t port) {
+    cells.monitor_port.set(port);
+    cells.monitor_ready.set(1);
+  };
+  return run_monitor(settings.monitor, std::move(parts), signals, SystemClock());
 }
 
 }  // namespace outrider::sidecar

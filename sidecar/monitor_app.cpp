@@ -63,6 +63,12 @@ Result<monitor::Settings> read_settings(const MonitorOptions& options) {
   return settings;
 }
 
+std::string_view configured_model(const monitor::Settings& settings) {
+  const decode::Place& name = settings.rules.model_name;
+  return name.kind == decode::Place::Kind::literal ? std::string_view(name.text)
+                                                   : std::string_view();
+}
+
 tap::CaptureSettings capture_of(const monitor::Settings& settings) {
   tap::CaptureSettings capture;
   capture.methods = settings.rules.methods;
@@ -283,6 +289,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
                   error.message());
   }
   parts_.publish_capture(capture_of(settings));
+  parts_.on_model(configured_model(settings));
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
@@ -444,6 +451,7 @@ void MonitorApp::take_new_settings() {
   }
   decoder_ = decode::Decoder(settings->rules);
   parts_.publish_capture(capture_of(*settings));
+  parts_.on_model(configured_model(*settings));
   {
     const std::lock_guard hold(house_lock_);
     reference_path_ = settings->reference;

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config/options.h"
@@ -65,6 +66,8 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
+  // The model's name where exactly one is configured, else "". As publish_capture.
+  std::function<void(std::string_view)> on_model = [](std::string_view) {};
   // Called at each turn of the polling thread: the sign of life that the supervisor watches.
   std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.

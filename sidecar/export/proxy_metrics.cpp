@@ -37,7 +37,8 @@ class Lanes {
   }
 
   template <std::size_t Buckets, std::size_t Bounds>
-  void histogram(MetricSink& sink, tap::HistogramCells<Buckets> ProxyCounters::*cells,
+  void histogram(MetricSink& sink, const SeriesKey& key,
+                 tap::HistogramCells<Buckets> ProxyCounters::*cells,
                  const double (&bounds)[Bounds]) const {
     std::array<std::uint64_t, Buckets> counts{};
     std::uint64_t nanoseconds = 0;
@@ -46,7 +47,7 @@ class Lanes {
       for (std::size_t b = 0; b < Buckets; ++b) counts[b] += lane.buckets[b].get();
       nanoseconds += lane.sum_nanoseconds.get();
     }
-    sink.histogram(SeriesKey(), {bounds, counts, static_cast<double>(nanoseconds) / 1e9});
+    sink.histogram(key, {bounds, counts, static_cast<double>(nanoseconds) / 1e9});
   }
 
  private:
@@ -62,7 +63,7 @@ SeriesKey key(std::string_view label, std::string_view word) {
   return SeriesKey(Labels{{std::string(label), std::string(word)}});
 }
 
-void requests(MetricSink& sink, const Lanes& lanes) {
+void requests(MetricSink& sink, const Lanes& lanes, const std::string& model) {
   sink.family(
       {"outrider_requests_total", MetricType::counter,
        "HTTP requests by how they ended and the status that the client was sent; 0: none."});
@@ -78,7 +79,8 @@ void requests(MetricSink& sink, const Lanes& lanes) {
       const double count =
           lanes.sum([&](const ProxyCounters& c) { return std::cref(c.requests[row][i]); });
       if (count == 0 && code != usual_code) continue;
-      sink.value(SeriesKey(Labels{{"outcome", std::string(to_string(outcome))},
+      sink.value(SeriesKey(Labels{{"model_name", model},
+                                  {"outcome", std::string(to_string(outcome))},
                                   {"code", std::to_string(code)}}),
                  count);
     }
@@ -141,8 +143,6 @@ struct Cell {
 
 constexpr MetricType counter = MetricType::counter, gauge = MetricType::gauge;
 constexpr Cell cells[] = {
-    {"outrider_requests_in_flight", gauge, "Requests whose response is not complete.",
-     &ProxyCounters::requests_in_flight},
     {"outrider_request_body_bytes_total", counter, "Bytes of request bodies, as forwarded.",
      &ProxyCounters::request_bytes},
     {"outrider_response_body_bytes_total", counter, "Bytes of response bodies, as forwarded.",
@@ -183,17 +183,31 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
+void ProxyMetrics::set_model(std::string_view name) {
+  const std::lock_guard hold(lock_);
+  model_ = name;
+}
+
 void ProxyMetrics::collect(MetricSink& sink) {
+  std::string model;
+  {
+    const std::lock_guard hold(lock_);
+    model = model_;
+  }
+  const SeriesKey of_model = key("model_name", model);
   const Lanes lanes(file_);
-  requests(sink, lanes);
+  requests(sink, lanes, model);
+  sink.family({"outrider_requests_in_flight", gauge, "Requests whose response is not complete."});
+  sink.value(of_model,
+             lanes.sum([](const ProxyCounters& c) { return std::cref(c.requests_in_flight); }));
   sink.family(
       {"outrider_request_duration_seconds", MetricType::histogram,
        "From a request's first byte until its response's last was handed to the client's socket."});
-  lanes.histogram(sink, &ProxyCounters::duration, tap::latency_buckets);
+  lanes.histogram(sink, of_model, &ProxyCounters::duration, tap::latency_buckets);
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});
-  lanes.histogram(sink, &ProxyCounters::overhead, tap::overhead_buckets);
+  lanes.histogram(sink, SeriesKey(), &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
   upstream_failures(sink, lanes);
   for (const Cell& cell : cells)

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 import yaml
-from kubernetes_objects import (arguments, assert_restricted, container, find, pod_specs, run_with_arguments)
+from kubernetes_objects import arguments, assert_restricted, container, find, kubeconform, pod_specs, run_with_arguments
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "outrider"
@@ -20,14 +20,11 @@ VERSIONS = ["1.25.0", "1.29.0", "1.33.0"]
 
 
 @pytest.fixture(scope="session")
-def helm():
+def helm(tool):
     """Runs Helm and gives what it wrote; with fails=True, what it said when it refused."""
-    program = ROOT / "build" / "tools" / "bin" / "helm"
-    if not program.exists():
-        pytest.fail(f"{program} is missing: run scripts/tools helm")
 
     def run(*words, fails=False):
-        done = subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([tool("helm"), *map(str, words)], capture_output=True, text=True, timeout=120)
         assert (done.returncode != 0) == fails, done.stdout[-2000:] + done.stderr
         return done.stderr if fails else done.stdout
 
@@ -61,6 +58,13 @@ def test_helm_lint_finds_no_fault(helm):
 def test_what_is_made_from_other_files_is_current():
     run = subprocess.run([ROOT / "scripts" / "chart", "--check"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_every_object_fulfils_its_schema(render, tool, values):
+    """Kubernetes's own schemas, and those of the Prometheus operator's definitions; none is skipped."""
+    for version in VERSIONS:
+        kubeconform(tool, yaml.safe_dump_all(render(values=values, version=version)))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -157,6 +161,14 @@ def test_the_memory_limit_leaves_room_for_the_proxy(render):
     grows = int(re.fullmatch(r"(\d+)MiB", arguments(sidecar)["monitor.memory-max"])[1])
     limit = int(re.fullmatch(r"(\d+)Mi", sidecar["resources"]["limits"]["memory"])[1])
     assert limit - grows >= 192
+
+
+def test_the_agents_memory_limit_holds_what_it_may_take_in(render):
+    agent = container(render(), "agent")
+    given = arguments(agent)
+    limit = int(re.fullmatch(r"(\d+)Mi", agent["resources"]["limits"]["memory"])[1])
+    mebibytes = sum(int(given[name].removesuffix("MiB")) for name in ("ingest.max-label-bytes", "ingest.max-in-flight"))
+    assert mebibytes + int(given["ingest.max-series"]) / 1024 + 64 <= limit
 
 
 def test_nothing_can_evict_the_models_pod_for_its_prediction_log(render):
@@ -367,8 +379,9 @@ def consumer(tmp_path_factory, helm):
 
 
 @pytest.mark.parametrize("version", ["1.28.0", "1.33.0"])
-def test_a_chart_of_somebody_else_includes_the_sidecar(render, consumer, version):
+def test_a_chart_of_somebody_else_includes_the_sidecar(render, tool, consumer, version):
     objects = render(chart=consumer, version=version)
+    kubeconform(tool, yaml.safe_dump_all(objects))
     assert sorted(o["kind"] for o in objects) == ["ConfigMap", "Deployment", "Service"]
     spec = find(objects, "Deployment")["spec"]["template"]["spec"]
     native = version == "1.33.0"
@@ -385,3 +398,44 @@ def test_a_consumers_mistake_is_refused_under_its_path(helm, consumer):
     said = helm("template", "x", consumer, "--kube-version", "1.33.0", "--set", "outrider.sidecar.mod=native",
                 fails=True)
     assert "outrider:" in said and "additional properties 'mod' not allowed" in said
+
+
+# --- beside kube-prometheus-stack ---------------------------------------------------------------------------------
+
+
+def test_kube_prometheus_stack_takes_what_the_chart_makes(render, tmp_path):
+    folder = ROOT / "examples" / "kube-prometheus-stack"
+    stack = yaml.safe_load((folder / "values.yaml").read_text())
+    command = (folder / "README.md").read_text()
+    assert "helm install outrider ../../helm/outrider -n outrider" in command
+    assert "kube-prometheus-stack -n monitoring" in command
+    objects = render(values=folder / "outrider-values.yaml")
+
+    # Grafana's sidecar finds the dashboards by this label, and their folder by this annotation.
+    finds = stack["grafana"]["sidecar"]["dashboards"]
+    boards = [o for o in objects if o["metadata"]["labels"]["app.kubernetes.io/component"] == "dashboards"]
+    assert len(boards) == len(list((ROOT / "dashboards").glob("*.json")))
+    for board in boards:
+        assert board["metadata"]["labels"][finds["label"]] == finds["labelValue"]
+        assert finds["folderAnnotation"] in board["metadata"]["annotations"]
+
+    # With the stack's defaults its Prometheus takes only what bears the release's name.
+    for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule"):
+        made = [o for o in objects if o["kind"] == kind]
+        assert made
+        assert all(o["metadata"]["labels"]["release"] == "kube-prometheus-stack" for o in made)
+
+    # Alertmanager's route leads to the Service that the chart makes, and amtool takes the configuration.
+    alertmanager = stack["alertmanager"]["config"]
+    urls = [w["url"] for r in alertmanager["receivers"] for w in r.get("webhook_configs", [])]
+    service = find(objects, "Service", "outrider-agent")
+    assert urls == [f"http://outrider-agent.outrider.svc:{service['spec']['ports'][0]['port']}/api/v1/alerts"]
+    remote = [r["url"] for r in stack["prometheus"]["prometheusSpec"]["remoteWrite"]]
+    assert remote == [urls[0].replace("alerts", "write")]
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(yaml.safe_dump(alertmanager))
+    subprocess.run(["amtool", "check-config", file], check=True, capture_output=True, text=True, timeout=60)
+
+    # Prometheus and Alertmanager come from the namespace that the NetworkPolicy lets in.
+    policy = find(objects, "NetworkPolicy", "outrider-agent")
+    assert "monitoring" in json.dumps(policy["spec"]["ingress"])

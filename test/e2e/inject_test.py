@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 import yaml
-from kubernetes_objects import arguments, assert_restricted, container, find, pod_specs
+from kubernetes_objects import arguments, assert_restricted, container, find, kubeconform, pod_specs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -156,14 +156,6 @@ def test_what_comes_out_is_valid_and_restricted(inject, tool):
             assert_restricted(name, {**spec, "containers": sidecar, "initContainers": []})
 
 
-def kubeconform(tool, text):
-    done = subprocess.run([tool("kubeconform"), "-strict", "-summary", "-schema-location",
-                           str(tool("schemas")) + "/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json", "-"],
-                          input=text, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Skipped: 0" in done.stdout, done.stdout
-
-
 def test_kserve_in_all_its_forms(inject, tool):
     def service(predictor, **annotations):
         return {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
@@ -182,7 +174,7 @@ def test_kserve_in_all_its_forms(inject, tool):
         changed = load(once)[0]["spec"]["predictor"]
         sidecar = changed["containers"][-1]
         assert sidecar["name"] == "transformer-container", "the name to which KServe leads the traffic"
-        assert [p["containerPort"] for p in sidecar["ports"]] == [9500]
+        assert sidecar["ports"] == [{"containerPort": 9500, "protocol": "TCP"}], "Knative takes one, without a name"
         assert arguments(sidecar)["upstream"] == f"http://127.0.0.1:{port}"
         assert changed["labels"] == {"outrider.io/sidecar": "true"}
         assert inject(once)[0] == once
@@ -261,3 +253,10 @@ def test_no_layout_of_comments_and_blank_lines_changes_what_is_there(inject):
         kept = iter(once.split("\n"))
         assert all(line in kept for line in lines), once
         assert inject(once, "--uninject")[0] == text
+
+
+def test_the_kserve_example_is_what_inject_makes_of_it(inject, tool):
+    folder = ROOT / "examples" / "kserve"
+    watched = (folder / "iris-watched.yaml").read_text()
+    assert inject((folder / "iris.yaml").read_text())[0] == watched
+    kubeconform(tool, watched)

@@ -2,6 +2,7 @@
 """Kubernetes objects as tests look at them: find, take apart, check, and run their containers' programs here."""
 
 import re
+import subprocess
 
 from processes import free_port, http, http_json
 
@@ -58,6 +59,15 @@ def assert_restricted(name, spec):
         profile = own.get("seccompProfile", pod.get("seccompProfile", {}))
         assert profile.get("type") in ("RuntimeDefault", "Localhost"), where
         assert not any("hostPort" in p for p in c.get("ports", [])), where
+
+
+def kubeconform(tool, text):
+    """Every object of a YAML stream has a schema, and fulfils it."""
+    done = subprocess.run([tool("kubeconform"), "-strict", "-summary", "-schema-location",
+                           str(tool("schemas")) + "/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json", "-"],
+                          input=text, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Skipped: 0" in done.stdout, done.stdout
 
 
 def _config_map(objects, name):

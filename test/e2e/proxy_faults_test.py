@@ -10,7 +10,7 @@ import time
 
 import pytest
 from processes import free_port, wait_for
-from raw_http import Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
+from raw_http import IS_SANITIZED, Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
 
 GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
 
@@ -55,8 +55,10 @@ def within_the_head(connection):
 @pytest.mark.parametrize("phase", [at_once, after_the_request, within_the_head])
 def test_an_upstream_that_resets_before_its_head_is_a_502(behind, phase):
     proxy = behind(lambda connection, _: phase(connection))
-    status, word = proxy.error_of(proxy.post())
-    assert status == 502 and word in ("upstream_reset", "upstream_closed")
+    expected = [(502, "upstream_reset"), (502, "upstream_closed")]
+    if phase is at_once:  # It may come before anything was sent.
+        expected.append((503, "upstream_unreachable"))
+    assert proxy.error_of(proxy.post()) in expected
     assert outcome(proxy, "unreachable") == 1
     proxy.settled(1)
 
@@ -300,7 +302,7 @@ def test_of_several_addresses_one_that_refuses_costs_no_request(programs, tmp_pa
     for alive in ("127.0.0.2", "127.0.0.3"):
         port = free_port()
         with ScriptedUpstream(echo, port=port, host=alive):
-            proxy = Proxy(programs, tmp_path, f"http://model.test:{port}", wrap=[*HOSTS, hosts])
+            proxy = Proxy(programs, tmp_path, f"http://model.test:{port}", wrap=[*HOSTS, hosts], name=alive)
             for i in range(5):
                 assert proxy.post(b"%d" % i)[2] == b"%d" % i
             assert outcome(proxy, "unreachable") == 0
@@ -372,7 +374,7 @@ def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
     for connection in sleepers:
         connection.send(GET)
     time.sleep(.6)
-    assert proxy.memory_bytes() - before < 12 << 20
+    assert IS_SANITIZED or proxy.memory_bytes() - before < 12 << 20
     assert proxy.get("/-/healthy")[0] == 200
     wait_for("the sleepers to be let go", lambda: outcome(proxy, "cancelled") == 20, 10)
     assert proxy.metric("outrider_proxy_buffer_bytes") == 0
@@ -488,8 +490,7 @@ def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(behind):
     idle = [proxy.connect() for _ in range(10_000)]
     try:
         wait_for("all of them", lambda: proxy.metric("outrider_proxy_connections_open") >= 10_000, 20)
-        grown = proxy.memory_bytes() - before
-        assert grown < 20 << 20
+        assert IS_SANITIZED or proxy.memory_bytes() - before < 20 << 20
         began = time.monotonic()
         for i in range(200):
             assert proxy.post(b"%d" % i)[2] == b"%d" % i

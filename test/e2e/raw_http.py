@@ -20,6 +20,11 @@ def sidecar_binary():
     return pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-sidecar"
 
 
+# Memory is measured, and limited, in builds without a sanitizer alone.
+IS_SANITIZED = sidecar_binary().exists() and any(
+    word in sidecar_binary().read_bytes() for word in (b"__asan_init", b"__tsan_init"))
+
+
 def reset(connection):
     """Closes with RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -147,10 +152,10 @@ def echo(connection, _number):
 class Proxy:
     """The sidecar in front of an upstream, and its metrics."""
 
-    def __init__(self, programs, folder, upstream, *options, wrap=()):
+    def __init__(self, programs, folder, upstream, *options, wrap=(), name="sidecar"):
         self.port, self.admin_port = free_port(), free_port()
         self.programs = programs
-        self.process = programs.start("sidecar", [
+        self.process = programs.start(name, [
             *wrap, sidecar_binary(), "--upstream", upstream, "--proxy.listen-address", f"127.0.0.1:{self.port}",
             "--web.listen-address", f"127.0.0.1:{self.admin_port}", "--data.dir", str(folder / "data"), *options])
         wait_for("the proxy", lambda: http("GET", self.url("/-/ready"))[0] == 200, 20, .02)

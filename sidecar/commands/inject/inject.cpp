@@ -257,12 +257,13 @@ void put_in(const Workload& workload, const Settings& settings, std::int64_t por
   }
   Json container = sidecar_container(settings, port);
   if (workload.is_kserve) {
-    // KServe leads a predictor's traffic to the container of this name, which then asks the model. Knative allows
-    // it one port, and no probe at the start.
+    // KServe leads a predictor's traffic to the container of this name, which then asks the model.
+    // Knative allows it one port, whose name would choose a protocol, and no probe at the start.
     container["name"] = kserve_sidecar_name;
     container.erase("restartPolicy");
     container.erase("startupProbe");
-    container["ports"] = Json::array({container["ports"][0]});
+    container["ports"] =
+        Json::array({{{"containerPort", settings.proxy_port}, {"protocol", "TCP"}}});
   }
   const bool is_native = settings.native && !workload.is_kserve;
   append_to(document, *workload.spec, is_native ? "initContainers" : "containers",

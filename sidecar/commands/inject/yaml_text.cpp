@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "base/core/text.h"
@@ -153,7 +154,18 @@ class YamlReaderEvents final : public YAML::EventHandler {
                   YAML::EmitterStyle::value style) override {
     open(make(mark, YamlNode::Kind::map, tag, anchor), style);
   }
-  void OnMapEnd() override { close_open(); }
+  void OnMapEnd() override {
+    std::set<std::string_view> keys;
+    for (const YamlNode::Entry& entry : open_.back()->entries) {
+      const bool is_new =
+          entry.key->kind != YamlNode::Kind::scalar || keys.insert(entry.key->scalar).second;
+      if (!is_new && !repeated_) repeated_ = entry.key;
+    }
+    close_open();
+  }
+
+  // The first key that its map has twice, which Kubernetes refuses and readers understand differently.
+  const YamlNode* repeated() const { return repeated_; }
 
  private:
   YamlNode& make(const YAML::Mark& mark, YamlNode::Kind kind, const std::string& tag,
@@ -216,6 +228,7 @@ class YamlReaderEvents final : public YAML::EventHandler {
   std::vector<YamlNode*> open_, unsettled_;
   std::map<YAML::anchor_t, YamlNode*> anchors_;
   std::size_t last_leaf_ = 0;
+  const YamlNode* repeated_ = nullptr;
 };
 
 YamlNode* YamlNode::find(std::string_view key) const {
@@ -276,6 +289,9 @@ Result<YamlText> YamlText::parse(std::string_view text, const std::string& file,
   } catch (const YAML::Exception& error) {
     const int line = std::max(error.mark.line, 0);
     return bad_yaml(file, first_line + line, "not YAML: " + error.msg + advice(text, line));
+  }
+  if (const YamlNode* key = events.repeated()) {
+    return bad_yaml(file, key->line, "key \"" + key->text() + "\" stands there twice; remove one");
   }
   // Nodes point at each other inside the deque, whose elements stay where they are when it is moved.
   return document;

@@ -143,6 +143,8 @@ TEST_CASE("bad YAML is an error with file, line and what to change") {
   CHECK_THAT(message("a:\n\tb: 1\n"), Catch::Contains("indent with blanks"));
   CHECK_THAT(message("image: {{ .Values.image }}\nb: [\n"), Catch::Contains("helm template"));
   CHECK_THAT(message("a: \x01\n"), Catch::Contains("d.yaml:11: a control character"));
+  CHECK_THAT(message("a: 1\nb: {c: 1, c: 2}\n"),
+             Catch::Contains("d.yaml:12: key \"c\" stands there twice"));
   CHECK_THAT(message("a: \xff\n"), Catch::Contains("UTF-8"));
   CHECK_THAT(message(std::string(2000, '[')), Catch::StartsWith("d.yaml:11"));
 }

@@ -9,8 +9,9 @@ case, where the core group is called by its version (v1), because kubeconform's 
 
     kubeconform -strict -schema-location 'TARGET/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json' …
 
-The schemas are as strict as `kubectl apply --validate=strict`: an unknown field is a mistake, wherever the
-definition does not ask to keep it; so is null where the definition does not allow it.
+TARGET/customresourcedefinitions has the definitions themselves. The schemas are as strict as
+`kubectl apply --validate=strict`: an unknown field is a mistake, wherever the definition does not ask to keep it;
+so is null where the definition does not allow it.
 """
 
 import json
@@ -108,6 +109,10 @@ def custom(target, folder):
                 write(target, definition["spec"]["group"], definition["spec"]["names"]["kind"], version["name"],
                       schema | {"definitions": meta})
                 count += 1
+            # As it is, for an API server that shall know the kind.
+            raw = target / "customresourcedefinitions"
+            raw.mkdir(exist_ok=True)
+            (raw / f"{definition['metadata']['name']}.json").write_text(json.dumps(definition))
     return count
 
 
