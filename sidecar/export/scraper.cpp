@@ -92,6 +92,7 @@ Result<wire::ExposedFamilies> Scraper::fetch(Target& target) {
   request.timeout = timeout;
   request.connect_timeout = timeout;
   request.body_bytes_max = static_cast<std::size_t>(options_.body_bytes_max);
+  request.cancelled = &cancelled_;
   const auto response = target.client.send(request);
   if (!response) return fail(response);
   if (response->status != 200) {
@@ -111,13 +112,14 @@ void Scraper::scrape_target(Target& target) {
   for (const auto& family : *target.families) target.samples += family.samples.size();
 }
 
-void Scraper::scrape() {
+bool Scraper::scrape() {
   std::vector<std::jthread> others;
   for (std::size_t i = 1; i < targets_.size(); ++i) {
     others.emplace_back([this, i] { scrape_target(targets_[i]); });
   }
   if (!targets_.empty()) scrape_target(targets_[0]);
   others.clear();  // Joins.
+  if (cancelled_) return false;
 
   const std::lock_guard hold(mutex_);
   families_.clear();
@@ -132,6 +134,7 @@ void Scraper::scrape() {
     target.was_up = target.families.has_value();
     wire::merge(families_, with_report(target));
   }
+  return true;
 }
 
 wire::ExposedFamilies Scraper::with_report(const Target& target) const {

@@ -13,7 +13,7 @@
 // scrape(), take_series() and end() belong to one thread; families() and collect() to any. A target that does
 // not answer, or answers with what is no page of metrics, is up = 0, and its series end.
 
-#include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -34,7 +34,9 @@ class Scraper final : public wire::Collector {
   // Throws std::runtime_error that names a target whose URL is none.
   Scraper(ScrapeOptions options, const Clock& clock);
 
-  void scrape();
+  // False when cancel() ended it: then nothing is known of the targets.
+  bool scrape();
+  void cancel() { cancelled_ = true; }  // From any thread. Within about a second, and for good.
 
   // Of the last scrape: samples, and markers for the series that ended.
   std::vector<remote_write::WriteSeries> take_series();
@@ -68,6 +70,7 @@ class Scraper final : public wire::Collector {
   const ScrapeOptions options_;
   const Clock& clock_;
   std::vector<Target> targets_;
+  std::atomic<bool> cancelled_{false};
 
   mutable std::mutex mutex_;  // Guards what follows.
   wire::ExposedFamilies families_;

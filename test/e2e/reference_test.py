@@ -83,6 +83,10 @@ def churn_server():
     return ModelServer(answer)
 
 
+# A receiver and a target that are not there: what tells of them is there all the same.
+SENDING = ["--remote-write.url", "http://127.0.0.1:9/api/v1/write", "--remote-write.flush-deadline", "0s"]
+SCRAPING = ["--remote-write.keep-page", "--scrape.target", "http://127.0.0.1:9"]
+
 CHURN = """
 model: {name: churn, version: v1}
 request: {match: {method: [POST], path: /predict}}
@@ -110,7 +114,8 @@ def play(programs, binaries, folder):
 
     (folder / "churn.yaml").write_text(CHURN)
     with churn_server() as server:
-        churn = Sidecar(programs, binaries, server.url, folder / "churn", "churn", ["--model.config", folder / "churn.yaml"])
+        churn = Sidecar(programs, binaries, server.url, folder / "churn", "churn",
+                        ["--model.config", folder / "churn.yaml", *SENDING, *SCRAPING])
         for i in range(40):
             _, headers, _ = http("POST", f"{churn.proxy}/predict", {"visits": 5 + 2 * i, "plan": "free" if i % 2 else "paid"})
             churn.label({"id": headers["X-Prediction-Id"], "label": "stay" if i > 20 else "leave"})
@@ -120,7 +125,7 @@ def play(programs, binaries, folder):
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
     port = free_port()
     agent = Program(programs, "agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
-                                        folder / "agent", "--policy", policy], f"http://127.0.0.1:{port}")
+                                        folder / "agent", "--policy", policy, *SENDING], f"http://127.0.0.1:{port}")
     http_json("POST", f"{agent.admin}/api/v1/alerts", {
         "version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "outrider", "groupLabels": {}, "commonLabels": {},
         "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,

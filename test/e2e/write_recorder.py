@@ -220,7 +220,7 @@ class _Server:
     def __init__(self, handler, port):
         self.server = _HttpServer(("127.0.0.1", port), handler)
         self.port = self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
         self.server.shutdown()

@@ -26,7 +26,7 @@ def canonical(name, labels):
     return {k: float(v) if k in ("le", "quantile") else v for k, v in labels.items() if v != ""}
 
 
-def same(mine, theirs, milliseconds):
+def same(mine, theirs):
     key = repr
     left = sorted(((s["name"], canonical(s["name"], s["labels"]), float(s["value"]), s.get("timestamp"),
                     s.get("exemplar")) for s in mine), key=key)
@@ -44,12 +44,12 @@ def same(mine, theirs, milliseconds):
         assert a[2] == b[2] or (math.isnan(a[2]) and math.isnan(b[2]))
 
 
-def registry(seed):
+def registry(seed, alphabet):
     rng = random.Random(seed)
     made = CollectorRegistry()
 
     def word():
-        return "".join(rng.choice('ab\\"\n\u00e4\u20ac {}=,#') for _ in range(rng.randrange(12)))
+        return "".join(rng.choice(alphabet) for _ in range(rng.randrange(12)))
 
     for i in range(4):
         counter = Counter(f"c{i}", word() or "help", ["x", "y"], registry=made)
@@ -59,7 +59,7 @@ def registry(seed):
         for _ in range(3):
             counter.labels(word(), word()).inc(rng.random() * 10, exemplar={"trace_id": "abc"})
             gauge.labels(word()).set(rng.choice([0, -0.0, 1e300, -1e-300, math.inf, -math.inf, math.nan, rng.random()]))
-            histogram.labels(word()).observe(rng.expovariate(1), exemplar={"trace_id": word()})
+            histogram.labels(word()).observe(rng.expovariate(1), exemplar={"trace_id": "x" * rng.randrange(1, 9)})
             summary.observe(rng.random())
     Info("build", "Help.", registry=made).info({"version": word()})
     Enum("state", "Help.", states=["a", "b"], registry=made).state("b")
@@ -69,10 +69,11 @@ def registry(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_pages_that_the_client_makes_read_the_same(oracle, seed):
     program = oracle("oracle_exposition")
-    page = generate_latest(registry(seed)).decode()
-    same(ours(program, page, "text"), parse_text(page), True)
-    page = generate_openmetrics(registry(seed)).decode()
-    same(ours(program, page, "openmetrics"), parse_openmetrics(page), False)
+    page = generate_latest(registry(seed, 'ab\\"\n\u00e4\u20ac {}=,#')).decode()
+    same(ours(program, page, "text"), parse_text(page))
+    # The client's own reader of OpenMetrics trips over some of what its writer writes.
+    page = generate_openmetrics(registry(seed, "ab\\\"\n\u00e4\u20ac =,")).decode()
+    same(ours(program, page, "openmetrics"), parse_openmetrics(page))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,4 +100,4 @@ def test_text_lines_made_at_random_read_the_same(oracle, seed):
         if rng.random() < .2:
             lines.append(rng.choice(["", "# a comment", "#", "  ", "# HELP x y", "# TYPE y gauge"]))
     page = "\n".join(lines) + "\n"
-    same(ours(oracle("oracle_exposition"), page, "text"), parse_text(page), True)
+    same(ours(oracle("oracle_exposition"), page, "text"), parse_text(page))

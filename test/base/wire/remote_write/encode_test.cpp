@@ -64,7 +64,7 @@ TEST_CASE("a staleness marker keeps its bits through both versions") {
       {.labels = {{"__name__", "gone"}}, .samples = {{1, stale_marker()}}}};
   io::prometheus::write::v2::Request v2;
   REQUIRE(v2.ParseFromString(encode_v2(series)));
-  CHECK(std::bit_cast<std::uint64_t>(v2.timeseries(0).samples(0).value()) == stale_marker_bits);
+  CHECK(std::bit_cast<std::uint64_t>(v2.timeseries(0).samples(0).value()) == stale_nan_bits);
   io::prometheus::write::v1::WriteRequest v1;
   REQUIRE(v1.ParseFromString(*downgrade(encode_v2(series))));
   CHECK(is_stale_marker(v1.timeseries(0).samples(0).value()));
