@@ -380,6 +380,22 @@ def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
     assert proxy.metric("outrider_proxy_buffer_bytes") == 0
 
 
+def test_a_stream_whose_client_once_lagged_may_be_quiet_for_longer_than_a_client_may_lag(behind):
+    burst = b"x" * (16 << 20)
+
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(burst) + 4) + burst)
+        time.sleep(1.5)
+        connection.send(b"last")
+    proxy = behind(script, "--proxy.write-timeout", "700ms")
+    connection = proxy.connect(receive_bytes=4096)
+    connection.send(GET)
+    time.sleep(.2)  # It lags: the proxy holds bytes for it.
+    assert connection.message()[1].endswith(b"last")
+    assert outcome(proxy, "success") == 1
+
+
 def test_a_client_that_goes_away_cancels_its_request(behind):
     began, ended = threading.Event(), threading.Event()
 
