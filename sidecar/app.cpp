@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/app.h"
 
-#include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -27,14 +26,6 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// Where both processes want one core, requests go first: the monitor has a tenth of the proxy's weight, and its
-// waking up interrupts nobody.
-void give_way_to_requests() {
-  ::setpriority(PRIO_PROCESS, 0, 10);
-  const sched_param none{};
-  ::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 tap::MemoryFile create_memory_file(const proxy::Settings& settings) {
@@ -68,7 +59,6 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
 int monitor(const Settings& settings) {
   const net::Signals signals;
   tap::MemoryFile file = inherit_memory_file();
-  give_way_to_requests();
   tap::RingSource ring(file);
   tap::PostedCounts posted(file);
   tap::ProcessCells& cells = file.processes();

@@ -34,8 +34,8 @@ class Patience {
     }
     const double seconds = static_cast<double>(bytes) / static_cast<double>(rate_);
     const std::chrono::duration<double> earned(seconds), enough(limit_);
-    left_ = std::min(limit_, left_ - waited +
-                                 std::chrono::duration_cast<Duration>(std::min(earned, enough)));
+    left_ = std::min(
+        limit_, left_ - waited + std::chrono::duration_cast<Duration>(std::min(earned, enough)));
   }
 
   Duration left() const { return std::max(left_, Duration::zero()); }

@@ -444,7 +444,9 @@ bool Session::forward_request() {
   const std::size_t held = channel.out.size();
   if (held != 0) {
     if (channel.writable) channel.flush();
-    if (!channel.out.empty()) return channel.out.size() != held;
+    const std::size_t gone = held - channel.out.size();
+    if (gone != 0) arm_exchange(gone);
+    if (!channel.out.empty()) return gone != 0;
   }
   if (request_body_.over() || channel.write_failed) return false;
   request_unseen_ = !client_.in.empty();
@@ -472,10 +474,8 @@ bool Session::forward_request() {
 bool Session::forward_response() {
   const std::size_t held = client_.out.size();
   if (!client_.flush()) return truncate(tap::Outcome::cancelled), false;
-  if (!client_.out.empty()) {
-    if (client_.out.size() != held) arm_exchange(held - client_.out.size());
-    return false;
-  }
+  if (client_.out.size() != held) arm_exchange(held - client_.out.size());
+  if (!client_.out.empty()) return false;
   if (status_ != 0 && response_body_.over()) {
     finish_exchange();
     return true;

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "sidecar/proxy/channel.h"
-#include "sidecar/proxy/settings.h"
 #include "sidecar/proxy/timers.h"
 #include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/counters.h"

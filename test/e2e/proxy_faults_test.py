@@ -380,6 +380,28 @@ def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
     assert proxy.metric("outrider_proxy_buffer_bytes") == 0
 
 
+def test_a_stream_whose_client_once_lagged_may_be_quiet_for_longer_than_a_client_may_lag(behind):
+    piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    proxies, is_lagging = [], threading.Event()
+
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        # One by one, so that the proxy holds the last of them and nothing is behind it.
+        while proxies[0].metric("outrider_proxy_buffer_bytes") == 0:
+            connection.send(piece)
+            time.sleep(.06)
+        is_lagging.set()
+        time.sleep(2.5)
+        connection.send(b"4\r\nlast\r\n0\r\n\r\n")
+    proxies.append(behind(script, "--proxy.write-timeout", "1s"))
+    connection = proxies[0].connect(receive_bytes=4096)
+    connection.send(GET)
+    assert is_lagging.wait(30)
+    last = connection.message()[1][-4:]
+    assert last == b"last"
+
+
 def test_a_client_that_goes_away_cancels_its_request(behind):
     began, ended = threading.Event(), threading.Event()
 
