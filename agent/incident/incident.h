@@ -40,7 +40,7 @@ std::optional<Inputs> parse_inputs(std::string_view text);
 struct Facts {
   struct Subject {  // A feature, or "multivariate".
     std::string name;
-    std::string state;  // The worst verdict of any pod: warming_up < stable < warning < drift.
+    std::string state;  // The middle pod's verdict: warming_up < stable < warning < drift.
     std::optional<double> score;  // Its largest debiased PSI.
     bool operator==(const Subject&) const = default;
   };

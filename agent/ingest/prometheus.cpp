@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "base/core/text.h"
 #include "base/wire/json.h"
@@ -179,17 +180,29 @@ Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, T
 }
 
 std::vector<Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,
-                                          const std::vector<InstantValue>& scores) {
-  std::map<std::string, Facts::Subject> subjects;
+                                          const std::vector<InstantValue>& scores,
+                                          const std::vector<InstantValue>& moved) {
+  std::map<std::string, std::array<double, states.size()>> shares;  // Of pods, by state.
   for (const InstantValue& verdict : verdicts) {
     const std::string name(verdict.labels.get("subject"));
-    const std::string_view state = verdict.labels.get("state");
-    const bool known = gravity(state) < states.size();
-    if (verdict.value != 1 || name.empty() || name == "prediction" || !known) continue;
-    if (!subjects.contains(name) && subjects.size() >= subjects_max) continue;
-    Facts::Subject& subject = subjects[name];
-    subject.name = name;
-    if (subject.state.empty() || gravity(state) > gravity(subject.state)) subject.state = state;
+    const std::size_t state = gravity(verdict.labels.get("state"));
+    if (!(verdict.value > 0) || name.empty() || name == "prediction" || state >= states.size()) {
+      continue;
+    }
+    if (!shares.contains(name) && shares.size() >= subjects_max) continue;
+    shares[name][state] += verdict.value;
+  }
+  std::map<std::string, Facts::Subject> subjects;
+  for (const auto& [name, of] : shares) {
+    const double half = std::accumulate(of.begin(), of.end(), 0.0) / 2;
+    std::size_t state = states.size() - 1;
+    double as_grave = of[state];
+    while (state > 0 && as_grave <= half) as_grave += of[--state];
+    subjects[name] = {name, std::string(states[state]), std::nullopt};
+  }
+  for (const InstantValue& feature : moved) {
+    const auto found = subjects.find(std::string(feature.labels.get("feature")));
+    if (found != subjects.end()) found->second.state = "drift";
   }
   for (const InstantValue& score : scores) {
     const auto found = subjects.find(std::string(score.labels.get("subject")));
@@ -205,14 +218,18 @@ Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, T
   if (incident.model.empty()) return facts;
   const std::string model = selector(incident);
   const auto verdicts =
-      prometheus.query("max by (subject, state) (outrider_drift_verdict" + model + ") == 1");
+      prometheus.query("avg by (subject, state) (outrider_drift_verdict" + model + ")");
   if (!verdicts) {
     facts.trouble = "Prometheus did not answer: " + verdicts.error().message;
     return facts;
   }
   const auto scores = prometheus.query("max by (subject) (outrider_drift_score" +
                                        model.substr(0, model.size() - 1) + ",test=\"psi\"})");
-  facts.subjects = make_subjects(*verdicts, scores.value_or(std::vector<InstantValue>()));
+  // What the shipped rules find in the summed bins; nothing where they are not loaded.
+  const auto moved =
+      prometheus.query("group by (feature) (model:outrider_drift_moved:group" + model + ")");
+  facts.subjects = make_subjects(*verdicts, scores.value_or(std::vector<InstantValue>()),
+                                 moved.value_or(std::vector<InstantValue>()));
   // Each pod estimates the change from its own labels; the median is robust to one that began late.
   const auto since = prometheus.query("quantile(0.5, outrider_accuracy_change_timestamp_seconds" +
                                       model + " > 0)");

@@ -48,12 +48,15 @@ class Prometheus {
 };
 
 // The drift verdicts, drift scores and change estimate of the incident's model. What could not be
-// learnt is said in `trouble`. Three queries; when the first gets no answer, no more are asked.
+// learnt is said in `trouble`. Four queries; when the first gets no answer, no more are asked.
 incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
 
-// PURE: verdict series {subject, state} and score series {subject} as facts' subjects. The subject
-// "prediction" is what comes out of the model, so it is left out.
+// PURE: shares of pods {subject, state}, score series {subject} and features that the fleet's rules say
+// moved {feature}, as facts' subjects. A subject's state is that of the middle pod: the gravest that more
+// than half of the pods say, or a graver one. The worst of any pod would be drift somewhere in a
+// large enough fleet. The subject "prediction" is what comes out of the model, so it is left out.
 std::vector<incident::Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,
-                                                    const std::vector<InstantValue>& scores);
+                                                    const std::vector<InstantValue>& scores,
+                                                    const std::vector<InstantValue>& moved);
 
 }  // namespace outrider::ingest

@@ -144,6 +144,7 @@ def play(programs, binaries, folder):
 # they mean is read from the source.
 JUDGED_LATER = {
     "outrider_accuracy_estimated_ratio": (),
+    "outrider_drift_design_effect": ("subject",),
     "outrider_drift_score": ("subject", "test"),
     "outrider_drift_threshold": ("subject", "test"),
     "outrider_version_drift_score": ("against", "subject", "test"),

@@ -40,19 +40,26 @@ TEST_CASE("anything else is an error with its reason") {
   }
 }
 
-TEST_CASE(
-    "the worst verdict of any pod speaks for an input; what comes out of the model is no input") {
-  const auto subjects =
-      make_subjects({{{{"subject", "size"}, {"state", "stable"}}, 1},
-                     {{{"subject", "size"}, {"state", "warning"}}, 1},
-                     {{{"subject", "size"}, {"state", "drift"}}, 0},
-                     {{{"subject", "prediction"}, {"state", "drift"}}, 1},
-                     {{{"subject", "rooms"}, {"state", "nonsense"}}, 1},
-                     {{{"subject", "beds"}, {"state", "warming_up"}}, 1}},
-                    {{{{"subject", "size"}}, 0.07}, {{{"subject", "beds"}}, NAN}});
-  REQUIRE(subjects.size() == 2);
-  CHECK(subjects[0] == incident::Facts::Subject{"beds", "warming_up", std::nullopt});
-  CHECK(subjects[1] == incident::Facts::Subject{"size", "warning", 0.07});
+TEST_CASE("the middle pod speaks for an input; what comes out of the model is no input") {
+  const auto of = [](const char* subject, const char* state, double share) {
+    return InstantValue{{{"subject", subject}, {"state", state}}, share};
+  };
+  const auto subjects = make_subjects(
+      {of("size", "stable", 0.4), of("size", "warning", 0.35), of("size", "drift", 0.25),
+       of("age", "stable", 0.98), of("age", "drift", 0.02), of("half", "drift", 0.5),
+       of("half", "stable", 0.5), of("most", "drift", 0.6), of("most", "warming_up", 0.4),
+       of("prediction", "drift", 1), of("rooms", "nonsense", 1), of("beds", "warming_up", 1),
+       of("fleet", "stable", 1), of("fleet", "drift", 0)},
+      {{{{"subject", "size"}}, 0.07}, {{{"subject", "beds"}}, NAN}},
+      {{{{"feature", "fleet"}}, 1}, {{{"feature", "prediction"}}, 1}, {{{"feature", "gone"}}, 1}});
+  using Subject = incident::Facts::Subject;
+  REQUIRE(subjects.size() == 6);
+  CHECK(subjects[0] == Subject{"age", "stable", std::nullopt});
+  CHECK(subjects[1] == Subject{"beds", "warming_up", std::nullopt});
+  CHECK(subjects[2] == Subject{"fleet", "drift", std::nullopt});
+  CHECK(subjects[3] == Subject{"half", "stable", std::nullopt});
+  CHECK(subjects[4] == Subject{"most", "drift", std::nullopt});
+  CHECK(subjects[5] == Subject{"size", "warning", 0.07});
 }
 
 TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer is said so") {
@@ -79,10 +86,10 @@ TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer i
   REQUIRE(facts.subjects.size() == 1);
   CHECK(facts.subjects.front().state == "stable");
   CHECK(to_unix_ms(facts.since.value()) == 1769860800000);
-  REQUIRE(asked.size() == 3);
+  REQUIRE(asked.size() == 4);
   CHECK(
       asked[0] ==
-      R"(max by (subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}) == 1)");
+      R"(avg by (subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}))");
 
   server.stop();
   const incident::Facts none = gather_facts(prometheus, incident, Time{});
