@@ -12,8 +12,11 @@ that is what somebody reads at night.
 import json
 
 from grafana_foundation_sdk.builders import common as ui
-from grafana_foundation_sdk.builders import dashboard, heatmap as heatmaps, prometheus, stat as stats
-from grafana_foundation_sdk.builders import statetimeline, table as tables, timeseries as lines
+from grafana_foundation_sdk.builders import dashboard, prometheus, statetimeline
+from grafana_foundation_sdk.builders import heatmap as heatmaps
+from grafana_foundation_sdk.builders import stat as stats
+from grafana_foundation_sdk.builders import table as tables
+from grafana_foundation_sdk.builders import timeseries as lines
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as ui_model
 from grafana_foundation_sdk.models import dashboard as model
