@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agent: what it was told, what it made of it, what it did, and whether it is well itself."""
 
+import functools
+
 from parts import (
     ANY_IS_BAD,
     BLUE,
@@ -25,9 +27,7 @@ OUTCOMES = [fixed("/succeeded/", GREEN), fixed("/failed/", RED), fixed("/sent/",
             fixed("/suppressed/", GREY)]
 
 
-def of_agents(metric, rest=""):
-    """A metric that other programs export too, of agents only."""
-    return only_of(f"{metric}{{{PODS}}}{rest}", "outrider_agent_incidents_open")
+of_agents = functools.partial(only_of, "outrider_agent_incidents_open")
 
 
 def counted(metric, by, more=""):

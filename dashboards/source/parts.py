@@ -80,9 +80,9 @@ def ratio(part, whole):
     return f"{part} / ({whole} > 0) or {whole} * 0"
 
 
-def only_of(expression, gauge):
-    """`process_*` are everybody's: only those of the programs that export `gauge`."""
-    return f"({expression} and on (job, instance) {gauge}{{{PODS}}})"
+def only_of(gauge, metric, rest=""):
+    """A metric that other programs export too (`process_*` are everybody's): of those only that export `gauge`."""
+    return f"({metric}{{{PODS}}}{rest} and on (job, instance) {gauge}{{{PODS}}})"
 
 
 def steps(*pairs):

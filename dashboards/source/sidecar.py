@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sidecar: does it see all of the traffic, what does it cost, and is it well."""
 
+import functools
+
 from parts import (
     BLUE,
     DASHED,
@@ -34,9 +36,7 @@ def by_instance(metric):
     return query(f"sum by (instance) ({metric}{{{PODS}}})", "{{instance}}")
 
 
-def of_sidecars(metric, rest=""):
-    """A metric that other programs export too, of sidecars only."""
-    return only_of(f"{metric}{{{PODS}}}{rest}", "outrider_exchanges_waiting")
+of_sidecars = functools.partial(only_of, "outrider_exchanges_waiting")
 
 
 UNOBSERVED = ratio(f"({total('outrider_exchanges_dropped_total')} + {total('outrider_exchanges_failed_total')})",
