@@ -203,16 +203,19 @@ class Plot:
         every = next(size for size in (60, 120, 180, 300, 600) if (end - begin) / size <= room or size == 600)
         at = math.ceil(begin / every) * every
         while at < end:
-            clock = datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%H:%M")
+            clock = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%H:%M")
             self.add(f'<line x1="{self.x(at):.1f}" x2="{self.x(at):.1f}" y1="{self.top}" y2="{self.bottom}" stroke="#23262c"/>'
                      f'<text x="{self.x(at):.1f}" y="{self.bottom + 15}" fill="#9a9ba8" text-anchor="middle">{clock}</text>')
             at += every
 
     def value_axis(self, unit):
         for tick in ticks(self.low, self.high):
-            self.add(f'<line x1="{self.left}" x2="{self.right}" y1="{self.y(tick):.1f}" y2="{self.y(tick):.1f}" stroke="#23262c"/>'
-                     f'<text x="{self.left - 7}" y="{self.y(tick) + 4:.1f}" fill="#9a9ba8" text-anchor="end">'
-                     f'{html.escape(written(tick, unit))}</text>')
+            self.add(f'<line x1="{self.left}" x2="{self.right}" y1="{self.y(tick):.1f}" y2="{self.y(tick):.1f}" stroke="#23262c"/>')
+            self.label(self.y(tick), written(tick, unit))
+
+    def label(self, y, text):
+        """Left of the axis, at this height."""
+        self.add(f'<text x="{self.left - 7}" y="{y + 4:.1f}" fill="#9a9ba8" text-anchor="end">{html.escape(text)}</text>')
 
     def marks(self):
         """Annotations: a line where each begins, and a bar under the axis for as long as it lasts."""
@@ -236,7 +239,8 @@ def lines_of(entries, width):
 def legend(entries, width=WIDTH):
     style = 'style="height:36px;white-space:normal;line-height:17px"' if lines_of(entries, width) == 2 else ""
     return f'<div class="legend" {style}>' + "".join(
-        f'<span style="display:inline-block"><i style="background:{tint}"></i>{html.escape(name)}</span>' for name, tint in entries) + "</div>"
+        f'<span style="display:inline-block"><i style="background:{tint}"></i>{html.escape(name)}</span>'
+        for name, tint in entries) + "</div>"
 
 
 def stacked_values(found):
@@ -321,7 +325,8 @@ def draw_stat(panel, answers, context, width, height):
     tint = threshold(value, defaults.get("thresholds"))
     line = sparkline(found[0].points, width, 46, tint) if panel["options"]["graphMode"] == "area" else ""
     line = f'<svg style="bottom:0" width="{width}" height="46">{line}</svg>' if line else ""
-    return f'<div class="stat" style="color:{tint}"><span>{html.escape(written(value, defaults["unit"], defaults.get("decimals")))}</span></div>{line}'
+    text = html.escape(written(value, defaults["unit"], defaults.get("decimals")))
+    return f'<div class="stat" style="color:{tint}"><span>{text}</span></div>{line}'
 
 
 def sparkline(points, width, height, tint):
@@ -351,12 +356,13 @@ def draw_heatmap(panel, answers, context, width, height):
     wide = plot.x(context["step"]) - plot.x(0)
     for place, series in enumerate(found):
         bottom = plot.bottom - place * tall
-        plot.add(f'<text x="{plot.left - 7}" y="{bottom - tall / 2 + 4:.1f}" fill="#9a9ba8" text-anchor="end">{html.escape(series.name)}</text>')
+        plot.label(bottom - tall / 2, series.name)
         for at, value in series.points:
             plot.add(f'<rect x="{plot.x(at) - wide / 2:.1f}" y="{bottom - tall + 1:.1f}" width="{wide + 0.3:.1f}" height="{tall - 2:.1f}" '
                      f'shape-rendering="crispEdges" fill="{shade((value - tone["min"]) / (tone["max"] - tone["min"]))}"/>')
     steps = "".join(f'<i style="background:{shade(i / 30)};width:6px;height:9px;border-radius:0;margin:0"></i>' for i in range(31))
-    return plot.svg(30) + f'<div class="legend"><span>{tone["min"]:g}</span>{steps}<span style="margin-left:10px">{tone["max"]:g}</span></div>'
+    return (plot.svg(30) + f'<div class="legend"><span>{tone["min"]:g}</span>{steps}'
+            f'<span style="margin-left:10px">{tone["max"]:g}</span></div>')
 
 
 def draw_timeline(panel, answers, context, width, height):
@@ -367,11 +373,11 @@ def draw_timeline(panel, answers, context, width, height):
     wide = plot.x(context["step"]) - plot.x(0)
     for place, series in enumerate(found):
         top = plot.top + place * tall
-        plot.add(f'<text x="{plot.left - 7}" y="{top + tall / 2 + 4:.1f}" fill="#9a9ba8" text-anchor="end">{html.escape(series.name)}</text>')
+        plot.label(top + tall / 2, series.name)
         for at, value in series.points:
             _, tint = mapped(value, mappings)
-            plot.add(f'<rect x="{plot.x(at) - wide / 2:.1f}" y="{top + tall * 0.12:.1f}" width="{wide + 0.3:.1f}" height="{tall * 0.76:.1f}" '
-                     f'shape-rendering="crispEdges" fill="{tint}"/>')
+            plot.add(f'<rect x="{plot.x(at) - wide / 2:.1f}" y="{top + tall * 0.12:.1f}" width="{wide + 0.3:.1f}" '
+                     f'height="{tall * 0.76:.1f}" shape-rendering="crispEdges" fill="{tint}"/>')
     states = [(option["text"], colour(option["color"])) for option in mappings[0]["options"].values()]
     return plot.svg(30) + legend(states)
 
@@ -406,9 +412,10 @@ def draw_table(panel, answers, context, width, height):
     shown = [name for name in names if any(name in row for row in ordered)]
     # Every key first, then the values, as the dashboard orders them.
     head = "".join(f'<th class="{"key" if name not in values else ""}">{html.escape(arrange["renameByName"][name])}</th>' for name in shown)
+    of = {name: overrides.get(arrange["renameByName"][name], {}) for name in shown}
     body = "".join("<tr>" + "".join(
-        cell(row.get(name), overrides.get(arrange["renameByName"][name], {})) if name in values
-        else f'<td class="key {"link" if "links" in overrides.get(arrange["renameByName"][name], {}) else ""}">{html.escape(row.get(name, ""))}</td>'
+        cell(row.get(name), of[name]) if name in values
+        else f'<td class="key {"link" if "links" in of[name] else ""}">{html.escape(row.get(name, ""))}</td>'
         for name in shown) + "</tr>" for row in ordered)
     return f"<table><tr>{head}</tr>{body}</table>"
 
@@ -444,15 +451,16 @@ def drawn(panel, context, answers):
 def page(board, answer):
     context = {"from": answer["from"], "to": answer["to"], "step": answer["step"], "marks": answer["annotations"],
                "annotations": board.get("annotations", {}).get("list", [])}
-    clock = [datetime.datetime.fromtimestamp(answer[edge], datetime.timezone.utc).strftime("%H:%M") for edge in ("from", "to")]
+    clock = [datetime.datetime.fromtimestamp(answer[edge], datetime.UTC).strftime("%H:%M") for edge in ("from", "to")]
     chips = "".join(f'<span class="chip"><b>{variable.get("label", variable["name"])}</b>{html.escape(chosen)}</span>'
                     for variable in board["templating"]["list"] if variable["type"] != "datasource"
                     for chosen in [answer["values"][variable["name"]].replace(".+", "All")])
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"]) * (CELL + GAP) + EDGE
     panels = "".join(drawn(panel, context, answer["panels"].get(str(panel["id"]))) for panel in board["panels"])
-    return (f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style><header><h1>{board["title"]}</h1>{chips}'
+    text = (f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style><header><h1>{board["title"]}</h1>{chips}'
             f'<span class="chip">{clock[0]} to {clock[1]} UTC</span><span class="note">Not Grafana: drawn by dashboards/preview.py '
-            f'from the dashboard and the real results of its queries</span></header><main style="height:{height}px">{panels}</main>'), height + 54
+            f'from the dashboard and the real results of its queries</span></header><main style="height:{height}px">{panels}</main>')
+    return text, height + 54
 
 
 def picture(board, answer, folder):
@@ -463,11 +471,13 @@ def picture(board, answer, folder):
         source = pathlib.Path(scratch) / "page.html"
         source.write_text(text)
         shot = pathlib.Path(scratch) / "page.png"
-        done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={scratch}/profile",
-                               f"--screenshot={shot}", f"--window-size={WIDTH},{height}", source.as_uri()],
+        done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                               f"--user-data-dir={scratch}/profile", f"--screenshot={shot}", f"--window-size={WIDTH},{height}",
+                               source.as_uri()],
                               capture_output=True, text=True, timeout=120, check=False)
         if not shot.exists():
             raise RuntimeError(f"chromium took no picture: {done.stderr[-2000:]}")
-        # A palette of 128 colours is enough for flat panels and a third of the size.
-        Image.open(shot).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
+        # A palette is enough for flat panels and half of the size; coverage, so that no legend's little line loses its colour.
+        Image.open(shot).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            target, optimize=True)
     return target

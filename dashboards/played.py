@@ -21,6 +21,7 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import queries
 import story
 from processes import free_port, http_json, wait_for
 
@@ -182,6 +183,7 @@ class Play:
 
     def __init__(self, folder, programs, length=LENGTH):
         self.loop = Gallery(folder, programs, favour_ports=False, rate=45)
+        self.loop.sidecar_options = queries.remote_write(self.loop)
         self.length, self.began, self.clients = length, None, []
 
     def now(self):
@@ -192,7 +194,9 @@ class Play:
         time.sleep(max(0.0, minute * MINUTE * self.length / LENGTH - (time.time() - self.began)))
 
     def run(self):
-        slow = lambda chance: chance.lognormvariate(-2.2, 0.7)  # noqa: E731
+        def slow(chance):
+            return chance.lognormvariate(-2.2, 0.7)
+
         self.loop.others = [
             Served(self.loop, "fraud", *fraud(self.now), "classification"),
             Served(self.loop, "delivery-eta", *eta(), "regression", slow=slow, fails=0.03),

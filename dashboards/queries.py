@@ -54,3 +54,8 @@ def fill(expression, values, *, shown, step, scrape):
         return builtin.get(name) or values[name]
 
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, expression)
+
+
+def remote_write(loop):
+    """Options with which the demo's sidecar also writes to the agent, so that there is something to see of either."""
+    return ["--remote-write.url", loop.url("agent", "/api/v1/write"), "--remote-write.keep-page"]

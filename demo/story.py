@@ -70,6 +70,7 @@ class Loop:
         self.prometheus = Prometheus(self.url("prometheus"))
         self.report_file = self.folder / "traffic.json"
         self.rules = ROOT / "alerts"
+        self.sidecar_options = []
 
     def url(self, name, path=""):
         return f"http://{self.address[name]}{path}"
@@ -111,7 +112,7 @@ class Loop:
             self.program("sidecar"), "--upstream", self.url("predictor"),
             "--proxy.listen-address", self.address["proxy"], "--web.listen-address", self.address["sidecar"],
             "--data.dir", self.folder / "sidecar", "--model.config", DEMO / "model.yaml",
-            "--reference", self.folder / "registry"])
+            "--reference", self.folder / "registry", *self.sidecar_options])
         self.programs.wait_until_ready("sidecar", self.url("sidecar", "/-/ready"))
 
     def start_agent(self):

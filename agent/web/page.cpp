@@ -44,12 +44,12 @@ td, th { text-align: left; padding: .4rem .8rem .4rem 0; vertical-align: top; } 
 .state.bad, .state.warn, .state.good { color: var(--ink); }
 form { display: flex; flex-wrap: wrap; gap: .4rem; margin: .4rem 0; } input, button { font: inherit; padding: .25rem .7rem; border: 1px solid var(--dim); border-radius: .3rem; }
 button { cursor: pointer; } button.yes { background: var(--link); border-color: var(--link); color: var(--card); }
-summary { cursor: pointer; } details { margin: .2rem 0; } article > details > summary { list-style-position: outside; }
+summary { cursor: pointer; } details { margin: .2rem 0; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; padding: .5rem .7rem; background: var(--page); border-radius: .3rem; font-size: .85rem; }
 )";
 
 // Replaces the figures each 3 s; leaves them alone while a field of a form has the focus or words
-// in it.
+// in it. Only <main> is parsed: the answer's style has a nonce of its own, which our policy refuses.
 constexpr const char* script = R"(
 setInterval(async () => {
   const main = document.querySelector("main");
@@ -57,7 +57,9 @@ setInterval(async () => {
   try {
     const answer = await fetch("/", {headers: {Accept: "text/html"}});
     if (!answer.ok) throw new Error(answer.status);
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    const text = await answer.text();
+    const part = text.slice(text.indexOf("<main>"), text.indexOf("</main>") + 7);
+    const next = new DOMParser().parseFromString(part, "text/html").querySelector("main");
     const opened = [...main.querySelectorAll("details[open]")].map(d => d.id);
     main.replaceWith(next);
     for (const id of opened) { const d = document.getElementById(id); if (d) d.open = true; }

@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agent: what it was told, what it made of it, what it did, and whether it is well itself."""
 
-from parts import (ANY_IS_BAD, BLUE, GREEN, GREY, ORANGE, PODS, RED, YELLOW, Board, fixed, only_of, query, stat, steps, timeseries,
-                   variables, words)
+import functools
+
+from parts import (
+    ANY_IS_BAD,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PODS,
+    RED,
+    YELLOW,
+    Board,
+    fixed,
+    only_of,
+    query,
+    stat,
+    steps,
+    timeseries,
+    variables,
+    words,
+)
 
 OUTCOMES = [fixed("/succeeded/", GREEN), fixed("/failed/", RED), fixed("/sent/", BLUE), fixed("/recommended/", YELLOW),
             fixed("/suppressed/", GREY)]
 
 
-def of_agents(metric, rest=""):
-    """A metric that other programs export too, of agents only."""
-    return only_of(f"{metric}{{{PODS}}}{rest}", "outrider_agent_incidents_open")
+of_agents = functools.partial(only_of, "outrider_agent_incidents_open")
 
 
 def counted(metric, by, more=""):
@@ -88,11 +105,29 @@ def intake():
                     "not answer.", "reqps",
                     query(f"sum by (outcome) (rate(outrider_agent_label_questions_total{{{PODS}}}[$__rate_interval]))",
                           "{{outcome}}"), stacked=True, colours=[fixed("/answered/", GREEN), fixed("/failed/", RED)]), 8),
-        (timeseries("Labels that nobody knew", "Labels through the agent that no sidecar could use, and (unavailable) those refused because "
-                    "not every sidecar answered.", "cps",
+        (timeseries("Labels that nobody knew", "Labels through the agent that no sidecar could use, and (unavailable) those refused "
+                    "because not every sidecar answered.", "cps",
                     [query(f"sum by (result) {of_agents('rate(outrider_labels_total', '[$__rate_interval])')}", "{{result}}"),
                      query(f"sum(rate(outrider_agent_labels_unavailable_total{{{PODS}}}[$__rate_interval]))", "unavailable")],
                     high=0.1), 8),
+    ]
+
+
+def series():
+    return [
+        (timeseries("Samples written to the agent", "Samples a second that senders (Prometheus, sidecars) wrote and the agent stored, and "
+                    "those that it refused. AgentRemoteWriteRefusing fires at 1 %.", "cps",
+                    [query(f"sum(rate(outrider_agent_remote_write_samples_total{{{PODS}}}[$__rate_interval]))", "stored"),
+                     query(f"sum(rate(outrider_agent_remote_write_refused_total{{{PODS}}}[$__rate_interval]))", "refused")],
+                    stacked=True, colours=[fixed("/stored/", GREEN), fixed("/refused/", RED)]), 8),
+        (timeseries("Refused samples by reason", "series_limit: write less to it, or shard. out_of_order, duplicate_timestamp: two senders "
+                    "write the same series.", "cps",
+                    query(f"sum by (reason) (rate(outrider_agent_remote_write_refused_total{{{PODS}}}[$__rate_interval]))",
+                          "{{reason}}"), stacked=True, high=0.1), 8),
+        (timeseries("Series known, share of the limit", "At 100 % new series take the place of those that were silent longest.",
+                    "percentunit",
+                    query(f"""sum by (instance) (outrider_agent_series{{{PODS}}})
+                        / sum by (instance) (outrider_agent_series_limit{{{PODS}}})""", "{{instance}}"), high=0.1), 8),
     ]
 
 
@@ -115,5 +150,6 @@ def board():
     agent.row("Incidents", 7, incidents())
     agent.row("Actions", 7, actions())
     agent.row("What comes in", 7, intake())
+    agent.row("Remote write to the agent", 7, series())
     agent.row("The agent itself", 6, health())
     return agent

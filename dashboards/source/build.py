@@ -6,9 +6,10 @@ import argparse
 import pathlib
 import sys
 
-import agent
 import fleet
 import model
+
+import agent
 import sidecar
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent

@@ -1,8 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fleet: all models at a glance, the one in most trouble first."""
 
-from parts import (ANY_IS_BAD, FLEET, GREEN, ORANGE, PODS, RED, YELLOW, Board, Column, bands, query, ratio, stat, steps,
-                   table, timeseries, variables)
+from parts import (
+    ANY_IS_BAD,
+    FLEET,
+    GREEN,
+    ORANGE,
+    PODS,
+    RED,
+    YELLOW,
+    Board,
+    Column,
+    bands,
+    query,
+    ratio,
+    stat,
+    steps,
+    table,
+    timeseries,
+    variables,
+)
 
 # The models that there are (each has this gauge), with 0: what a model without alerts or drift is given.
 NONE = f"0 * group by (job, namespace, model_name) (outrider_accuracy_alarm{{{PODS}}})"
@@ -157,5 +174,5 @@ def board():
     fleet.row(None, 4, now())
     fleet.row(None, 8, [(models_table(), 24)])
     fleet.row("Trends", 8, trends())
-    fleet.row("Alerts", 6, [(alerts_table(), 24)])
+    fleet.row("Alerts", 7, [(alerts_table(), 24)])
     return fleet

@@ -1,8 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model: is it still right, are its inputs those of training, is it served well, do labels come."""
 
-from parts import (BLUE, DASHED, FLEET, GREEN, GREY, MODEL, NO_FILL, ORANGE, PODS, PURPLE, RED, YELLOW, Board, Column, fixed, heatmap,
-                   query, ratio, stat, steps, table, timeline, timeseries, variables, words)
+from parts import (
+    BLUE,
+    DASHED,
+    FLEET,
+    GREEN,
+    GREY,
+    MODEL,
+    NO_FILL,
+    ORANGE,
+    PODS,
+    PURPLE,
+    RED,
+    YELLOW,
+    Board,
+    Column,
+    fixed,
+    heatmap,
+    query,
+    ratio,
+    stat,
+    steps,
+    table,
+    timeline,
+    timeseries,
+    variables,
+    words,
+)
 
 # Verdicts outlive the traffic that they judged: only those of versions that predict, and of the busiest one.
 VERSIONS = f"sum by (model_version) (increase(outrider_predictions_total{{{MODEL}}}[15m]))"
@@ -64,8 +89,8 @@ def now():
 def accuracy():
     return [
         (timeseries("Accuracy, now and promised", "Share of correct predictions among the window's labels, by version; dashed: what "
-                    "each version's training promised. Fewer than 20 labels are not drawn. A fall at a mark of a new version is the version's; a fall without one is "
-                    "the world's.", "percentunit",
+                    "each version's training promised. Fewer than 20 labels are not drawn. "
+                    "A fall at a mark of a new version is the version's; a fall without one is the world's.", "percentunit",
                     [query(ACCURACY.format(by=" by (model_version)", enough=20), "{{model_version}}"),
                      query(f"max by (model_version) (outrider_accuracy_reference_ratio{{{MODEL}}})", "{{model_version}} promised")],
                     low=None, high=1, colours=[("/promised/", [DASHED, NO_FILL])]), 12),
@@ -89,7 +114,8 @@ def inputs():
         (heatmap("Drift by input", "The distance (PSI, less what chance alone gives) of each input and of the predictions from training, "
                  "over all pods. From 0.1 it has moved; red has moved far. One red line: look at that input's source. "
                  "All at once: the callers or the world changed.", "none",
-                 query(f"clamp_min(max by (feature) (model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}), 0)", "{{feature}}"), 0, 0.25), 12),
+                 query(f"clamp_min(max by (feature) (model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}), 0)", "{{feature}}"),
+                 0, 0.25), 12),
         (timeline("Verdict by input", "The worst verdict of any pod. Drift needs an effect, significance and two of three panes of five "
                   "minutes.",
                   query(worst_verdict("outrider_drift_verdict", "subject",
@@ -161,7 +187,8 @@ def versions():
             Column("Failed", f"""sum by (model_version) (increase(outrider_predictions_total{{{MODEL}, outcome="failure"}}[1d]))
                 / (sum by (model_version) (increase(outrider_predictions_total{{{MODEL}}}[1d])) > 0)""", "percentunit", 2,
                    steps((GREEN, None), (YELLOW, 0.01), (RED, 0.05))),
-            Column("Largest PSI", f"clamp_min(max by (model_version) (max_over_time(model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}[1d])), 0)", "none", 3,
+            Column("Largest PSI", f"""clamp_min(max by (model_version) (
+                max_over_time(model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}[1d])), 0)""", "none", 3,
                    steps((GREEN, None), (YELLOW, 0.1), (RED, 0.25))),
             Column("Alarms", f"sum by (model_version) (increase(outrider_accuracy_alarms_total{{{MODEL}}}[1d]))", "none", 0,
                    steps((GREEN, None), (ORANGE, 0.5))),

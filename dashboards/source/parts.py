@@ -12,8 +12,11 @@ that is what somebody reads at night.
 import json
 
 from grafana_foundation_sdk.builders import common as ui
-from grafana_foundation_sdk.builders import dashboard, heatmap as heatmaps, prometheus, stat as stats
-from grafana_foundation_sdk.builders import statetimeline, table as tables, timeseries as lines
+from grafana_foundation_sdk.builders import dashboard, prometheus, statetimeline
+from grafana_foundation_sdk.builders import heatmap as heatmaps
+from grafana_foundation_sdk.builders import stat as stats
+from grafana_foundation_sdk.builders import table as tables
+from grafana_foundation_sdk.builders import timeseries as lines
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as ui_model
 from grafana_foundation_sdk.models import dashboard as model
@@ -77,9 +80,9 @@ def ratio(part, whole):
     return f"{part} / ({whole} > 0) or {whole} * 0"
 
 
-def only_of(expression, gauge):
-    """`process_*` are everybody's: only those of the programs that export `gauge`."""
-    return f"({expression} and on (job, instance) {gauge}{{{PODS}}})"
+def only_of(gauge, metric, rest=""):
+    """A metric that other programs export too (`process_*` are everybody's): of those only that export `gauge`."""
+    return f"({metric}{{{PODS}}}{rest} and on (job, instance) {gauge}{{{PODS}}})"
 
 
 def steps(*pairs):

@@ -1,8 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sidecar: does it see all of the traffic, what does it cost, and is it well."""
 
-from parts import (BLUE, DASHED, GREEN, GREY, NO_FILL, NOT_STACKED, ORANGE, PODS, RED, YELLOW, Board, fixed,
-                   only_of, query, ratio, stat, steps, timeseries, variables, words)
+import functools
+
+from parts import (
+    BLUE,
+    DASHED,
+    GREEN,
+    GREY,
+    NO_FILL,
+    NOT_STACKED,
+    ORANGE,
+    PODS,
+    RED,
+    YELLOW,
+    Board,
+    fixed,
+    only_of,
+    query,
+    ratio,
+    stat,
+    steps,
+    timeseries,
+    variables,
+    words,
+)
 
 
 def total(metric, by="", more=""):
@@ -14,9 +36,7 @@ def by_instance(metric):
     return query(f"sum by (instance) ({metric}{{{PODS}}})", "{{instance}}")
 
 
-def of_sidecars(metric, rest=""):
-    """A metric that other programs export too, of sidecars only."""
-    return only_of(f"{metric}{{{PODS}}}{rest}", "outrider_exchanges_waiting")
+of_sidecars = functools.partial(only_of, "outrider_exchanges_waiting")
 
 
 UNOBSERVED = ratio(f"({total('outrider_exchanges_dropped_total')} + {total('outrider_exchanges_failed_total')})",
@@ -111,14 +131,34 @@ def log():
     ]
 
 
+def remote_write():
+    return [
+        (timeseries("Samples sent", "Samples a second that were sent by remote write, refused by the receiver (failed), and taken by a "
+                    "limit of the queue (dropped). Nothing where sidecars are scraped only.", "cps",
+                    [query(total("outrider_remote_write_samples_total"), "sent"),
+                     query(total("outrider_remote_write_samples_failed_total"), "failed"),
+                     query(total("outrider_remote_write_samples_dropped_total"), "dropped")], stacked=True,
+                    colours=[fixed("/sent/", GREEN), fixed("/failed/", RED), fixed("/dropped/", ORANGE)]), 8),
+        (timeseries("How far behind", "Between the newest sample that was queued and the newest that the receiver took, by pod. "
+                    "SidecarRemoteWriteBehind fires at two minutes.", "s",
+                    query(f"""sum by (instance) (outrider_remote_write_highest_timestamp_seconds{{{PODS}}}
+                        - (outrider_remote_write_highest_sent_timestamp_seconds{{{PODS}}} > 0))""", "{{instance}}"), high=10), 8),
+        (timeseries("Queue on disk, share of its limit", "What waits to be sent, by pod. At 100 % the oldest samples are dropped.",
+                    "percentunit",
+                    query(f"""sum by (instance) (outrider_remote_write_queue_bytes{{{PODS}}})
+                        / sum by (instance) (outrider_remote_write_queue_limit_bytes{{{PODS}}})""", "{{instance}}"), high=0.1), 8),
+    ]
+
+
 def health():
     return [
         (timeseries("Memory", "Resident memory of proxy and monitor together, by pod.", "bytes",
                     query(f"sum by (instance) {of_sidecars('process_resident_memory_bytes')}", "{{instance}}")), 8),
         (timeseries("CPU", "Processor time of proxy and monitor together, by pod; 1 is one core.", "none",
-                    query(f"sum by (instance) {of_sidecars('rate(process_cpu_seconds_total', '[$__rate_interval])')}", "{{instance}}"), high=0.1), 8),
-        (timeseries("Series turned away", "What the limits on label sets turned away, by limit: values counted as other, and series that did "
-                    "not fit the page.", "cps", query(total("outrider_series_dropped_total", "limit"), "{{limit}}"), stacked=True,
+                    query(f"sum by (instance) {of_sidecars('rate(process_cpu_seconds_total', '[$__rate_interval])')}",
+                          "{{instance}}"), high=0.1), 8),
+        (timeseries("Series turned away", "What the limits on label sets turned away, by limit: values counted as other, and series that "
+                    "did not fit the page.", "cps", query(total("outrider_series_dropped_total", "limit"), "{{limit}}"), stacked=True,
                     high=0.1), 8),
     ]
 
@@ -131,5 +171,6 @@ def board():
     sidecar.row("Exchanges: is all of the traffic observed?", 7, exchanges())
     sidecar.row("Proxy: what does it cost?", 7, proxy())
     sidecar.row("Prediction log", 7, log())
+    sidecar.row("Remote write", 7, remote_write())
     sidecar.row("The process", 6, health())
     return sidecar
