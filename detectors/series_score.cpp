@@ -24,7 +24,7 @@ constexpr float spread_rate = 0.05F;
 // Of the profile: a day leaves about two thirds of an hour's place to the newest, whatever the interval.
 constexpr float profile_slowest = 0.002F;
 constexpr float profile_fastest = 0.1F;
-constexpr std::uint8_t profile_min = 6;  // Samples in an hour before it is believed.
+constexpr std::uint8_t profile_min = 4;  // Samples in an hour before it is believed.
 constexpr float gap_factor = 10;         // Of the usual interval: no step, no mean across it.
 constexpr float interval_rate = 0.02F;
 constexpr float interval_min = 1e-3F;
@@ -217,6 +217,10 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   const float usual_level = level_;
 
   const Answers answers = ask(x, scale, after_gap);
+  if (samples_ < samples_min) {  // Nothing is learnt from distances in a deviation that is none yet.
+    follow(x, hour, scale);
+    return result;
+  }
   const Surprises surprise = learn(answers);
   follow(x, hour, scale);
 
@@ -240,7 +244,6 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
                       : of_hour                          ? usual_hour_
                                                          : usual_level;
   result.expected = anchor_ + usual;
-  if (samples_ <= samples_min) return result;
   result.evidence = static_cast<double>(step) * 4 / 10;
   const bool told = refractory(step, timestamp_ms);
   result.score = static_cast<double>(step) / steps_max * (told ? 1 : suppressed_share);

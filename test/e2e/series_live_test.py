@@ -75,7 +75,7 @@ def day(seed=1, minutes=1300, level=50.0, counter=False):
 
 
 def test_an_anomaly_becomes_an_incident_with_its_evidence_and_ends_with_it(programs, agent_binary, tmp_path):
-    agent = Agent(programs, agent_binary, tmp_path / "data", "--series.quiet", "25m")
+    agent = Agent(programs, agent_binary, tmp_path / "data", "--series.quiet", "25m", "--ingest.max-ahead", "3h")
     queue = {"__name__": "queue_length", "job": "shop", "pod": "shop-0"}
     requests = {"__name__": "requests_total", "job": "shop", "pod": "shop-0"}
     gauge, counter = day(1), day(2, counter=True)
@@ -103,8 +103,8 @@ def test_an_anomaly_becomes_an_incident_with_its_evidence_and_ends_with_it(progr
     assert agent.metric('outrider_anomaly_score{job="shop",metric="queue_length",pod="shop-0"}') > 0.4
     # Back to what is usual: quiet samples end both, and with them the incident.
     chance = random.Random(3)
-    agent.send(queue, [(chance.gauss(50, 5), at + i * MINUTE_MS) for i in range(1, 28)])
-    agent.send(requests, [(counter[-1][0] + 5000 + 50 * i, at + i * MINUTE_MS) for i in range(1, 28)])
+    agent.send(queue, [(chance.gauss(50, 5), at + i * MINUTE_MS) for i in range(1, 90)])
+    agent.send(requests, [(counter[-1][0] + 5000 + 50 * i, at + i * MINUTE_MS) for i in range(1, 90)])
     until(lambda: [one["state"] for one in agent.incidents()] == ["resolved"])
 
 
@@ -204,12 +204,16 @@ def test_with_a_real_prometheus_scores_come_back_and_a_surge_becomes_an_incident
                                                            "action": "keep"}]}]}
     (tmp_path / "prometheus.yml").write_text(json.dumps(config))
     try:
+        # The day before, under the labels that Prometheus will send.
+        target = f"127.0.0.1:{exporter.server_port}"
+        agent.send({"__name__": "queue_length", "instance": target, "job": "shop"}, day())
         programs.start("prometheus", ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}",
                                       f"--storage.tsdb.path={tmp_path / 'tsdb'}",
                                       f"--web.listen-address={prometheus.removeprefix('http://')}",
                                       "--web.enable-remote-write-receiver"])
         programs.wait_until_ready("prometheus", f"{prometheus}/-/ready")
-        until(lambda: (agent.metric("outrider_series_samples_scored_total") or 0) >= 30, 60)
+        before = agent.metric("outrider_series_samples_scored_total")
+        until(lambda: agent.metric("outrider_series_samples_scored_total") >= before + 3, 60)
         Exporter.value = 50_000.0
         incident = until(agent.incidents, 30)[0]
         assert incident["alert"] == "SeriesAnomaly" and incident["labels"]["job"] == "shop"
