@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -22,6 +25,7 @@
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/remote_write/self_export.h"
 #include "base/remote_write/sender.h"
 
 namespace outrider {
@@ -171,12 +175,13 @@ watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::
   return made;
 }
 
-watch::SeriesWatch::World watch_world(Steward& steward, remote_write::Sender* sender) {
+watch::SeriesWatch::World watch_world(const AgentSettings& settings, Steward& steward,
+                                      remote_write::Sender*& sender) {
   watch::SeriesWatch::World world;
   world.alerts = [&steward](const wire::AlertWebhook& webhook) { steward.receive(webhook); };
   world.open_anomalies = [&steward] { return steward.firing(watch::anomaly_alert); };
-  if (sender != nullptr) {
-    world.write = [sender](std::vector<remote_write::WriteSeries> series) {
+  if (settings.remote_write.enabled()) {
+    world.write = [&sender](std::vector<remote_write::WriteSeries> series) {
       sender->append(std::move(series));
     };
   }
@@ -249,7 +254,7 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
       .add("ingest.max-label-bytes", settings.label_bytes_max,
            "Label texts of all series, each counted once; past it new series are refused.")
       .as_bytes()
-      .between(1 << 20, 1e11);
+      .between(1 << 20, 1LL << 40);
   options
       .add("ingest.max-request", settings.decompressed_bytes_max,
            "A remote write request decompressed; past it 413.")
@@ -261,7 +266,7 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
           "Remote write requests worked on at once, in bytes; past it they wait for a second, then "
           "503 with Retry-After.")
       .as_bytes()
-      .between(1 << 10, 1e11);
+      .between(1 << 10, 1LL << 40);
   options
       .add("ingest.max-labels", settings.labels_max,
            "Labels of one series; one with more is refused.")
@@ -287,6 +292,58 @@ void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& set
            "A series without samples for so long is forgotten.")
       .between(60, 3650.0 * 86'400);
 }
+// The agent's series by remote write: its own metrics each interval, and whatever else is appended to
+// the sender. Inert where no receiver is given.
+class Export {
+ public:
+  Export(const AgentSettings& settings, const Clock& clock)
+      : options_(settings.remote_write), clock_(clock) {
+    if (!options_.enabled()) return;
+    sender_ = std::make_unique<remote_write::Sender>(
+        options_, std::filesystem::path(settings.data_dir) / "remote-write", clock);
+  }
+  ~Export() { stop(); }
+
+  // Null where no receiver is given.
+  remote_write::Sender* sender() { return sender_.get(); }
+
+  void start(std::vector<wire::Collector*> collectors, std::uint16_t port) {
+    if (!sender_) return;
+    const std::string instance =
+        options_.instance.empty() ? remote_write::default_instance(port) : options_.instance;
+    own_ = std::make_unique<remote_write::SelfExport>(
+        std::move(collectors), Labels{{"job", options_.job}, {"instance", instance}}, *sender_);
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+  // Last values, staleness markers, and what can be sent within the deadline.
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+    if (sender_ && !sender_->stop(options_.flush_deadline)) {
+      spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+    }
+    sender_.reset();
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any bell;
+    while (!stop.stop_requested()) {
+      own_->round(clock_.now());
+      std::unique_lock hold(mutex);
+      bell.wait_for(hold, stop, options_.interval, [] { return false; });
+    }
+    own_->end(clock_.now());
+  }
+
+  const remote_write::Options options_;
+  const Clock& clock_;
+  std::unique_ptr<remote_write::Sender> sender_;
+  std::unique_ptr<remote_write::SelfExport> own_;
+  std::jthread thread_;
+};
 
 void add_watch_options(config::OptionTable& options, AgentSettings::Watch& settings) {
   options
@@ -377,6 +434,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
+  settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }
 
@@ -405,15 +463,11 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  std::unique_ptr<remote_write::Sender> sender;
-  if (settings.remote_write.enabled()) {
-    sender = std::make_unique<remote_write::Sender>(settings.remote_write,
-                                                    settings.data_dir + "/remote-write", clock);
-  }
+  remote_write::Sender* sender = nullptr;  // Known before the watch is started.
   const auto receiver_set = receiver_settings(settings.ingest);
   watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
                                   watch_rules(settings.watch), clock,
-                                  watch_world(steward, sender.get()));
+                                  watch_world(settings, steward, sender));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
     return receiver.directory(partition);
@@ -422,11 +476,18 @@ int run_agent(const AgentSettings& settings) {
   router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
     return net::json_response(200, series_watch.anomalies());
   });
-  std::vector<wire::Collector*> pages{&metrics, &labels, &receiver, &series_watch, &process};
-  if (sender) pages.push_back(sender.get());
+  Export remote_write(settings, clock);
+  sender = remote_write.sender();
+  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
+                                              &process};
+  if (sender != nullptr) collectors.push_back(sender);
+  // Scores are sent by the watch itself, under the labels of the series that they are about.
+  std::vector<wire::Collector*> pages = collectors;
+  pages.push_back(&series_watch.scores());
   router.add("GET", "/metrics", net::metrics_page(std::move(pages)));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
+  remote_write.start(collectors, server.port());
   series_watch.start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
@@ -440,6 +501,7 @@ int run_agent(const AgentSettings& settings) {
   spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
   ready = false;
   server.stop();
+  remote_write.stop();
   return 0;
 }
 

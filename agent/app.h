@@ -48,7 +48,7 @@ struct AgentSettings {
     Duration quiet = std::chrono::minutes(15);
     Duration save_every = std::chrono::minutes(10);
   } watch;
-  remote_write::Options remote_write;
+  remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 
 void add_options(config::OptionTable& options, AgentSettings& settings);

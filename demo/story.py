@@ -69,6 +69,7 @@ class Loop:
         self.address = {name: f"127.0.0.1:{port_for(name, favour_ports)}" for name in FAVOURITE_PORTS}
         self.prometheus = Prometheus(self.url("prometheus"))
         self.report_file = self.folder / "traffic.json"
+        self.rules = ROOT / "alerts"
 
     def url(self, name, path=""):
         return f"http://{self.address[name]}{path}"
@@ -131,7 +132,7 @@ class Loop:
 
     def start_prometheus(self):
         configuration = self.render(
-            "prometheus.yml", rules=ROOT / "alerts",
+            "prometheus.yml", rules=self.rules,
             **{name: self.address[name] for name in ("alertmanager", "sidecar", "agent", "predictor")})
         self.programs.start("prometheus", [
             "prometheus", f"--config.file={configuration}",

@@ -5,6 +5,7 @@
 // share of false ones among the rejected below alpha.
 //
 // Idea. q of the k-th smallest of m p-values is min over j >= k of p_(j) m / j.
+// Parameters. alpha, the share of false ones that is accepted: 1e-3 in the alarm rule.
 // Cost. O(m log m).
 // Example. p = {0.01, 0.04, 0.03}: q = {0.03, 0.04, 0.04}.
 // Source. Benjamini & Hochberg, JRSS B 1995. Holds under independence and positive dependence.

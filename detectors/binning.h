@@ -7,6 +7,7 @@
 // Idea. Freeze the edges at training time; then a live distribution is a handful of counts, and
 //   counts add up over time (panes), over pods (PromQL's sum) and over restarts, exactly. Every
 //   distance of detectors/ is a function of two such count vectors.
+// Parameters. 20 bins, at most 32; at most 31 categories, 4 096 rarer names known to be `other`.
 // Slots.
 //   numeric:     value bins 0..B-1, then missing, nan, neg_inf, pos_inf
 //   categorical: the K <= 31 most frequent values, then other, then missing

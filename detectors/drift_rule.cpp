@@ -68,14 +68,17 @@ void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts) {
   const double cut = benjamini_hochberg_cut(p, rule.q_max);
   for (std::size_t i = 0; i < judged.size(); ++i) {
     Verdict& verdict = *judged[i];
-    const double noise =
-        std::sqrt(1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m));
-    verdict.thresholds = {rule.psi_effect, rule.ks_effect + rule.ks_noise * noise,
-                          chi_square_critical(cut, verdict.scores.degrees)};
+    const DesignEffect& design = verdict.design;
+    const double noise = 1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m);
+    const double contrasts = static_cast<double>(verdict.bins) - 1;
+    verdict.thresholds = {rule.psi_effect + (design.bins - 1) * contrasts * noise,
+                          rule.ks_effect + rule.ks_noise * std::sqrt(design.rank * noise),
+                          chi_square_critical(cut, verdict.scores.degrees, design)};
     const double distance =
         verdict.kind == FeatureKind::numeric ? verdict.scores.ks : verdict.scores.l_infinity;
     verdict.q = q[i];
-    verdict.effect = distance > verdict.thresholds.ks || verdict.scores.psi > rule.psi_effect;
+    verdict.effect =
+        distance > verdict.thresholds.ks || verdict.scores.psi > verdict.thresholds.psi;
     verdict.exceeded = verdict.effect && verdict.q < rule.q_max;
     verdict.state = verdict.exceeded ? State::drift : State::stable;
   }

@@ -10,17 +10,18 @@
 //     again         in 2 of the last 3 panes: drift; in 1 of 3: warning
 //   D is Kolmogorov-Smirnov's, for categories L-infinity; p is the two-sample chi-square test's.
 //   Below n = 25 B rows in the pane the verdict is warming_up: not enough, never a 0.
+// Rows that hang together say less than n rows do. Their design effect (design_effect.h: rank, bins;
+//   1 and 1 of independent rows) moves the thresholds:
+//     D > 0.05 + 1.63 sqrt(rank (1/n + 1/m)),  PSI0 > 0.1 + (bins - 1)(B - 1)(1/n + 1/m),
+//     p of chi-square / rank with (B - 1) bins / rank degrees of freedom.
 // Panes. A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
 //   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
 // Cost. O(subjects x bins) each five minutes.
 // Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
 // Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
 //   Kolmogorov distribution.
-// Fails. Rows that hang together are taken for independent ones: with an autocorrelation of 0.9
-//   from row to row, 600 rows carry the information of 32, and false alarms are common
-//   (docs/drift.md). A season within the day that the reference averages over is a difference
-//   from the reference, hence drift; a drift that lasts less than two panes of three stays a
-//   warning.
+// Fails. A season within the day that the reference averages over is a difference from the
+//   reference, hence drift; a drift that lasts less than two panes of three stays a warning.
 
 #include <cstdint>
 #include <span>
@@ -30,6 +31,7 @@
 
 #include "base/core/clock.h"
 #include "detectors/binning.h"
+#include "detectors/design_effect.h"
 
 namespace outrider::detectors {
 
@@ -58,12 +60,12 @@ struct Scores {
   double wasserstein = 0;  // numeric: W1 / reference deviation; categorical: 0
   double chi2 = 0;         // the statistic, cells with an expected count below 5 merged
   double degrees = 0;      // its degrees of freedom
-  double p = 1;            // its p-value
+  double p = 1;            // its p-value; in a verdict given the design effect
 };
 
 struct Thresholds {
   double psi = 0.1;
-  double ks = 0;    // 0.05 + 1.63 sqrt(1/n + 1/m); of l_infinity where categorical
+  double ks = 0;    // 0.05 + 1.63 sqrt(rank (1/n + 1/m)); of l_infinity where categorical
   double chi2 = 0;  // the statistic at which q = q_max, given the other subjects
 };
 
@@ -75,6 +77,7 @@ struct Verdict {
   State state = State::warming_up;
   std::uint64_t n = 0;  // value rows in the pane judged
   std::uint64_t m = 0;  // value rows in the reference
+  DesignEffect design;  // of the live rows
   Scores scores;
   Thresholds thresholds;
   double q = 1;  // Benjamini-Hochberg

@@ -5,6 +5,7 @@
 //
 // Idea. Square roots make small bins count more than in total variation, without PSI's
 //   infinities.
+// Parameters. None.
 // Cost. O(B).
 // Example. p = {1, 0}, q = {1, 1}: sqrt(1 - sqrt(1/2)) = 0.541196.
 // Source. Hellinger 1909; as NannyML.

@@ -5,6 +5,7 @@
 // and q from their middle.
 //
 // Idea. A metric in [0, 1] that needs no smoothing: the middle is positive wherever p or q is.
+// Parameters. None; base 2.
 // Cost. O(B), two logarithms a bin.
 // Example. p = {1, 0}, q = {0, 1}: 1. p = {1, 1}, q = {1, 0}: sqrt(0.311278) = 0.557923.
 // Source. Lin, "Divergence measures based on the Shannon entropy", IEEE TIT 1991. As

@@ -120,6 +120,25 @@ void Panes::keep(Ring& ring, std::int64_t number, Frame& frame) {
   frame.clear();
 }
 
+const Frame* Panes::find(const Ring& ring, std::int64_t number) {
+  if (number < 0) return nullptr;
+  const std::size_t place = static_cast<std::size_t>(number) % ring.frames.size();
+  return ring.numbers[place] == number ? &ring.frames[place] : nullptr;
+}
+
+std::array<const Frame*, 30> Panes::batches(Time end) const {
+  std::array<const Frame*, 30> found{};
+  const std::int64_t first = (end.time_since_epoch().count() - five_minutes) / ten_seconds;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    found[i] = find(rings_[0], first + static_cast<std::int64_t>(i));
+  }
+  return found;
+}
+
+const Frame* Panes::five_minutes_before(Time end) const {
+  return find(rings_[1], end.time_since_epoch().count() / five_minutes - 2);
+}
+
 void Panes::advance(Time now, const OnPane& on_five_minutes) {
   // Before 1970 and in the last hour of the representable time is a broken clock, not a pane.
   const std::int64_t nanoseconds =

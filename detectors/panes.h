@@ -87,6 +87,11 @@ class Panes {
   BinCounts sum(Window window, std::size_t subject) const;
   std::uint64_t rows(Window window) const;
 
+  // The ten-second panes of the five minutes that end at `end`, in order, and the five minutes
+  // before them; null where there was none. For on_five_minutes: they are overwritten later.
+  std::array<const Frame*, 30> batches(Time end) const;
+  const Frame* five_minutes_before(Time end) const;
+
   std::size_t memory_bytes() const;
   std::string serialise() const;
   // Errors: snapshot_*; "snapshot_corrupt" also when it is of another layout. Unchanged then.
@@ -101,6 +106,7 @@ class Panes {
   template <class Visit>
   void visit(Window window, Visit visit) const;
   static void keep(Ring& ring, std::int64_t number, Frame& frame);
+  static const Frame* find(const Ring& ring, std::int64_t number);
 
   FrameLayout layout_;
   Frame open_, open_five_minutes_, open_hour_;

@@ -76,11 +76,16 @@ Result<Pca> Pca::fit(const Moments& moments, std::size_t components) {
     const double variance = std::max(0.0, covariance(i, i));
     // What remains of a constant after cancellation is rounding of its square.
     const double rounding = 1e-24 * (mean(i) * mean(i) + moments.shift_(i) * moments.shift_(i));
-    const double deviation =
-        variance > rounding && std::isfinite(variance) ? std::sqrt(variance) : 0;
-    pca.mean_.push_back(moments.shift_(i) + mean(i));
+    const double center = moments.shift_(i) + mean(i);
+    const bool usable = variance > rounding && std::isfinite(variance) && std::isfinite(center);
+    const double deviation = usable ? std::sqrt(variance) : 0;
+    pca.mean_.push_back(std::isfinite(center) ? center : 0);
     pca.deviation_.push_back(deviation);
     scale(i) = deviation > 0 ? 1 / deviation : 0;
+    if (usable) continue;
+    covariance.row(i)
+        .setZero();  // Squares of its values overflow: it takes no part, as a constant.
+    covariance.col(i).setZero();
   }
   if (scale.maxCoeff() == 0) return fail("no_variance", "PCA: no numeric feature varies");
 

@@ -53,6 +53,7 @@ class Pca {
     Eigen::MatrixXd products_;  // lower triangle
   };
 
+  // A feature that does not vary, or whose squares overflow, takes no part.
   // Errors: "too_few_rows" (fewer than 2 whole rows), "no_variance" (no feature varies).
   static Result<Pca> fit(const Moments& moments, std::size_t components = components_max);
   // From stored parts. `vectors` is features x components, row-major. Errors: "bad_pca".

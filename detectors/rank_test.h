@@ -8,6 +8,7 @@
 //   between the samples, standardised, is the Wilcoxon statistic with ties; that of (u - 1/2)^2,
 //   made orthogonal to u, is Mood's. Under equal distributions their squares sum to chi-square
 //   with 2 degrees of freedom.
+// Parameters. None.
 // Cost. O(B).
 // Example. p = {10, 20}, q = {20, 10}: one contrast only, location^2 = 6.6667 (the chi-square of
 //   the table), spread = 0.

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "detectors/chi_square.h"
+#include "detectors/design_effect.h"
 #include "detectors/psi.h"
 #include "detectors/rank_test.h"
 #include "detectors/snapshot.h"
@@ -34,7 +35,8 @@ std::string feature_subject(const std::string& name) {
   return name == "prediction" || name == "multivariate" ? name + "_feature" : name;
 }
 
-Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const BinCounts& live) {
+Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const BinCounts& live,
+                   const DesignEffect& design) {
   Verdict verdict;
   verdict.subject = frozen.name;
   verdict.reference = frozen.hash;
@@ -42,7 +44,9 @@ Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const 
   verdict.bins = frozen.bins.value_bins();
   verdict.n = total(live.values(frozen.bins));
   verdict.m = total(against.values(frozen.bins));
+  verdict.design = design;
   verdict.scores = compare(frozen.bins, against, frozen.deviation, live);
+  verdict.scores.p = chi_square_p(verdict.scores.chi2, verdict.scores.degrees, design);
   return verdict;
 }
 
@@ -53,11 +57,12 @@ void raise_distances(Scores& to, const Scores& from) {
   }
 }
 
-std::array<double*, 14> numbers_of(Verdict& v) {
+std::array<double*, 16> numbers_of(Verdict& v) {
   Scores& s = v.scores;
   Thresholds& t = v.thresholds;
-  return {&s.psi,  &s.psi_plain, &s.ks, &s.js,  &s.hellinger, &s.l_infinity, &s.wasserstein,
-          &s.chi2, &s.degrees,   &s.p,  &t.psi, &t.ks,        &t.chi2,       &v.q};
+  return {&s.psi,         &s.psi_plain,   &s.ks,          &s.js, &s.hellinger, &s.l_infinity,
+          &s.wasserstein, &s.chi2,        &s.degrees,     &s.p,  &t.psi,       &t.ks,
+          &t.chi2,        &v.design.rank, &v.design.bins, &v.q};
 }
 
 void write_verdict(SnapshotWriter& out, Verdict verdict) {
@@ -108,7 +113,9 @@ VersionWatch::VersionWatch(std::shared_ptr<const Reference> reference, DriftRule
       joined_(panes_.layout()),
       totals_(panes_.layout().slots()),
       total_tails_(panes_.layout().subjects()),
-      quality_(reference_->features.size()) {
+      quality_(reference_->features.size()),
+      dispersions_(frozen_.size()),
+      designs_(frozen_.size()) {
   for (const FrozenSubject* subject : frozen_) {
     pane_rows_min_ =
         std::max<std::uint64_t>(pane_rows_min_, rule_.rows_per_bin * subject->bins.value_bins());
@@ -202,12 +209,48 @@ void VersionWatch::advance(Time now) {
 
 void VersionWatch::on_pane(const Frame& pane, Time end) {
   using namespace std::chrono_literals;
+  note_dispersion(pane, end);
   if (joined_.rows == 0) joined_since_ = end - 5min;
   joined_.add(pane);
   const bool enough = joined_.rows >= pane_rows_min_;
   if (!enough && end - joined_since_ < rule_.join_max) return;
   take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); }));
   joined_.clear();
+}
+
+// How the pane's ten-second batches differ among themselves, in fours, and it from the pane before.
+void VersionWatch::note_dispersion(const Frame& pane, Time end) {
+  using Counts = std::span<const std::uint32_t>;
+  constexpr std::size_t joined = 4;
+  const auto frames = panes_.batches(end);
+  const Frame* before = panes_.five_minutes_before(end);
+  std::vector<Counts> tens, fours, panes;
+  std::vector<std::uint32_t> sums;
+  for (std::size_t s = 0; s < frozen_.size(); ++s) {
+    const std::size_t offset = panes_.layout().offset(s), bins = frozen_[s]->bins.value_bins();
+    const auto counts = [&](const Frame& frame) {
+      return Counts(frame.counts).subspan(offset, bins);
+    };
+    sums.assign(bins * (frames.size() / joined), 0);
+    tens.clear();
+    fours.clear();
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      tens.push_back(frames[i] ? counts(*frames[i]) : Counts{});
+      const std::size_t group = i / joined * bins;
+      for (std::size_t b = 0; b < tens.back().size() && group < sums.size(); ++b) {
+        sums[group + b] += tens.back()[b];
+      }
+    }
+    for (std::size_t i = 0; i < sums.size(); i += bins) {
+      fours.push_back(Counts(sums).subspan(i, bins));
+    }
+    panes.assign(1, counts(pane));
+    if (before) panes.push_back(counts(*before));
+    dispersions_[s].add(0, batch_variance(tens));
+    dispersions_[s].add(1, batch_variance(fours));
+    dispersions_[s].add(2, batch_variance(panes));
+    designs_[s] = dispersions_[s].effect();
+  }
 }
 
 // A pane's verdicts become those of the watch: what had enough rows moves its history on, and the
@@ -225,7 +268,7 @@ template <class Live>
 std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
   std::vector<Verdict> verdicts;
   for (std::size_t i = 0; i < first_score_; ++i) {
-    verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i)));
+    verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i), designs_[i]));
     if (i < reference_->features.size()) {
       verdicts.back().subject = feature_subject(frozen_[i]->name);
     }
@@ -243,24 +286,29 @@ template <class Live>
 Verdict VersionWatch::judge_multivariate(Live live) const {
   const auto& components = reference_->multivariate->scores;
   Verdict worst;
-  Scores largest;
+  Scores farthest;
+  DesignEffect most;
   double p_min = 2;
   for (std::size_t j = 0; j < components.size(); ++j) {
     const FrozenSubject& frozen = components[j];
     const BinCounts counts = live(first_score_ + j);
-    const Verdict verdict = verdict_of(frozen, frozen.counts, counts);
+    const DesignEffect& design = designs_[first_score_ + j];
+    const Verdict verdict = verdict_of(frozen, frozen.counts, counts, design);
     const RankTest ranks = rank_test(frozen.counts.values(frozen.bins), counts.values(frozen.bins));
-    const double p = std::min(verdict.scores.p, ranks.p);
-    raise_distances(largest, verdict.scores);
+    const double ranks_chi2 = ranks.location * ranks.location + ranks.spread * ranks.spread;
+    const double p = std::min(verdict.scores.p, chi_square_p(ranks_chi2 / design.rank, 2));
+    most = largest(most, design);
+    raise_distances(farthest, verdict.scores);
     if (p < p_min) worst = verdict;
     p_min = std::min(p, p_min);
   }
   const double tests = 2.0 * static_cast<double>(components.size());
-  largest.degrees = worst.scores.degrees;
-  largest.p = std::min(1.0, tests * p_min);
-  largest.chi2 =
-      largest.p > 0 ? chi_square_critical(largest.p, largest.degrees) : worst.scores.chi2;
-  worst.scores = largest;
+  farthest.degrees = worst.scores.degrees;
+  farthest.p = std::min(1.0, tests * p_min);
+  farthest.chi2 =
+      farthest.p > 0 ? chi_square_critical(farthest.p, farthest.degrees, most) : worst.scores.chi2;
+  worst.scores = farthest;
+  worst.design = most;
   worst.subject = "multivariate";
   return worst;
 }
@@ -297,6 +345,7 @@ std::size_t VersionWatch::memory_bytes() const {
          total_tails_.capacity() * sizeof(TailSums) +
          joined_.counts.capacity() * sizeof(std::uint32_t) +
          joined_.tails.capacity() * sizeof(TailSums) + quality_.capacity() * sizeof(Quality) +
+         dispersions_.capacity() * sizeof(Dispersion) + designs_.capacity() * sizeof(DesignEffect) +
          verdicts_.capacity() * sizeof(Verdict) + sizeof(*this);
 }
 
@@ -308,12 +357,13 @@ std::string VersionWatch::fingerprint() const {
 }
 
 std::string VersionWatch::serialise() const {
-  SnapshotWriter out("WTCH", 1);
+  SnapshotWriter out("WTCH", 2);
   out.text(fingerprint());
   out.text(panes_.serialise());
   write(out, joined_);
   out.i64(joined_since_.time_since_epoch().count());
   out.u64(panes_judged_);
+  for (const Dispersion& dispersion : dispersions_) dispersion.write(out);
   for (std::size_t i = 0; i < verdicts_.size(); ++i) {
     out.u64(histories_[i].bits());
     write_verdict(out, verdicts_[i]);
@@ -322,7 +372,7 @@ std::string VersionWatch::serialise() const {
 }
 
 Result<void> VersionWatch::restore(std::string_view bytes) {
-  auto in = SnapshotReader::open(bytes, "WTCH", 1);
+  auto in = SnapshotReader::open(bytes, "WTCH", 2);
   if (!in) return fail(in);
   if (in->text() != fingerprint()) {
     return fail("snapshot_foreign",
@@ -335,6 +385,10 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   const Time joined_since{Duration{in->i64()}};
   sound = sound && joined_since >= Time{};  // So that no difference of times overflows.
   const std::uint64_t panes_judged = in->u64();
+  std::vector<Dispersion> dispersions(dispersions_.size());
+  for (Dispersion& dispersion : dispersions) {
+    sound = sound && Dispersion::read(*in, dispersion);
+  }
   std::vector<Verdict> verdicts = verdicts_;
   std::vector<PaneHistory> histories;
   for (Verdict& verdict : verdicts) {
@@ -352,6 +406,9 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   joined_ = std::move(joined);
   joined_since_ = joined_since;
   panes_judged_ = panes_judged;
+  dispersions_ = std::move(dispersions);
+  std::transform(dispersions_.begin(), dispersions_.end(), designs_.begin(),
+                 [](const Dispersion& dispersion) { return dispersion.effect(); });
   verdicts_ = std::move(verdicts);
   histories_ = std::move(histories);
   return {};
@@ -365,8 +422,9 @@ std::vector<Verdict> compare_versions(const VersionWatch& candidate, const Versi
     for (std::size_t j = 0; j < production.subjects(); ++j) {
       const FrozenSubject& other = production.subject(j);
       if (other.name != frozen.name || other.hash != frozen.hash) continue;
+      const DesignEffect design = largest(candidate.designs_[i], production.designs_[j]);
       verdicts.push_back(
-          verdict_of(frozen, production.counts(window, j), candidate.counts(window, i)));
+          verdict_of(frozen, production.counts(window, j), candidate.counts(window, i), design));
     }
   }
   judge_pane(candidate.rule_, verdicts);

@@ -14,6 +14,9 @@
 //
 // Cost. observe: about 1 us at 20 numeric features, everything on. Memory: see panes.h; 1 000
 //   features < 16 MiB.
+// Rows that hang together. Each closed pane of five minutes tells the design effect of every subject's
+//   rows (design_effect.h); verdicts are given it. What is judged as one pane without a clock
+//   (judge_all() before any pane has closed) takes rows for independent ones.
 // Canary. To judge a canary against production, give the canary a second VersionWatch over
 //   *production's* reference, and compare_versions() the two: counts over the same bins. Subjects
 //   whose reference hash differs are left out.
@@ -109,6 +112,7 @@ class VersionWatch {
   void observe_feature(std::size_t feature, const Value& value);
   Surprise observe_multivariate(std::span<const Value> features);
   void on_pane(const Frame& pane, Time end);
+  void note_dispersion(const Frame& pane, Time end);
   void take(std::vector<Verdict> pane);
   // `live(i)` gives the counts of subject i; the verdicts are by those alone.
   template <class Live>
@@ -129,6 +133,8 @@ class VersionWatch {
   std::vector<std::uint64_t> totals_;  // by slot, as a frame
   std::vector<TailSums> total_tails_;
   std::vector<Quality> quality_;
+  std::vector<Dispersion> dispersions_;  // as frozen_
+  std::vector<DesignEffect> designs_;    // theirs
   std::vector<PaneHistory> histories_;
   std::vector<Verdict> verdicts_;
   std::uint64_t rows_ = 0;

@@ -7,6 +7,7 @@
 // Idea. W1 is the area between the two distribution functions. Between edges both are taken as
 //   straight lines; beyond the outer edges the area is known exactly from the tail sums: the
 //   integral of F below e0 is sum (e0 - x)+ / n.
+// Parameters. None but the least norm, 0.001.
 // Cost. O(B).
 // Example. edges {0, 1}; p = {0, 4, 0}, q = {0, 0, 4} with the tail sum above of 4 x 0.5: the
 //   gap at 1 is 1, at 0 it is 0, so 1/2 between the edges, and 0.5 above: W1 = 1.

@@ -316,13 +316,26 @@ Result<void> Builder::freeze_multivariate() {
       row_[i] = sample_.at(row, feature_columns_[numeric_features_[i]]);
     }
   };
+  // A missing value counts as the mean, as it will in live rows; a table with a gap in each row has a PCA too.
+  std::vector<double> means(d), present(d);
+  for (std::size_t row = 0; row < sample_.rows(); ++row) {
+    load(row);
+    for (std::size_t i = 0; i < d; ++i) {
+      if (!std::isfinite(row_[i])) continue;
+      present[i] += 1;
+      means[i] += (row_[i] - means[i]) / present[i];
+    }
+  }
   detectors::Pca::Moments moments(d);
   for (std::size_t row = 0; row < sample_.rows(); ++row) {
     load(row);
+    for (std::size_t i = 0; i < d; ++i) {
+      if (!std::isfinite(row_[i])) row_[i] = std::isfinite(means[i]) ? means[i] : 0;
+    }
     moments.add(row_);
   }
   auto pca = detectors::Pca::fit(moments);
-  if (!pca) return {};  // Nothing varies, or no row is whole: there is no multivariate subject.
+  if (!pca) return {};  // Nothing varies: there is no multivariate subject.
   pca_ = std::move(*pca);
 
   const std::size_t k = pca_->components();

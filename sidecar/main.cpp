@@ -29,8 +29,9 @@ int main(int argc, char** argv) {
   const config::Command monitor{
       "monitor", "The monitoring half, which serve starts itself.", "", options,
       [&](const config::Positional&) { return sidecar::monitor(settings); }};
-  return config::run_program("outrider-sidecar", "Rides beside a live model and watches it.",
-                             {serve, monitor, sidecar::profile_command(),
-                              sidecar::inspect_command(), sidecar::backtest_command()},
-                             argc, argv);
+  return config::run_program(
+      "outrider-sidecar", "Rides beside a live model and watches it.",
+      {serve, monitor, sidecar::profile_command(), sidecar::inspect_command(),
+       sidecar::backtest_command(), sidecar::inject_command()},
+      argc, argv);
 }

@@ -19,9 +19,13 @@
 #include "base/core/text.h"
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
+#include "base/remote_write/self_export.h"
+#include "base/remote_write/sender.h"
 #include "reference/reference_json.h"
 #include "sidecar/decode/decoder.h"
+#include "sidecar/export/export_loop.h"
 #include "sidecar/export/monitor_metrics.h"
+#include "sidecar/export/scraper.h"
 #include "sidecar/input_state_file.h"
 #include "sidecar/labels/label_api.h"
 #include "sidecar/labels/prediction_log.h"
@@ -57,6 +61,12 @@ Result<monitor::Settings> read_settings(const MonitorOptions& options) {
   }
   if (!options.reference.empty()) settings.reference = options.reference;
   return settings;
+}
+
+std::string_view configured_model(const monitor::Settings& settings) {
+  const decode::Place& name = settings.rules.model_name;
+  return name.kind == decode::Place::Kind::literal ? std::string_view(name.text)
+                                                   : std::string_view();
 }
 
 tap::CaptureSettings capture_of(const monitor::Settings& settings) {
@@ -178,9 +188,9 @@ class MonitorApp {
 
  private:
   // The polling thread.
-  bool poll();
-  bool poll_source(tap::ExchangeSource& source);
-  bool poll_posted();
+  std::size_t poll();  // How many it took; at most a batch of each source.
+  std::size_t poll_source(tap::ExchangeSource& source);
+  std::size_t poll_posted();
   void analyse_pair(const decode::EventPairs::Pair& pair);
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal analyse(const tap::Exchange& exchange);
@@ -200,6 +210,13 @@ class MonitorApp {
   // HTTP.
   void start_servers();
   net::Router admin_routes();
+  std::vector<wire::Collector*> own_collectors();
+  net::Handler metrics_handler();
+
+  // Scrapes, remote write.
+  void open_export();
+  void start_export();
+  void stop_export(Duration limit);
   void add_log_routes(net::Router& router);
   net::HttpResponse reload();
 
@@ -238,6 +255,10 @@ class MonitorApp {
   exporting::MonitorMetrics monitor_metrics_;
   net::ProcessCollector process_metrics_;
   std::unique_ptr<net::HttpServer> admin_, labels_server_;
+  std::unique_ptr<exporting::Scraper> scraper_;
+  std::unique_ptr<remote_write::Sender> sender_;
+  std::unique_ptr<remote_write::SelfExport> self_export_;
+  std::unique_ptr<exporting::ExportLoop> export_loop_;
   std::string_view log_trouble_;  // The error's word when the log could not be opened last.
   std::jthread house_;
 };
@@ -268,11 +289,14 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
                   error.message());
   }
   parts_.publish_capture(capture_of(settings));
+  parts_.on_model(configured_model(settings));
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
   open_log_after_predecessor();
+  open_export();
   start_servers();
+  start_export();
   house_ = std::jthread([this](const std::stop_token& stop) { keep_house(stop); });
 }
 
@@ -287,15 +311,18 @@ int MonitorApp::run(const net::Signals& signals) {
   Duration wait = poll_min;
   Time advanced = clock_.now();
   while (true) {
-    const bool busy = poll();
+    const std::size_t taken = poll();
+    parts_.on_turn();
     const Time now = clock_.now();
     if (now - advanced >= 1s || now < advanced) {
       advanced = now;
       const std::lock_guard hold(lock_);
       monitor_.advance(now);
     }
-    wait = busy ? poll_min : std::min(poll_max, wait + wait / 8);
-    const auto signal = signals.wait_for(busy ? Duration::zero() : wait);
+    wait = taken > 0 ? poll_min : std::min(poll_max, wait + wait / 8);
+    // Exchanges are let gather for a millisecond: looking for each one alone costs more than it, and
+    // takes the cache line of the writer's position from the proxy each time.
+    const auto signal = signals.wait_for(taken < batch_exchanges ? wait : Duration::zero());
     if (signal == net::Signal::reload) (void)reload();
     if (signal == net::Signal::terminate) break;
     if (has_new_settings_) take_new_settings();
@@ -304,13 +331,13 @@ int MonitorApp::run(const net::Signals& signals) {
   return 0;
 }
 
-bool MonitorApp::poll() {
-  bool busy = false;
-  for (tap::ExchangeSource* source : parts_.sources) busy = poll_source(*source) || busy;
-  return poll_posted() || busy;
+std::size_t MonitorApp::poll() {
+  std::size_t taken = poll_posted();
+  for (tap::ExchangeSource* source : parts_.sources) taken += poll_source(*source);
+  return taken;
 }
 
-bool MonitorApp::poll_posted() {
+std::size_t MonitorApp::poll_posted() {
   auto events = posted_.pop(batch_exchanges);
   for (auto& event : events) {
     if (const auto pair = pairs_.add(std::move(event), clock_.now())) analyse_pair(*pair);
@@ -318,7 +345,7 @@ bool MonitorApp::poll_posted() {
   for (std::size_t given_up = pairs_.take_given_up(clock_.now()); given_up > 0; --given_up) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
   }
-  return !events.empty();
+  return events.size();
 }
 
 // The id is made of the event's, so that an event that is sent again gives the same prediction.
@@ -344,15 +371,14 @@ void MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   parts_.count_posted(note(decoder_.decode(parts)));
 }
 
-// At most one batch. True when there was anything.
-bool MonitorApp::poll_source(tap::ExchangeSource& source) {
+std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
   std::size_t taken = 0;
   for (; taken < batch_exchanges; ++taken) {
     const tap::Exchange* exchange = source.next();
     if (!exchange) break;
     source.dispose(analyse(*exchange));
   }
-  return taken > 0;
+  return taken;
 }
 
 tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
@@ -425,6 +451,7 @@ void MonitorApp::take_new_settings() {
   }
   decoder_ = decode::Decoder(settings->rules);
   parts_.publish_capture(capture_of(*settings));
+  parts_.on_model(configured_model(*settings));
   {
     const std::lock_guard hold(house_lock_);
     reference_path_ = settings->reference;
@@ -437,7 +464,7 @@ void MonitorApp::take_new_settings() {
 
 void MonitorApp::shut_down() {
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
-  while (poll() && std::chrono::steady_clock::now() < deadline) {
+  while (poll() > 0 && std::chrono::steady_clock::now() < deadline) {
   }
   for (std::size_t unpaired = pairs_.clear(); unpaired > 0; --unpaired) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
@@ -449,6 +476,7 @@ void MonitorApp::shut_down() {
   const Duration left = std::max<Duration>(deadline - std::chrono::steady_clock::now(), 100ms);
   labels::PredictionLog* log = log_.get();
   if (log && !log->flush(left)) spdlog::warn("the prediction log was not flushed in time");
+  stop_export(std::max<Duration>(deadline - std::chrono::steady_clock::now(), 500ms));
 }
 
 // ---- The housekeeping thread ----
@@ -521,9 +549,16 @@ void MonitorApp::refresh_references() {
   if (!trained && !learned) return;
   // Those from training first: a version's provisional one is for want of better.
   auto all = references_.references();
+  const std::size_t from_training = all.size();
   const auto more = provisional_.references();
   all.insert(all.end(), more.begin(), more.end());
   const std::lock_guard hold(lock_);
+  for (std::size_t i = 0; trained && i < from_training; ++i) {
+    if (monitor_.subject_of(*all[i]).version != "unknown") continue;
+    spdlog::warn(
+        "a reference names no model version and judges only predictions without one: name it with "
+        "profile --model.version, or write model.version into the model configuration");
+  }
   monitor_.set_references(std::move(all), clock_.now());
 }
 
@@ -603,12 +638,65 @@ void MonitorApp::add_log_routes(net::Router& router) {
   router.add("GET", "/api/v1/training-data", to_log);
 }
 
-net::Router MonitorApp::admin_routes() {
-  net::Router router;
+std::vector<wire::Collector*> MonitorApp::own_collectors() {
   std::vector<wire::Collector*> collectors = parts_.collectors;
   collectors.insert(collectors.end(),
                     {&monitor_metrics_, &log_metrics_, &reload_metrics_, &process_metrics_});
-  router.add("GET", options_.telemetry_path, net::metrics_page(std::move(collectors)));
+  if (scraper_) collectors.push_back(scraper_.get());
+  if (sender_) collectors.push_back(sender_.get());
+  return collectors;
+}
+
+// A series leaves one way, unless both are asked for. What tells how remote write goes stays on the
+// page: where that way is broken, it is the only one.
+net::Handler MonitorApp::metrics_handler() {
+  if (sender_ && !options_.remote_write_keeps_page) return net::metrics_page({sender_.get()});
+  if (!scraper_) return net::metrics_page(own_collectors());
+  return net::metrics_page(own_collectors(), [this] { return scraper_->families(); });
+}
+
+void MonitorApp::open_export() {
+  if (options_.scrape.enabled()) {
+    scraper_ = std::make_unique<exporting::Scraper>(options_.scrape, clock_);
+  }
+  if (options_.remote_write.enabled()) {
+    sender_ = std::make_unique<remote_write::Sender>(options_.remote_write,
+                                                     folder_ / "remote-write", clock_);
+  }
+}
+
+void MonitorApp::start_export() {
+  if (!scraper_ && !sender_) return;
+  const remote_write::Options& options = options_.remote_write;
+  if (sender_) {
+    const std::string instance = options.instance.empty()
+                                     ? remote_write::default_instance(admin_->port())
+                                     : options.instance;
+    self_export_ = std::make_unique<remote_write::SelfExport>(
+        own_collectors(), Labels{{"job", options.job}, {"instance", instance}}, *sender_);
+    spdlog::info("metrics leave by remote write to {}", options.url);
+  }
+  export_loop_ = std::make_unique<exporting::ExportLoop>(
+      exporting::ExportLoop::Parts{.scraper = scraper_.get(),
+                                   .own = self_export_.get(),
+                                   .sender = sender_.get(),
+                                   .scrape_interval = options_.scrape.interval,
+                                   .own_interval = options.interval},
+      clock_);
+}
+
+void MonitorApp::stop_export(Duration limit) {
+  if (export_loop_) export_loop_->stop();
+  if (!sender_) return;
+  const Duration wait = std::min(limit, options_.remote_write.flush_deadline);
+  if (!sender_->stop(wait)) {
+    spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+  }
+}
+
+net::Router MonitorApp::admin_routes() {
+  net::Router router;
+  router.add("GET", options_.telemetry_path, metrics_handler());
   router.add("GET", "/-/healthy",
              [](const net::HttpRequest&) { return net::text_response(200, "OK\n"); });
   router.add("GET", "/-/ready", [this](const net::HttpRequest&) {
@@ -706,6 +794,17 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .as_bytes();
   table.add("monitor.drain-timeout", drain_timeout,
             "How long the monitor may take to write what it has when it is stopped.");
+  scrape.add_to(table);
+  remote_write.job = "outrider-sidecar";
+  remote_write.add_to(table);
+  table.add("remote-write.keep-page", remote_write_keeps_page,
+            "Serve the metrics on web.telemetry-path as well; without it only "
+            "outrider_remote_write_* stay there.");
+  table
+      .add(
+          "monitor.frozen-timeout", frozen_timeout,
+          "A monitor that lives but does nothing for so long is killed and started anew; 0: never.")
+      .between(0, 86'400);
 }
 
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,

@@ -10,19 +10,25 @@
 //   MonitorParts parts{.sources = {&ring}, .collectors = {&proxy_metrics}, .count_posted = …};
 //   return run_monitor(options, parts, signals, clock); // Until SIGTERM; flushes; the exit status.
 //
+// Metrics leave by /metrics or, where remote-write.url is set, by remote write; then /metrics has only what
+// tells how that goes.
+//
 // Threads: the caller's polls the sources, decodes and feeds the monitor; one keeps house (references,
-// state on disk); the log has its own; HTTP requests are served by the admin server's. The monitor's
+// state on disk); one scrapes and gathers, one sends; the log has its own; HTTP requests are served by the admin server's. The monitor's
 // state is under one lock, held for one exchange, one group of labels or one scrape.
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/net/shutdown.h"
+#include "base/remote_write/options.h"
 #include "base/wire/exposition.h"
+#include "sidecar/export/scrape_options.h"
 #include "sidecar/tap/capture_settings.h"
 #include "sidecar/tap/exchange.h"
 
@@ -41,6 +47,11 @@ struct MonitorOptions {
   std::int64_t memory_bytes_max = std::int64_t{512}
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
+  exporting::ScrapeOptions scrape;
+  remote_write::Options remote_write;
+  bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
+  Duration frozen_timeout =
+      std::chrono::seconds(30);  // Without a turn: killed, started anew; 0: never.
 
   void add_to(config::OptionTable& table);
 };
@@ -55,6 +66,10 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
+  // The model's name where exactly one is configured, else "". As publish_capture.
+  std::function<void(std::string_view)> on_model = [](std::string_view) {};
+  // Called at each turn of the polling thread: the sign of life that the supervisor watches.
+  std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.
   std::function<bool()> proxy_ready = [] { return true; };
   // Called once the admin port listens, with the port that was bound.

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -21,6 +22,8 @@ namespace {
 constexpr char handover_variable[] = "OUTRIDER_SIDECAR_HANDOVER";  // "<descriptor>:<parent's id>"
 constexpr std::chrono::seconds proven{
     10};  // A monitor that lived so long starts the back-off anew.
+// When the whole machine stood still, the monitor is not to blame: a long step counts as a short one.
+constexpr std::chrono::milliseconds watch_step_max{200};
 
 // posix_spawn's attributes: no signal blocked or ignored, a process group of its own (so that Ctrl-C in a
 // terminal reaches the proxy alone, which drains first), and the memory file kept open.
@@ -49,14 +52,31 @@ struct SpawnPlan {
 
 }  // namespace
 
-Supervisor::Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file)
-    : arguments_(std::move(arguments)), file_(file) {}
+Supervisor::Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file,
+                       Duration frozen_timeout)
+    : arguments_(std::move(arguments)), file_(file), frozen_timeout_(frozen_timeout) {}
 
 void Supervisor::tend(Instant now) {
   if (stopped_) return;
   int status = 0;
   if (child_ > 0 && ::waitpid(child_, &status, WNOHANG) == child_) note_death(status, now);
   if (child_ < 0 && now >= start_at_) start(now);
+  watch(std::min<Duration>(now - tended_, watch_step_max));
+  tended_ = now;
+}
+
+// A monitor that is still starting shows no signs yet, and may take its time to recover its log.
+void Supervisor::watch(Duration passed) {
+  tap::ProcessCells& cells = file_.processes();
+  const std::uint64_t beats = cells.monitor_beats.get();
+  silent_ =
+      beats == beats_seen_ && cells.monitor_ready.get() != 0 ? silent_ + passed : Duration::zero();
+  beats_seen_ = beats;
+  if (child_ < 0 || frozen_timeout_ == Duration::zero() || silent_ < frozen_timeout_) return;
+  spdlog::warn("monitor did nothing for {}: killed", format_duration(frozen_timeout_));
+  cells.monitor_hangs.add();
+  silent_ = Duration::zero();
+  ::kill(child_, SIGKILL);
 }
 
 void Supervisor::start(Instant now) {

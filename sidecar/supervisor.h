@@ -3,10 +3,10 @@
 
 // Keeps the monitor process alive: starts this program again as `outrider-sidecar monitor`, hands over
 // the memory file, and starts it anew when it dies, after 100 ms at first and up to 5 s while it keeps
-// dying. SHELL; one thread, which must live as long as the process: the kernel tells the monitor of that
+// dying. One that lives but does nothing for `frozen_timeout` is killed. SHELL; one thread, which must live as long as the process: the kernel tells the monitor of that
 // thread's end (PR_SET_PDEATHSIG).
 //
-//   Supervisor monitor(arguments, file);
+//   Supervisor monitor(arguments, file, 30s);
 //   monitor.tend(now);                     // at least some times a second
 //   monitor.stop(10s);                     // flush, then exit
 
@@ -25,8 +25,9 @@ class Supervisor {
  public:
   using Instant = std::chrono::steady_clock::time_point;
 
-  // `arguments` are those of `outrider-sidecar` without the command.
-  Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file);
+  // `arguments` are those of `outrider-sidecar` without the command. `frozen_timeout` 0: never.
+  Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file,
+             Duration frozen_timeout);
   ~Supervisor() { stop(Duration::zero()); }
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -38,6 +39,7 @@ class Supervisor {
  private:
   void start(Instant now);
   void note_death(int status, Instant now);
+  void watch(Duration passed);
   bool wait_for_end(Duration limit);
 
   std::vector<std::string> arguments_;
@@ -45,7 +47,10 @@ class Supervisor {
   Backoff backoff_{{.initial = std::chrono::milliseconds(100), .max = std::chrono::seconds(5)}};
   pid_t child_ = -1;
   bool stopped_ = false;
-  Instant started_{}, start_at_{};
+  Instant started_{}, start_at_{}, tended_{};
+  const Duration frozen_timeout_;
+  Duration silent_{};  // For how long the monitor has shown no sign of work.
+  std::uint64_t beats_seen_ = 0;
 };
 
 // In the monitor process: asks the kernel to be told when the proxy ends, and attaches to its memory

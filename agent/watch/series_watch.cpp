@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "agent/ingest/intake.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/state_file.h"
+#include "base/core/series.h"
 #include "base/core/text.h"
 
 namespace outrider::watch {
@@ -83,6 +85,11 @@ SeriesWatch::SeriesWatch(const Settings& settings, series::WatchRules rules, con
 }
 
 SeriesWatch::~SeriesWatch() {
+  stop();
+}
+
+void SeriesWatch::stop() {
+  if (std::exchange(stopped_, true)) return;
   {
     std::lock_guard lock(wake_mutex_);
     stopping_ = true;
@@ -337,8 +344,7 @@ void SeriesWatch::write_scores(Time now) {
           {std::move(labels), {{now_ms, shown.finding.observed.score.score, 0}}, {}, metadata});
     }
     for (auto& [series, labels] : written_) {
-      list.push_back(
-          {std::move(labels), {{now_ms, remote_write::stale_marker(), 0}}, {}, metadata});
+      list.push_back({std::move(labels), {{now_ms, stale_marker(), 0}}, {}, metadata});
     }
     written_ = std::move(written);
   }
@@ -499,13 +505,17 @@ void SeriesWatch::collect(wire::MetricSink& sink) {
          "The score from which on a sample is an anomaly, as the alert budget has it.", threshold_);
   single("outrider_anomaly_allowance", MetricType::gauge, "What is left of the alert budget.",
          budget_.allowance(clock_.now()));
+}
+
+void SeriesWatch::collect_scores(wire::MetricSink& sink) const {
+  std::lock_guard lock(mutex_);
   std::vector<const Shown*> top;
   for (const auto& [series, shown] : shown_) top.push_back(&shown);
   std::stable_sort(top.begin(), top.end(), [](const Shown* a, const Shown* b) {
     return a->finding.observed.score.score > b->finding.observed.score.score;
   });
   if (top.size() > settings_.exported_max) top.resize(settings_.exported_max);
-  sink.family({"outrider_anomaly_score", MetricType::gauge,
+  sink.family({"outrider_anomaly_score", wire::MetricType::gauge,
                "How unusual a series is, from 0 to 1, at its last episode; the highest only."});
   for (const Shown* shown : top) {
     Labels labels = score_labels(shown->finding);

@@ -29,10 +29,10 @@
 #include "agent/series/quantile_board.h"
 #include "agent/series/series_board.h"
 #include "agent/series/series_sink.h"
-#include "base/wire/remote_write/encode.h"
 #include "base/wire/alert_webhook.h"
 #include "base/wire/exposition.h"
 #include "base/wire/json.h"
+#include "base/wire/remote_write/encode.h"
 
 namespace outrider::watch {
 
@@ -69,6 +69,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
 
   void set_directory(Directory directory) { directory_ = std::move(directory); }
   void start();
+  void stop();  // Ends the thread, and saves. Idempotent.
 
   void take(std::size_t partition, std::span<const series::IncomingSeries> series) override;
   void forget(std::size_t partition, std::uint32_t slot) override;
@@ -78,6 +79,9 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   void save();   // Throws std::runtime_error when the disk fails.
 
   void collect(wire::MetricSink& sink) override;
+  // outrider_anomaly_score of the highest, a collector of its own: what goes to /metrics need not be
+  // what is sent by remote write.
+  wire::Collector& scores() { return scores_; }
   // {"threshold", "alerts_a_week", "allowance", "anomalies": [...]}, the highest scores first.
   wire::Json anomalies() const;
 
@@ -92,6 +96,11 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
     Shard(const std::vector<double>& quantiles, std::size_t max) : board(quantiles, max) {}
     std::mutex mutex;
     series::QuantileBoard board;
+  };
+  struct Scores final : wire::Collector {
+    explicit Scores(SeriesWatch& of) : watch(of) {}
+    void collect(wire::MetricSink& sink) override { watch.collect_scores(sink); }
+    SeriesWatch& watch;
   };
   enum class Outcome : std::uint8_t { raised, grew, joined, held_back, ended };
   struct Shown {
@@ -117,12 +126,14 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   void restore();
   Result<void> restore_chunk(std::string_view chunk);
   void run();
+  void collect_scores(wire::MetricSink& sink) const;
 
   const Settings settings_;
   const series::WatchRules rules_;
   const Clock& clock_;
   const World world_;
   Directory directory_;
+  Scores scores_{*this};
   std::vector<std::unique_ptr<Partition>> partitions_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<double> threshold_{1};
@@ -147,6 +158,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   std::mutex wake_mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;
+  bool stopped_ = false;
   std::thread thread_;
 };
 

@@ -209,7 +209,8 @@ HttpResponse show_page(const ApiParts& parts, const HttpRequest& request) {
                                                       "'; connect-src 'self'; form-action 'self'; "
                                                       "frame-ancestors 'none'; base-uri 'none'"},
                       {"X-Content-Type-Options", "nosniff"},
-                      {"Referrer-Policy", "no-referrer"},
+                      // Not no-referrer: a browser then sends "Origin: null" with our own form.
+                      {"Referrer-Policy", "same-origin"},
                       {"Cache-Control", "no-store"}};
   return response;
 }

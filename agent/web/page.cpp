@@ -14,20 +14,38 @@ using decide::Action;
 using decide::Outcome;
 using incident::Incident;
 
+// Colours come in pairs for light and dark, each readable on its own ground (WCAG AA).
 constexpr const char* style = R"(
-:root { color-scheme: light dark; --line: #8884; --dim: #777; --bad: #c62828; --warn: #b26a00; --good: #2e7d32; }
-@media (prefers-color-scheme: dark) { :root { --dim: #aaa; --bad: #ff6b6b; --warn: #ffb74d; --good: #81c784; } }
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 70rem; margin: 1rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.15rem; margin: 1.6rem 0 .5rem; }
-h3 { font-size: 1.05rem; margin: 0; } ul { margin: .4rem 0 .4rem 1.1rem; padding: 0; }
-article { border: 1px solid var(--line); border-left: .4rem solid var(--dim); border-radius: .3rem; padding: .6rem .9rem; margin: .6rem 0; }
-article.critical { border-left-color: var(--bad); } article.warning { border-left-color: var(--warn); }
-article.resolved { border-left-color: var(--good); }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+:root { color-scheme: light dark; --page: #f3f4f6; --card: #fff; --ink: #1c1f24; --dim: #5a606b; --line: #dcdfe4; --link: #0b57d0;
+  --bad: #b3261e; --bad-soft: #fdeceb; --warn: #7f4d00; --warn-soft: #fff3dd; --good: #1a6b2e; --good-soft: #e6f4e9; }
+@media (prefers-color-scheme: dark) { :root { --page: #111317; --card: #1a1d22; --ink: #e4e6ea; --dim: #a4aab5; --line: #2d3139; --link: #9ec1ff;
+  --bad: #ff8f86; --bad-soft: #3a1816; --warn: #ffc66d; --warn-soft: #35270e; --good: #86d79c; --good-soft: #132f1b; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; background: var(--page); color: var(--ink); margin: 0; }
+main { max-width: 68rem; margin: 0 auto; padding: 1rem; }
+a { color: var(--link); } :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+h1 { font-size: 1.25rem; margin: 0; } h2 { font-size: 1.05rem; margin: 1.8rem 0 .6rem; } h3 { font-size: 1.05rem; margin: 0; }
+h4 { font-size: .8rem; margin: .9rem 0 .2rem; color: var(--dim); text-transform: uppercase; letter-spacing: .04em; }
+main > header, article > header { display: flex; flex-wrap: wrap; gap: .2rem .7rem; align-items: baseline; }
+main > header .dim, article > header .dim { font-size: .85rem; } .push { margin-left: auto; }
+.state, .banner { border: 1px solid var(--line); border-left: .35rem solid var(--dim); border-radius: .4rem; background: var(--card); padding: .6rem .9rem; margin: .8rem 0; }
+.state { font-size: 1.05rem; } .banner { white-space: pre-wrap; border-left-color: var(--warn); background: var(--warn-soft); }
+.state.bad { border-left-color: var(--bad); background: var(--bad-soft); } .state.warn { border-left-color: var(--warn); background: var(--warn-soft); }
+.state.good { border-left-color: var(--good); background: var(--good-soft); }
+article, .sheet { background: var(--card); border: 1px solid var(--line); border-radius: .4rem; padding: .8rem 1rem; margin: .6rem 0; }
+article { border-left: .35rem solid var(--dim); } article.critical { border-left-color: var(--bad); } article.warning { border-left-color: var(--warn); }
+article.resolved { border-left-color: var(--good); } .lead { margin: .4rem 0 0; font-size: 1.05rem; overflow-wrap: anywhere; }
+.badge { font-size: .78rem; font-weight: 600; border-radius: 1rem; padding: .05rem .6rem; border: 1px solid currentColor; white-space: nowrap; }
+ul { margin: .2rem 0; padding: 0; list-style: none; } li { padding: .2rem 0; overflow-wrap: anywhere; } li + li { border-top: 1px solid var(--line); }
+.kind { display: inline-block; min-width: 4.5rem; color: var(--dim); font-size: .85rem; }
+.sheet { padding: .2rem 1rem; overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; padding: .4rem .8rem .4rem 0; vertical-align: top; } tr + tr > * { border-top: 1px solid var(--line); } th { color: var(--dim); font-size: .85rem; }
 .dim { color: var(--dim); } .bad { color: var(--bad); } .warn { color: var(--warn); } .good { color: var(--good); }
-.banner { border: 1px solid var(--warn); border-radius: .3rem; padding: .4rem .8rem; margin: .8rem 0; white-space: pre-wrap; }
-form { display: inline-flex; flex-wrap: wrap; gap: .4rem; margin: .4rem 0; } input, button { font: inherit; padding: .2rem .6rem; }
-details { margin: .3rem 0; } pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; } code { overflow-wrap: anywhere; }
+.state.bad, .state.warn, .state.good { color: var(--ink); }
+form { display: flex; flex-wrap: wrap; gap: .4rem; margin: .4rem 0; } input, button { font: inherit; padding: .25rem .7rem; border: 1px solid var(--dim); border-radius: .3rem; }
+button { cursor: pointer; } button.yes { background: var(--link); border-color: var(--link); color: var(--card); }
+summary { cursor: pointer; } details { margin: .2rem 0; } article > details > summary { list-style-position: outside; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; padding: .5rem .7rem; background: var(--page); border-radius: .3rem; font-size: .85rem; }
 )";
 
 // Replaces the figures each 3 s; leaves them alone while a field of a form has the focus or words
@@ -82,20 +100,22 @@ std::string approval_form(const Action& action) {
   return "<form method=\"post\" action=\"" + path +
          "/approve\"><input name=\"by\" placeholder=\"your name\" aria-label=\"your name\" "
          "required "
-         "maxlength=\"100\"><button>Approve</button><button formaction=\"" +
+         "maxlength=\"100\"><button class=\"yes\">Approve</button><button formaction=\"" +
          path + "/reject\">Reject</button></form>";
 }
 
+std::string badge(std::string_view tone, std::string_view text) {
+  return "<span class=\"badge " + std::string(tone) + "\">" + escape_html(text) + "</span>";
+}
+
 std::string action_block(const Action& action, const PageContent& content) {
-  std::string html = "<li><b class=\"" + std::string(tone(action.outcome)) + "\">" +
-                     std::string(decide::name(action.kind)) + ": " +
-                     std::string(decide::name(action.outcome)) + "</b> <span>" +
-                     escape_html(action.reason) + "</span> <span class=\"dim\">" +
-                     ago(action.updated_at, content.now) + "</span>";
-  if (action.needs_approval && action.stage == decide::Stage::held)
-    html += "<br>" + approval_form(action);
-  html += "<details id=\"" + escape_html(action.id) + "\"><summary class=\"dim\">rule " +
-          escape_html(action.rule) + ", request and history</summary><pre>" +
+  std::string html = "<li>" + badge(tone(action.outcome), decide::name(action.outcome)) + " <b>" +
+                     std::string(decide::name(action.kind)) + "</b> " + escape_html(action.reason) +
+                     " <span class=\"dim\">" + ago(action.updated_at, content.now) + "</span>";
+  if (action.needs_approval && action.stage == decide::Stage::held) html += approval_form(action);
+  html += "<details id=\"" + escape_html(action.id) +
+          "\"><summary class=\"dim\">Rule, request and history</summary><div class=\"dim\">Rule " +
+          escape_html(action.rule) + "</div><pre>" +
           escape_html(action.delivery.method + " " + action.delivery.url +
                       "\nIdempotency-Key: " + action.id + "\n\n" + action.delivery.body) +
           "</pre><ul>";
@@ -114,37 +134,99 @@ std::string runbook_link(const Incident& incident) {
   return " · <a rel=\"noopener noreferrer\" href=\"" + escape_html(url) + "\">runbook</a>";
 }
 
+std::string_view tone_of(std::string_view severity) {
+  return severity == "critical" ? "bad" : severity == "warning" ? "warn" : "dim";
+}
+
+std::string who(const Incident& incident) {
+  if (incident.model.empty()) return incident.alert;
+  return incident.version.empty() ? incident.model : incident.model + " " + incident.version;
+}
+
+std::string evidence_list(const Incident& incident) {
+  if (incident.evidence.empty()) return {};
+  std::string html = "<h4>Evidence</h4><ul>";
+  for (const incident::Evidence& line : incident.evidence) {
+    html += "<li><span class=\"kind\">" + escape_html(line.kind) + "</span> " +
+            escape_html(line.text) + "</li>";
+  }
+  return html + "</ul>";
+}
+
+std::string action_list(const Incident& incident, const PageContent& content) {
+  std::string html = "<h4>Actions</h4>";
+  std::string actions;
+  for (const Action& action : content.actions) {
+    if (action.incident == incident.id) actions += action_block(action, content);
+  }
+  if (!actions.empty()) return html + "<ul>" + actions + "</ul>";
+  return html + "<div class=\"dim\">None: " +
+         (content.has_policy ? "no rule of the policy asks for one."
+                             : "the agent has no policy (--policy).") +
+         "</div>";
+}
+
+std::string when(const Incident& incident, const PageContent& content) {
+  std::string text = "opened " + clock_time(incident.opened_at) + " (" +
+                     ago(incident.opened_at, content.now) + ")";
+  if (incident.resolved_at) text += " · resolved " + clock_time(*incident.resolved_at);
+  if (incident.episodes > 1) text += " · reopened " + std::to_string(incident.episodes - 1) + "×";
+  return text;
+}
+
+// What everybody wants to know first: how grave, which model, what happened.
+std::string headline(const Incident& incident, const PageContent& content) {
+  std::string html = "<header>" +
+                     (incident.open ? badge(tone_of(incident.severity), incident.severity)
+                                    : badge("good", "resolved")) +
+                     "<h3>" + escape_html(who(incident)) + "</h3><span class=\"dim\">";
+  if (!incident.model.empty()) html += escape_html(incident.alert) + " · ";
+  return html + when(incident, content) + runbook_link(incident) +
+         " · <a href=\"/api/v1/incidents/" + escape_html(percent_encode(incident.id)) +
+         "\">JSON</a></span></header><p class=\"lead\">" + escape_html(incident.summary) + "</p>";
+}
+
+// An open incident shows all of it; a resolved one unfolds.
 std::string incident_block(const Incident& incident, const PageContent& content) {
   const std::string kind = !incident.open ? "resolved"
                            : incident.severity == "critical" || incident.severity == "warning"
                                ? incident.severity
                                : "info";
-  std::string html = "<article class=\"" + kind + "\" id=\"" + escape_html(incident.id) +
-                     "\"><h3>" + escape_html(incident.alert);
-  if (!incident.model.empty()) html += " · " + escape_html(incident.model);
-  if (!incident.version.empty()) html += " " + escape_html(incident.version);
-  html += "</h3><div class=\"dim\">" + escape_html(incident.severity) + " · opened " +
-          clock_time(incident.opened_at) + " (" + ago(incident.opened_at, content.now) + ")";
-  if (incident.resolved_at) html += " · resolved " + clock_time(*incident.resolved_at);
-  if (incident.episodes > 1) html += " · reopened " + std::to_string(incident.episodes - 1) + "×";
-  html += runbook_link(incident) + " · <a href=\"/api/v1/incidents/" +
-          escape_html(percent_encode(incident.id)) + "\">JSON</a></div><ul>";
-  for (const incident::Evidence& line : incident.evidence)
-    html += "<li>" + escape_html(line.text) + "</li>";
-  html += "</ul>";
-  std::string actions;
+  const std::string rest = evidence_list(incident) + action_list(incident, content);
+  std::string html = "<article class=\"" + kind + "\" id=\"" + escape_html(incident.id) + "\">" +
+                     headline(incident, content);
+  if (incident.open) return html + rest + "</article>";
+  return html + "<details id=\"of-" + escape_html(incident.id) +
+         "\"><summary class=\"dim\">Evidence and actions</summary>" + rest + "</details></article>";
+}
+
+// One sentence at the top, for whom it wakes.
+std::string state_line(const PageContent& content) {
+  std::size_t critical = 0;
+  for (const Incident& incident : content.open) critical += incident.severity == "critical" ? 1 : 0;
+  const Action* waiting = nullptr;
+  std::size_t waits = 0;
   for (const Action& action : content.actions) {
-    if (action.incident == incident.id) actions += action_block(action, content);
+    if (!action.needs_approval || action.stage != decide::Stage::held) continue;
+    waiting = &action;
+    ++waits;
   }
-  if (actions.empty()) {
-    html += std::string("<div class=\"dim\">No action: ") +
-            (content.has_policy ? "no rule of the policy asks for one."
-                                : "the agent has no policy (--policy).") +
-            "</div>";
-  } else {
-    html += "<ul>" + actions + "</ul>";
+  std::string html = "<p role=\"status\" class=\"state " +
+                     std::string(critical > 0            ? "bad"
+                                 : !content.open.empty() ? "warn"
+                                                         : "good") +
+                     "\">";
+  const std::size_t open = content.open.size();
+  if (open == 0) html += "<b>No open incident.</b>";
+  if (open > 0) {
+    html += "<b>" + std::to_string(open) + (open == 1 ? " open incident" : " open incidents") +
+            "</b>" + (critical > 0 ? ", " + std::to_string(critical) + " critical" : "") + ".";
   }
-  return html + "</article>";
+  if (waiting != nullptr) {
+    html += " <a href=\"#" + escape_html(waiting->incident) + "\">" + std::to_string(waits) +
+            (waits == 1 ? " action waits" : " actions wait") + " for a person</a>.";
+  }
+  return html + "</p>";
 }
 
 // One line a model that the agent has heard of.
@@ -172,17 +254,19 @@ std::string model_table(const PageContent& content) {
                                 ago(action.updated_at, content.now);
   }
   if (models.empty()) return "<p class=\"dim\">No model has had an incident.</p>";
-  std::string html = "<table><tr><th>Model</th><th>State</th><th>Last action</th></tr>";
+  std::string html =
+      "<div class=\"sheet\"><table><tr><th scope=\"col\">Model</th><th scope=\"col\">State</th>"
+      "<th scope=\"col\">Last incident's version</th><th scope=\"col\">Last action</th></tr>";
   for (const auto& [model, line] : models) {
     const std::string state =
         line.open == 0 ? "<span class=\"good\">no open incident</span>"
                        : "<span class=\"" + std::string(line.worst == "critical" ? "bad" : "warn") +
                              "\">" + std::to_string(line.open) +
                              (line.open == 1 ? " open incident" : " open incidents") + "</span>";
-    html += "<tr><td>" + escape_html(model) + "</td><td>" + state + "</td><td>" +
-            escape_html(line.last_action) + "</td></tr>";
+    html += "<tr><td><b>" + escape_html(model) + "</b></td><td>" + state + "</td><td>" +
+            escape_html(line.version) + "</td><td>" + escape_html(line.last_action) + "</td></tr>";
   }
-  return html + "</table>";
+  return html + "</table></div>";
 }
 
 std::string banners(const PageContent& content) {
@@ -205,13 +289,15 @@ std::string banners(const PageContent& content) {
 
 std::string change_list(const PageContent& content) {
   if (content.changes.empty()) return {};
-  std::string html = "<h2>Changes</h2><table>";
+  std::string html =
+      "<h2>Changes</h2><div class=\"sheet\"><table><tr><th scope=\"col\">When</th><th "
+      "scope=\"col\">Kind</th><th scope=\"col\">Model</th><th scope=\"col\">What</th></tr>";
   for (const incident::Change& change : content.changes) {
     html += "<tr><td>" + clock_time(change.at) + "</td><td>" + escape_html(change.kind) +
             "</td><td>" + escape_html(change.model + " " + change.version) + "</td><td>" +
             escape_html(change.summary) + "</td></tr>";
   }
-  return html + "</table>";
+  return html + "</table></div>";
 }
 
 }  // namespace
@@ -250,13 +336,14 @@ std::string render_page(const PageContent& content, const std::string& nonce) {
       "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript><style nonce=\"" +
       nonce + "\">" + style +
       "</style></head><body><main><header><h1>Outrider</h1><span class=\"dim\">" +
-      clock_time(content.now) + " · " + escape_html(version_line("outrider-agent")) +
-      " · <a href=\"/metrics\">metrics</a> <span id=\"stale\" class=\"bad\" hidden>The agent does "
-      "not "
-      "answer: what you see is old.</span></span></header>";
-  html += banners(content);
+      clock_time(content.now) +
+      "</span> <b id=\"stale\" class=\"bad\" role=\"alert\" hidden>The agent "
+      "does not answer: what you see is old.</b><span class=\"dim push\">" +
+      escape_html(version_line("outrider-agent")) +
+      " · <a href=\"/metrics\">metrics</a></span></header>";
+  html += state_line(content) + banners(content);
   html += "<h2>Open incidents</h2>";
-  if (content.open.empty()) html += "<p class=\"good\">None.</p>";
+  if (content.open.empty()) html += "<p class=\"dim\">None.</p>";
   for (const Incident& incident : content.open) html += incident_block(incident, content);
   html += "<h2>Models</h2>" + model_table(content);
   if (!content.resolved.empty()) html += "<h2>Resolved lately</h2>";

@@ -256,6 +256,33 @@ std::string OptionTable::help() const {
   return text.str();
 }
 
+std::string OptionTable::markdown() const {
+  // A bar would end the cell, also between backquotes.
+  const auto cell = [](std::string text) {
+    for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
+      text.insert(at, "\\");
+    return text;
+  };
+  std::string text = "| option | default | meaning |\n|---|---|---|\n";
+  for (const Option& option : options_) {
+    text += "| `--" + option.name + cell(option.is_switch ? "" : " " + option.value_text) + "`";
+    text += option.is_list ? ", repeatable" : "";
+    text += " | ";
+    if (option.is_required) {
+      text += "required";
+    } else if (option.is_switch) {
+      text += option.default_text == "true" ? "on" : "off";
+    } else if (!option.default_text.empty() && !option.is_secret) {
+      text += "`" + cell(option.default_text) + "`";
+    }
+    text += " | " + cell(option.description);
+    if (!option.bounds_text.empty()) text += " (" + cell(option.bounds_text) + ")";
+    if (!option.example_text.empty()) text += " Example: `" + cell(option.example_text) + "`";
+    text += " |\n";
+  }
+  return text;
+}
+
 Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::string>& arguments,
                                                     const Environment& environment) {
   std::vector<std::string> mistakes, positional;

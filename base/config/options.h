@@ -89,7 +89,8 @@ class OptionTable {
   Result<std::vector<std::string>> parse(const std::vector<std::string>& arguments,
                                          const Environment& environment);
 
-  std::string help() const;  // As Boost.Program_options prints it.
+  std::string help() const;      // As Boost.Program_options prints it.
+  std::string markdown() const;  // A table for docs/reference/configuration.md.
   const std::deque<Option>& options() const { return options_; }
 
  private:

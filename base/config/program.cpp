@@ -50,6 +50,27 @@ void print_help(const std::string& program, const std::string& summary,
             << chosen->options->help();
 }
 
+// All commands at once, for docs/reference/configuration.md.
+void print_markdown(const std::string& program, const std::string& summary,
+                    const std::vector<Command>& commands) {
+  std::cout << "## " << program << "\n\n"
+            << summary
+            << " Every command takes `--help`, `--version`,\n`--log.level "
+               "debug|info|warn|error` and `--log.format logfmt|json` too.\n";
+  const OptionTable* shown = nullptr;
+  for (const Command& command : commands) {
+    std::cout << "\n### " << program << " " << command.name
+              << (command.positional.empty() ? "" : " " + command.positional) << "\n\n"
+              << command.summary << (&command == &commands.front() ? " The default command." : "");
+    if (command.options.get() == shown) {
+      std::cout << " Its options are those of the command before.\n";
+    } else {
+      std::cout << "\n\n" << command.options->markdown();
+    }
+    shown = command.options.get();
+  }
+}
+
 }  // namespace
 
 int run_program(const std::string& name, const std::string& summary, std::vector<Command> commands,
@@ -73,6 +94,10 @@ int run_program(const std::string& name, const std::string& summary, std::vector
   }
 
   Logging logging;
+  if (arguments == std::vector<std::string>{"--help=markdown"}) {
+    print_markdown(name, summary, commands);
+    return 0;
+  }
   chosen->options->add("log.level", logging.level, "What to log.")
       .one_of({"debug", "info", "warn", "error"});
   chosen->options->add("log.format", logging.format, "How to log.").one_of({"logfmt", "json"});

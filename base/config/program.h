@@ -2,7 +2,8 @@
 #pragma once
 
 // A program with commands: `outrider-agent serve …`. The first command is the default. --help, --version
-// and the logging options are the same everywhere. Exit status: 0 done, 1 failed, 2 wrongly called.
+// and the logging options are the same everywhere; --help=markdown prints all commands and options for
+// docs/reference/configuration.md. Exit status: 0 done, 1 failed, 2 wrongly called.
 //
 //   int main(int argc, char** argv) {
 //     return config::run_program("outrider-agent", "Watches a fleet of models.",

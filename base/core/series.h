@@ -74,6 +74,9 @@ struct Sample {
 // samples as bits.
 inline constexpr std::uint64_t stale_nan_bits = 0x7ff0000000000002;
 
+inline double stale_marker() {
+  return std::bit_cast<double>(stale_nan_bits);
+}
 inline bool is_stale_marker(double value) {
   return std::bit_cast<std::uint64_t>(value) == stale_nan_bits;
 }

@@ -68,19 +68,39 @@ std::string gzip(std::string_view bytes) {
   return packed;
 }
 
+namespace {
+
+HttpResponse page_response(const HttpRequest& request, wire::Format format, std::string body) {
+  HttpResponse response{.content_type = std::string(wire::content_type(format)),
+                        .body = std::move(body)};
+  response.headers.push_back({"Vary", "Accept, Accept-Encoding"});
+  if (accepts_gzip(request.header("Accept-Encoding"))) {
+    response.body = gzip(response.body);
+    response.headers.push_back({"Content-Encoding", "gzip"});
+  }
+  return response;
+}
+
+}  // namespace
+
 Handler metrics_page(std::vector<wire::Collector*> collectors) {
   return [collectors = std::move(collectors)](const HttpRequest& request) {
     const wire::Format format = wire::negotiate(request.header("Accept"));
     wire::TextSink sink(format);
     for (wire::Collector* collector : collectors) collector->collect(sink);
-    HttpResponse response{.content_type = std::string(wire::content_type(format)),
-                          .body = sink.finish()};
-    response.headers.push_back({"Vary", "Accept, Accept-Encoding"});
-    if (accepts_gzip(request.header("Accept-Encoding"))) {
-      response.body = gzip(response.body);
-      response.headers.push_back({"Content-Encoding", "gzip"});
-    }
-    return response;
+    return page_response(request, format, sink.finish());
+  };
+}
+
+Handler metrics_page(std::vector<wire::Collector*> collectors,
+                     std::function<wire::ExposedFamilies()> more) {
+  return [collectors = std::move(collectors), more = std::move(more)](const HttpRequest& request) {
+    const wire::Format format = wire::negotiate(request.header("Accept"));
+    wire::GatheringSink sink;
+    for (wire::Collector* collector : collectors) collector->collect(sink);
+    wire::ExposedFamilies families = sink.take();
+    wire::merge(families, more());
+    return page_response(request, format, wire::render(families, format));
   };
 }
 

@@ -45,6 +45,12 @@ void Options::add_to(config::OptionTable& table) {
       .add("remote-write.protocol", protocol,
            "auto sends 2.0 and falls back to 1.0 where the receiver knows no other.")
       .one_of({"auto", "1.0", "2.0"});
+  table.add("remote-write.job", job, "The label job of the program's own metrics.");
+  table
+      .add("remote-write.instance", instance,
+           "The label instance of the program's own metrics; empty: this machine's name and the "
+           "admin port.")
+      .value_name("HOST:PORT");
   table.add("remote-write.interval", interval, "How often the program's own metrics are sent.")
       .between(0.1, 300);
   table

@@ -25,6 +25,8 @@ namespace outrider::remote_write {
 struct Options {
   std::string url;  // "": nothing is sent.
   std::string protocol = "auto";
+  std::string job;       // Of the program's own metrics; the program sets its default.
+  std::string instance;  // "": HOST:PORT.
   Duration interval = std::chrono::seconds(5);
   std::vector<std::string> external_labels;
   std::vector<std::string> headers;

@@ -13,22 +13,6 @@
 namespace outrider::wire {
 namespace {
 
-// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote in
-// text 0.0.4.
-void append_escaped(std::string& out, std::string_view text, bool escape_quote) {
-  for (const char c : text) {
-    if (c == '\\') {
-      out += "\\\\";
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '"' && escape_quote) {
-      out += "\\\"";
-    } else {
-      out += c;
-    }
-  }
-}
-
 std::string render(const Labels& labels) {
   std::string text;
   for (const Label& label : labels) {
@@ -64,12 +48,8 @@ void append_exemplar(std::string& out, const Exemplar& exemplar) {
   }
 }
 
-// OpenMetrics requires bucket bounds in canonical float form: "1.0", not "1".
 std::string bound_text(double bound, Format format) {
-  std::string text = format_double(bound);
-  if (format == Format::openmetrics && text.find_first_of(".eIN") == std::string::npos)
-    text += ".0";
-  return text;
+  return format == Format::openmetrics ? canonical_bound(bound) : format_double(bound);
 }
 
 double media_quality(std::string_view range) {
@@ -81,6 +61,22 @@ double media_quality(std::string_view range) {
 }
 
 }  // namespace
+
+// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote in
+// text 0.0.4.
+void append_escaped(std::string& out, std::string_view text, bool escape_quote) {
+  for (const char c : text) {
+    if (c == '\\') {
+      out += "\\\\";
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '"' && escape_quote) {
+      out += "\\\"";
+    } else {
+      out += c;
+    }
+  }
+}
 
 std::string_view type_word(MetricType type, Format format) {
   const bool openmetrics = format == Format::openmetrics;
@@ -111,6 +107,12 @@ std::string_view content_type(Format format) {
   return format == Format::openmetrics
              ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
              : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string canonical_bound(double bound) {
+  std::string text = format_double(bound);
+  if (text.find_first_of(".eIN") == std::string::npos) text += ".0";
+  return text;
 }
 
 Format negotiate(std::string_view accept) {

@@ -63,6 +63,7 @@ struct Exemplar {
   Labels labels;  // At most 128 characters in all, e.g. trace_id.
   double value = 0;
   std::int64_t timestamp_ms = 0;
+  bool operator==(const Exemplar&) const = default;
 };
 
 struct HistogramValue {
@@ -89,6 +90,12 @@ class Collector {
 };
 
 std::string_view content_type(Format format);
+
+// Text as it stands in a label value (with quotes escaped) or a HELP line.
+void append_escaped(std::string& out, std::string_view text, bool escape_quote);
+
+// A histogram's bound or a summary's quantile in OpenMetrics' canonical form: "1.0", not "1".
+std::string canonical_bound(double bound);
 
 // OpenMetrics when the Accept header prefers application/openmetrics-text, else text.
 Format negotiate(std::string_view accept);

@@ -69,7 +69,7 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
       .value_name("FILE.csv");
   t.add("retrain.max-bytes", o.retrain_bytes_max, "Largest answer or file of live rows read.")
       .as_bytes()
-      .between(1024, 1e12);
+      .between(1024, std::int64_t{1} << 40);
   t.add("retrain.rows-min", o.retrain_rows_min,
         "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
       .between(20, 1e9);

@@ -67,10 +67,10 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
   t.add("group.privileged", o.settings.privileged,
         "Its value that others are compared with; default: the largest group.");
   t.add("ridge.lambda", o.settings.ridge_lambda, "Penalty of ridge, as scikit-learn's alpha.")
-      .between(0, 1e12);
+      .between(0, std::int64_t{1} << 40);
   t.add("logistic.lambda", o.settings.logistic_lambda, "Penalty of logistic, 1/C of scikit-learn.")
-      .between(0, 1e12);
-  t.add("data.max-bytes", o.data_bytes_max, "Largest CSV file read.").as_bytes().between(1, 1e12);
+      .between(0, std::int64_t{1} << 40);
+  t.add("data.max-bytes", o.data_bytes_max, "Largest CSV file read.").as_bytes().between(1, std::int64_t{1} << 40);
   o.gates.add_to(t);
   return table;
 }

@@ -240,6 +240,7 @@ wire::Json subject_json(const detectors::Verdict& verdict) {
   json["reference"] = verdict.reference;
   json["reference_n"] = verdict.m;
   json["degrees_of_freedom"] = s.degrees;
+  json["design_effect"] = verdict.design.rank;
   json["p"] = s.p;
   json["q"] = verdict.q;
   return json;

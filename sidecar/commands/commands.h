@@ -11,5 +11,6 @@ namespace outrider::sidecar {
 config::Command profile_command();   // --data FILE [--target COLUMN] --out FILE
 config::Command inspect_command();   // FILE
 config::Command backtest_command();  // --reference FILE --data FILE …, or --errors FILE …
+config::Command inject_command();    // -f FILE [--uninject] …
 
 }  // namespace outrider::sidecar

@@ -23,6 +23,12 @@ using tap::SkipReason;
 
 constexpr std::string_view unknown = "unknown";
 
+// Where no paths are configured, every POST and PUT counts as a prediction but those that no protocol means
+// as one: model management, explanations (which repeat a prediction's input) and feedback.
+constexpr std::string_view no_prediction_paths[] = {
+    "/v2/repository/*", "/v2/*sharedmemory/*", "/v2/logging", "*/trace/setting", "*/load",
+    "*/unload",         "*/explain",           "*:explain",   "*/feedback"};
+
 // A head that the proxy let pass was judged there, with limits of its own.
 constexpr http1::HeadLimits head_limits{
     .head_bytes = 16 << 20, .request_line_bytes = 16 << 20, .fields = http1::fields_capacity};
@@ -194,9 +200,8 @@ bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
     });
   }
   if (parts.method == "POST" || parts.method == "PUT") {
-    // Not predictions of any protocol: model management and feedback.
-    return !parts.path.starts_with("/v2/repository/") && !parts.path.ends_with("/feedback") &&
-           !parts.path.ends_with("/load") && !parts.path.ends_with("/unload");
+    return std::none_of(std::begin(no_prediction_paths), std::end(no_prediction_paths),
+                        [&](std::string_view p) { return tap::matches_pattern(p, parts.path); });
   }
   return parts.method == "GET" && !parts.query.empty();
 }

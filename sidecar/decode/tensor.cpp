@@ -146,6 +146,9 @@ Decoded<void> flatten(ondemand::value value, Nesting& nesting, int depth) {
 }
 
 Decoded<void> read_parameters(ondemand::value value, Tensor& tensor) {
+  ondemand::json_type type;
+  OUTRIDER_TAKE(type, value.type());
+  if (type == ondemand::json_type::null) return {};  // KServe's own server writes what it lacks.
   ondemand::object parameters;
   OUTRIDER_TAKE(parameters, value.get_object());
   for (auto item : parameters) {

@@ -87,6 +87,7 @@ struct MonitorMetrics::VersionKeys {
 
   struct Verdict {
     std::string subject;
+    SeriesKey plain;
     std::vector<SeriesKey> scores, thresholds, states;
   };
   std::vector<Verdict> verdicts, comparison;  // As the watch's verdicts.
@@ -178,11 +179,12 @@ void MonitorMetrics::VersionKeys::fit(std::vector<Verdict>& keys,
   if (same) return;
   keys.clear();
   for (const detectors::Verdict& verdict : wanted) {
-    Verdict made{verdict.subject, {}, {}, {}};
+    Labels of_subject = base;
+    of_subject.set("subject", verdict.subject);
+    of_subject.set("against", against);
+    Verdict made{verdict.subject, SeriesKey(of_subject), {}, {}, {}};
     const auto key = [&](std::string_view name, std::string_view value) {
-      Labels labels = base;
-      labels.set("subject", verdict.subject);
-      labels.set("against", against);
+      Labels labels = of_subject;
       labels.set(name, value);
       return SeriesKey(std::move(labels));
     };
@@ -428,6 +430,17 @@ void MonitorMetrics::Page::write_drift() {
       if (v.watch()) write_verdicts(v.watch()->verdicts(), k.verdicts, part);
     });
   }
+  family("outrider_drift_design_effect", gauge,
+         "How many rows say as much as one independent row: 1 unless rows hang together.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (!v.watch()) return;
+    const auto& verdicts = v.watch()->verdicts();
+    for (std::size_t i = 0; i < k.verdicts.size() && i < verdicts.size(); ++i) {
+      if (verdicts[i].state != State::warming_up) {
+        value(k.verdicts[i].plain, verdicts[i].design.rank);
+      }
+    }
+  });
 }
 
 void MonitorMetrics::Page::write_comparison() {

@@ -37,7 +37,8 @@ class Lanes {
   }
 
   template <std::size_t Buckets, std::size_t Bounds>
-  void histogram(MetricSink& sink, tap::HistogramCells<Buckets> ProxyCounters::*cells,
+  void histogram(MetricSink& sink, const SeriesKey& key,
+                 tap::HistogramCells<Buckets> ProxyCounters::*cells,
                  const double (&bounds)[Bounds]) const {
     std::array<std::uint64_t, Buckets> counts{};
     std::uint64_t nanoseconds = 0;
@@ -46,7 +47,7 @@ class Lanes {
       for (std::size_t b = 0; b < Buckets; ++b) counts[b] += lane.buckets[b].get();
       nanoseconds += lane.sum_nanoseconds.get();
     }
-    sink.histogram(SeriesKey(), {bounds, counts, static_cast<double>(nanoseconds) / 1e9});
+    sink.histogram(key, {bounds, counts, static_cast<double>(nanoseconds) / 1e9});
   }
 
  private:
@@ -62,7 +63,7 @@ SeriesKey key(std::string_view label, std::string_view word) {
   return SeriesKey(Labels{{std::string(label), std::string(word)}});
 }
 
-void requests(MetricSink& sink, const Lanes& lanes) {
+void requests(MetricSink& sink, const Lanes& lanes, const std::string& model) {
   sink.family(
       {"outrider_requests_total", MetricType::counter,
        "HTTP requests by how they ended and the status that the client was sent; 0: none."});
@@ -78,7 +79,8 @@ void requests(MetricSink& sink, const Lanes& lanes) {
       const double count =
           lanes.sum([&](const ProxyCounters& c) { return std::cref(c.requests[row][i]); });
       if (count == 0 && code != usual_code) continue;
-      sink.value(SeriesKey(Labels{{"outcome", std::string(to_string(outcome))},
+      sink.value(SeriesKey(Labels{{"model_name", model},
+                                  {"outcome", std::string(to_string(outcome))},
                                   {"code", std::to_string(code)}}),
                  count);
     }
@@ -96,6 +98,15 @@ void rejections(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.violations[i]); });
     if (count != 0) sink.value(key("reason", to_string(static_cast<http1::Violation>(i))), count);
   }
+}
+
+void upstream_failures(MetricSink& sink, const Lanes& lanes) {
+  sink.family({"outrider_upstream_failures_total", MetricType::counter,
+               "Requests that the upstream failed, by reason."});
+  for (std::size_t i = 0; i < tap::upstream_failure_count; ++i)
+    sink.value(
+        key("reason", to_string(static_cast<tap::UpstreamFailure>(i))),
+        lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
 template <class Reason, std::size_t N>
@@ -132,8 +143,6 @@ struct Cell {
 
 constexpr MetricType counter = MetricType::counter, gauge = MetricType::gauge;
 constexpr Cell cells[] = {
-    {"outrider_requests_in_flight", gauge, "Requests whose response is not complete.",
-     &ProxyCounters::requests_in_flight},
     {"outrider_request_body_bytes_total", counter, "Bytes of request bodies, as forwarded.",
      &ProxyCounters::request_bytes},
     {"outrider_response_body_bytes_total", counter, "Bytes of response bodies, as forwarded.",
@@ -156,7 +165,8 @@ constexpr Cell cells[] = {
      &ProxyCounters::buffer_bytes},
     {"outrider_upstream_connects_total", counter, "Connections to the upstream attempted.",
      &ProxyCounters::upstream_connects},
-    {"outrider_upstream_connect_failures_total", counter, "Those that failed.",
+    {"outrider_upstream_connect_failures_total", counter,
+     "Connections to the upstream that could not be made.",
      &ProxyCounters::upstream_connect_failures},
     {"outrider_upstream_connections_reused_total", counter,
      "Requests that found a kept-alive upstream connection.", &ProxyCounters::upstream_reused},
@@ -173,18 +183,33 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
+void ProxyMetrics::set_model(std::string_view name) {
+  const std::lock_guard hold(lock_);
+  model_ = name;
+}
+
 void ProxyMetrics::collect(MetricSink& sink) {
+  std::string model;
+  {
+    const std::lock_guard hold(lock_);
+    model = model_;
+  }
+  const SeriesKey of_model = key("model_name", model);
   const Lanes lanes(file_);
-  requests(sink, lanes);
+  requests(sink, lanes, model);
+  sink.family({"outrider_requests_in_flight", gauge, "Requests whose response is not complete."});
+  sink.value(of_model,
+             lanes.sum([](const ProxyCounters& c) { return std::cref(c.requests_in_flight); }));
   sink.family(
       {"outrider_request_duration_seconds", MetricType::histogram,
        "From a request's first byte until its response's last was handed to the client's socket."});
-  lanes.histogram(sink, &ProxyCounters::duration, tap::latency_buckets);
+  lanes.histogram(sink, of_model, &ProxyCounters::duration, tap::latency_buckets);
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});
-  lanes.histogram(sink, &ProxyCounters::overhead, tap::overhead_buckets);
+  lanes.histogram(sink, SeriesKey(), &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
+  upstream_failures(sink, lanes);
   for (const Cell& cell : cells)
     value(sink, cell.name, cell.type, cell.help,
           lanes.sum([&cell](const ProxyCounters& c) { return std::cref(c.*cell.counter); }));
@@ -195,6 +220,15 @@ void ProxyMetrics::collect(MetricSink& sink) {
   value(sink, "outrider_monitor_restarts_total", counter,
         "Times that the monitor process was started anew.",
         static_cast<double>(processes.monitor_restarts.get()));
+  value(sink, "outrider_monitor_hangs_total", counter,
+        "Those of them that ended a monitor which lived but did nothing.",
+        static_cast<double>(processes.monitor_hangs.get()));
+  value(sink, "outrider_upstream_lookups_total", counter,
+        "Times that the upstream's name was looked up again.",
+        static_cast<double>(processes.upstream_lookups.get()));
+  value(sink, "outrider_upstream_lookup_failures_total", counter,
+        "Those that failed; the addresses stayed as they were.",
+        static_cast<double>(processes.upstream_lookup_failures.get()));
 }
 
 }  // namespace outrider::exporting

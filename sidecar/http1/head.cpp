@@ -185,7 +185,7 @@ Violation judge_transfer_encoding(std::string_view value) {
   return Violation::bad_transfer_encoding;
 }
 
-bool parse_content_length(std::string_view value, std::uint64_t& out) {
+bool parse_digits(std::string_view value, std::uint64_t& out) {
   // 18 digits cannot overflow and are more than any disk holds; nor do peers disagree on them.
   if (value.empty() || value.size() > 18 || !all(value, digit_class)) return false;
   out = 0;
@@ -540,7 +540,7 @@ Violation HeadReader::take_content_length(std::string_view value) {
   if (length_seen_) return Violation::duplicate_content_length;
   if (chunked_) return Violation::length_and_encoding;
   length_seen_ = true;
-  if (parse_content_length(value, content_length_)) return Violation::none;
+  if (parse_digits(value, content_length_)) return Violation::none;
   return value.find(',') == std::string_view::npos ? Violation::bad_content_length
                                                    : Violation::duplicate_content_length;
 }
@@ -627,8 +627,7 @@ Violation HeadReader::finish_response(const ResponseContext& context, ResponseHe
                       : length_seen_ ? Framing::content_length
                                      : Framing::until_close;
   }
-  if (summary.framing == Framing::chunked && context.minor_version == 0)
-    return Violation::chunked_to_http10;
+  summary.unchunk = summary.framing == Framing::chunked && context.minor_version == 0;
   // A server that was asked in HTTP/1.0 may close without saying so, whatever its own version.
   const bool persists = minor_version_ == 1 && context.minor_version == 1;
   summary.keep_alive = !close_ && (persists || keep_alive_) &&
@@ -667,6 +666,19 @@ std::string_view Head::value_of(FieldId id) const {
 std::string_view Head::value_of(std::string_view wanted) const {
   const Field* field = find(wanted);
   return field == nullptr ? std::string_view{} : value(*field);
+}
+
+std::optional<std::chrono::seconds> ResponseHead::keep_alive_timeout() const {
+  constexpr std::string_view name = "timeout=";
+  std::optional<std::chrono::seconds> timeout;
+  for_each_element(value_of(FieldId::keep_alive), [&](std::string_view parameter) {
+    std::uint64_t seconds = 0;
+    if (iequals_ascii(parameter.substr(0, name.size()), name) &&
+        parse_digits(parameter.substr(name.size()), seconds) && seconds < 1'000'000)
+      timeout = std::chrono::seconds(seconds);
+    return true;
+  });
+  return timeout;
 }
 
 std::string_view RequestHead::path() const {

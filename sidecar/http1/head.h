@@ -36,8 +36,10 @@
 // Thread-safety: none needed; no shared state. Complexity: linear in the bytes of the head.
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "sidecar/http1/violation.h"
@@ -135,6 +137,9 @@ struct ResponseSummary {
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
   bool keep_alive = true;  // The upstream connection may be used again once the body is over.
+  // The client speaks HTTP/1.0 and understands no chunks: pass on the content alone, up to the
+  // connection's end.
+  bool unchunk = false;
   // 1xx, to be followed by another head. Never forwarded to a client of HTTP/1.0 (RFC 9110, 15.2).
   bool interim() const { return status >= 100 && status < 200 && status != 101; }
 };
@@ -223,6 +228,8 @@ class ResponseHead : public Head {
  public:
   ResponseSummary summary;
   std::string_view reason() const { return view(reason_begin_, reason_size_); }
+  // How long the upstream says that it keeps an idle connection: `Keep-Alive: timeout=5`.
+  std::optional<std::chrono::seconds> keep_alive_timeout() const;
 
  private:
   friend class HeadReader;

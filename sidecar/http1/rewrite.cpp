@@ -7,21 +7,25 @@ namespace outrider::http1 {
 
 namespace {
 
-bool dropped(const Field& field, bool keep_upgrade) {
-  if (field.id == FieldId::upgrade) return !keep_upgrade;
-  // Trailers and chunks pass as they came, so what announces them does too.
-  if (field.id == FieldId::transfer_encoding || field.id == FieldId::trailer) return false;
+struct Keep {
+  bool upgrade = false;
+  bool chunks = true;  // They and the trailers pass as they came, so what announces them does too.
+};
+
+bool dropped(const Field& field, Keep keep) {
+  if (field.id == FieldId::upgrade) return !keep.upgrade;
+  if (field.id == FieldId::transfer_encoding || field.id == FieldId::trailer) return !keep.chunks;
   return field.hop_by_hop || field.id == FieldId::x_prediction_id;
 }
 
 // The fields that stay; neighbours as one piece.
-void add_fields(const Head& head, bool keep_upgrade, Pieces& out) {
+void add_fields(const Head& head, Keep keep, Pieces& out) {
   const Field* run = head.fields_begin();
   const auto end_run = [&](const Field* past) {
     if (past != run) out.add(head.view(run->begin, past[-1].end - run->begin));
   };
   for (const Field* field = head.fields_begin(); field != head.fields_end(); ++field) {
-    if (!dropped(*field, keep_upgrade)) continue;
+    if (!dropped(*field, keep)) continue;
     end_run(field);
     run = field + 1;
   }
@@ -65,7 +69,7 @@ void Pieces::add(std::string_view piece) {
 void rewrite(const RequestHead& head, const RequestAdditions& additions, Pieces& out) {
   out.clear();
   add_request_line(head, out);
-  add_fields(head, head.summary.websocket, out);
+  add_fields(head, {.upgrade = head.summary.websocket}, out);
   if (head.summary.websocket) out.add("Connection: Upgrade\r\n");
   add_line("X-Prediction-Id: ", additions.prediction_id, out);
   add_line(via_prefix(head.summary.minor_version), additions.via, out);
@@ -81,12 +85,13 @@ void rewrite(const ResponseHead& head, const ResponseAdditions& additions, Piece
   const auto fields_at = head.field_count() > 0 ? head.fields_begin()->begin : head.size - 2;
   out.add("HTTP/1.1");
   out.add(head.view(head.begin + 8, fields_at - head.begin - 8));
-  add_fields(head, switches, out);
+  add_fields(head, {.upgrade = switches, .chunks = !head.summary.unchunk}, out);
   if (switches) out.add("Connection: Upgrade\r\n");
   if (!head.summary.interim()) {
     add_line("X-Prediction-Id: ", additions.prediction_id, out);
     add_line(via_prefix(head.summary.minor_version), additions.via, out);
-    const bool close = additions.close || head.summary.framing == Framing::until_close;
+    const bool close =
+        additions.close || head.summary.unchunk || head.summary.framing == Framing::until_close;
     if (close && !switches) out.add("Connection: close\r\n");
     if (additions.keep_alive && !close && !switches) out.add("Connection: keep-alive\r\n");
   }

@@ -16,6 +16,8 @@
 // Response, to the client:
 // - dropped: the same fields, and an X-Prediction-Id that the upstream echoed;
 // - the version becomes HTTP/1.1, ours (RFC 9112, 2.3);
+// - dropped as well, where a client of HTTP/1.0 is given the content without its chunks:
+//   Transfer-Encoding and Trailer;
 // - added: X-Prediction-Id and Via (not on 1xx), `Connection: close` or `keep-alive` where needed.
 //
 // The result is a list of pieces, views into the bytes of the head and of the arguments:
@@ -65,7 +67,8 @@ struct RequestAdditions {
 struct ResponseAdditions {
   std::string_view prediction_id{};
   std::string_view via{};
-  bool close = false;       // `Connection: close`; implied by Framing::until_close.
+  // `Connection: close`; implied by a body that lasts to the connection's end.
+  bool close = false;
   bool keep_alive = false;  // `Connection: keep-alive`, for a client of HTTP/1.0 that asked for it.
 };
 

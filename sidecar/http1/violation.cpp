@@ -67,7 +67,6 @@ constexpr std::array<Row, violation_count> rows{{
     {"trailers_too_large", 431, "The trailers are too long or too many; send less of them."},
     {"body_on_bodiless_status", 502, "The upstream announced a body on a status that has none."},
     {"unexpected_upgrade", 502, "The upstream switched protocols without being asked to."},
-    {"chunked_to_http10", 502, "The upstream answered an HTTP/1.0 request in chunks."},
 }};
 static_assert(!rows.back().word.empty(), "a violation without a row");
 

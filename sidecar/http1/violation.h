@@ -57,11 +57,10 @@ enum class Violation : std::uint8_t {
   // Only of responses (502).
   body_on_bodiless_status,  // a Transfer-Encoding or non-zero Content-Length on 1xx or 204
   unexpected_upgrade,       // 101 that nobody asked for
-  chunked_to_http10,        // a chunked response to an HTTP/1.0 request
 };
 
 inline constexpr std::size_t violation_count =
-    static_cast<std::size_t>(Violation::chunked_to_http10) + 1;
+    static_cast<std::size_t>(Violation::unexpected_upgrade) + 1;
 
 std::string_view to_string(Violation violation);
 // The status to refuse a request with; 502 for those that only responses commit.

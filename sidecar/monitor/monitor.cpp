@@ -123,9 +123,17 @@ VersionMonitor& Monitor::add_version(VersionName name, Time now) {
   return added;
 }
 
+VersionName Monitor::subject_of(const reference::ModelReference& reference) const {
+  return {
+      reference.model_name.empty() ? std::string(settings_.default_model()) : reference.model_name,
+      reference.model_version.empty() ? std::string(settings_.default_version())
+                                      : reference.model_version};
+}
+
 SharedReference Monitor::reference_of(const VersionName& name) const {
   for (const SharedReference& one : references_) {
-    if (one->model_name == name.model && one->model_version == name.version) return one;
+    const VersionName subject = subject_of(*one);
+    if (subject.model == name.model && subject.version == name.version) return one;
   }
   // Traffic that does not say its model's or version's name: what can only be meant.
   SharedReference only;
@@ -137,9 +145,11 @@ SharedReference Monitor::reference_of(const VersionName& name) const {
     }
     return only;
   }
-  if (name.version == unknown && references_.size() == 1 &&
-      (name.model == unknown || name.model == references_.front()->model_name)) {
-    return references_.front();
+  if (name.version == unknown && references_.size() == 1) {
+    const std::string model = subject_of(*references_.front()).model;
+    if (name.model == unknown || model == unknown || name.model == model) {
+      return references_.front();
+    }
   }
   return nullptr;
 }
@@ -322,6 +332,7 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
           {"state", to_string(verdict.state)},
           {"n", verdict.n},
           {"m", verdict.m},
+          {"design_effect", verdict.design.rank},
           {"scores",
            {{"psi", verdict.scores.psi},
             {"ks", verdict.scores.ks},
@@ -334,6 +345,16 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
             {"chi2", verdict.thresholds.chi2}}},
           {"p", verdict.scores.p},
           {"q", verdict.q}};
+}
+
+// Null for a version that is compared with none.
+wire::Json comparison_status(const VersionMonitor& version) {
+  if (version.compared_with().empty()) return nullptr;
+  wire::Json json = {{"against", version.compared_with()}, {"verdicts", wire::Json::array()}};
+  for (const detectors::Verdict& verdict : version.comparison_verdicts()) {
+    json["verdicts"].push_back(verdict_status(verdict));
+  }
+  return json;
 }
 
 wire::Json inputs_status(const VersionMonitor& version) {
@@ -374,7 +395,8 @@ wire::Json Monitor::status(Time now) const {
          {"in_service", !version->retired() && !version->idle(now)},
          {"predictions", {{"success", version->successes()}, {"failure", version->failures()}}},
          {"accuracy", accuracy_status(*version, now)},
-         {"inputs", inputs_status(*version)}});
+         {"inputs", inputs_status(*version)},
+         {"comparison", comparison_status(*version)}});
   }
   return {{"versions", models}};
 }

@@ -36,6 +36,8 @@ class Monitor final : public labels::TruthConsumer {
   void advance(Time now);
 
   void set_references(std::vector<SharedReference> references, Time now);
+  // Whom a reference judges: what it does not name itself is what the configuration names.
+  VersionName subject_of(const reference::ModelReference& reference) const;
   // A version that learned enough of its inputs; the rows are for the caller to build from.
   struct Learned {
     VersionName name;

@@ -78,6 +78,11 @@ struct Settings {
     return rules.model_name.kind == decode::Place::Kind::literal ? rules.model_name.text
                                                                  : std::string_view("unknown");
   }
+  std::string_view default_version() const {
+    return rules.model_version.kind == decode::Place::Kind::literal
+               ? std::string_view(rules.model_version.text)
+               : std::string_view("unknown");
+  }
 };
 
 // Errors: "bad_config", every mistake at once, one a line "file:line: path: what".

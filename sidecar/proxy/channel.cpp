@@ -6,11 +6,30 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace outrider::proxy {
 namespace {
 
 constexpr std::size_t pieces_per_write_max = 192;  // Pieces::capacity, body and held bytes fit.
+constexpr std::size_t flat_bytes_max = 4096;
+
+// A small message is copied into one piece, which costs less than the kernel's walk over its pieces.
+ssize_t send_all(int socket, std::span<iovec> vectors, std::size_t total) {
+  if (total <= flat_bytes_max) {
+    char flat[flat_bytes_max];
+    char* end = flat;
+    for (const iovec& piece : vectors) {
+      std::memcpy(end, piece.iov_base, piece.iov_len);
+      end += piece.iov_len;
+    }
+    return ::send(socket, flat, total, MSG_NOSIGNAL);
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = vectors.size();
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
 
 }  // namespace
 
@@ -66,12 +85,9 @@ bool Channel::write(std::span<const std::string_view> pieces) {
   if (total == 0) return true;
   std::size_t sent = 0;
   if (writable) {
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
     ssize_t n;
     do {
-      n = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+      n = send_all(socket.get(), std::span(vectors.data(), count), total);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
       write_failed = true;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/proxy/server.h"
 
+#include <pthread.h>
+
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "sidecar/proxy/worker.h"
@@ -19,8 +22,8 @@ T value_or_throw(Result<T> result) {
 
 Server::Server(const Settings& settings, tap::MemoryFile& file)
     : settings_(settings),
-      upstream_(value_or_throw(parse_upstream(settings.upstream))),
-      file_(file) {
+      file_(file),
+      upstream_(settings.upstream, settings.upstream_look_up_every, file.processes()) {
   for (std::int64_t i = 0; i < settings_.threads; ++i) {
     Descriptor listening = value_or_throw(listen_on(settings_.listen_address, port_));
     port_ = bound_port(listening);
@@ -28,7 +31,11 @@ Server::Server(const Settings& settings, tap::MemoryFile& file)
                                                 static_cast<std::size_t>(i)));
   }
   file_.processes().proxy_ready.set(1);
-  for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
+  for (const auto& worker : workers_) {
+    threads_.emplace_back([&worker] { worker->run(); });
+    const std::string name = "proxy-" + std::to_string(threads_.size() - 1);
+    ::pthread_setname_np(threads_.back().native_handle(), name.c_str());
+  }
 }
 
 Server::~Server() {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "sidecar/proxy/settings.h"
-#include "sidecar/proxy/socket.h"
+#include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/memory_file.h"
 
 namespace outrider::proxy {
@@ -34,8 +34,8 @@ class Server {
 
  private:
   const Settings settings_;
-  SocketAddress upstream_;
   tap::MemoryFile& file_;
+  const Upstream upstream_;
   std::uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

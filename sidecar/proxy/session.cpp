@@ -19,11 +19,32 @@ constexpr std::size_t held_head_read_bytes = 4096;  // A head that drips in is r
 constexpr std::uint64_t discard_bytes_max = 256 << 10;  // While lingering.
 constexpr std::chrono::seconds linger_timeout{2};
 constexpr int retry_after_seconds = 1;
+constexpr int interim_max = 16;  // 1xx before one response.
 
 tap::Outcome outcome_of(int status) {
   if (status >= 500) return tap::Outcome::server_error;
   if (status >= 400) return tap::Outcome::client_error;
   return tap::Outcome::success;
+}
+
+struct FailureAnswer {
+  tap::Outcome outcome;
+  int status;
+  int retry_after_seconds;
+};
+
+FailureAnswer answer_to(tap::UpstreamFailure failure) {
+  switch (failure) {
+    case tap::UpstreamFailure::unreachable:
+    case tap::UpstreamFailure::connect_timeout:
+      return {tap::Outcome::unreachable, 503, retry_after_seconds};
+    case tap::UpstreamFailure::timeout:
+      return {tap::Outcome::timeout, 504, 0};
+    case tap::UpstreamFailure::invalid_response:
+      return {tap::Outcome::server_error, 502, 0};
+    default:
+      return {tap::Outcome::unreachable, 502, 0};
+  }
 }
 
 bool is_safe(http1::Method method) {
@@ -142,14 +163,39 @@ void Session::arm(Duration timeout) {
   worker_.timers.schedule(timer_, worker_.now() + timeout);
 }
 
-// Who is waited for decides how long.
-void Session::arm_exchange() {
-  const Settings& settings = worker_.settings;
-  if (!client_.out.empty()) return arm(settings.write_timeout);
-  if (status_ != 0) return arm(settings.stream_timeout);
+Session::Awaited Session::awaited() const {
+  if (!client_.out.empty()) return Awaited::client_reads;
+  if (status_ != 0) return Awaited::upstream_sends;
   if (!request_body_.over() && upstream_ != nullptr && upstream_->channel.out.empty())
-    return arm(settings.body_timeout);
-  arm(settings.response_timeout);
+    return Awaited::client_sends;
+  return Awaited::upstream_answers;
+}
+
+Patience Session::patience_with(Awaited awaited) const {
+  const Settings& settings = worker_.settings;
+  switch (awaited) {
+    case Awaited::client_sends:
+      return {settings.body_timeout, settings.rate_min};
+    case Awaited::client_reads:
+      return {settings.write_timeout, settings.rate_min};
+    case Awaited::upstream_sends:
+      return {settings.stream_timeout, settings.upstream_rate_min};
+    default:
+      return {settings.response_timeout, 0};
+  }
+}
+
+// Who is waited for decides how long. `moved` bytes are what has just come from, or gone to, that one.
+void Session::arm_exchange(std::uint64_t moved) {
+  const Awaited now_awaited = awaited();
+  if (now_awaited == awaited_) {
+    patience_.note(worker_.now() - armed_at_, moved);
+  } else {
+    awaited_ = now_awaited;
+    patience_ = patience_with(awaited_);
+  }
+  armed_at_ = worker_.now();
+  arm(patience_.left());
 }
 
 void Session::on_deadline() {
@@ -166,22 +212,20 @@ void Session::on_deadline() {
                      "upstream.connections-max or add replicas",
                      retry_after_seconds});
     case Phase::connecting:
-      worker_.counters.upstream_connect_failures.add();
-      return fail_upstream(tap::Outcome::unreachable,
-                           {503, "upstream_connect_timeout",
-                            "the model server did not accept a connection within "
-                            "upstream.connect-timeout",
-                            retry_after_seconds});
+      worker_.pool.give_up(*std::exchange(upstream_, nullptr));
+      return fail_upstream(tap::UpstreamFailure::connect_timeout,
+                           "the model server did not accept a connection within "
+                           "upstream.connect-timeout");
     case Phase::exchange:
-      if (!client_.out.empty()) return truncate(tap::Outcome::cancelled);
+      if (awaited_ == Awaited::client_reads) return truncate(tap::Outcome::cancelled);
       if (status_ != 0) return truncate(tap::Outcome::timeout);
-      if (!request_body_.over() && upstream_->channel.out.empty())
-        return reject(
-            tap::Rejection::client_timeout,
-            {408, "client_timeout", "the request's body stalled past proxy.body-timeout"});
-      return fail_upstream(tap::Outcome::timeout,
-                           {504, "upstream_timeout",
-                            "the model server did not answer within upstream.response-timeout"});
+      if (awaited_ == Awaited::client_sends)
+        return reject(tap::Rejection::client_timeout,
+                      {408, "client_timeout",
+                       "the request's body stalled past proxy.body-timeout, or came slower than "
+                       "proxy.rate-min"});
+      return fail_upstream(tap::UpstreamFailure::timeout,
+                           "the model server did not answer within upstream.response-timeout");
     case Phase::tunnel:
     case Phase::lingering:
     case Phase::closed:
@@ -287,7 +331,7 @@ void Session::begin_exchange(const Input& input) {
   if (upstream_ == nullptr) return on_no_upstream(refusal, error);
   if (phase_ == Phase::connecting) return arm(worker_.settings.connect_timeout);
   overhead_ = since(worker_.now());
-  arm_exchange();
+  arm_exchange(0);
 }
 
 std::string_view Session::sampling_key(const http1::RequestHead& head) const {
@@ -344,8 +388,7 @@ bool Session::answer_reserved(const http1::RequestHead& head) {
 void Session::on_no_upstream(UpstreamPool::Refusal refusal, int error) {
   if (refusal == UpstreamPool::Refusal::failed) {
     waiting_.clear();
-    return fail_upstream(tap::Outcome::unreachable,
-                         {503, "upstream_unreachable", std::strerror(error), retry_after_seconds});
+    return fail_upstream(tap::UpstreamFailure::unreachable, std::strerror(error));
   }
   if (worker_.is_queue_full())
     return reject(tap::Rejection::queue_full,
@@ -376,20 +419,23 @@ bool Session::finish_connecting() {
   Channel& channel = upstream_->channel;
   if (!upstream_->connected) {
     if (!channel.writable && !channel.hung_up) return false;
-    if (const int error = socket_error(channel.socket.get()); error != 0) {
-      worker_.counters.upstream_connect_failures.add();
-      fail_upstream(tap::Outcome::unreachable,
-                    {503, "upstream_unreachable", std::strerror(error), retry_after_seconds});
-      return true;
-    }
+    if (const int error = socket_error(channel.socket.get()); error != 0)
+      return on_connect_failure(error), true;
     upstream_->connected = true;
   }
   phase_ = Phase::exchange;
   channel.out.swap(waiting_);
   channel.flush();
   overhead_ = since(worker_.now());
-  arm_exchange();
+  arm_exchange(0);
   return true;
+}
+
+// Another address of the upstream may do better; each is tried once.
+void Session::on_connect_failure(int error) {
+  worker_.pool.give_up(*std::exchange(upstream_, nullptr));
+  if (++connects_failed_ < worker_.pool.address_count()) return find_upstream(false);
+  fail_upstream(tap::UpstreamFailure::unreachable, std::strerror(error));
 }
 
 bool Session::forward_request() {
@@ -417,7 +463,7 @@ bool Session::forward_request() {
   channel.write(input.bytes.substr(0, run.taken));
   worker_.counters.request_bytes.add(run.taken);
   keep_rest(client_, request_unseen_, input, run.taken);
-  arm_exchange();
+  arm_exchange(run.taken);
   return true;
 }
 
@@ -427,7 +473,7 @@ bool Session::forward_response() {
   const std::size_t held = client_.out.size();
   if (!client_.flush()) return truncate(tap::Outcome::cancelled), false;
   if (!client_.out.empty()) {
-    if (client_.out.size() != held) arm_exchange();
+    if (client_.out.size() != held) arm_exchange(held - client_.out.size());
     return false;
   }
   if (status_ != 0 && response_body_.over()) {
@@ -457,12 +503,16 @@ bool Session::read_response_head(const Input& input) {
         response_unseen_ = false;
         return upstream_->channel.readable;
       case http1::Progress::invalid:
-        fail_upstream(tap::Outcome::server_error,
-                      {502, "upstream_invalid_response", http1::advice(head.violation)});
+        fail_upstream(tap::UpstreamFailure::invalid_response, http1::advice(head.violation));
         return true;
       case http1::Progress::complete:
         response_cursor_ = {};
         if (!head.summary.interim()) return forward_final_head(input, used);
+        if (++interim_seen_ > interim_max) {
+          fail_upstream(tap::UpstreamFailure::invalid_response,
+                        "the model server sent more than 16 interim responses (1xx)");
+          return true;
+        }
         if (request_.minor_version > 0) {
           http1::rewrite(head, {}, worker_.pieces);
           client_.write({worker_.pieces.begin(), worker_.pieces.count()});
@@ -471,7 +521,7 @@ bool Session::read_response_head(const Input& input) {
     }
   }
   keep_rest(upstream_->channel, response_unseen_, input, used);
-  arm_exchange();
+  arm_exchange(used);
   return true;
 }
 
@@ -480,17 +530,19 @@ bool Session::forward_final_head(const Input& input, std::size_t used) {
   if (head.summary.status == 101) return begin_tunnel(input, used), true;
   const std::string_view after_head = input.bytes.substr(used + head.size);
   response_body_ = http1::BodyReader(head.summary.framing, head.summary.content_length);
+  unchunk_ = head.summary.unchunk;
   capture_.response_head(head.raw());
-  const http1::BodyReader::Run run = response_body_.take(
-      after_head, [this](std::string_view content) { capture_.response_body(content); });
+  const http1::BodyReader::Run run = take_response_body(after_head);
   if (run.progress == http1::Progress::invalid) {
-    fail_upstream(tap::Outcome::server_error,
-                  {502, "upstream_invalid_response", http1::advice(response_body_.violation())});
+    fail_upstream(tap::UpstreamFailure::invalid_response,
+                  http1::advice(response_body_.violation()));
     return true;
   }
   status_ = head.summary.status;
+  if (const auto timeout = head.keep_alive_timeout())
+    upstream_->idle_timeout = Duration(*timeout) / 2;  // Well before the upstream closes it.
   upstream_reusable_ = head.summary.keep_alive && run.taken == after_head.size();
-  close_after_ = close_after_ || worker_.is_draining() ||
+  close_after_ = close_after_ || worker_.is_draining() || unchunk_ ||
                  head.summary.framing == http1::Framing::until_close ||
                  (response_body_.over() && !request_body_.over());
   http1::ResponseAdditions additions;
@@ -499,24 +551,36 @@ bool Session::forward_final_head(const Input& input, std::size_t used) {
   additions.close = close_after_;
   additions.keep_alive = request_.minor_version == 0 && !close_after_;
   http1::rewrite(head, additions, worker_.pieces);
-  worker_.pieces.add(after_head.substr(0, run.taken));
+  if (!unchunk_) worker_.pieces.add(after_head.substr(0, run.taken));
   client_.write({worker_.pieces.begin(), worker_.pieces.count()});
+  for (const std::string_view content : worker_.content) client_.write(content);
   overhead_ += since(worker_.now());
   worker_.counters.response_bytes.add(run.taken);
   keep_rest(upstream_->channel, response_unseen_, input, used + head.size + run.taken);
   if (response_body_.over()) release_upstream();
-  arm_exchange();
+  arm_exchange(0);
   return true;
 }
 
+// Judges a run of the response's body and captures its content, which is also gathered where the client
+// is to be sent nothing else.
+http1::BodyReader::Run Session::take_response_body(std::string_view bytes) {
+  worker_.content.clear();
+  return response_body_.take(bytes, [this](std::string_view content) {
+    capture_.response_body(content);
+    if (unchunk_) worker_.content.push_back(content);
+  });
+}
+
 bool Session::forward_response_body(const Input& input) {
-  const http1::BodyReader::Run run = response_body_.take(
-      input.bytes, [this](std::string_view content) { capture_.response_body(content); });
+  const http1::BodyReader::Run run = take_response_body(input.bytes);
   if (run.progress == http1::Progress::invalid) {
     truncate(tap::Outcome::server_error);
     return true;
   }
-  if (!client_.write(input.bytes.substr(0, run.taken))) {
+  if (!unchunk_) worker_.content.push_back(input.bytes.substr(0, run.taken));
+  for (const std::string_view content : worker_.content) client_.write(content);
+  if (client_.write_failed) {
     truncate(tap::Outcome::cancelled);
     return true;
   }
@@ -524,7 +588,7 @@ bool Session::forward_response_body(const Input& input) {
   upstream_reusable_ = upstream_reusable_ && run.taken == input.bytes.size();
   keep_rest(upstream_->channel, response_unseen_, input, run.taken);
   if (response_body_.over()) release_upstream();
-  arm_exchange();
+  arm_exchange(run.taken);
   return true;
 }
 
@@ -541,13 +605,13 @@ bool Session::end_of_upstream() {
     return true;
   }
   if (!got_bytes_ && may_retry_) return retry(), true;
-  fail_upstream(tap::Outcome::unreachable, was_reset
-                                               ? Answer{502, "upstream_reset",
-                                                        "the model server reset the connection "
-                                                        "before it answered"}
-                                               : Answer{502, "upstream_closed",
-                                                        "the model server closed the connection "
-                                                        "before it answered"});
+  if (was_reset) {
+    fail_upstream(tap::UpstreamFailure::reset,
+                  "the model server reset the connection before it answered");
+  } else {
+    fail_upstream(tap::UpstreamFailure::closed,
+                  "the model server closed the connection before it answered");
+  }
   return true;
 }
 
@@ -585,8 +649,10 @@ void Session::finish_exchange() {
 void Session::next_request() {
   phase_ = Phase::head;
   request_cursor_ = response_cursor_ = {};
+  awaited_ = Awaited::nobody;
+  interim_seen_ = connects_failed_ = 0;
   status_ = 0;
-  response_unseen_ = got_bytes_ = has_begun_ = may_retry_ = close_after_ = false;
+  response_unseen_ = got_bytes_ = has_begun_ = may_retry_ = close_after_ = unchunk_ = false;
   replay_.clear();
   request_unseen_ = !client_.in.empty();
   worker_.note_idle(*this, true);
@@ -672,12 +738,14 @@ void Session::refuse(const Answer& text) {
   answer(text);
 }
 
-void Session::fail_upstream(tap::Outcome outcome, const Answer& text) {
-  count_request(outcome, text.status);
-  end_capture(outcome, 0);
+void Session::fail_upstream(tap::UpstreamFailure failure, std::string_view message) {
+  worker_.counters.upstream_failures[static_cast<std::size_t>(failure)].add();
+  const FailureAnswer how = answer_to(failure);
+  count_request(how.outcome, how.status);
+  end_capture(how.outcome, 0);
   drop_upstream();
   close_after_ = close_after_ || !request_body_.over() || worker_.is_draining();
-  answer(text);
+  answer({how.status, tap::to_string(failure), message, how.retry_after_seconds});
 }
 
 void Session::answer(const Answer& text) {
@@ -692,9 +760,14 @@ void Session::answer(const Answer& text) {
 void Session::truncate(tap::Outcome outcome) {
   if (phase_ == Phase::queued) worker_.leave_queue(*this);
   count_request(outcome, status_);
+  if (outcome != tap::Outcome::cancelled && outcome != tap::Outcome::rejected)
+    worker_.counters.upstream_failures[static_cast<std::size_t>(tap::UpstreamFailure::truncated)]
+        .add();
   outcome == tap::Outcome::rejected ? capture_.abandon() : end_capture(outcome, status_);
   drop_upstream();
-  if (status_ != 0 && response_body_.framing() == http1::Framing::until_close) {
+  const bool ends_with_connection =
+      unchunk_ || response_body_.framing() == http1::Framing::until_close;
+  if (status_ != 0 && ends_with_connection) {
     const struct linger reset { 1, 0 };
     ::setsockopt(client_.socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   }

@@ -17,6 +17,7 @@
 
 #include "sidecar/http1/body.h"
 #include "sidecar/proxy/answers.h"
+#include "sidecar/proxy/patience.h"
 #include "sidecar/proxy/worker.h"
 
 namespace outrider::proxy {
@@ -50,6 +51,14 @@ class Session final : public EventTarget, public UpstreamUser {
 
  private:
   enum class Phase : std::uint8_t { head, queued, connecting, exchange, tunnel, lingering, closed };
+  // On whom an exchange depends to go on.
+  enum class Awaited : std::uint8_t {
+    nobody,
+    client_sends,
+    upstream_answers,
+    upstream_sends,
+    client_reads
+  };
   struct Input {
     std::string_view bytes;
     bool is_held = false;  // In the channel's stash, not in the thread's buffer.
@@ -60,7 +69,9 @@ class Session final : public EventTarget, public UpstreamUser {
   Input take_input(Channel& channel, bool& unseen);
   void keep_rest(Channel& channel, bool& unseen, const Input& input, std::size_t used);
   void arm(Duration timeout);
-  void arm_exchange();
+  Awaited awaited() const;
+  Patience patience_with(Awaited awaited) const;
+  void arm_exchange(std::uint64_t moved);
 
   // The request's way.
   bool read_head();
@@ -73,6 +84,7 @@ class Session final : public EventTarget, public UpstreamUser {
   void find_upstream(bool fresh);
   void on_no_upstream(UpstreamPool::Refusal refusal, int error);
   bool finish_connecting();
+  void on_connect_failure(int error);
   bool forward_request();
 
   // The response's way.
@@ -80,6 +92,7 @@ class Session final : public EventTarget, public UpstreamUser {
   bool read_response_head(const Input& input);
   bool forward_final_head(const Input& input, std::size_t used);
   bool forward_response_body(const Input& input);
+  http1::BodyReader::Run take_response_body(std::string_view bytes);
   bool end_of_upstream();
   void release_upstream();
   void drop_upstream();
@@ -94,7 +107,7 @@ class Session final : public EventTarget, public UpstreamUser {
   void reject(http1::Violation violation);
   void reject(tap::Rejection rejection, const Answer& answer);
   void refuse(const Answer& answer);
-  void fail_upstream(tap::Outcome outcome, const Answer& answer);
+  void fail_upstream(tap::UpstreamFailure failure, std::string_view message);
   void answer(const Answer& answer);
   void truncate(tap::Outcome outcome);
   void linger();
@@ -116,9 +129,14 @@ class Session final : public EventTarget, public UpstreamUser {
   Monotonic started_{};
   Time started_wall_{};
   Duration overhead_{};
+  Patience patience_;
+  Monotonic armed_at_{};
   std::uint64_t discarded_bytes_ = 0;
   sockaddr_storage peer_;
   Phase phase_ = Phase::head;
+  Awaited awaited_ = Awaited::nobody;
+  std::uint8_t interim_seen_ = 0;
+  std::uint8_t connects_failed_ = 0;
   int status_ = 0;                // Of the final response's head; 0 before it.
   bool request_unseen_ = false;   // client_.in holds bytes that were not looked at yet.
   bool response_unseen_ = false;  // The same of the upstream's.
@@ -127,6 +145,7 @@ class Session final : public EventTarget, public UpstreamUser {
   bool got_bytes_ = false;        // Anything at all came from upstream for this request.
   bool may_retry_ = false;
   bool upstream_reusable_ = false;
+  bool unchunk_ = false;      // The client is sent the content of the response's chunks alone.
   bool close_after_ = false;  // This response is the connection's last.
   bool shut_down_ = false;  // Lingering: our end is sent. Tunnel: the upstream's end is passed on.
   bool client_end_passed_on_ = false;

@@ -33,6 +33,13 @@ void Settings::add_to(config::OptionTable& table) {
       .between(.01, hour);
   table.add("proxy.write-timeout", write_timeout, "For a client that does not read its response.")
       .between(.01, hour);
+  table
+      .add("proxy.rate-min", rate_min,
+           "Bytes a second that a client must send of its body, and read of its response, on "
+           "average "
+           "past the timeouts above; 0: any.")
+      .as_bytes()
+      .between(0, 1e9);
   table.add("proxy.idle-timeout", idle_timeout, "Of a client connection between requests.")
       .between(.01, day);
   table
@@ -59,6 +66,16 @@ void Settings::add_to(config::OptionTable& table) {
   table.add("upstream.stream-timeout", stream_timeout, "Between two reads of a response's body.")
       .between(.01, day);
   table
+      .add("upstream.rate-min", upstream_rate_min,
+           "Bytes a second of a response's body on average past that timeout; 0: any, as streamed "
+           "answers need.")
+      .as_bytes()
+      .between(0, 1e9);
+  table
+      .add("upstream.look-up-every", upstream_look_up_every,
+           "How often its name is looked up again, besides after each failed connection.")
+      .between(1, day);
+  table
       .add("upstream.idle-timeout", upstream_idle_timeout,
            "Of a connection kept for reuse; keep it "
            "shorter than the upstream's own.")
@@ -66,7 +83,7 @@ void Settings::add_to(config::OptionTable& table) {
   table.add("tap.enabled", tap_enabled, "Copy exchanges for the monitor.");
   table.add("tap.max-bytes", tap_bytes_max, "Ring and capture buffers together.")
       .as_bytes()
-      .between(1 << 20, 1e12);
+      .between(1 << 20, std::int64_t{1} << 40);
 }
 
 }  // namespace outrider::proxy

@@ -25,7 +25,9 @@ struct Settings {
   Duration head_timeout = std::chrono::seconds(10);     // For the whole head, from its first byte.
   Duration body_timeout = std::chrono::seconds(30);     // Between two reads of a request's body.
   Duration write_timeout = std::chrono::seconds(30);    // For a client that does not read.
-  Duration idle_timeout = std::chrono::seconds(75);     // Of a kept-alive client connection.
+  // Bytes a second, on average, of a client's body and of its reading; see patience.h. 0: any.
+  std::int64_t rate_min = 100;
+  Duration idle_timeout = std::chrono::seconds(75);  // Of a kept-alive client connection.
 
   // Limits of the upstream's side.
   std::int64_t upstream_connections_max = 1'024;
@@ -35,7 +37,9 @@ struct Settings {
   Duration connect_timeout = std::chrono::seconds(3);
   Duration response_timeout = std::chrono::seconds(60);  // Until the response's head.
   Duration stream_timeout = std::chrono::seconds(300);   // Between two reads of a response's body.
-  Duration upstream_idle_timeout = std::chrono::seconds(4);  // Shorter than the upstream's own.
+  std::int64_t upstream_rate_min = 0;                    // Of a response's body. 0: any.
+  Duration upstream_look_up_every = std::chrono::seconds(30);  // Of its name.
+  Duration upstream_idle_timeout = std::chrono::seconds(4);    // Shorter than the upstream's own.
 
   std::int64_t buffer_bytes = 4 << 20;  // For slow peers; reads become small when it is used up.
   Duration drain_timeout = std::chrono::seconds(20);

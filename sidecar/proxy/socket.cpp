@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "base/core/text.h"
 #include "base/net/http_server.h"
@@ -30,7 +31,7 @@ Result<SocketAddress> unix_address(std::string_view path) {
   return address;
 }
 
-Result<SocketAddress> look_up(const std::string& host, std::uint16_t port, int flags) {
+Result<std::vector<SocketAddress>> look_up(const std::string& host, std::uint16_t port, int flags) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -40,18 +41,30 @@ Result<SocketAddress> look_up(const std::string& host, std::uint16_t port, int f
                                   std::to_string(port).c_str(), &hints, &found);
   if (error != 0) return fail("unresolved", host + ": " + ::gai_strerror(error));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
-  SocketAddress address;
-  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  address.length = found->ai_addrlen;
-  address.text = host + ":" + std::to_string(port);
-  return address;
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* one = found; one != nullptr && addresses.size() < upstream_addresses_max;
+       one = one->ai_next) {
+    SocketAddress& address = addresses.emplace_back();
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.length = one->ai_addrlen;
+    address.text = host + ":" + std::to_string(port);
+  }
+  return addresses;
 }
 
 }  // namespace
 
-Result<SocketAddress> parse_upstream(std::string_view url) {
+bool SocketAddress::operator==(const SocketAddress& other) const {
+  return length == other.length && std::memcmp(&storage, &other.storage, length) == 0;
+}
+
+Result<UpstreamAddresses> find_upstream(std::string_view url) {
   for (const std::string_view scheme : {"unix://", "unix:", "http+unix://", "http+unix:"})
-    if (url.substr(0, scheme.size()) == scheme) return unix_address(url.substr(scheme.size()));
+    if (url.substr(0, scheme.size()) == scheme) {
+      auto address = unix_address(url.substr(scheme.size()));
+      if (!address) return fail(address);
+      return UpstreamAddresses{{std::move(*address)}, false};
+    }
   constexpr std::string_view http = "http://";
   const auto wrong = [&url](std::string_view why) {
     return fail("bad_upstream", "upstream=" + std::string(url) +
@@ -72,7 +85,11 @@ Result<SocketAddress> parse_upstream(std::string_view url) {
       net::parse_address(has_port ? std::string(authority) : std::string(authority) + ":80");
   if (!address) return wrong(address.error().message);
   if (address->host.empty() || address->port == 0) return wrong("host and port are needed");
-  return look_up(address->host, address->port, 0);
+  if (auto numeric = look_up(address->host, address->port, AI_NUMERICHOST))
+    return UpstreamAddresses{std::move(*numeric), false};
+  auto found = look_up(address->host, address->port, 0);
+  if (!found) return fail(found);
+  return UpstreamAddresses{std::move(*found), true};
 }
 
 void Descriptor::reset(int value) {
@@ -83,21 +100,23 @@ void Descriptor::reset(int value) {
 Result<Descriptor> listen_on(std::string_view address, std::uint16_t port_override) {
   auto parsed = net::parse_address(address);
   if (!parsed) return fail(parsed);
-  auto where = look_up(parsed->host, port_override != 0 ? port_override : parsed->port, AI_PASSIVE);
-  if (!where) return fail(where);
+  const auto found =
+      look_up(parsed->host, port_override != 0 ? port_override : parsed->port, AI_PASSIVE);
+  if (!found) return fail(found);
+  const SocketAddress& where = found->front();
   const auto failure = [&](std::string_view call) {
     return fail("not_listening", "proxy.listen-address=" + std::string(address) + ": " +
                                      std::string(call) + ": " + std::strerror(errno));
   };
   Descriptor socket(
-      ::socket(where->get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      ::socket(where.get()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.is_open()) return failure("socket");
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   // Accepted connections inherit it, which saves a call each.
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (::bind(socket.get(), where->get(), where->length) != 0) return failure("bind");
+  if (::bind(socket.get(), where.get(), where.length) != 0) return failure("bind");
   if (::listen(socket.get(), 4096) != 0) return failure("listen");
   return socket;
 }

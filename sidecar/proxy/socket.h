@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/core/result.h"
 
@@ -20,11 +21,18 @@ struct SocketAddress {
   std::string text;  // For messages: "127.0.0.1:8080", "unix:/run/model.sock".
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  bool operator==(const SocketAddress& other) const;
 };
 
+struct UpstreamAddresses {
+  std::vector<SocketAddress> addresses;  // At least one, in the resolver's order.
+  bool is_named = false;                 // A name, which may come to mean others.
+};
+inline constexpr std::size_t upstream_addresses_max = 8;  // Further ones of a name are left out.
+
 // "http://host:port", "http://host" (port 80), "unix:/path" or "http+unix:/path". A host name is
-// looked up now. Errors: "bad_upstream", "unresolved".
-Result<SocketAddress> parse_upstream(std::string_view url);
+// looked up now; that blocks. Errors: "bad_upstream", "unresolved".
+Result<UpstreamAddresses> find_upstream(std::string_view url);
 
 // Owns a file descriptor.
 class Descriptor {

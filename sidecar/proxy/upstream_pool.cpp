@@ -11,7 +11,7 @@ namespace {
 
 // An idle connection that rested longer than this is probed before it is used again: the upstream's
 // FIN may sit unread in this very batch of events.
-constexpr std::chrono::milliseconds probe_after{1};
+constexpr std::chrono::milliseconds probe_after{10};
 
 bool is_alive(int descriptor) {
   char byte;
@@ -33,36 +33,31 @@ void UpstreamConnection::on_events(std::uint32_t events) {
   }
 }
 
-UpstreamPool::UpstreamPool(std::size_t connections_max, std::size_t idle_max,
-                           const SocketAddress& address, int epoll, tap::ProxyCounters& counters,
-                           std::size_t& bytes_held)
-    : connections_max_(connections_max),
-      idle_max_(idle_max),
-      address_(address),
+UpstreamPool::UpstreamPool(const Limits& limits, const Upstream& upstream, int epoll,
+                           tap::ProxyCounters& counters, std::size_t& bytes_held)
+    : limits_(limits),
+      upstream_(upstream),
       epoll_(epoll),
       counters_(counters),
       bytes_held_(bytes_held) {
-  idle_.reserve(idle_max_ + 1);
+  idle_.reserve(limits_.idle_max + 1);
+  refresh_addresses();
 }
 
 UpstreamPool::~UpstreamPool() {
-  while (!idle_.empty()) {
-    UpstreamConnection& connection = *idle_.back();
-    idle_.pop_back();
-    bury(connection);
-  }
+  close_all_idle();
 }
 
 UpstreamConnection* UpstreamPool::acquire(UpstreamUser& user, Monotonic now, bool fresh,
                                           Refusal& refusal) {
   refusal = Refusal::none;
   UpstreamConnection* connection = fresh ? nullptr : take_idle(now);
-  if (connection == nullptr && open_ >= connections_max_ && !idle_.empty()) {
+  if (connection == nullptr && open_ >= limits_.connections_max && !idle_.empty()) {
     UpstreamConnection& oldest = *idle_.front();
     remove_idle(oldest);
     bury(oldest);
   }
-  if (connection == nullptr && open_ >= connections_max_) {
+  if (connection == nullptr && open_ >= limits_.connections_max) {
     refusal = Refusal::wait;
     return nullptr;
   }
@@ -76,7 +71,10 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
   while (!idle_.empty()) {
     UpstreamConnection& connection = *idle_.back();
     idle_.pop_back();
-    if (now - connection.idle_since_ < probe_after || is_alive(connection.channel.socket.get())) {
+    const bool is_good =
+        now < connection.idle_until_ &&
+        (now - connection.idle_since_ < probe_after || is_alive(connection.channel.socket.get()));
+    if (is_good) {
       connection.reused = true;
       counters_.upstream_reused.add();
       return &connection;
@@ -87,27 +85,40 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
 }
 
 UpstreamConnection* UpstreamPool::connect(Refusal& refusal) {
-  counters_.upstream_connects.add();
   auto connection = std::make_unique<UpstreamConnection>(*this, bytes_held_);
-  connection->channel.socket = start_connect(address_, connection->connected);
+  Descriptor& socket = connection->channel.socket;
+  for (std::size_t tries = 0; tries < addresses_.size() && !socket.is_open(); ++tries) {
+    counters_.upstream_connects.add();
+    socket = start_connect(addresses_[address_at_], connection->connected);
+    if (!socket.is_open()) note_connect_failure();
+  }
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = static_cast<EventTarget*>(connection.get());
-  const int descriptor = connection->channel.socket.get();
-  if (descriptor < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0) {
-    counters_.upstream_connect_failures.add();
+  if (!socket.is_open() || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket.get(), &event) != 0) {
     refusal = Refusal::failed;
     return nullptr;
   }
   connection->channel.writable = connection->connected;
+  connection->addresses_version_ = addresses_version_;
   ++open_;
   return connection.release();
+}
+
+void UpstreamPool::note_connect_failure() {
+  const int error = errno;
+  counters_.upstream_connect_failures.add();
+  address_at_ = (address_at_ + 1) % addresses_.size();
+  upstream_.look_up_soon();
+  errno = error;
 }
 
 void UpstreamPool::release(UpstreamConnection& connection, Monotonic now) {
   connection.user_ = nullptr;
   connection.idle_since_ = now;
-  if (idle_.size() >= idle_max_ || connection.channel.hung_up) {
+  connection.idle_until_ = now + std::min(limits_.idle_timeout, connection.idle_timeout);
+  if (idle_.size() >= limits_.idle_max || connection.channel.hung_up ||
+      connection.addresses_version_ != addresses_version_) {
     bury(connection);
   } else {
     idle_.push_back(&connection);
@@ -118,6 +129,11 @@ void UpstreamPool::release(UpstreamConnection& connection, Monotonic now) {
 void UpstreamPool::close(UpstreamConnection& connection) {
   bury(connection);
   publish();
+}
+
+void UpstreamPool::give_up(UpstreamConnection& connection) {
+  note_connect_failure();
+  close(connection);
 }
 
 void UpstreamPool::bury(UpstreamConnection& connection) {
@@ -134,13 +150,25 @@ void UpstreamPool::remove_idle(UpstreamConnection& connection) {
   publish();
 }
 
-void UpstreamPool::close_idle(Monotonic older_than) {
-  while (!idle_.empty() && idle_.front()->idle_since_ < older_than) {
+void UpstreamPool::tend(Monotonic now) {
+  refresh_addresses();
+  while (!idle_.empty() && idle_.front()->idle_until_ <= now) {
     UpstreamConnection& connection = *idle_.front();
     remove_idle(connection);
     bury(connection);
   }
   publish();
+}
+
+void UpstreamPool::refresh_addresses() {
+  if (!upstream_.refresh(addresses_version_, addresses_)) return;
+  address_at_ = 0;
+  close_all_idle();
+}
+
+void UpstreamPool::close_all_idle() {
+  for (UpstreamConnection* connection : idle_) bury(*connection);
+  idle_.clear();
 }
 
 void UpstreamPool::publish() {

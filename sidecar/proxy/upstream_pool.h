@@ -6,14 +6,19 @@
 // upstream closes them). SHELL.
 //
 // Limits: `upstream_connections_max` in all; past it acquire() says wait, and the caller queues.
-// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout` ends an
-// idle one.
+// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout`, or less where the
+// upstream said so, ends an idle one.
+//
+// Of several addresses one is used until a connection to it fails, then the next. When the upstream's name
+// comes to mean others, connections to the old ones are closed as soon as they are idle.
 
 #include <memory>
 #include <vector>
 
 #include "sidecar/proxy/channel.h"
+#include "sidecar/proxy/settings.h"
 #include "sidecar/proxy/timers.h"
+#include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/counters.h"
 
 namespace outrider::proxy {
@@ -38,18 +43,24 @@ class UpstreamConnection final : public EventTarget {
   Channel channel;
   bool connected = false;
   bool reused = false;
+  Duration idle_timeout = Duration::max();  // What the upstream said of itself.
 
  private:
   friend class UpstreamPool;
   UpstreamPool& pool_;
   UpstreamUser* user_ = nullptr;  // nullptr while idle or closed.
-  Monotonic idle_since_{};
+  Monotonic idle_since_{}, idle_until_{};
+  std::uint64_t addresses_version_ = 0;
 };
 
 class UpstreamPool {
  public:
-  UpstreamPool(std::size_t connections_max, std::size_t idle_max, const SocketAddress& address,
-               int epoll, tap::ProxyCounters& counters, std::size_t& bytes_held);
+  struct Limits {
+    std::size_t connections_max, idle_max;
+    Duration idle_timeout;
+  };
+  UpstreamPool(const Limits& limits, const Upstream& upstream, int epoll,
+               tap::ProxyCounters& counters, std::size_t& bytes_held);
   ~UpstreamPool();
 
   enum class Refusal { none, wait, failed };
@@ -58,9 +69,12 @@ class UpstreamPool {
   UpstreamConnection* acquire(UpstreamUser& user, Monotonic now, bool fresh, Refusal& refusal);
   void release(UpstreamConnection& connection, Monotonic now);  // To be used again.
   void close(UpstreamConnection& connection);
+  // The same for one that could not be connected: the next one tries another address.
+  void give_up(UpstreamConnection& connection);
 
-  void close_idle(Monotonic older_than);
-  bool has_room() const { return open_ < connections_max_ || !idle_.empty(); }
+  void tend(Monotonic now);  // Closes what was idle for too long or is connected to an old address.
+  bool has_room() const { return open_ < limits_.connections_max || !idle_.empty(); }
+  std::size_t address_count() const { return addresses_.size(); }
   void reap() { graveyard_.clear(); }  // Between two batches of events.
 
  private:
@@ -69,10 +83,16 @@ class UpstreamPool {
   UpstreamConnection* connect(Refusal& refusal);
   void bury(UpstreamConnection& connection);
   void remove_idle(UpstreamConnection& connection);
+  void refresh_addresses();
+  void close_all_idle();
+  void note_connect_failure();
   void publish();
 
-  std::size_t connections_max_, idle_max_;
-  const SocketAddress& address_;
+  const Limits limits_;
+  const Upstream& upstream_;
+  std::vector<SocketAddress> addresses_;
+  std::uint64_t addresses_version_ = 0;
+  std::size_t address_at_ = 0;
   int epoll_;
   tap::ProxyCounters& counters_;
   std::size_t& bytes_held_;

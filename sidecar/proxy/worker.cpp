@@ -62,7 +62,7 @@ void SessionLink::append(SessionLink& link) {
   previous = &link;
 }
 
-Worker::Worker(const Settings& s, const SocketAddress& upstream, Descriptor listening,
+Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening,
                tap::MemoryFile& file, std::size_t lane)
     : settings(s),
       head_limits(limits_of(s)),
@@ -72,7 +72,8 @@ Worker::Worker(const Settings& s, const SocketAddress& upstream, Descriptor list
       mint(system_random(), system_random()),
       timers(std::chrono::steady_clock::now()),
       epoll(::epoll_create1(EPOLL_CLOEXEC)),
-      pool(share(s.upstream_connections_max, s.threads), share(s.upstream_idle_max, s.threads),
+      pool({share(s.upstream_connections_max, s.threads), share(s.upstream_idle_max, s.threads),
+            s.upstream_idle_timeout},
            upstream, epoll.get(), counters, bytes_held),
       buffer_(read_bytes_large),
       connections_max_(share(s.connections_max, s.threads)),
@@ -150,8 +151,7 @@ void Worker::tick() {
   last_tick_ = now_;
   timers.advance(now_,
                  [](TimerEntry& due) { static_cast<Session::Timer&>(due).session.on_deadline(); });
-  pool.close_idle(now_ -
-                  std::chrono::duration_cast<Monotonic::duration>(settings.upstream_idle_timeout));
+  pool.tend(now_);
   counters.buffer_bytes.set(bytes_held);
   if (!accepting_ && !draining_ && now_ >= accept_again_) resume_accepting();
   if (drain_asked_.load(std::memory_order_acquire) && !draining_) start_draining();

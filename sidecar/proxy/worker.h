@@ -37,7 +37,7 @@ struct SessionLink {
 class Worker final : public EventTarget {
  public:
   // The listening socket is made by the caller, so that a bad address is an error at the start.
-  Worker(const Settings& settings, const SocketAddress& upstream, Descriptor listening,
+  Worker(const Settings& settings, const Upstream& upstream, Descriptor listening,
          tap::MemoryFile& file, std::size_t lane);
   ~Worker();
 
@@ -74,6 +74,7 @@ class Worker final : public EventTarget {
   http1::RequestHead request_head;
   http1::ResponseHead response_head;
   http1::Pieces pieces;
+  std::vector<std::string_view> content;
   std::array<char, 96> forwarded_text{};
   std::array<char, 55> traceparent_text{};
 

@@ -60,6 +60,20 @@ enum class Rejection : std::uint8_t {
 inline constexpr std::size_t rejection_count = 4;
 std::string_view to_string(Rejection);
 
+// What the upstream failed a request by: the `reason` label of outrider_upstream_failures_total and the
+// "error" of the answer. Truncated: after the response's head, so the client was sent no answer of ours.
+enum class UpstreamFailure : std::uint8_t {
+  unreachable,       // 503
+  connect_timeout,   // 503
+  reset,             // 502
+  closed,            // 502
+  invalid_response,  // 502
+  timeout,           // 504
+  truncated,
+};
+inline constexpr std::size_t upstream_failure_count = 7;
+std::string_view to_string(UpstreamFailure);
+
 inline constexpr int code_first = 100, code_last = 599;
 inline constexpr std::size_t code_count =
     code_last - code_first + 2;  // Index 0: no status was sent.
@@ -75,6 +89,7 @@ struct ProxyCounters {
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
   std::array<Counter, 64> violations;  // By http1::Violation.
+  std::array<Counter, upstream_failure_count> upstream_failures;
   std::array<Counter, drop_reason_count> exchanges_dropped;
   std::array<Counter, skip_reason_count> exchanges_skipped;
   Counter request_bytes, response_bytes;                 // Of bodies, as forwarded.

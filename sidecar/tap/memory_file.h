@@ -25,7 +25,7 @@
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 1;
+inline constexpr std::uint32_t layout_version = 2;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A
@@ -48,9 +48,12 @@ struct ProcessCells {
   Counter proxy_ready;  // 1 while the proxy takes new requests.
   Counter
       monitor_ready;  // 1 while the admin port listens; the proxy resets it when the monitor dies.
-  Counter monitor_port;       // The admin port that was bound.
-  Counter monitor_restarts;   // Written by the proxy.
-  Counter capture_bytes_max;  // The limits in force, for the metrics.
+  Counter monitor_port;      // The admin port that was bound.
+  Counter monitor_restarts;  // Written by the proxy.
+  Counter monitor_hangs;     // The same: restarts of one that was alive but did nothing.
+  Counter monitor_beats;     // Written by the monitor, each time it has looked for exchanges.
+  Counter upstream_lookups, upstream_lookup_failures;  // Of the upstream's name, after the start.
+  Counter capture_bytes_max;                           // The limits in force, for the metrics.
   Counter ring_bytes;
 };
 

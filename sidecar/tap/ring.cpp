@@ -137,7 +137,8 @@ void RingWriter::commit() {
 RingReader::RingReader(RingControl& control, std::span<const std::byte> bytes)
     : control_(control),
       bytes_(bytes),
-      state_(load_state(control, control.version.load(std::memory_order_acquire))) {
+      state_(load_state(control, control.version.load(std::memory_order_acquire))),
+      write_position_(state_.position) {
   control_.read_position.store(state_.position, std::memory_order_release);
   const std::uint64_t mark = control_.mark.load(std::memory_order_relaxed);
   if (mark == 0) return;
@@ -153,8 +154,9 @@ RingReader::RingReader(RingControl& control, std::span<const std::byte> bytes)
 // Makes the record at hand the exchange_; false when there is none.
 bool RingReader::read_record() {
   for (;;) {
-    const std::uint64_t waiting =
-        control_.write_position.load(std::memory_order_acquire) - state_.position;
+    if (write_position_ == state_.position)
+      write_position_ = control_.write_position.load(std::memory_order_acquire);
+    const std::uint64_t waiting = write_position_ - state_.position;
     if (waiting == 0) return false;
     const std::size_t offset = state_.position % bytes_.size();
     const std::size_t to_end = bytes_.size() - offset;
@@ -222,7 +224,7 @@ void RingReader::pass_over_all() {
   if (commits % 2 != 0 || control_.commits.load(std::memory_order_acquire) != commits) return;
   const std::uint64_t committed = commits / 2;
   const std::uint64_t lost = committed > state_.records ? committed - state_.records : 0;
-  state_.position = write_position;
+  state_.position = write_position_ = write_position;
   state_.records += lost;
   state_.seen += lost;
   state_.failed[static_cast<std::size_t>(FailReason::poisoned)] += lost;

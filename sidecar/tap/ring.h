@@ -120,6 +120,7 @@ class RingReader {
   RingControl& control_;
   std::span<const std::byte> bytes_;
   ReaderState state_;
+  std::uint64_t write_position_;  // As last seen; refreshed when all before it is read.
   std::uint64_t record_end_ = 0;  // Position after the record at hand.
   bool lent_ = false;
   bool had_poisoned_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What observing costs: predictions a CPU-second, decoded and watched, at 20 features.
 //
-//   bench_decode [--seconds S] [--json]
+//   bench_decode [--seconds S] [--json] [--only CASE]
 //
 // Each case is run in turns with the others, and the best of its turns counts: other work on the machine
 // can only slow a turn down. The last case is the scrape of a page of 10 000 series.
@@ -205,9 +205,11 @@ double scrape_seconds(std::size_t& series) {
 int main(int argc, char** argv) {
   double seconds = 1;
   bool json = false;
+  std::string only;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) json = true;
     if (std::strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) seconds = std::atof(argv[++i]);
+    if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) only = argv[++i];
   }
   std::mt19937_64 random(42);
   const auto many = [&](const Make& make) {
@@ -227,6 +229,8 @@ int main(int argc, char** argv) {
     cases.push_back(
         {what + "v2_rows32", many([](auto& r) { return v2_rows(r, 32); }), 32, watched, 0});
   }
+  const auto is_left_out = [&](const Case& one) { return !only.empty() && one.name != only; };
+  cases.erase(std::remove_if(cases.begin(), cases.end(), is_left_out), cases.end());
   constexpr int turns = 3;
   for (int turn = 0; turn < turns; ++turn) {
     for (Case& one : cases) one.turn(seconds / turns);

@@ -252,7 +252,7 @@ std::vector<Family> families() {
   return {
       {"e-detector, slack 0", "A", 1e6, geometric(10, 2, 24),
        [](double value) { return e_detector("", {.slack = 0, .alarm_run_length = value}); }},
-      {"ADWIN", "delta", 0.002, geometric(0.2, 0.1, 28),
+      {"ADWIN", "delta", 0.002, geometric(0.2, 0.5, 60),
        [](double value) { return contender<Adwin>("ADWIN", AdwinOptions{.delta = value}); }},
       {"Page-Hinkley", "threshold", 50, geometric(8, 1.2, 24),
        [](double value) {
@@ -261,7 +261,7 @@ std::vector<Family> families() {
        }},
       {"DDM", "drift_sigmas", 3, geometric(2, 1.2, 24),
        [](double value) { return contender<Ddm>("DDM", DdmOptions{.drift_sigmas = value}); }},
-      {"HDDM_A", "drift_confidence", 0.001, geometric(0.1, 0.1, 48),
+      {"HDDM_A", "drift_confidence", 0.001, geometric(0.1, 0.3, 92),
        [](double value) {
          return contender<HddmA>("HDDM_A", HddmAOptions{.drift_confidence = value});
        }},

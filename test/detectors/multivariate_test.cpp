@@ -87,6 +87,23 @@ TEST_CASE("a missing or infinite value is at the mean, a constant adds nothing")
   CHECK(far.t2 > 1e9);
 }
 
+TEST_CASE("a feature whose squares overflow takes no part, and the others keep theirs") {
+  Rows rows = correlated(0.6, 5000, 9);
+  const Pca without = fit(rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].push_back(i % 2 == 0 ? 1e300 : -1.7e308);
+  const Pca pca = fit(rows);
+  CHECK(pca.deviation()[2] == 0);
+  CHECK(pca.variances()[0] == Approx(without.variances()[0]));
+  CHECK(pca.variances()[1] == Approx(without.variances()[1]));
+  std::vector<double> z(3), z_without(2);
+  const double t2 = pca.project(std::vector<double>{1, -2, 1e300}, z).t2;
+  CHECK(t2 == Approx(without.project(std::vector<double>{1, -2}, z_without).t2));
+  const Pca::Matrix& v = pca.vectors();
+  CHECK(Pca::restore(
+      {pca.mean().begin(), pca.mean().end()}, {pca.deviation().begin(), pca.deviation().end()},
+      {v.data(), v.data() + v.size()}, {pca.variances().begin(), pca.variances().end()}));
+}
+
 TEST_CASE("with more than 32 features the largest and the smallest directions are kept") {
   std::mt19937_64 random(4);
   std::normal_distribution<double> normal;

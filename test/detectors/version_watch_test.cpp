@@ -275,6 +275,70 @@ TEST_CASE("a restored watch goes on with its windows and alarm, and its counters
   CHECK(restored.counts(Window::hour, 0) == watch.counts(Window::hour, 0));
 }
 
+namespace {
+
+// Rows of which the features and the prediction drag on from row to row.
+class DraggingRows {
+ public:
+  explicit DraggingRows(std::uint64_t seed) : random_(seed) {}
+
+  LiveRow next(double shift = 0) {
+    for (double& x : last_) x = 0.9 * x + std::sqrt(1 - 0.81) * normal_(random_);
+    LiveRow row;
+    row.features = {Value::of(last_[0] + shift), Value::of(0.8 * last_[0] + 0.6 * last_[1]),
+                    Value::of(std::string_view(last_[2] < 0      ? "red"
+                                               : last_[2] < 0.84 ? "green"
+                                                                 : "blue"))};
+    row.prediction = Value::of(2 * last_[0] + 0.5 * last_[3]);
+    return row;
+  }
+
+ private:
+  std::mt19937_64 random_;
+  std::normal_distribution<double> normal_;
+  double last_[4] = {};
+};
+
+}  // namespace
+
+TEST_CASE("rows that hang together are not taken for a drift, and a drift of them is still found") {
+  VersionWatch watch(shared_reference());
+  DraggingRows rows(14);
+  std::size_t drifts = 0;
+  for (int pane = 0; pane < 288; ++pane) {
+    feed(watch, watch_start + pane * 5min, 600, [&] { return rows.next(); });
+    watch.advance(watch_start + (pane + 1) * 5min);
+    for (const Verdict& verdict : watch.verdicts()) drifts += verdict.state == State::drift ? 1 : 0;
+  }
+  CHECK(drifts == 0);
+  const Verdict& size = watch.verdicts()[0];
+  CHECK(size.design.rank > 10);
+  CHECK(size.design.rank < 40);
+  CHECK(size.design.bins < size.design.rank);
+  CHECK(size.thresholds.psi > 0.1);
+  CHECK(size.thresholds.ks > 0.05 + 1.63 * std::sqrt(1.0 / 600));
+  CHECK(watch.verdicts().back().design.rank >= size.design.rank);
+  for (int pane = 288; pane < 291; ++pane) {
+    feed(watch, watch_start + pane * 5min, 600, [&] { return rows.next(1.5); });
+  }
+  watch.advance(watch_start + 291 * 5min);
+  CHECK(state_of(watch, "size") == State::drift);
+}
+
+TEST_CASE("a restored watch knows how much its rows hang together") {
+  VersionWatch watch(shared_reference());
+  DraggingRows rows(15);
+  feed(watch, watch_start, 600, [&] { return rows.next(); });
+  watch.advance(watch_start + 5min);
+  REQUIRE(watch.verdicts()[0].design.rank > 1);
+  VersionWatch restored(shared_reference());
+  REQUIRE(restored.restore(watch.serialise()));
+  CHECK(restored.verdicts()[0].design == watch.verdicts()[0].design);
+  const auto judged = restored.judge(Window::hour);
+  CHECK(judged[0].design == watch.judge(Window::hour)[0].design);
+  CHECK(judged[0].design.rank > 1);
+}
+
 TEST_CASE("1 000 features with all panes take less than 16 MiB") {
   Reference wide = *shared_reference();
   const FrozenSubject feature = wide.features[0];

@@ -2,8 +2,10 @@
 """Fixtures of the end-to-end tests: the real programs, started on free loopback ports and stopped by
 the test that started them. demo/processes.py does the work; it is importable from every test."""
 
+import functools
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -47,3 +49,22 @@ def shared_data():
         if folder and pathlib.Path(folder).is_dir():
             return pathlib.Path(folder)
     pytest.skip(f"no development data: neither OUTRIDER_SHARED_DATA nor {ROOT.parent / 'shared' / 'data'}")
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """tool("helm"): the path of a tool that test/tools pins, built now if it is not there (scripts/tools).
+
+    tool("schemas") is the folder of kubeconform's schemas. A tool that cannot be built fails the test; it is
+    never skipped. What the default run needs, scripts/test has built before; a test that needs more is long.
+    """
+    return ecosystem_tool
+
+
+@functools.lru_cache(maxsize=None)
+def ecosystem_tool(name):
+    run = subprocess.run([ROOT / "scripts" / "tools", name], capture_output=True, text=True)
+    if run.returncode != 0:
+        pytest.fail(f"scripts/tools {name} failed; run it by hand:\n{(run.stdout + run.stderr)[-2000:]}")
+    tools = ROOT / "build" / "tools"
+    return tools / "schemas" if name == "schemas" else tools / "bin" / name

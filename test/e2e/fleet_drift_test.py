@@ -32,7 +32,7 @@ def answer(path, body):
     return 200, "application/json", json.dumps({"predictions": [price(row["x"]) for row in rows]}).encode()
 
 
-def profile(binaries, folder):
+def profile(binaries, folder, version="3"):
     """A reference of 10 000 rows, by the program."""
     random = np.random.default_rng(1)
     with open(folder / "train.csv", "w", newline="") as file:
@@ -41,7 +41,7 @@ def profile(binaries, folder):
         for x, colour in zip(random.normal(size=10_000), random.choice(COLOURS, 10_000, p=[0.6, 0.3, 0.1])):
             writer.writerow([repr(float(x)), colour, repr(price(float(x)))])
     done = subprocess.run([binaries / "outrider-sidecar", "profile", "--data", folder / "train.csv", "--prediction", "p",
-                           "--model.name", "house", "--model.version", "3", "--out", folder / "reference.json"],
+                           "--model.name", "house", "--model.version", version, "--out", folder / "reference.json"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     document = json.loads((folder / "reference.json").read_text())

@@ -4,12 +4,13 @@ bounded time, never a response that looks complete and is not."""
 
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 from processes import free_port, wait_for
-from raw_http import Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
+from raw_http import IS_SANITIZED, Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
 
 GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
 
@@ -54,8 +55,10 @@ def within_the_head(connection):
 @pytest.mark.parametrize("phase", [at_once, after_the_request, within_the_head])
 def test_an_upstream_that_resets_before_its_head_is_a_502(behind, phase):
     proxy = behind(lambda connection, _: phase(connection))
-    status, word = proxy.error_of(proxy.post())
-    assert status == 502 and word in ("upstream_reset", "upstream_closed")
+    expected = [(502, "upstream_reset"), (502, "upstream_closed")]
+    if phase is at_once:  # It may come before anything was sent.
+        expected.append((503, "upstream_unreachable"))
+    assert proxy.error_of(proxy.post()) in expected
     assert outcome(proxy, "unreachable") == 1
     proxy.settled(1)
 
@@ -199,6 +202,112 @@ def test_a_pooled_connection_that_the_upstream_closed_is_not_used(behind):
         time.sleep(.02)
 
 
+def test_unasked_bytes_on_a_pooled_connection_are_nobodys_answer(behind):
+    def script(connection, number):
+        while True:
+            connection.message()
+            connection.send(answer(b"%d" % number))
+            time.sleep(.05)
+            connection.send(answer(b"for nobody"))
+    proxy = behind(script)
+    for i in range(5):
+        assert proxy.post()[2] == b"%d" % i
+        time.sleep(.1)
+
+
+def test_an_upstream_that_keeps_connections_for_a_moment_is_not_asked_on_one_later(behind):
+    def script(connection, number):
+        while True:
+            connection.message()
+            connection.send(answer(b"%d" % number, fields=b"Keep-Alive: timeout=1, max=100\r\n"))
+    proxy = behind(script)
+    assert proxy.post()[2] == b"0"
+    assert proxy.post()[2] == b"0"
+    time.sleep(.6)
+    assert proxy.post()[2] == b"1"
+
+
+@pytest.mark.parametrize("count, status", [(16, 200), (17, 502)])
+def test_interim_responses_are_limited(behind, count, status):
+    def script(connection, _number):
+        connection.message()
+        for _ in range(count):
+            connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        connection.send(answer(b"done"))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(GET)
+    received = connection.until(b"HTTP/1.1 %d " % status)
+    assert received.count(b"103 Early Hints") == 16
+    failures = proxy.metric("outrider_upstream_failures_total", reason="upstream_invalid_response")
+    assert failures == (0 if status == 200 else 1)
+
+
+def test_an_upstream_that_drips_its_body_is_truncated_where_a_rate_is_asked_of_it(behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(100):
+            connection.send(b"x")
+            time.sleep(.1)
+    proxy = behind(script, "--upstream.stream-timeout", "500ms", "--upstream.rate-min", "100")
+    connection = proxy.connect()
+    connection.send(GET)
+    began = time.monotonic()
+    received = connection.rest()
+    assert time.monotonic() - began < 3 and 0 < received.count(b"x") < 20
+    assert outcome(proxy, "timeout") == 1
+    assert proxy.metric("outrider_upstream_failures_total", reason="upstream_truncated") == 1
+
+
+HOSTS = "unshare", "--map-root-user", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"'
+
+
+def hosts_can_be_replaced(hosts):
+    return subprocess.run([*HOSTS, hosts, "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_a_name_that_comes_to_mean_another_address_is_followed(programs, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 model.test\n")
+    if not hosts_can_be_replaced(hosts):
+        pytest.skip("no namespace for a hosts file of its own may be made here")
+    port = free_port()
+
+    def named(name):
+        def script(connection, _number):
+            while True:
+                connection.message()
+                connection.send(answer(name))
+        return script
+    with ScriptedUpstream(named(b"old"), port=port, host="127.0.0.2") as old, \
+            ScriptedUpstream(named(b"new"), port=port, host="127.0.0.3"):
+        proxy = Proxy(programs, tmp_path, f"http://model.test:{port}", "--upstream.look-up-every", "1s",
+                      wrap=[*HOSTS, hosts])
+        assert proxy.post()[2] == b"old"
+        # A name that means nothing for a while: the addresses stay.
+        hosts.write_text("127.0.0.1 localhost\n")
+        wait_for("a failed look-up", lambda: proxy.metric("outrider_upstream_lookup_failures_total") > 0, 10)
+        assert proxy.post()[2] == b"old"
+        hosts.write_text("127.0.0.1 localhost\n127.0.0.3 model.test\n")
+        wait_for("the new address", lambda: proxy.post()[2] == b"new", 10)
+        assert old.accepted == 1
+
+
+def test_of_several_addresses_one_that_refuses_costs_no_request(programs, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 model.test\n127.0.0.3 model.test\n")
+    if not hosts_can_be_replaced(hosts):
+        pytest.skip("no namespace for a hosts file of its own may be made here")
+    for alive in ("127.0.0.2", "127.0.0.3"):
+        port = free_port()
+        with ScriptedUpstream(echo, port=port, host=alive):
+            proxy = Proxy(programs, tmp_path, f"http://model.test:{port}", wrap=[*HOSTS, hosts], name=alive)
+            for i in range(5):
+                assert proxy.post(b"%d" % i)[2] == b"%d" % i
+            assert outcome(proxy, "unreachable") == 0
+
+
 # ---- The clients' faults ----------------------------------------------------------------------------
 
 
@@ -232,6 +341,29 @@ def test_a_body_that_stalls_is_a_408_and_the_upstream_sees_no_complete_request(b
     wait_for("the upstream's end", lambda: ends == [b"half"], 5)
 
 
+def test_a_body_that_drips_is_a_408_however_steadily_it_does(behind):
+    proxy = behind(echo, "--proxy.body-timeout", "500ms", "--proxy.rate-min", "100")
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 1000\r\n\r\n")
+    began = time.monotonic()
+    connection.socket.settimeout(.1)
+    while time.monotonic() - began < 5:
+        connection.send(b"x")
+        try:
+            connection.until(b"HTTP/1.1 408")
+            break
+        except TimeoutError:
+            pass
+    assert .4 < time.monotonic() - began < 3
+    # One that keeps the rate is served, although it takes longer than the timeout.
+    steady = proxy.connect()
+    steady.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 200\r\n\r\n")
+    for _ in range(10):
+        steady.send(b"x" * 20)
+        time.sleep(.1)
+    assert steady.message()[0].startswith(b"HTTP/1.1 200")
+
+
 def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
     def script(connection, _number):
         connection.message()
@@ -242,7 +374,7 @@ def test_a_client_that_does_not_read_is_let_go_and_costs_little_memory(behind):
     for connection in sleepers:
         connection.send(GET)
     time.sleep(.6)
-    assert proxy.memory_bytes() - before < 12 << 20
+    assert IS_SANITIZED or proxy.memory_bytes() - before < 12 << 20
     assert proxy.get("/-/healthy")[0] == 200
     wait_for("the sleepers to be let go", lambda: outcome(proxy, "cancelled") == 20, 10)
     assert proxy.metric("outrider_proxy_buffer_bytes") == 0
@@ -358,8 +490,7 @@ def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(behind):
     idle = [proxy.connect() for _ in range(10_000)]
     try:
         wait_for("all of them", lambda: proxy.metric("outrider_proxy_connections_open") >= 10_000, 20)
-        grown = proxy.memory_bytes() - before
-        assert grown < 20 << 20
+        assert IS_SANITIZED or proxy.memory_bytes() - before < 20 << 20
         began = time.monotonic()
         for i in range(200):
             assert proxy.post(b"%d" % i)[2] == b"%d" % i

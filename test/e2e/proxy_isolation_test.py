@@ -6,11 +6,12 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import time
 
 import pytest
 from processes import http, wait_for
-from raw_http import Load, Proxy, ScriptedUpstream, echo
+from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, echo
 
 
 @pytest.fixture
@@ -59,6 +60,25 @@ def test_a_frozen_monitor_costs_counted_drops_and_nothing_else(proxy):
     assert proxy.metric("outrider_monitor_restarts_total") == 0
 
 
+def test_a_monitor_that_stays_frozen_is_killed_counted_and_replaced(programs, tmp_path):
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, "--monitor.frozen-timeout", "1s")
+        frozen = ready_monitor(proxy)
+        with Load(proxy, clients=2) as load:
+            time.sleep(1.5)  # Longer than the limit: one that works is left alone.
+            assert proxy.monitor_id() == frozen
+            os.kill(frozen, signal.SIGSTOP)
+            began = time.monotonic()
+            wait_for("another monitor", lambda: proxy.monitor_id() not in (None, frozen), 10, .02)
+            assert time.monotonic() - began > .9
+            ready_monitor(proxy)
+            load.stop()
+        assert load.bad == []
+        proxy.settled(load.good)
+        assert proxy.metric("outrider_monitor_hangs_total") == 1
+        assert proxy.metric("outrider_monitor_restarts_total") == 1
+
+
 def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
     ready_monitor(proxy)
     moments = random.Random(7)
@@ -72,6 +92,62 @@ def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
         load.stop()
     assert load.bad == []
     proxy.settled(load.good)
+
+
+def test_a_monitor_out_of_memory_is_replaced_and_no_request_notices(programs, tmp_path):
+    if IS_SANITIZED:
+        pytest.skip("a sanitizer's build takes no memory limit")
+    rows = b'{"instances": [' + b",".join(b"[%d, 2, 3, 4]" % i for i in range(40_000)) + b"]}"
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, "--monitor.memory-max", "4MiB")
+        first = ready_monitor(proxy)
+        with Load(proxy, clients=2) as load:
+            big = 0
+            while proxy.monitor_id() in (None, first) and big < 50:
+                assert proxy.post(rows)[0] == 200
+                big += 1
+                time.sleep(.1)
+            assert proxy.monitor_id() not in (None, first)
+            ready_monitor(proxy)
+            load.stop()
+        assert load.bad == []
+        proxy.settled(load.good + big)
+        assert proxy.metric("outrider_monitor_restarts_total") >= 1
+
+
+# The log wants 64 MiB to stay free.
+SMALL_DISK = ("unshare", "--map-root-user", "--mount", "sh", "-c",
+              'mkdir -p "$0" && mount -t tmpfs -o size=160m tmpfs "$0" && exec "$@"')
+
+
+def test_a_full_disk_costs_the_log_and_nothing_else(programs, tmp_path):
+    probe = subprocess.run([*SMALL_DISK, tmp_path / "probe", "true"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        pytest.skip("no namespace for a small disk may be made here")
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, wrap=[*SMALL_DISK, tmp_path / "data"])
+        monitor = ready_monitor(proxy)
+        disk = pathlib.Path(f"/proc/{proxy.process.pid}/root{tmp_path}/data")
+        with Load(proxy, clients=2, body=b'{"prediction": 1.5}') as load:
+            wait_for("some load", lambda: load.good > 200, 20)
+            filler = disk / "filler"
+            try:
+                filler.write_bytes(b"x" * (160 << 20))
+            except OSError:
+                pass  # That is the point.
+            wait_for("predictions that found no room",
+                     lambda: proxy.metric("outrider_log_dropped_total", reason="disk_full") > 0, 30)
+            load.stop()
+        assert load.bad == []
+        found = proxy.settled(load.good)
+        assert found["analysed"] == load.good
+        # With room again the log goes on by itself.
+        filler.unlink()
+        wait_for("the log to be available again", lambda: proxy.metric("outrider_log_available") == 1, 30)
+        stored = proxy.metric("outrider_log_stored_total")
+        assert proxy.post(b'{"prediction": 1.5}')[0] == 200
+        wait_for("a stored prediction", lambda: proxy.metric("outrider_log_stored_total") > stored, 10)
+        assert proxy.monitor_id() == monitor
 
 
 def test_connections_that_end_while_a_monitor_starts_leave_nothing_behind(proxy):
@@ -103,7 +179,6 @@ def test_sighup_reaches_the_monitor_and_changes_nothing_for_requests(proxy):
 
 
 def test_the_monitor_command_is_not_for_people(programs, tmp_path):
-    import subprocess
     from raw_http import sidecar_binary
     ended = subprocess.run([sidecar_binary(), "monitor"], capture_output=True, text=True, timeout=10)
     assert ended.returncode == 1

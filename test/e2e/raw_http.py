@@ -20,6 +20,11 @@ def sidecar_binary():
     return pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-sidecar"
 
 
+# Memory is measured, and limited, in builds without a sanitizer alone.
+IS_SANITIZED = sidecar_binary().exists() and any(
+    word in sidecar_binary().read_bytes() for word in (b"__asan_init", b"__tsan_init"))
+
+
 def reset(connection):
     """Closes with RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -87,13 +92,13 @@ class Connection:
 class ScriptedUpstream:
     """`script(connection, number)` speaks for each accepted connection, in a thread of its own."""
 
-    def __init__(self, script, port=0, backlog=1024, unix=None):
+    def __init__(self, script, port=0, backlog=1024, unix=None, host="127.0.0.1"):
         self.script, self.accepted, self.errors = script, 0, []
         self.listening = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind(unix or ("127.0.0.1", port))
+        self.listening.bind(unix or (host, port))
         self.listening.listen(backlog)
-        self.url = f"unix:{unix}" if unix else f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        self.url = f"unix:{unix}" if unix else f"http://{host}:{self.listening.getsockname()[1]}"
         self.open = set()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -147,10 +152,10 @@ def echo(connection, _number):
 class Proxy:
     """The sidecar in front of an upstream, and its metrics."""
 
-    def __init__(self, programs, folder, upstream, *options, wrap=()):
+    def __init__(self, programs, folder, upstream, *options, wrap=(), name="sidecar"):
         self.port, self.admin_port = free_port(), free_port()
         self.programs = programs
-        self.process = programs.start("sidecar", [
+        self.process = programs.start(name, [
             *wrap, sidecar_binary(), "--upstream", upstream, "--proxy.listen-address", f"127.0.0.1:{self.port}",
             "--web.listen-address", f"127.0.0.1:{self.admin_port}", "--data.dir", str(folder / "data"), *options])
         wait_for("the proxy", lambda: http("GET", self.url("/-/ready"))[0] == 200, 20, .02)
@@ -237,10 +242,10 @@ class Proxy:
 
 
 class Load:
-    """Clients that ask until told to stop; counts what came of each request."""
+    """Clients that ask until told to stop; counts what came of each request: good is its own body."""
 
-    def __init__(self, proxy, clients=8, pause=0.0, keep_alive=True):
-        self.proxy, self.pause, self.keep_alive = proxy, pause, keep_alive
+    def __init__(self, proxy, clients=8, pause=0.0, keep_alive=True, body=b'{"a": 1}'):
+        self.proxy, self.pause, self.keep_alive, self.body = proxy, pause, keep_alive, body
         self.good, self.bad, self.refused = 0, [], 0
         self.lock, self.stopping = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
@@ -257,9 +262,10 @@ class Load:
                     time.sleep(.01)
                     continue
             try:
-                connection.send(b"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Length: 8\r\n\r\n" b'{"a": 1}')
+                connection.send(b"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%s"
+                                % (len(self.body), self.body))
                 head, body = connection.message()
-                ok = head.startswith(b"HTTP/1.1 200") and body == b'{"a": 1}'
+                ok = head.startswith(b"HTTP/1.1 200") and body == self.body
                 with self.lock:
                     self.good += ok
                     if not ok:

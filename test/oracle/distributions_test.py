@@ -13,6 +13,8 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 
 def text(block):
@@ -190,18 +192,30 @@ def anomaly_sets():
     yield "heavy tails", *split(random.standard_t(3, size=(4000, 6)), random.standard_t(3, size=(400, 6)) + 4)
 
 
+def neighbour_scores(train, live):
+    """The distance to the tenth neighbour, standardised: it keeps every row of training, as no monitor can."""
+    deviation = train.std(axis=0)
+    scale = StandardScaler().fit(train[:, deviation > 0])
+    neighbours = NearestNeighbors(n_neighbors=10).fit(scale.transform(train[:, deviation > 0]))
+    return neighbours.kneighbors(scale.transform(live[:, deviation > 0]))[0][:, -1]
+
+
 def test_anomaly_scores_beat_the_isolation_forest_on_average(ask):
-    ours, forest = {}, {}
+    ours, forest, neighbours = {}, {}, {}
     for name, train, ordinary, odd in anomaly_sets():
         live = np.vstack([ordinary, odd])
         truth = np.r_[np.zeros(len(ordinary)), np.ones(len(odd))]
         found = np.array(ask(["anomaly"], train, live))
         ours[name] = roc_auc_score(truth, found[:, 0])
         forest[name] = roc_auc_score(truth, -IsolationForest(random_state=0).fit(train).score_samples(live))
+        neighbours[name] = roc_auc_score(truth, neighbour_scores(train, live))
         # The conformal p-value is a false-alarm rate: ordinary rows fall below 5 % about that often, once
         # the reference has many rows for each feature (it scores the rows it was fitted on).
         if len(train) >= 100 * train.shape[1]:
             assert np.mean(found[:len(ordinary), 1] <= 0.05) <= 0.065
-    print({name: (round(ours[name], 3), round(forest[name], 3)) for name in ours})
-    assert np.mean(list(ours.values())) >= 0.90
-    assert np.mean(list(ours.values())) >= np.mean(list(forest.values()))
+    for name in ours:
+        print(f"{name:16} {ours[name]:.3f} forest {forest[name]:.3f} neighbours {neighbours[name]:.3f}")
+    means = [np.mean(list(scores.values())) for scores in (ours, forest, neighbours)]
+    print("mean: ours {:.3f}, forest {:.3f}, neighbours {:.3f}".format(*means))
+    assert means[0] >= 0.934  # The design's simulation came to 0.934 to 0.940.
+    assert means[0] >= means[1] and means[0] >= means[2] - 0.02

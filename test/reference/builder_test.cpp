@@ -79,6 +79,26 @@ TEST_CASE("PCA, tails and anomaly scores are over the numeric features") {
   CHECK(multivariate.anomaly.rows() == 2000);
 }
 
+TEST_CASE(
+    "a table with a gap in each row has a multivariate part, a missing value being at its mean") {
+  Table table;
+  table.columns = {"a", "b", "c"};
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<std::string> row;
+    for (int j = 0; j < 3; ++j) {
+      row.push_back(i % 3 == j ? "" : std::to_string(10 * j + (i * (7 + j)) % 101));
+    }
+    table.rows.push_back(row);
+  }
+  const Built built = build(table);
+  REQUIRE(built.reference.statistics->multivariate);
+  const auto& multivariate = *built.reference.statistics->multivariate;
+  CHECK(multivariate.scores[0].counts.total() == 1000);
+  for (std::size_t j = 0; j < 3; ++j) {
+    CHECK(multivariate.pca.mean()[j] == Approx(built.reference.statistics->features[j].mean));
+  }
+}
+
 TEST_CASE("a person's word stands over what was inferred") {
   BuildSettings settings = with_truth();
   settings.ignore = {"size"};

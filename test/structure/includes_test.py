@@ -26,6 +26,7 @@ ALLOWED = {
                         "sidecar/labels", "sidecar/tap"],
     "sidecar/labels": ["base"],
     "sidecar/export": ["base", "sidecar/http1", "sidecar/labels", "sidecar/monitor", "sidecar/tap"],
+    "sidecar/commands/inject": ["base/core", "base/wire"],
     "sidecar": ["base", "detectors", "reference", "sidecar"],
     "predictor/model": ["base/core", "base/wire"],
     "predictor/evaluate": ["base/core", "detectors", "predictor/model"],
@@ -49,6 +50,7 @@ ALLOWED = {
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
 PURE = ["base/core", "base/wire", "detectors", "reference", "sidecar/http1", "sidecar/decode", "sidecar/monitor",
+        "sidecar/commands/inject",
         "predictor/model", "predictor/evaluate", "predictor/gates", "predictor/protocol",
         "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",

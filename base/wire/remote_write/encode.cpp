@@ -176,14 +176,6 @@ void copy_series(const v2::Request& request, const v2::TimeSeries& from, v1::Tim
 
 }  // namespace
 
-double stale_marker() {
-  return std::bit_cast<double>(stale_marker_bits);
-}
-
-bool is_stale_marker(double value) {
-  return std::bit_cast<std::uint64_t>(value) == stale_marker_bits;
-}
-
 Counts count(std::span<const WriteSeries> series) {
   Counts counts{.series = series.size()};
   for (const WriteSeries& one : series) {

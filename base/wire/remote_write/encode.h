@@ -27,11 +27,6 @@ namespace outrider::remote_write {
 
 enum class Version { v1, v2 };
 
-// The NaN by which Prometheus marks the end of a series. Compare bits: it is no other NaN.
-inline constexpr std::uint64_t stale_marker_bits = 0x7ff0000000000002;
-double stale_marker();
-bool is_stale_marker(double value);
-
 struct WriteSample {
   std::int64_t timestamp_ms = 0;
   double value = 0;

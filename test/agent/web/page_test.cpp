@@ -76,3 +76,18 @@ TEST_CASE("an empty agent says so in words") {
   CHECK(page.find("No policy") != std::string::npos);
   CHECK(page.find("2026-01-31 12:00:00 UTC") != std::string::npos);
 }
+
+TEST_CASE("the first line says how grave it is, and leads to what waits for a person") {
+  PageContent content = full_of("x");
+  content.open.front().severity = "critical";
+  std::string page = render_page(content, "n");
+  CHECK(page.find("class=\"state bad\"><b>1 open incident</b>, 1 critical.") != std::string::npos);
+  CHECK(page.find("<a href=\"#x\">1 action waits for a person</a>") != std::string::npos);
+  content.open.front().severity = "warning";
+  content.actions.front().stage = decide::Stage::done;
+  page = render_page(content, "n");
+  CHECK(page.find("class=\"state warn\"><b>1 open incident</b>.</p>") != std::string::npos);
+  content.open.clear();
+  CHECK(render_page(content, "n").find("class=\"state good\"><b>No open incident.</b>") !=
+        std::string::npos);
+}

@@ -108,3 +108,13 @@ TEST_CASE_METHOD(Fixture, "help shows name, meaning, default and bounds") {
   CHECK_THAT(table.help(), Catch::Contains("--tap.max-bytes BYTES (=32MiB)") &&
                                Catch::Contains("1MiB to 1GiB") && Catch::Contains("--dry-run"));
 }
+
+TEST_CASE_METHOD(Fixture, "the markdown table has a row an option, and a bar cannot end a cell") {
+  std::string which = "a|b";
+  table.add("which", which, "One | two.").value_name("A|B");
+  CHECK_THAT(table.markdown(),
+             Catch::Contains("| `--tap.max-bytes BYTES` | `32MiB` | ") &&
+                 Catch::Contains("(1MiB to 1GiB)") &&
+                 Catch::Contains("| `--which A\\|B` | `a\\|b` | One \\| two. |") &&
+                 Catch::Contains("| `--dry-run` | on | "));
+}

@@ -147,6 +147,17 @@ TEST_CASE("V2 with a tensor a feature, and with one matrix") {
       "m/9 | x0=1 x1=2 -> 'a'@0.9 | x0=3 x1=4 -> 'b'@0.7");
 }
 
+TEST_CASE("V2 with null for what is absent, as KServe's own server writes it") {
+  CHECK(
+      decode_one(posted(
+          "/v2/models/m/infer",
+          R"({"id":null,"parameters":null,"inputs":[{"name":"size","shape":[1],"datatype":"FP64",)"
+          R"("parameters":null,"data":[1]}]})",
+          R"({"model_name":"m","model_version":null,"id":"q","parameters":null,"outputs":[)"
+          R"({"name":"price","shape":[1],"datatype":"FP64","parameters":null,"data":[5]}]})")) ==
+      "m/unknown | size=1 -> 5");
+}
+
 TEST_CASE("V2 with binary tensors in request and response") {
   const std::string header =
       R"({"inputs":[{"name":"f","shape":[2],"datatype":"FP32","parameters":{"binary_data_size":8}},)"
@@ -270,7 +281,16 @@ TEST_CASE("an error of the model is a failure, whatever its body") {
 TEST_CASE("what is no prediction is skipped, not failed") {
   CHECK(decode_one(queried("/v2/health/ready", "{}")) == "skipped not_matched");
   CHECK(decode_one(queried("/metrics", "# HELP")) == "skipped not_matched");
-  CHECK(decode_one(posted("/v2/repository/index", "{}", "[]")) == "skipped not_matched");
+  for (const char* path :
+       {"/v2/repository/index", "/v2/repository/models/m/load", "/models/m/unload", "/v2/logging",
+        "/v2/systemsharedmemory/region/a/register", "/v2/models/m/trace/setting",
+        "/v1/models/m:explain", "/v2/models/m/explain", "/api/v1.0/feedback"}) {
+    CAPTURE(path);
+    CHECK(decode_one(posted(path, "{}", "[]")) == "skipped not_matched");
+    Rules told;
+    told.paths = {path};  // Who names it means it.
+    CHECK(decode_one(posted(path, R"({"a": 1})", R"({"y": 2})"), told) != "skipped not_matched");
+  }
   MadeExchange page = queried("/search?q=1", "<html>");
   page.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n";
   CHECK(decode_one(page) == "skipped not_matched");

@@ -110,10 +110,34 @@ TEST_CASE("Framing that could be read in two ways is refused in responses too") 
   CHECK(judge(ok("Transfer-Encoding: gzip\r\n")) == "bad_transfer_encoding");
   CHECK(judge(ok("Transfer-Encoding: gzip, chunked\r\n")) == "unsupported_transfer_encoding");
   CHECK(judge("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") == "encoding_on_http10");
-  CHECK(judge(ok("Transfer-Encoding: chunked\r\n"), to_http10) == "chunked_to_http10");
   CHECK(judge(ok("X: a\r\n b\r\n")) == "folded_field");
   CHECK(judge(ok("X : a\r\n")) == "bad_field_name");
   CHECK(judge(ok("X: a\0\r\n"s)) == "bad_field_value");
+}
+
+TEST_CASE("Chunks for a client of HTTP/1.0 are to be taken apart") {
+  CHECK(summary_of(ok("Transfer-Encoding: chunked\r\n"), to_http10).unchunk);
+  CHECK_FALSE(summary_of(ok("Transfer-Encoding: chunked\r\n")).unchunk);
+  CHECK_FALSE(summary_of(ok("Content-Length: 5\r\n"), to_http10).unchunk);
+}
+
+TEST_CASE("How long the upstream keeps an idle connection is read where it says so") {
+  const auto seconds_of = [](const std::string& fields) {
+    const std::string bytes = ok(fields);
+    HeadCursor cursor;
+    ResponseHead head;
+    REQUIRE(parse(bytes, cursor, HeadLimits{}, ResponseContext{}, head) == Progress::complete);
+    const auto timeout = head.keep_alive_timeout();
+    return timeout ? timeout->count() : -1;
+  };
+  CHECK(seconds_of("Keep-Alive: timeout=5\r\n") == 5);
+  CHECK(seconds_of("Keep-Alive: max=100, Timeout=72\r\n") == 72);
+  CHECK(seconds_of("Keep-Alive: timeout=0\r\n") == 0);
+  for (const char* none :
+       {"", "Keep-Alive: \r\n", "Keep-Alive: max=5\r\n", "Keep-Alive: timeout\r\n",
+        "Keep-Alive: timeout=\r\n", "Keep-Alive: timeout=-1\r\n", "Keep-Alive: timeout=soon\r\n",
+        "Keep-Alive: timeout=99999999\r\n"})
+    CHECK(seconds_of(none) == -1);
 }
 
 TEST_CASE("Whether an upstream connection can be used again") {

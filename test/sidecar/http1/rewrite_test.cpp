@@ -135,6 +135,19 @@ TEST_CASE("The client is told what becomes of its connection") {
   CHECK(to_client("HTTP/1.1 304 Not Modified\r\n\r\n") == "HTTP/1.1 304 Not Modified\r\n\r\n");
 }
 
+TEST_CASE("A client of HTTP/1.0 is told of no chunks, and that the connection ends the body") {
+  const std::string chunked =
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\nTrailer: Sum\r\n\r\n";
+  HeadCursor cursor;
+  ResponseHead head;
+  Pieces pieces;
+  REQUIRE(parse(chunked, cursor, HeadLimits{}, {.minor_version = 0}, head) == Progress::complete);
+  rewrite(head, {.keep_alive = true}, pieces);
+  std::string out;
+  for (const std::string_view piece : pieces) out += piece;
+  CHECK(out == "HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n");
+}
+
 TEST_CASE("A typical request is few pieces, and the worst one fits") {
   HeadCursor cursor;
   RequestHead head;

@@ -24,7 +24,7 @@ TEST_CASE("Every violation has a word of its own, an error status and advice") {
   CHECK(to_string(Violation::none) == "none");
   CHECK(to_string(Violation::folded_field) == "folded_field");
   CHECK(to_string(Violation::bad_expectation) == "bad_expectation");
-  CHECK(to_string(Violation::chunked_to_http10) == "chunked_to_http10");
+  CHECK(to_string(Violation::unexpected_upgrade) == "unexpected_upgrade");
 }
 
 }  // namespace

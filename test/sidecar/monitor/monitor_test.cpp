@@ -323,6 +323,29 @@ TEST_CASE("a version without a reference learns one from its first predictions")
   CHECK(rig.value("outrider_accuracy_reference_ratio{" + v1 + "}") == "");
 }
 
+TEST_CASE(
+    "a reference that names no version judges the one that the configuration names, else "
+    "nobody's") {
+  auto unnamed = *make_reference("1");
+  unnamed.model_name = unnamed.model_version = "";
+  const auto reference = std::make_shared<const reference::ModelReference>(unnamed);
+  Settings settings;
+  SECTION("configured") {
+    settings.rules.model_name = {decode::Place::Kind::literal, "house"};
+    settings.rules.model_version = {decode::Place::Kind::literal, "1"};
+    Rig rig(settings);
+    rig.monitor.set_references({reference}, rig.clock.now());
+    rig.ask("1", 1500, 75);
+    CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="trained"})") == "1");
+  }
+  SECTION("not configured") {
+    Rig rig;
+    rig.monitor.set_references({reference}, rig.clock.now());
+    rig.ask("1", 1500, 75);
+    CHECK(rig.value(R"(outrider_reference_info{)" + v1 + R"(,source="trained"})") != "1");
+  }
+}
+
 TEST_CASE("a canary is compared with the version that has the most traffic") {
   Rig rig;
   rig.monitor.set_references({make_reference("1")}, rig.clock.now());
@@ -339,6 +362,36 @@ TEST_CASE("a canary is compared with the version that has the most traffic") {
         "1");
   CHECK(rig.value("outrider_version_drift_verdict" + v2 +
                   R"(state="drift",subject="prediction"})") == "1");
+  for (const wire::Json& version : rig.monitor.status(rig.clock.now())["versions"]) {
+    const wire::Json& comparison = version["comparison"];
+    CHECK(comparison.is_null() == (version["model_version"] == "1"));
+    if (comparison.is_null()) continue;
+    CHECK(comparison["against"] == "1");
+    for (const wire::Json& verdict : comparison["verdicts"]) {
+      INFO(verdict["subject"]);
+      CHECK(verdict["state"] == (verdict["subject"] == "prediction" ? "drift" : "stable"));
+      CHECK(verdict["m"].get<double>() > 2 * verdict["n"].get<double>());
+    }
+  }
+}
+
+TEST_CASE("how much rows hang together is told of every judged subject") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  std::mt19937_64 random(12);
+  std::normal_distribution<double> normal;
+  double last = 0;
+  for (int i = 0; i < 1'300; ++i) {
+    rig.clock.advance(500ms);
+    last = 0.9 * last + std::sqrt(1 - 0.81) * normal(random);
+    rig.ask("1", 1500 + 300 * last, 75 + 15 * normal(random));
+    rig.monitor.advance(rig.clock.now());
+  }
+  CHECK(std::stod(rig.value(R"(outrider_drift_design_effect{)" + v1 + R"(,subject="size"})")) > 5);
+  CHECK(std::stod(
+            rig.value(R"(outrider_drift_design_effect{)" + v1 + R"(,subject="prediction"})")) < 3);
+  const wire::Json status = rig.monitor.status(rig.clock.now());
+  CHECK(status["versions"][0]["inputs"]["verdicts"][0]["design_effect"].get<double>() > 5);
 }
 
 TEST_CASE("a page past the limit on series loses bins, and says how many") {

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "sidecar/proxy/upstream_pool.h"
@@ -20,11 +21,13 @@ struct User final : UpstreamUser {
 
 // A pool before a listening socket of this test; events are handed out when the test says so.
 struct Pooled {
-  explicit Pooled(std::size_t connections_max = 8, std::size_t idle_max = 4)
+  explicit Pooled(std::size_t connections_max = 8, std::size_t idle_max = 4, std::string url = "")
       : listening(std::move(*listen_on("127.0.0.1:0", 0))),
-        address(*parse_upstream("http://127.0.0.1:" + std::to_string(bound_port(listening)))),
+        upstream(url.empty() ? "http://127.0.0.1:" + std::to_string(bound_port(listening)) : url,
+                 std::chrono::seconds(30), processes),
         epoll(::epoll_create1(0)),
-        pool(connections_max, idle_max, address, epoll.get(), counters, held) {}
+        pool({connections_max, idle_max, milliseconds(4000)}, upstream, epoll.get(), counters,
+             held) {}
 
   UpstreamConnection* acquire(bool fresh = false) {
     return pool.acquire(user, now, fresh, refusal);
@@ -44,7 +47,8 @@ struct Pooled {
   }
 
   Descriptor listening;
-  SocketAddress address;
+  tap::ProcessCells processes;
+  Upstream upstream;
   Descriptor epoll;
   tap::ProxyCounters counters;
   std::size_t held = 0;
@@ -114,10 +118,54 @@ TEST_CASE("connections that rested too long are closed, the others stay") {
   UpstreamConnection* young = test.acquire();
   test.pool.release(*old, test.now);
   test.pool.release(*young, test.now + milliseconds(3000));
-  test.pool.close_idle(test.now + milliseconds(1000));
+  test.pool.tend(test.now + milliseconds(4500));
   CHECK(test.counters.upstream_idle.get() == 1);
   CHECK(test.acquire() == young);
   test.pool.close(*young);
+}
+
+TEST_CASE("a connection rests no longer than the upstream says that it keeps it") {
+  Pooled test;
+  UpstreamConnection* connection = test.acquire();
+  connection->idle_timeout = milliseconds(500);
+  test.pool.release(*connection, test.now);
+  test.now += milliseconds(600);
+  UpstreamConnection* other = test.acquire();
+  CHECK(other != connection);
+  CHECK_FALSE(other->reused);
+  test.pool.close(*other);
+}
+
+TEST_CASE("a resting connection that spoke unasked is not lent again") {
+  Pooled test;
+  UpstreamConnection* connection = test.acquire();
+  Descriptor peer = test.accept();
+  test.hand_out_events();
+  test.pool.release(*connection, test.now);
+  REQUIRE(::write(peer.get(), "HTTP/1.1 200 OK", 15) == 15);
+  test.now += milliseconds(50);
+  UpstreamConnection* other = test.acquire();
+  CHECK(other != connection);
+  test.pool.close(*other);
+}
+
+TEST_CASE("of a name's addresses the next one is tried where one refuses") {
+  // "localhost" may be ::1 and 127.0.0.1; this test listens on the second alone.
+  Descriptor listening = std::move(*listen_on("127.0.0.1:0", 0));
+  Pooled test(8, 4, "http://localhost:" + std::to_string(bound_port(listening)));
+  UpstreamConnection* connection = test.acquire();
+  for (std::size_t failed = 0; connection != nullptr && failed < test.pool.address_count();
+       ++failed) {
+    epoll_event event{};
+    REQUIRE(::epoll_wait(test.epoll.get(), &event, 1, 1000) == 1);
+    if (socket_error(connection->channel.socket.get()) == 0) break;
+    test.pool.give_up(*connection);
+    connection = test.acquire();
+  }
+  REQUIRE(connection != nullptr);
+  CHECK(::accept(listening.get(), nullptr, nullptr) >= 0);
+  CHECK(test.counters.upstream_connect_failures.get() == test.pool.address_count() - 1);
+  test.pool.close(*connection);
 }
 
 TEST_CASE("a resting connection that the upstream closed is found out by its event") {
@@ -149,8 +197,7 @@ TEST_CASE("a resting connection that closed unseen is probed before it is lent")
 }
 
 TEST_CASE("an upstream that cannot be connected to at once is a failure that tells why") {
-  Pooled test;
-  test.address = *parse_upstream("unix:/nowhere/model.sock");
+  Pooled test(8, 4, "unix:/nowhere/model.sock");
   CHECK(test.acquire() == nullptr);
   CHECK(test.refusal == UpstreamPool::Refusal::failed);
   CHECK(errno == ENOENT);

@@ -7,8 +7,8 @@ namespace outrider::proxy {
 namespace {
 
 std::string text_of(std::string_view url) {
-  auto address = parse_upstream(url);
-  return address ? address->text : address.error().message;
+  auto found = find_upstream(url);
+  return found ? found->addresses.front().text : found.error().message;
 }
 
 TEST_CASE("an upstream is an HTTP address or a socket's path") {
@@ -18,14 +18,25 @@ TEST_CASE("an upstream is an HTTP address or a socket's path") {
   CHECK(text_of("http://[::1]:8080") == "::1:8080");
   CHECK(text_of("http://[::1]") == "::1:80");
   CHECK(text_of("unix:/run/model.sock") == "unix:/run/model.sock");
-  CHECK(parse_upstream("unix:///run/model.sock")->get()->sa_family == AF_UNIX);
+  CHECK(find_upstream("unix:///run/model.sock")->addresses.front().get()->sa_family == AF_UNIX);
+}
+
+TEST_CASE("only a name may come to mean other addresses") {
+  CHECK_FALSE(find_upstream("http://127.0.0.1:8080")->is_named);
+  CHECK_FALSE(find_upstream("http://[::1]:8080")->is_named);
+  CHECK_FALSE(find_upstream("unix:/run/model.sock")->is_named);
+  const auto local = find_upstream("http://localhost:8080");
+  REQUIRE(local);
+  CHECK(local->is_named);
+  CHECK(local->addresses == find_upstream("http://localhost:8080")->addresses);
+  CHECK_FALSE(local->addresses == find_upstream("http://localhost:8081")->addresses);
 }
 
 TEST_CASE("an upstream that cannot be is refused with what was expected") {
   for (const char* url : {"", "127.0.0.1:80", "https://model", "http://", "http://host:0",
                           "http://host:99999", "http://host/path", "http://user@host", "unix:"}) {
     CAPTURE(url);
-    REQUIRE_FALSE(parse_upstream(url));
+    REQUIRE_FALSE(find_upstream(url));
     CHECK_THAT(text_of(url), Catch::Contains("upstream="));
   }
   CHECK_THAT(text_of("unix:" + std::string(200, 'x')), Catch::Contains("characters"));

@@ -1,0 +1,171 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{/*
+The sidecar for anyone's pod. A chart that has this one as a dependency includes these templates in its own
+pod template (docs/kubernetes.md, examples/helm-consumer):
+
+    {{- $outrider := dict "root" $ "sidecar" .Values.outrider.sidecar "upstreamPort" 8080 }}
+    metadata:
+      labels: {{- include "outrider.sidecar.labels" $outrider | nindent 8 }}
+    spec:
+      {{- with include "outrider.sidecar.initContainers" $outrider }}
+      initContainers: {{- . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: model
+          …
+        {{- include "outrider.sidecar.containers" $outrider | nindent 8 }}
+      volumes: {{- include "outrider.sidecar.volumes" $outrider | nindent 8 }}
+
+and lets its Service's targetPort be `{{ .Values.outrider.sidecar.proxyPort }}`.
+
+    root          the including chart's `$`
+    sidecar       the settings: `sidecar` in this chart's values.yaml
+    upstreamPort  the port on which the model listens in the pod; or
+    upstream      the whole address, e.g. "unix:/run/model.sock"
+*/}}
+
+{{/* "native" or "container". */}}
+{{- define "outrider.sidecar.mode" -}}
+{{- if ne .sidecar.mode "auto" -}}
+{{- .sidecar.mode -}}
+{{- else if semverCompare ">=1.29.0-0" .root.Capabilities.KubeVersion.Version -}}
+native
+{{- else -}}
+container
+{{- end -}}
+{{- end -}}
+
+{{/* Items for `initContainers`; nothing where the sidecar is an ordinary container. */}}
+{{- define "outrider.sidecar.initContainers" -}}
+{{- if eq (include "outrider.sidecar.mode" .) "native" -}}
+{{- include "outrider.sidecar" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Items for `containers`; nothing where the sidecar is a native one. */}}
+{{- define "outrider.sidecar.containers" -}}
+{{- if eq (include "outrider.sidecar.mode" .) "container" -}}
+{{- include "outrider.sidecar" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of the pod: the headless Service, the PodMonitor and the agent's label fan-out go by it. */}}
+{{- define "outrider.sidecar.labels" -}}
+outrider.io/sidecar: "true"
+{{- end -}}
+
+{{/* Items for `volumes`. */}}
+{{- define "outrider.sidecar.volumes" -}}
+- name: outrider-data
+  {{- toYaml (default (dict "emptyDir" dict) .sidecar.data.volume) | nindent 2 }}
+{{- with .sidecar.model.configMap }}
+- name: outrider-model
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- with .sidecar.reference.volume }}
+- name: outrider-references
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/*
+The container, one item of a list. Its probes ask the proxy and never the monitor: whatever happens to the
+analytics, the pod stays ready.
+*/}}
+{{- define "outrider.sidecar" -}}
+{{- $mode := include "outrider.sidecar.mode" . -}}
+{{- $settings := .sidecar -}}
+{{- $upstream := .upstream -}}
+{{- if not $upstream -}}
+{{- $upstream = printf "http://127.0.0.1:%v" (required "outrider.sidecar: upstreamPort (where the model listens) or upstream is needed" .upstreamPort) -}}
+{{- end -}}
+- name: outrider-sidecar
+  image: {{ include "outrider.image" (dict "image" $settings.image) | quote }}
+  imagePullPolicy: {{ $settings.image.pullPolicy }}
+  {{- if eq $mode "native" }}
+  restartPolicy: Always
+  {{- end }}
+  args:
+    - --upstream={{ $upstream }}
+    - --proxy.listen-address=0.0.0.0:{{ $settings.proxyPort }}
+    # Two words: the value may be empty.
+    - --proxy.reserved-path
+    - {{ $settings.reservedPath | quote }}
+    - --web.listen-address=0.0.0.0:{{ $settings.adminPort }}
+    - --data.dir=/var/lib/outrider
+    - --monitor.memory-max={{ $settings.monitorMemoryMax }}
+    {{- if $settings.model.configMap }}
+    - --model.config=/etc/outrider/model/{{ $settings.model.key }}
+    {{- end }}
+    {{- if $settings.reference.volume }}
+    - --reference=/etc/outrider/references{{ with $settings.reference.path }}/{{ . }}{{ end }}
+    {{- end }}
+    - --log.level={{ $settings.log.level }}
+    - --log.format={{ $settings.log.format }}
+    {{- with $settings.extraArgs }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with $settings.extraEnv }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    - name: outrider-proxy
+      containerPort: {{ $settings.proxyPort }}
+      protocol: TCP
+    - name: outrider-admin
+      containerPort: {{ $settings.adminPort }}
+      protocol: TCP
+  startupProbe:
+    {{- include "outrider.sidecar.probe" (dict "sidecar" $settings "path" "healthy") | nindent 4 }}
+    periodSeconds: 1
+    failureThreshold: 60
+  readinessProbe:
+    {{- include "outrider.sidecar.probe" (dict "sidecar" $settings "path" "ready") | nindent 4 }}
+    periodSeconds: 5
+    timeoutSeconds: 5
+  livenessProbe:
+    {{- include "outrider.sidecar.probe" (dict "sidecar" $settings "path" "healthy") | nindent 4 }}
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  {{- if and (eq $mode "container") $settings.drainDelaySeconds (semverCompare ">=1.30.0-0" .root.Capabilities.KubeVersion.Version) }}
+  lifecycle:
+    preStop:
+      sleep:
+        seconds: {{ $settings.drainDelaySeconds }}
+  {{- end }}
+  {{- with $settings.securityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $settings.resources }}
+  resources:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  volumeMounts:
+    - name: outrider-data
+      mountPath: /var/lib/outrider
+    {{- if $settings.model.configMap }}
+    - name: outrider-model
+      mountPath: /etc/outrider/model
+      readOnly: true
+    {{- end }}
+    {{- if $settings.reference.volume }}
+    - name: outrider-references
+      mountPath: /etc/outrider/references
+      readOnly: true
+    {{- end }}
+{{- end -}}
+
+{{- define "outrider.sidecar.probe" -}}
+{{- if .sidecar.reservedPath -}}
+httpGet:
+  path: {{ .sidecar.reservedPath }}/{{ .path }}
+  port: {{ .sidecar.proxyPort }}
+{{- else -}}
+tcpSocket:
+  port: {{ .sidecar.proxyPort }}
+{{- end -}}
+{{- end -}}

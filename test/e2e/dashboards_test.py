@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboards: made by their code, clean by Grafana's own linter, and no panel without data in a live loop."""
+
+import collections
+import math
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+
+import pytest
+from conftest import ROOT
+from processes import http_json, wait_for
+
+FOLDER = ROOT / "dashboards"
+sys.path.insert(0, str(FOLDER))
+
+import queries  # noqa: E402
+
+BOARDS = queries.boards()
+FILES = sorted(FOLDER.glob("outrider-*.json"))
+SCRAPE = 15  # Seconds: what Grafana takes for the scrape interval unless the data source says otherwise.
+
+
+PANELS = [pytest.param(board, panel, id=f"{board['uid']}: {panel['title']}")
+          for board in BOARDS for panel in queries.panels(board)]
+
+
+def test_the_json_is_what_the_code_makes():
+    done = subprocess.run([sys.executable, FOLDER / "source" / "build.py", "--check"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\nrun dashboards/source/build.py"
+    assert [board["uid"] for board in BOARDS] == ["outrider-fleet", "outrider-model", "outrider-agent", "outrider-sidecar"]
+    assert {file.stem for file in FILES} == {board["uid"] for board in BOARDS}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_grafanas_linter_has_nothing_to_say(file, tool):
+    done = subprocess.run([tool("dashboard-linter"), "lint", "--strict", "--config", FOLDER / ".lint", file], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_linter_still_finds_what_is_wrong(tmp_path, tool):
+    broken = (FOLDER / "outrider-agent.json").read_text().replace('instance=~\\"$instance\\"', 'instance=~\\".+\\"', 1)
+    (tmp_path / "broken.json").write_text(broken)
+    done = subprocess.run([tool("dashboard-linter"), "lint", "--strict", "--config", FOLDER / ".lint",
+                           tmp_path / "broken.json"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0 and "instance" in done.stdout
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_every_dashboard_follows_the_house_rules(board):
+    assert board["schemaVersion"] == 42 and board["editable"] is False
+    assert re.fullmatch(r"outrider-[a-z]+", board["uid"]) and "id" not in board
+    names = [variable["name"] for variable in board["templating"]["list"]]
+    assert names[:3] == ["datasource", "job", "instance"]
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    titles = [panel["title"] for panel in queries.panels(board)]
+    assert not [title for title, count in collections.Counter(titles).items() if count > 2]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_panels_fill_the_grid_and_do_not_overlap(board):
+    taken = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    assert max(x for x, _ in taken) == 23
+    height = max(y for _, y in taken) + 1
+    assert len(taken) == 24 * height, sorted({(x, y) for x in range(24) for y in range(height)} - taken)[:5]
+
+
+@pytest.mark.parametrize("board, panel", PANELS)
+def test_every_panel_says_what_it_shows(board, panel):
+    assert panel["title"] and panel["description"].endswith(".") and len(panel["description"]) > 20
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["datasource"]["uid"] == "${datasource}" and panel["targets"]
+    for target in panel["targets"]:
+        for selector in re.findall(r"(?<!:)outrider_\w+\{([^}]*)\}|process_\w+\{([^}]*)\}", target["expr"]):
+            assert both_match("".join(selector)), target["expr"]
+        for selector in re.findall(r"(?:model:outrider_[\w:]+|ALERTS)\{([^}]*)\}", target["expr"]):
+            assert 'job=~"$job"' in selector, target["expr"]
+        bare = re.findall(r"(?<!:)\b(?:outrider|process)_\w+\b(?!\{)", target["expr"])
+        assert not bare, f"no matchers on {bare}"
+
+
+def both_match(matchers):
+    return 'job=~"$job"' in matchers and 'instance=~"$instance"' in matchers
+
+
+class LiveLoop:
+    """The demo's programs with one incident behind them: the market turned, the alert fired, the agent acted."""
+
+    def __init__(self, programs, folder):
+        import story
+        self.loop = story.Loop(folder, programs, favour_ports=False, rate=60)
+        self.loop.rules = self.hasty_rules(folder / "rules")
+        self.started = time.time()
+        traffic = self.loop.start()
+        wait_for("600 labels", lambda: self.loop.labels() >= 600, 60)
+        traffic.send_signal(signal.SIGUSR1)
+        wait_for("ModelAccuracyDropped in the agent", lambda: self.loop.prometheus.scalar(
+            "sum(outrider_agent_incidents_open) >= 1"), 60)
+        wait_for("the drift of the inputs", lambda: self.loop.prometheus.scalar("count(model:outrider_drift_psi:debiased15m)"), 30)
+        wait_for("an action that was sent", lambda: self.loop.prometheus.scalar(
+            'sum(outrider_agent_actions_total{outcome="sent"}) >= 1'), 30)
+
+    @staticmethod
+    def hasty_rules(folder):
+        """The shipped rules; those on drift are evaluated each second, not each minute."""
+        folder.mkdir()
+        for file in (ROOT / "alerts").glob("*.rules.yml"):
+            (folder / file.name).write_text(file.read_text().replace("interval: 1m", "interval: 1s"))
+        return folder
+
+    def values(self, target, board):
+        """The finite values that a panel's query gives, over the time that the loop runs."""
+        shown = time.time() - self.started
+        expression = queries.fill(target["expr"], queries.chosen(board, model="house-price"), shown=shown, step=2,
+                                  scrape=SCRAPE)
+        asked, path = {"query": expression}, "query"
+        if not target.get("instant"):
+            asked |= {"start": self.started, "end": time.time(), "step": 2}
+            path = "query_range"
+        answer = http_json("GET", f"{self.loop.url('prometheus')}/api/v1/{path}?{urllib.parse.urlencode(asked)}")
+        found = [float(value) for row in answer["data"]["result"] for _, value in row.get("values") or [row["value"]]]
+        return [value for value in found if math.isfinite(value)]
+
+    def choices(self, variable, board):
+        """What a variable's list would offer."""
+        call = queries.fill(variable["query"], queries.chosen(board), shown=600, step=2, scrape=SCRAPE)
+        metric, label = re.fullmatch(r"label_values\((.*), (\w+)\)", call).groups()
+        asked = urllib.parse.urlencode({"match[]": metric})
+        return http_json("GET", f"{self.loop.url('prometheus')}/api/v1/label/{label}/values?{asked}")["data"]
+
+
+@pytest.mark.timeout(240)
+def test_every_panel_has_data_in_a_live_loop(programs, binaries, tmp_path):
+    assert shutil.which("prometheus") and binaries
+    live = LiveLoop(programs, tmp_path)
+    empty, asked = [], 0
+    for board in BOARDS:
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query" and not live.choices(variable, board):
+                empty.append(f"{board['uid']}: ${variable['name']} offers nothing")
+        for panel in queries.panels(board):
+            for target in panel["targets"]:
+                asked += 1
+                if not live.values(target, board):
+                    empty.append(f"{board['uid']}: {panel['title']}: {target['expr']}")
+        for annotation in board.get("annotations", {}).get("list", []):
+            if not live.values({"expr": annotation["expr"]}, board):
+                empty.append(f"{board['uid']}: annotation {annotation['name']}: {annotation['expr']}")
+    assert not empty, "\n".join(empty)
+    assert asked > 100
+    fired = live.values({"expr": 'max_over_time(ALERTS{alertname="ModelAccuracyDropped",alertstate="firing"}[5m])', "instant": True},
+                        BOARDS[0])
+    assert fired, "no alert was seen, so the panels about alerts were not tried"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_preview_can_be_played_and_drawn(tmp_path, binaries):
+    """Three minutes of the quarter of an hour: four models, every panel drawn, each picture small enough for a README."""
+    done = subprocess.run([sys.executable, FOLDER / "preview.py", "--minutes", "3", "--out", tmp_path], capture_output=True,
+                          text=True, timeout=800, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for board in BOARDS:
+        picture = tmp_path / f"{board['uid']}.png"
+        assert 30_000 < picture.stat().st_size < 300_000, picture
+        assert (FOLDER / "preview" / picture.name).stat().st_size < 300_000

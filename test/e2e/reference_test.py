@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/reference/ says what the programs say of themselves: every option, every metric. `scripts/reference` writes it anew
+(it sets OUTRIDER_WRITE_REFERENCE, and these tests then write what they would compare)."""
+
+import csv
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+
+import pytest
+from processes import free_port, http, http_json, wait_for
+from prometheus_client.parser import text_string_to_metric_families
+from stack import ModelServer, Program, Sidecar
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PROGRAMS = ("outrider-sidecar", "outrider-agent", "outrider-predictor")
+
+
+def agree(name, text):
+    """The committed file is this text; or becomes it."""
+    path = ROOT / "docs" / "reference" / name
+    if os.environ.get("OUTRIDER_WRITE_REFERENCE"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert path.read_text() == text, f"docs/reference/{name} is not what the programs say: run scripts/reference"
+
+
+def test_the_configuration_reference_is_what_the_programs_say(binaries):
+    text = ("# Every option\n\nWritten by `scripts/reference` from the option tables; a test compares. An option can also be an environment "
+            "variable\n(`--web.listen-address` is `OUTRIDER_WEB_LISTEN_ADDRESS`) or a line of the file that `--config.file` names (`web: "
+            "{listen-address: …}`\nor `web.listen-address: …`); the command line wins, then the environment, then the file. Every mistake of "
+            "all three is reported\nat once. A switch is undone by `--no-NAME`. Sizes are written `32MiB`, durations `250ms` or `1h30m`.\n\n"
+            "Other files: [the model configuration](../model-configuration.md), [the agent's policy](../policy.md), [references]"
+            "(../reference-format.md).\n")
+    for program in PROGRAMS:
+        said = subprocess.run([binaries / program, "--help=markdown"], check=True, capture_output=True, text=True).stdout
+        text += "\n" + said
+    agree("configuration.md", text)
+
+
+class Families:
+    """What was seen of each metric: its type, help, and the names of its labels."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def add(self, program, text):
+        for family in text_string_to_metric_families(text):
+            name = family.name + ("_total" if family.type == "counter" else "")
+            entry = self.seen.setdefault(name, {"type": family.type, "help": family.documentation, "labels": set(), "programs": set()})
+            entry["programs"].add(program)
+            for sample in family.samples:
+                entry["labels"] |= set(sample.labels) - {"le"}
+
+    def table(self, program):
+        rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+        for name, entry in sorted(self.seen.items()):
+            if program in entry["programs"]:
+                labels = ", ".join(sorted(entry["labels"]))
+                rows.append(f"| `{name}` | {entry['type']} | {labels} | {entry['help'].replace('|', '&#124;')} |")
+        return "\n".join(rows) + "\n"
+
+
+def write_houses(path):
+    chance = random.Random(5)
+    with open(path, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["size", "bedrooms", "price"])
+        for _ in range(2000):
+            size, bedrooms = chance.uniform(500, 3000), chance.randint(1, 5)
+            rows.writerow([round(size, 1), bedrooms, round(20 + size * 0.05 + bedrooms * 2 + chance.gauss(0, 3), 2)])
+
+
+def churn_server():
+    """A classifier: the class and its probability."""
+    def answer(path, body):
+        probability = json.loads(body)["visits"] / 100
+        return 200, "application/json", json.dumps({"label": "stay" if probability > .5 else "leave", "probability": probability}).encode()
+
+    return ModelServer(answer)
+
+
+CHURN = """
+model: {name: churn, version: v1}
+request: {match: {method: [POST], path: /predict}}
+response: {prediction: "json:/label", score: "json:/probability", kind: classification, classes: [leave, stay]}
+segments: [plan]
+"""
+
+
+def play(programs, binaries, folder):
+    """Starts all three programs and makes each show what it has: predictions, labels, a reference, an incident."""
+    families = Families()
+    write_houses(folder / "houses.csv")
+    registry = folder / "registry"
+    subprocess.run([binaries / "outrider-predictor", "train", "--data", folder / "houses.csv", "--target", "price", "--algorithm", "ols",
+                    "--name", "house-price", "--registry", registry, "--promote"], check=True, capture_output=True)
+    address = f"127.0.0.1:{free_port()}"
+    predictor = Program(programs, "predictor", [binaries / "outrider-predictor", "serve", "--registry", registry, "--name", "house-price",
+                                                "--web.listen-address", address], f"http://{address}")
+    house = Sidecar(programs, binaries, predictor.admin, folder / "house", "house", ["--reference", registry])
+    for i in range(40):
+        status, headers, _ = http("GET", f"{house.proxy}/predict?size={800 + 50 * i}&bedrooms={1 + i % 4}")
+        assert status == 200
+        house.label({"id": headers["X-Prediction-Id"], "label": 90.0})
+    house.wait_for_predictions(40)
+
+    (folder / "churn.yaml").write_text(CHURN)
+    with churn_server() as server:
+        churn = Sidecar(programs, binaries, server.url, folder / "churn", "churn", ["--model.config", folder / "churn.yaml"])
+        for i in range(40):
+            _, headers, _ = http("POST", f"{churn.proxy}/predict", {"visits": 5 + 2 * i, "plan": "free" if i % 2 else "paid"})
+            churn.label({"id": headers["X-Prediction-Id"], "label": "stay" if i > 20 else "leave"})
+        churn.wait_for_predictions(40)
+
+    policy = folder / "policy.yaml"
+    policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
+    port = free_port()
+    agent = Program(programs, "agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
+                                        folder / "agent", "--policy", policy], f"http://127.0.0.1:{port}")
+    http_json("POST", f"{agent.admin}/api/v1/alerts", {
+        "version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "outrider", "groupLabels": {}, "commonLabels": {},
+        "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
+        "alerts": [{"status": "firing", "fingerprint": "0123456789abcdef", "startsAt": "2026-01-01T00:00:00Z", "endsAt": "0001-01-01T00:00:00Z",
+                    "labels": {"alertname": "ModelAccuracyDropped", "model_name": "house-price", "severity": "critical"},
+                    "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
+    wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
+
+    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin), ("outrider-agent", agent.admin),
+                           ("outrider-predictor", predictor.admin)):
+        families.add(program, http("GET", f"{admin}/metrics")[2])
+    return families
+
+
+# Gauges of judgements that take panes of minutes, which no play here can wait for, with their labels; what
+# they mean is read from the source.
+JUDGED_LATER = {
+    "outrider_accuracy_estimated_ratio": (),
+    "outrider_drift_score": ("subject", "test"),
+    "outrider_drift_threshold": ("subject", "test"),
+    "outrider_version_drift_score": ("against", "subject", "test"),
+    "outrider_version_drift_threshold": ("against", "subject", "test"),
+    "outrider_version_drift_verdict": ("against", "state", "subject"),
+}
+
+
+def help_in_source(name):
+    source = (ROOT / "sidecar" / "export" / "monitor_metrics.cpp").read_text()
+    literals = re.search(rf'"{name}",\s*(?:gauge,)?\s*((?:"[^"]*"\s*)+)', source)[1]
+    return "".join(re.findall(r'"([^"]*)"', literals))
+
+
+NAMES_IN_SOURCES = re.compile(r'"(outrider_[a-z0-9_]+)"')
+
+
+def names_in_sources():
+    folders = [ROOT / f for f in ("base", "sidecar", "agent", "predictor")]
+    return {name for folder in folders for file in folder.rglob("*.cpp") for name in NAMES_IN_SOURCES.findall(file.read_text())
+            if not name.endswith("_")}
+
+
+@pytest.mark.timeout(120)
+def test_the_metrics_reference_is_what_the_programs_export(programs, binaries, tmp_path):
+    families = play(programs, binaries, tmp_path)
+    for name, labels in JUDGED_LATER.items():
+        families.seen[name] = {"type": "gauge", "help": help_in_source(name), "programs": {"outrider-sidecar"},
+                               "labels": {"model_name", "model_version", *labels}}
+    text = ("# Every metric\n\nWritten by `scripts/reference` from what the running programs export; a test compares. Histograms also have `le`. "
+            "Counters and bins\nadd up over pods: `sum without (instance, pod)` is exact. A ratio of sums is right, an average of ratios is not.\n")
+    for program in PROGRAMS:
+        text += f"\n## {program}\n\n{families.table(program)}"
+    agree("metrics.md", text)
+    forgotten = names_in_sources() - set(families.seen)
+    assert not forgotten, f"these names stand in the sources, and no program exported them here: {sorted(forgotten)}"
