@@ -15,6 +15,9 @@
 #include "agent/ingest/prometheus.h"
 #include "agent/ingest/remote_write.h"
 #include "agent/steward.h"
+#include "agent/watch/anomaly_alert.h"
+#include "agent/watch/rules_file.h"
+#include "agent/watch/series_watch.h"
 #include "agent/web/api.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
@@ -148,6 +151,41 @@ void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver
              [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
   router.add("GET", "/api/v1/series",
              [&receiver](const net::HttpRequest& request) { return receiver.list(request); });
+}
+
+series::WatchRules watch_rules(const AgentSettings::Watch& settings) {
+  if (settings.rules_file.empty()) return series::WatchRules::everything();
+  const auto text = config::read_file(settings.rules_file, policy_bytes_max);
+  if (!text) throw std::runtime_error("series.rules: " + text.error().message);
+  auto rules = watch::parse_rules(settings.rules_file, *text);
+  if (!rules) throw std::runtime_error(rules.error().message);
+  return std::move(*rules);
+}
+
+watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::size_t partitions) {
+  watch::SeriesWatch::Settings made;
+  made.partitions = partitions;
+  made.watched_max = static_cast<std::size_t>(settings.watch.watched_max);
+  made.histograms_max = static_cast<std::size_t>(settings.watch.histograms_max);
+  made.alerts_a_week = settings.watch.alerts_a_week;
+  made.quiet = settings.watch.quiet;
+  made.save_every = settings.watch.save_every;
+  made.write_every = settings.remote_write.interval;
+  made.state_file = settings.data_dir + "/series.state";
+  return made;
+}
+
+watch::SeriesWatch::World watch_world(const AgentSettings& settings, Steward& steward,
+                                      remote_write::Sender*& sender) {
+  watch::SeriesWatch::World world;
+  world.alerts = [&steward](const wire::AlertWebhook& webhook) { steward.receive(webhook); };
+  world.open_anomalies = [&steward] { return steward.firing(watch::anomaly_alert); };
+  if (settings.remote_write.enabled()) {
+    world.write = [&sender](std::vector<remote_write::WriteSeries> series) {
+      sender->append(std::move(series));
+    };
+  }
+  return world;
 }
 
 // The threads that look and send. They end when the steward is stopped.
@@ -307,6 +345,36 @@ class Export {
   std::jthread thread_;
 };
 
+void add_watch_options(config::OptionTable& options, AgentSettings::Watch& settings) {
+  options
+      .add("series.rules", settings.rules_file,
+           "YAML file: which received series are watched, and as what (docs/series.md). Without it "
+           "all are.")
+      .value_name("FILE");
+  options
+      .add("series.alerts-per-week", settings.alerts_a_week,
+           "The alert budget: at most so many incidents a week are opened for anomalies of series. "
+           "The threshold follows from it.")
+      .between(0, 1e6);
+  options
+      .add("series.max-watched", settings.watched_max,
+           "Series watched at once. A new one past it takes the place of one that has been silent "
+           "for an hour, or is left out and counted.")
+      .between(1, 50'000'000);
+  options
+      .add("series.max-histograms", settings.histograms_max,
+           "Classic histograms whose quantiles are watched; past it they are left out and counted.")
+      .between(1, 10'000'000);
+  options
+      .add("series.quiet", settings.quiet,
+           "An anomaly ends when nothing was unusual for so long, or for five samples if longer.")
+      .between(1, 86'400);
+  options
+      .add("series.save-every", settings.save_every,
+           "How often what was learnt goes to disk; a kill -9 forgets at most that.")
+      .between(1, 86'400);
+}
+
 }  // namespace
 
 void add_options(config::OptionTable& options, AgentSettings& settings) {
@@ -365,6 +433,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
   options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
+  add_watch_options(options, settings.watch);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }
@@ -394,15 +463,32 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  ingest::RemoteWriteReceiver receiver(receiver_settings(settings.ingest), clock, nullptr);
+  remote_write::Sender* sender = nullptr;  // Known before the watch is started.
+  const auto receiver_set = receiver_settings(settings.ingest);
+  watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
+                                  watch_rules(settings.watch), clock,
+                                  watch_world(settings, steward, sender));
+  ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
+  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
+    return receiver.directory(partition);
+  });
   add_write_routes(router, receiver);
+  router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
+    return net::json_response(200, series_watch.anomalies());
+  });
   Export remote_write(settings, clock);
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &process};
-  if (remote_write.sender()) collectors.push_back(remote_write.sender());
-  router.add("GET", "/metrics", net::metrics_page(collectors));
+  sender = remote_write.sender();
+  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
+                                              &process};
+  if (sender != nullptr) collectors.push_back(sender);
+  // Scores are sent by the watch itself, under the labels of the series that they are about.
+  std::vector<wire::Collector*> pages = collectors;
+  pages.push_back(&series_watch.scores());
+  router.add("GET", "/metrics", net::metrics_page(std::move(pages)));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
   remote_write.start(collectors, server.port());
+  series_watch.start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);

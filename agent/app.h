@@ -40,6 +40,14 @@ struct AgentSettings {
     Duration age_max = std::chrono::hours(24);
     Duration idle_after = std::chrono::hours(24);
   } ingest;
+  struct Watch {
+    std::string rules_file;
+    double alerts_a_week = 20;
+    std::int64_t watched_max = 200'000;
+    std::int64_t histograms_max = 20'000;
+    Duration quiet = std::chrono::minutes(15);
+    Duration save_every = std::chrono::minutes(10);
+  } watch;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 

@@ -118,6 +118,18 @@ Steward::Receipt Steward::receive(const wire::AlertWebhook& webhook) {
   return receipt;
 }
 
+std::vector<Labels> Steward::firing(std::string_view alert) const {
+  std::lock_guard lock(mutex_);
+  std::vector<Labels> labels;
+  for (const Incident* incident : book_.open()) {
+    if (incident->alert != alert) continue;
+    for (const incident::Member& member : incident->members) {
+      if (member.firing) labels.push_back(member.labels);
+    }
+  }
+  return labels;
+}
+
 bool Steward::receive(const incident::Change& change) {
   bool is_new = false;
   {

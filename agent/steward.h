@@ -66,6 +66,9 @@ class Steward {
   Result<decide::Action> reject(const std::string& action, const std::string& person,
                                 const std::string& why);
 
+  // The label sets of the firing members of the open incidents of this alert.
+  std::vector<Labels> firing(std::string_view alert) const;
+
   void look();                         // One round over the open incidents.
   bool wait_for_news(Duration limit);  // Until something makes a look worthwhile, or the limit.
 

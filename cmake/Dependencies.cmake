@@ -19,6 +19,9 @@ find_package(RocksDB 7.8 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(Snappy REQUIRED)
+# It has no CMake package of its own in Debian 12.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 # Headers only.
 find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

@@ -21,8 +21,10 @@ constexpr float clip = 6;  // One wild sample must not be a shift.
 constexpr float level_clip = 3;
 constexpr float short_rate = 0.08F;  // About a dozen samples.
 constexpr float spread_rate = 0.05F;
-constexpr float profile_rate = 0.05F;
-constexpr std::uint8_t profile_min = 3;  // Samples in an hour before it is believed.
+// Of the profile: a day leaves about two thirds of an hour's place to the newest, whatever the interval.
+constexpr float profile_slowest = 0.002F;
+constexpr float profile_fastest = 0.1F;
+constexpr std::uint8_t profile_min = 4;  // Samples in an hour before it is believed.
 constexpr float gap_factor = 10;         // Of the usual interval: no step, no mean across it.
 constexpr float interval_rate = 0.02F;
 constexpr float interval_min = 1e-3F;
@@ -30,12 +32,16 @@ constexpr float interval_max = 86400;
 
 constexpr float log10_of_2 = 0.30103F;
 constexpr float bins_per_octave = 2;
-constexpr float wide_offset = 2;    // The first bin ends at half a deviation.
-constexpr float narrow_offset = 8;  // ... at a sixteenth.
+constexpr float wide_offset =
+    5;  // The first bin ends at a quarter of a deviation; the last begins at 512.
+constexpr float narrow_offset = 8;  // ... at a sixteenth; at 16.
 
 constexpr float remarkable = 1;  // One in ten: what is not even that is no evidence.
 constexpr float agreement = 0.1F;
 constexpr float history_discount = 0.9F;
+constexpr float warm_up_ms = 86'400'000;  // Until every hour of the day was seen once, ...
+constexpr float warm_up_weight = 0.3F;    // ... what is new is mostly that.
+constexpr float history_least = 200;
 constexpr float history_unit = 1000;  // Samples, ...
 constexpr float interval_credit = 0.3F;
 constexpr float interval_unit = 300;  // ... seconds: where those two add nothing.
@@ -177,6 +183,7 @@ bool AgingTails<Bins>::load(SnapshotReader& in) {
 
 void SeriesScorer::begin(std::int64_t timestamp_ms, double value) {
   anchor_ = value;
+  first_ms_ = timestamp_ms;
   last_ms_ = timestamp_ms;
   samples_ = 1;
 }
@@ -200,11 +207,20 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   const double floor = std::min(scale_floor * std::fabs(level_ + anchor_), farthest);
   const float scale = std::max({deviation_, static_cast<float>(floor), scale_min});
   const auto hour = static_cast<std::size_t>((timestamp_ms / 3'600'000 % 24 + 24) % 24);
-  const float usual_hour = profile_seen_[hour] > 0 ? profile_[hour] : level_;
+  if (hour !=
+      hour_) {  // What comes in this hour is compared with that hour's past, not with itself.
+    hour_ = static_cast<std::uint8_t>(hour);
+    hour_known_ = profile_seen_[hour] > profile_min;
+    usual_hour_ = profile_[hour];
+  }
   const float usual_before = before_;
   const float usual_level = level_;
 
-  const Answers answers = ask(x, hour, scale, after_gap);
+  const Answers answers = ask(x, scale, after_gap);
+  if (samples_ < samples_min) {  // Nothing is learnt from distances in a deviation that is none yet.
+    follow(x, hour, scale);
+    return result;
+  }
   const Surprises surprise = learn(answers);
   follow(x, hour, scale);
 
@@ -214,6 +230,7 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   for (const float one : surprise.of) sum += one;
   float evidence = surprise.of[most] + agreement * (sum - surprise.of[most]);
   evidence -= history_discount * surprise.history;
+  evidence -= warm_up_discount(timestamp_ms);
   evidence += interval_credit * surprise.interval;
   if (surprise.of[most] < remarkable) evidence = 0;
   if (evidence >= evidence_step) evidence -= habituation(evidence, timestamp_ms);
@@ -224,17 +241,16 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   result.up = answers[most].far >= 0;
   const bool of_hour = result.question == Question::hour || result.question == Question::hour_shift;
   const float usual = result.question == Question::spike ? usual_before
-                      : of_hour                          ? usual_hour
+                      : of_hour                          ? usual_hour_
                                                          : usual_level;
   result.expected = anchor_ + usual;
-  if (samples_ <= samples_min) return result;
   result.evidence = static_cast<double>(step) * 4 / 10;
   const bool told = refractory(step, timestamp_ms);
   result.score = static_cast<double>(step) / steps_max * (told ? 1 : suppressed_share);
   return result;
 }
 
-SeriesScorer::Answers SeriesScorer::ask(float x, std::size_t hour, float scale, bool after_gap) {
+SeriesScorer::Answers SeriesScorer::ask(float x, float scale, bool after_gap) {
   Answers answers;
   const auto answer = [&](Question question, float far) {
     answers[static_cast<std::size_t>(question)] = {far, true};
@@ -251,8 +267,8 @@ SeriesScorer::Answers SeriesScorer::ask(float x, std::size_t hour, float scale, 
     long_spread_ += slow * (std::min(std::fabs(jump), clip) - long_spread_);
     answer(Question::spread, std::log2((short_spread_ + 1e-3F) / (long_spread_ + 1e-3F)));
   }
-  if (profile_seen_[hour] > profile_min) {
-    const float off = (x - profile_[hour]) / scale;
+  if (hour_known_) {
+    const float off = (x - usual_hour_) / scale;
     answer(Question::hour, off);
     if (!after_gap) {
       hour_mean_ += short_rate * (std::clamp(off, -clip, clip) - hour_mean_);
@@ -286,7 +302,7 @@ SeriesScorer::Surprises SeriesScorer::learn(const Answers& answers) {
   for (std::size_t i = 0; i < narrow_.size(); ++i) {
     put(wide_.size() + i, narrow_[i], narrow_offset, narrow_bins);
   }
-  share[question_count] = (static_cast<float>(asked_[0]) + 1) / history_unit;
+  share[question_count] = std::max(static_cast<float>(asked_[0]) + 1, history_least) / history_unit;
   share[question_count + 1] = interval_ / interval_unit;
   age_if_full();
   const Lanes logs = log2_of(share);
@@ -321,8 +337,14 @@ void SeriesScorer::follow(float x, std::size_t hour, float scale) {
   before_ = x;
   std::uint8_t& seen = profile_seen_[hour];
   if (seen < 255) ++seen;
-  profile_[hour] += std::max(profile_rate, 1 / static_cast<float>(seen)) * (x - profile_[hour]);
+  const float a_day = std::clamp(interval_ / 3600, profile_slowest, profile_fastest);
+  profile_[hour] += std::max(a_day, 1 / static_cast<float>(seen)) * (x - profile_[hour]);
   ++samples_;
+}
+
+float SeriesScorer::warm_up_discount(std::int64_t now_ms) const {
+  const auto age = static_cast<float>(passed_ms(first_ms_, now_ms));
+  return age < warm_up_ms ? warm_up_weight * std::log10(warm_up_ms / std::max(age, 1000.0F)) : 0;
 }
 
 float SeriesScorer::habituation(float evidence, std::int64_t now_ms) const {
@@ -357,6 +379,7 @@ bool SeriesScorer::refractory(int step, std::int64_t now_ms) {
 
 void SeriesScorer::save(SnapshotWriter& out) const {
   out.f64(anchor_);
+  out.i64(first_ms_);
   out.i64(last_ms_);
   out.i64(peak_ms_);
   out.i64(habit_ms_);
@@ -367,6 +390,8 @@ void SeriesScorer::save(SnapshotWriter& out) const {
   for (const std::uint32_t asked : asked_) append(bytes, asked);
   append(bytes, samples_);
   for (const std::uint8_t seen : profile_seen_) append(bytes, seen);
+  append(bytes, hour_);
+  append(bytes, static_cast<std::uint8_t>(hour_known_));
   append(bytes, peak_step_);
   out.text(bytes);
   out.boolean(keep_ones_);
@@ -377,6 +402,7 @@ void SeriesScorer::save(SnapshotWriter& out) const {
 Result<SeriesScorer> SeriesScorer::load(SnapshotReader& in) {
   SeriesScorer made;
   made.anchor_ = in.f64();
+  made.first_ms_ = in.i64();
   made.last_ms_ = in.i64();
   made.peak_ms_ = in.i64();
   made.habit_ms_ = in.i64();
@@ -387,6 +413,8 @@ Result<SeriesScorer> SeriesScorer::load(SnapshotReader& in) {
   for (std::uint32_t& asked : made.asked_) asked = std::min(bytes.take<std::uint32_t>(), seen_max);
   made.samples_ = bytes.take<std::uint32_t>();
   for (std::uint8_t& seen : made.profile_seen_) seen = bytes.take<std::uint8_t>();
+  made.hour_ = bytes.take<std::uint8_t>();
+  made.hour_known_ = bytes.take<std::uint8_t>() != 0;
   made.peak_step_ = bytes.take<std::uint8_t>();
   made.keep_ones_ = in.boolean();
   bool sound = bytes.whole() && made.peak_step_ <= steps_max && std::isfinite(made.anchor_) &&

@@ -16,6 +16,7 @@
 //   The sample's evidence is the greatest surprise + 0.1 x the other five, which rewards agreement.
 //   - What is rare in a short past is less remarkable than in a long one: 0.9 log10 n is taken off,
 //     so the evidence speaks about "in all that was seen" rather than "in a random sample".
+//   - In the first day up to 1.5 decades are taken off, less and less: most hours are new then.
 //   - Habituation: each past episode of at least this height takes some of the evidence away, and is
 //     itself forgotten with a half-life of 30 days. A weekly job that looks like an incident pages
 //     a few times, not for ever.
@@ -24,7 +25,7 @@
 //     threshold.
 // Parameters. None to fit per series. The constants below were chosen on plateaus over 31 series of
 //   NAB: any of them can be halved or doubled for a loss of at most about two points (docs/series.md).
-// Cost. 704 bytes, no heap; about 100 ns a sample. add() is O(1).
+// Cost. 776 bytes, no heap; about 150 ns a sample. add() is O(1).
 // Example. After two weeks of values near 50, give or take 5, each 5 minutes, a 400 scores 0.56 or more;
 //   a 400 soon after a twentieth of that.
 // Causal. A score depends on this sample and those before it, and on nothing else. Multiplying the
@@ -118,19 +119,22 @@ class SeriesScorer {
   // What save() writes and load() reads, in one order.
   template <class Self>
   static auto numbers(Self& self) {
-    return std::array{&self.interval_,   &self.level_,     &self.deviation_,    &self.before_,
-                      &self.short_mean_, &self.hour_mean_, &self.short_spread_, &self.long_spread_};
+    return std::array{&self.interval_,   &self.level_,        &self.deviation_,
+                      &self.before_,     &self.short_mean_,   &self.hour_mean_,
+                      &self.usual_hour_, &self.short_spread_, &self.long_spread_};
   }
 
   void begin(std::int64_t timestamp_ms, double value);
-  Answers ask(float x, std::size_t hour, float scale, bool after_gap);
+  Answers ask(float x, float scale, bool after_gap);
   Surprises learn(const Answers& answers);
   void follow(float x, std::size_t hour, float scale);
   void age_if_full();
+  float warm_up_discount(std::int64_t now_ms) const;
   float habituation(float evidence, std::int64_t now_ms) const;
   bool refractory(int step, std::int64_t now_ms);
 
   double anchor_ = 0;  // The first value: all below is relative to it, so that floats are enough.
+  std::int64_t first_ms_ = 0;
   std::int64_t last_ms_ = 0;
   std::int64_t peak_ms_ = 0;
   std::int64_t habit_ms_ = 0;
@@ -141,13 +145,16 @@ class SeriesScorer {
   float before_ = 0;
   float short_mean_ = 0;
   float hour_mean_ = 0;
+  float usual_hour_ = 0;  // What the profile had when this hour began.
   float short_spread_ = 0;
   float long_spread_ = 0;
   std::array<float, 24> profile_{};
   std::array<float, steps_max + 1> habits_{};  // Past episodes by their height.
   std::array<std::uint32_t, question_count> asked_{};
   std::array<std::uint8_t, 24> profile_seen_{};
+  std::uint8_t hour_ = 255;     // Of the last sample; 255: none yet.
   std::uint8_t peak_step_ = 0;  // Of the episode at hand.
+  bool hour_known_ = false;
   bool keep_ones_ = true;
   std::array<AgingTails<wide_bins>, 3> wide_;      // range, spike, hour
   std::array<AgingTails<narrow_bins>, 3> narrow_;  // shift, hour_shift, spread

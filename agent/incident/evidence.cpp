@@ -156,6 +156,22 @@ std::string change_line(const Change& change, const Incident& incident) {
   return line + (line.ends_with('.') ? "" : ".");
 }
 
+// The series of an incident that anomalies make; each is a member of its own.
+std::optional<std::string> anomalies_line(const Incident& incident) {
+  std::vector<std::string> firing;
+  std::vector<std::string> ended;
+  for (const Member& member : incident.members) {
+    const std::string_view series = member.labels.get("outrider_series");
+    if (!series.empty()) (member.firing ? firing : ended).emplace_back(series);
+  }
+  if (firing.size() + ended.size() < 2) return std::nullopt;
+  std::string line = firing.empty() ? "" : "Unusual now: " + listed(firing) + ".";
+  if (!ended.empty()) {
+    line += (line.empty() ? "As usual again: " : " As usual again: ") + listed(ended) + ".";
+  }
+  return line;
+}
+
 std::string pods_line(const Incident& incident) {
   const auto firing =
       static_cast<std::size_t>(std::count_if(incident.members.begin(), incident.members.end(),
@@ -189,7 +205,11 @@ void explain(Incident& incident) {
   for (const Change& change : incident.changes) {
     lines.push_back({"change", change_line(change, incident)});
   }
-  if (incident.members.size() > 1) lines.push_back({"pods", pods_line(incident)});
+  if (auto line = anomalies_line(incident)) {
+    lines.push_back({"anomalies", std::move(*line)});
+  } else if (incident.members.size() > 1) {
+    lines.push_back({"pods", pods_line(incident)});
+  }
   incident.evidence = std::move(lines);
 }
 

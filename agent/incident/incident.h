@@ -52,7 +52,7 @@ struct Facts {
 
 // One line of plain words for a person who was asleep a minute ago.
 struct Evidence {
-  std::string kind;  // alert, onset, inputs, change, pods
+  std::string kind;  // alert, onset, inputs, change, anomalies, pods
   std::string text;
 };
 

@@ -57,7 +57,7 @@ double AlertBudget::expected_a_week(double threshold, Time now) const {
 double AlertBudget::threshold(Time now) const {
   const auto below = [](std::size_t step) { return (static_cast<double>(step) - 0.5) / steps; };
   std::size_t step = steps;
-  while (step > 1 && expected_a_week(below(step - 1), now) <= alerts_a_week_) --step;
+  while (step > default_step && expected_a_week(below(step - 1), now) <= alerts_a_week_) --step;
   return below(step);
 }
 

@@ -5,7 +5,7 @@
 // thread-safe, O(1).
 //
 // Two halves, because an estimate alone keeps no promise:
-//   - The threshold is the lowest step of score at which the fleet is expected to raise no more than N
+//   - The threshold is at least default_threshold: a budget is a limit, not a wish. Above that it is the lowest step of score at which the fleet is expected to raise no more than N
 //     a week. What is expected is a mean of what this fleet was seen to do, fading with a half-life of
 //     two weeks, and of what series do by themselves (measured on NAB's development half), which
 //     counts as one week of seeing.
@@ -26,8 +26,10 @@
 
 namespace outrider::series {
 
-// Where one threshold has to stand without any budget: the middle of the plateau on NAB.
-inline constexpr double default_threshold = 0.53;
+// Where one threshold has to stand without any budget: half a step below the ninth, the best on NAB.
+inline constexpr std::size_t default_step = 9;
+inline constexpr double default_threshold =
+    (static_cast<double>(default_step) - 0.5) / detectors::SeriesScorer::steps_max;
 
 class AlertBudget {
  public:
@@ -37,8 +39,8 @@ class AlertBudget {
   // An episode's first score, or that to which it grew. Scores below a step are ignored.
   void observe(double score, Time now);
 
-  // In (0, 1): half a step below the lowest that fits; the highest step when none does, and then it is
-  // the allowance that holds.
+  // From default_threshold to below 1: half a step below the lowest that fits; the highest step when none does,
+  // and then it is the allowance that holds.
   double threshold(Time now) const;
   // False when the allowance is spent.
   bool spend(Time now);

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/watch/anomaly_alert.h"
+
+#include <array>
+#include <cstdio>
+
+#include "base/wire/exposition.h"
+
+namespace outrider::watch {
+namespace {
+
+// Not "container": the incident book takes it for a replica's name.
+constexpr std::array<std::string_view, 8> owners = {
+    "app", "cluster", "deployment", "job", "model_name", "model_version", "namespace", "service"};
+
+std::string short_number(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4g", value);
+  return text.data();
+}
+
+std::string_view in_words(detectors::Question question) {
+  using detectors::Question;
+  switch (question) {
+    case Question::range:
+      return "far from its level";
+    case Question::spike:
+      return "a sudden step";
+    case Question::hour:
+      return "unusual at this hour of the day";
+    case Question::shift:
+      return "its level has shifted";
+    case Question::hour_shift:
+      return "its level has shifted for this hour of the day";
+    case Question::spread:
+      return "livelier or quieter than usual";
+  }
+  return "unusual";
+}
+
+}  // namespace
+
+std::string series_text(const Labels& labels, std::string_view quantity) {
+  Labels rest = labels;
+  rest.set("__name__", "");
+  std::string text(quantity);
+  if (!text.empty()) text += " of ";
+  text += labels.get("__name__");
+  const wire::SeriesKey key(std::move(rest));
+  return key.text().empty() ? text : text + "{" + std::string(key.text()) + "}";
+}
+
+Labels owner_labels(const Labels& labels) {
+  Labels kept;
+  for (const std::string_view name : owners) kept.set(name, labels.get(name));
+  return kept;
+}
+
+wire::WebhookAlert make_alert(const series::Finding& finding) {
+  wire::WebhookAlert alert;
+  alert.firing = finding.observed.news != series::News::ended;
+  alert.labels = owner_labels(finding.labels);
+  alert.labels.set("alertname", anomaly_alert);
+  alert.labels.set("severity", "warning");
+  const std::string text = series_text(finding.labels, finding.quantity);
+  alert.labels.set("outrider_series", text);
+  const std::int64_t start = finding.episode_ms != 0 ? finding.episode_ms : finding.timestamp_ms;
+  alert.starts_at = from_unix_ms(start);
+  if (!alert.firing) {
+    alert.ends_at = from_unix_ms(finding.timestamp_ms);
+    return alert;
+  }
+  const auto& score = finding.observed.score;
+  const std::string value = short_number(finding.observed.value);
+  const std::string expected = short_number(score.expected);
+  const std::string direction = score.up ? "high" : "low";
+  alert.annotations.set("summary", text + " is unusually " + direction);
+  alert.annotations.set("description", text + " is " + value + ", usually about " + expected +
+                                           ": " + std::string(in_words(score.question)) +
+                                           " (score " + short_number(score.score) + ").");
+  char since[32];
+  std::snprintf(since, sizeof since, "%.3f", static_cast<double>(start) / 1000);
+  alert.annotations.set("since", since);
+  return alert;
+}
+
+}  // namespace outrider::watch

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/watch/rules_file.h"
+
+#include <array>
+#include <utility>
+
+#include "base/config/yaml.h"
+#include "base/core/text.h"
+
+namespace outrider::watch {
+namespace {
+
+using series::As;
+
+constexpr std::size_t quantiles_max = 10;
+constexpr std::array<std::pair<std::string_view, As>, 5> kinds = {{{"automatic", As::automatic},
+                                                                   {"gauge", As::gauge},
+                                                                   {"counter", As::counter},
+                                                                   {"histogram", As::histogram},
+                                                                   {"ignore", As::ignore}}};
+
+void read_quantiles(config::YamlReader& reader, const config::Yaml& root,
+                    series::WatchRules& rules) {
+  const auto texts = reader.texts(root, "quantiles");
+  if (texts.empty()) return;
+  rules.quantiles.clear();
+  for (const std::string& text : texts) {
+    const auto q = parse_double(text);
+    if (!q || !(*q > 0 && *q < 1)) {
+      reader.mistake(reader.child(root, "quantiles"), "'" + text + "': expected between 0 and 1");
+    } else if (rules.quantiles.size() < quantiles_max) {
+      rules.quantiles.push_back(*q);
+    } else {
+      reader.mistake(reader.child(root, "quantiles"), "expected at most 10");
+      return;
+    }
+  }
+}
+
+void read_rule(config::YamlReader& reader, const config::Yaml& item, series::WatchRules& rules) {
+  reader.only_keys(item, {"match", "as"});
+  const auto match = reader.text(item, "match");
+  if (!match) return reader.mistake(item, "match is missing: expected a selector");
+  auto selector = series::Selector::parse(*match);
+  if (!selector) return reader.mistake(item, selector.error().message);
+  const std::string as = reader.text(item, "as").value_or("automatic");
+  for (const auto& [name, kind] : kinds) {
+    if (name == as) {
+      rules.rules.push_back({std::move(*selector), kind});
+      return;
+    }
+  }
+  reader.mistake(reader.child(item, "as"),
+                 "'" + as + "': expected automatic, gauge, counter, histogram or ignore");
+}
+
+}  // namespace
+
+Result<series::WatchRules> parse_rules(const std::string& file, const std::string& text) {
+  config::YamlReader reader(file);
+  const config::Yaml root = reader.parse(text);
+  reader.only_keys(root, {"quantiles", "watch"});
+  series::WatchRules rules;
+  read_quantiles(reader, root, rules);
+  const auto items = reader.items(root, "watch");
+  if (items.size() > series::WatchRules::rules_max) {
+    reader.mistake(root, "expected at most 1000 rules under watch");
+  } else {
+    for (const config::Yaml& item : items) read_rule(reader, item, rules);
+  }
+  if (items.empty()) reader.mistake(root, "watch: expected at least one rule");
+  if (auto read = reader.finish(); !read) return fail(read);
+  return rules;
+}
+
+}  // namespace outrider::watch
