@@ -31,7 +31,7 @@ of_agents = functools.partial(only_of, "outrider_agent_incidents_open")
 
 
 def counted(metric, by, more=""):
-    """Events in each interval of the panel, so that one event shows as one."""
+    """Whole events in the rate interval before each point: one that comes alone is as high as 1, and that wide."""
     return query(f"round(sum by ({by}) (increase({metric}{{{PODS}{more}}}[$__rate_interval])))", f"{{{{{by}}}}}")
 
 
