@@ -4,6 +4,7 @@
 #include "agent/ingest/remote_write.h"
 
 #include <snappy.h>
+#include <spdlog/spdlog.h>
 
 #include <map>
 
@@ -73,6 +74,7 @@ std::uint64_t number_in(const net::HttpResponse& response, std::string_view head
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  spdlog::set_level(spdlog::level::off);  // Each input would be a line of its log.
   if (size == 0) return 0;
   const std::string_view message(reinterpret_cast<const char*>(data) + 1, size - 1);
   const bool second = data[0] & 1;
