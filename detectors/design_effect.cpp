@@ -29,7 +29,16 @@ double median_error(double degrees, std::size_t panes) {
   return 1.2533 * std::sqrt(2 / (degrees * static_cast<double>(panes))) * (1 + 0.6 / degrees);
 }
 
-double median(std::array<double, Dispersion::kept>& values, std::size_t count) {
+// A jump inflates the pane that it falls into, or the two comparisons with its neighbours.
+constexpr std::size_t jump_panes = 2;
+
+// The median, from below while the panes are so few that a jump could be their middle.
+double middle_of(std::array<double, Dispersion::kept>& values, std::size_t count) {
+  assert(count > jump_panes);
+  if (count < 2 * jump_panes + 1) {
+    std::sort(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+    return values[count - jump_panes - 1];
+  }
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(count / 2);
   const auto end = values.begin() + static_cast<std::ptrdiff_t>(count);
   std::nth_element(values.begin(), middle, end);
@@ -133,8 +142,8 @@ DesignEffect Dispersion::effect() const {
       bins[i] = pane.bins;  // So many degrees that its median is its mean.
       degrees += pane.degrees;
     }
-    if (degrees < degrees_needed) continue;
-    const DesignEffect found = {median(rank, recent.count), median(bins, recent.count)};
+    if (degrees < degrees_needed || recent.count <= jump_panes) continue;
+    const DesignEffect found = {middle_of(rank, recent.count), middle_of(bins, recent.count)};
     const double error = median_error(degrees / recent.count, recent.count);
     if (std::max(found.rank, found.bins) < 1 + errors_needed * error) continue;
     effect = largest(effect, found);

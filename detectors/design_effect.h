@@ -15,7 +15,8 @@
 //   against the one before it.
 // Parameters. The three lengths; 12 panes kept; three standard errors.
 // Robust. A drift is a jump between two batches, not an inflation of all; the estimate of a length
-//   is the median of the last 12 panes (an hour), so that a single jump moves nothing.
+//   is the median of the last 12 panes (an hour), so that a single jump moves nothing; of three or
+//   four panes the smallest or the second, and of fewer nothing: a version's first jump is a drift too.
 // Cautious. A length is believed when its median exceeds 1 by three standard errors of a median of
 //   chi-square ratios; the effect is the largest believed one, else 1: independent rows lose nothing.
 // Use (Rao & Scott). Chi-square statistics are chi-square / rank with (B - 1) bins / rank degrees of
@@ -28,7 +29,8 @@
 // Replicas. A property of one pod's stream. Where the pods' rows are independent of each other the
 //   variances of their counts add, so the effect of summed counts is the mean of the pods', weighted
 //   by rows, hence at most the largest of them: that is what the fleet's rules use.
-// Fails. Before the first pane has closed it is 1. Runs much longer than a pane (a season) are no
+// Fails. Until three panes have closed it is 1: a new version's first quarter of an hour is judged as if its
+//   rows were independent. Runs much longer than a pane (a season) are no
 //   inflation but a difference from the reference, and stay one. Something that alternates from pane
 //   to pane for an hour (a batch job each ten minutes) is called dependence.
 // Source. Rao & Scott, "On chi-squared tests for multiway contingency tables with cell proportions

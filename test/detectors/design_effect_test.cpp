@@ -2,6 +2,7 @@
 #include "detectors/design_effect.h"
 
 #include <catch2/catch.hpp>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -71,9 +72,10 @@ std::vector<Counts> joined_by(const std::vector<Counts>& batches, std::size_t co
 // A pane of five minutes in 30 batches of 20 rows, then its fours, then it against the one before.
 class Panes {
  public:
-  void take(Rows& rows, double shift = 0) {
+  void take(Rows& rows, int shifted_from = pane_rows) {
     std::vector<Counts> batches(30, Counts(20));
     for (int i = 0; i < pane_rows; ++i) {
+      const double shift = i >= shifted_from ? 1 : 0;
       ++batches[static_cast<std::size_t>(i / 20)][bins().slot_of(rows.next() + shift)];
     }
     dispersion.add(0, variance_of(batches));
@@ -88,10 +90,12 @@ class Panes {
   Counts before_;
 };
 
-DesignEffect effect_of(std::uint64_t seed, double autocorrelation, int panes, int jump_at = -1) {
+// With a jump of one deviation at a row, counted over all panes.
+DesignEffect effect_of(std::uint64_t seed, double autocorrelation, int panes,
+                       int jump_at = std::numeric_limits<int>::max()) {
   Rows rows(seed, autocorrelation);
   Panes all;
-  for (int i = 0; i < panes; ++i) all.take(rows, jump_at >= 0 && i >= jump_at ? 1 : 0);
+  for (int i = 0; i < panes; ++i) all.take(rows, jump_at - i * pane_rows);
   return all.dispersion.effect();
 }
 
@@ -181,8 +185,9 @@ TEST_CASE("rows with an autocorrelation of 0.9 weigh a nineteenth, those of 0.5 
     INFO("autocorrelation " << autocorrelation);
     CHECK(sum > 0.85 * truth);  // Cautious, as the largest of three lengths is: rather too large.
     CHECK(sum < 1.5 * truth);
-    // The first pane alone says most of it: its batches are shorter than the longest runs.
-    CHECK(effect_of(1, autocorrelation, 1).rank > 0.4 * truth);
+    // Three panes say most of it: their batches are shorter than the longest runs.
+    CHECK(effect_of(1, autocorrelation, 3).rank > 0.4 * truth);
+    CHECK(effect_of(1, autocorrelation, 2) == DesignEffect{});
   }
 }
 
@@ -200,12 +205,23 @@ TEST_CASE("of independent rows nearly all have an effect of exactly 1") {
 }
 
 TEST_CASE("a jump is a drift, not a dependence") {
-  int believed = 0;
-  for (std::uint64_t seed = 0; seed < 100; ++seed) {
-    believed += effect_of(2000 + seed, 0, 12, 4).rank > 1 ? 1 : 0;
-    believed += effect_of(2000 + seed, 0, 12, 11).rank > 1 ? 1 : 0;
+  // Between two panes, in the middle of one, in the first hour's end and in a version's first minutes.
+  for (const auto& [panes, jump_at] : {std::pair{12, 4 * pane_rows},
+                                       {12, 11 * pane_rows + 300},
+                                       {1, 300},
+                                       {2, 300},
+                                       {3, 300},
+                                       {3, pane_rows + 300},
+                                       {4, 2 * pane_rows},
+                                       {4, pane_rows + 150},
+                                       {5, 3 * pane_rows + 300}}) {
+    int believed = 0;
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+      believed += effect_of(2000 + seed, 0, panes, jump_at).rank > 1 ? 1 : 0;
+    }
+    INFO(panes << " panes, a jump at row " << jump_at << ", " << believed << " of 100");
+    CHECK(believed <= 10);  // Hardly more than without a jump, where 16 of 400 are allowed.
   }
-  CHECK(believed <= 14);  // Of 200, hardly more than without a jump.
 }
 
 TEST_CASE("an effect of 1 leaves the chi-square test as it is; a larger one keeps its mean") {
