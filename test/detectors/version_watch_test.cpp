@@ -308,6 +308,9 @@ TEST_CASE("rows that hang together are not taken for a drift, and a drift of the
   for (int pane = 0; pane < 288; ++pane) {
     feed(watch, watch_start + pane * 5min, 600, [&] { return rows.next(); });
     watch.advance(watch_start + (pane + 1) * 5min);
+    // A new version's first three panes are judged as if its rows were independent, and the verdict
+    // looks back over three.
+    if (pane < 5) continue;
     for (const Verdict& verdict : watch.verdicts()) drifts += verdict.state == State::drift ? 1 : 0;
   }
   CHECK(drifts == 0);
@@ -328,8 +331,10 @@ TEST_CASE("rows that hang together are not taken for a drift, and a drift of the
 TEST_CASE("a restored watch knows how much its rows hang together") {
   VersionWatch watch(shared_reference());
   DraggingRows rows(15);
-  feed(watch, watch_start, 600, [&] { return rows.next(); });
-  watch.advance(watch_start + 5min);
+  for (int pane = 0; pane < 3; ++pane) {
+    feed(watch, watch_start + pane * 5min, 600, [&] { return rows.next(); });
+    watch.advance(watch_start + (pane + 1) * 5min);
+  }
   REQUIRE(watch.verdicts()[0].design.rank > 1);
   VersionWatch restored(shared_reference());
   REQUIRE(restored.restore(watch.serialise()));
