@@ -362,7 +362,8 @@ TEST_CASE("a canary is compared with the version that has the most traffic") {
         "1");
   CHECK(rig.value("outrider_version_drift_verdict" + v2 +
                   R"(state="drift",subject="prediction"})") == "1");
-  for (const wire::Json& version : rig.monitor.status(rig.clock.now())["versions"]) {
+  const wire::Json status = rig.monitor.status(rig.clock.now());
+  for (const wire::Json& version : status["versions"]) {
     const wire::Json& comparison = version["comparison"];
     CHECK(comparison.is_null() == (version["model_version"] == "1"));
     if (comparison.is_null()) continue;
