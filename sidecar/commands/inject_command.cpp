@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `outrider-sidecar inject -f deployment.yaml | kubectl apply -f -`: manifests in, manifests out.
+#include <array>
 #include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "base/config/yaml.h"

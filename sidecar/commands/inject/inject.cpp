@@ -2,6 +2,8 @@
 #include "sidecar/commands/inject/inject.h"
 
 #include <algorithm>
+#include <array>
+#include <deque>
 #include <optional>
 #include <set>
 
@@ -16,18 +18,25 @@ constexpr std::int64_t kserve_port = 8080;  // Where KServe's runtimes listen un
 constexpr std::array<std::string_view, 3> volume_names = {"outrider-data", "outrider-model",
                                                           "outrider-references"};
 
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+
 bool is_volume_name(const std::string& name) {
   return std::find(volume_names.begin(), volume_names.end(), name) != volume_names.end();
 }
 
 // A file's documents; those without content are kept as they are.
 struct Stream {
+  std::string_view head;  // A byte order mark, if the file has one.
   std::vector<YamlChunk> chunks;
   std::deque<std::optional<YamlText>> documents;  // One a chunk.
   Objects objects;
 
   static Result<Stream> read(std::string_view text, const std::string& file) {
     Stream stream;
+    if (text.starts_with(byte_order_mark)) {
+      stream.head = byte_order_mark;
+      text.remove_prefix(byte_order_mark.size());
+    }
     stream.chunks = split_documents(text);
     for (const YamlChunk& chunk : stream.chunks) {
       auto& document = stream.documents.emplace_back();
@@ -41,7 +50,7 @@ struct Stream {
   }
 
   Result<std::string> text() const {
-    std::string out;
+    std::string out(head);
     for (std::size_t i = 0; i < chunks.size(); ++i) {
       if (!documents[i]) {
         out += chunks[i].text;

@@ -99,7 +99,7 @@ class Collector {
     made.ends_by_itself = kind == "Job" || kind == "CronJob";
     made.is_kserve = kind == "InferenceService" && version.starts_with("serving.kserve.io/");
     made.pod = pod_of(object, kind, made.is_kserve);
-    if (!made.pod) return odd_workload(made, version);
+    if (!made.pod) return odd_workload(made);
     made.metadata = made.is_kserve ? made.pod : made.pod->find("metadata");
     made.spec = made.is_kserve ? made.pod : made.pod->find("spec");
     if (made.is_kserve) {
@@ -129,7 +129,7 @@ class Collector {
   }
 
   // An object without a pod template is none of our business, unless one would expect a template.
-  Result<void> odd_workload(const Workload& workload, const std::string&) {
+  Result<void> odd_workload(const Workload& workload) {
     if (dig(workload.object, {"spec", "workloadRef"})) {
       return odd(workload, "its pods come from a workloadRef: inject that object");
     }
@@ -141,8 +141,8 @@ class Collector {
       return "Knative Services take one port a pod and route it themselves; put a KServe "
              "InferenceService or a Deployment in its place";
     }
-    for (const auto& part : {std::pair{"", made.pod}, {"", made.metadata}, {"", made.spec}}) {
-      if (std::string found = sharing_on_path(made.object->parent, part.second); !found.empty()) {
+    for (const YamlNode* part : {made.pod, made.metadata, made.spec}) {
+      if (std::string found = sharing_on_path(made.object->parent, part); !found.empty()) {
         return found;
       }
     }

@@ -6,8 +6,8 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -141,7 +141,6 @@ class YamlReaderEvents final : public YAML::EventHandler {
                 const std::string& value) override {
     YamlNode& node = make(mark, YamlNode::Kind::scalar, tag, anchor);
     node.scalar = value;
-    node.quoted = tag == "!";
     last_leaf_ = node.begin;
     close(node);
   }
@@ -159,13 +158,14 @@ class YamlReaderEvents final : public YAML::EventHandler {
     for (const YamlNode::Entry& entry : open_.back()->entries) {
       const bool is_new =
           entry.key->kind != YamlNode::Kind::scalar || keys.insert(entry.key->scalar).second;
-      if (!is_new && !repeated_) repeated_ = entry.key;
+      if (!is_new) complain(*entry.key, "stands there twice; remove one");
+      if (lacks_colon(entry)) complain(*entry.key, "has no ':' after it");
     }
     close_open();
   }
 
-  // The first key that its map has twice, which Kubernetes refuses and readers understand differently.
-  const YamlNode* repeated() const { return repeated_; }
+  // The first thing that yaml-cpp takes and Kubernetes refuses: its line and what it is.
+  const std::optional<std::pair<int, std::string>>& complaint() const { return complaint_; }
 
  private:
   YamlNode& make(const YAML::Mark& mark, YamlNode::Kind kind, const std::string& tag,
@@ -178,7 +178,11 @@ class YamlReaderEvents final : public YAML::EventHandler {
     node.mark = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text.size());
     const bool is_empty = kind == YamlNode::Kind::null;
     node.begin = is_empty ? node.mark : skip_properties(text, node.mark);
-    node.column = node.begin - line_start(text, node.begin);
+    // Counted from the mark and not from the line's start, which may be far away in a file of one line.
+    mark_column_ = static_cast<std::size_t>(std::max(mark.column, 0));
+    const std::size_t broken = text.substr(node.mark, node.begin - node.mark).rfind('\n');
+    node.column = broken == none ? mark_column_ + node.begin - node.mark
+                                 : node.begin - (node.mark + broken + 1);
     node.line = document_.first_line_ + std::max(mark.line, 0);
     settle(node.mark);
     if (anchor != 0) anchors_[anchor] = &node;
@@ -198,9 +202,7 @@ class YamlReaderEvents final : public YAML::EventHandler {
     } else if (!parent.entries.empty() && parent.entries.back().value == nullptr) {
       parent.entries.back().value = &node;
     } else {
-      if (parent.entries.empty()) {
-        parent.column = node.mark - line_start(document_.text_, node.mark);
-      }
+      if (parent.entries.empty()) parent.column = mark_column_;
       parent.entries.push_back({&node, nullptr});
     }
   }
@@ -218,6 +220,23 @@ class YamlReaderEvents final : public YAML::EventHandler {
     node.last_leaf = last_leaf_;
     unsettled_.push_back(&node);
   }
+  void complain(const YamlNode& key, const std::string& what) {
+    if (!complaint_) complaint_.emplace(key.line, "key \"" + key.text() + "\" " + what);
+  }
+  // A lone word in a block map, of which yaml-cpp makes a key without a value. ("? word" is one.)
+  bool lacks_colon(const YamlNode::Entry& entry) const {
+    const std::string_view text = document_.text_;
+    const YamlNode& key = *entry.key;
+    if (open_.back()->flow || !entry.value || entry.value->kind != YamlNode::Kind::null)
+      return false;
+    if (key.kind != YamlNode::Kind::scalar || key.begin >= text.size()) return false;
+    const std::size_t line = line_start(text, key.mark);
+    if (text.substr(line, key.mark - line).find('?') != none) return false;
+    const bool is_quoted = text[key.begin] == '"' || text[key.begin] == '\'';
+    std::size_t at = is_quoted ? end_of_quoted(text, key.begin) : key.begin + key.scalar.size();
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\t')) ++at;
+    return at >= text.size() || text[at] != ':';
+  }
   // Where the next node begins, those before it have ended.
   void settle(std::size_t at) {
     for (YamlNode* node : unsettled_) node->end = at;
@@ -228,7 +247,8 @@ class YamlReaderEvents final : public YAML::EventHandler {
   std::vector<YamlNode*> open_, unsettled_;
   std::map<YAML::anchor_t, YamlNode*> anchors_;
   std::size_t last_leaf_ = 0;
-  const YamlNode* repeated_ = nullptr;
+  std::size_t mark_column_ = 0;  // Of the node that is made.
+  std::optional<std::pair<int, std::string>> complaint_;
 };
 
 YamlNode* YamlNode::find(std::string_view key) const {
@@ -290,9 +310,7 @@ Result<YamlText> YamlText::parse(std::string_view text, const std::string& file,
     const int line = std::max(error.mark.line, 0);
     return bad_yaml(file, first_line + line, "not YAML: " + error.msg + advice(text, line));
   }
-  if (const YamlNode* key = events.repeated()) {
-    return bad_yaml(file, key->line, "key \"" + key->text() + "\" stands there twice; remove one");
-  }
+  if (const auto& found = events.complaint()) return bad_yaml(file, found->first, found->second);
   // Nodes point at each other inside the deque, whose elements stay where they are when it is moved.
   return document;
 }

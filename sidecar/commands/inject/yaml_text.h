@@ -58,7 +58,6 @@ struct YamlNode {
   int line = 0;               // In the file, from 1.
   std::size_t column = 0;     // Of `begin`; of a block sequence's dashes, of a block map's keys.
   bool flow = false;
-  bool quoted = false;
   std::string tag;
   std::size_t anchor = 0;  // 0: none.
   bool is_shared = false;  // An alias elsewhere refers to it.

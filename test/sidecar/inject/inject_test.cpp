@@ -213,6 +213,14 @@ TEST_CASE("every kind with a pod template is injected, also unknown ones, Lists 
   checked(pod_with("      ports: [{containerPort: 8080}]\n"));
 }
 
+TEST_CASE("a byte order mark and letters beyond ASCII keep their places") {
+  checked("\xef\xbb\xbf" + pod_with("      ports: [{containerPort: 8080}]\n"));
+  checked(
+      pod_with("      env: [{name: \"gr\u00fc\u00dfe\", value: \"\u2713\"}] # \u00fc\n      ports: "
+               "[{containerPort: 8080}] # "
+               "\u00fc\n"));
+}
+
 TEST_CASE("empty and null parts are filled") {
   for (const std::string more :
        {"  volumes: []\n", "  volumes:\n", "  initContainers: null\n", "  initContainers: []\n"}) {

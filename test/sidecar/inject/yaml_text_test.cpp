@@ -46,7 +46,8 @@ std::string removed(const std::string& text, std::size_t index) {
 TEST_CASE("what is not changed is not touched") {
   for (const std::string text :
        {"", "# only a comment\n", "a: 1 # why\nb:   \"yes\"\n", "{a: [1, 2], 'b': ~}",
-        "a: |\n  # no comment\n\n", "a: 1\r\nb: 2\r\n", "- 1\n-   2",
+        "a: |\n  # no comment\n\n", "a: 1\r\nb: 2\r\n", "a:\n'b' :\n? c\n\"d\\\"e\":\nf :\n",
+        "- 1\n-   2",
         "\xef\xbb\xbf"
         "a: 1\n"}) {
     CHECK(*parse(text).text() == text);
@@ -145,6 +146,7 @@ TEST_CASE("bad YAML is an error with file, line and what to change") {
   CHECK_THAT(message("a: \x01\n"), Catch::Contains("d.yaml:11: a control character"));
   CHECK_THAT(message("a: 1\nb: {c: 1, c: 2}\n"),
              Catch::Contains("d.yaml:12: key \"c\" stands there twice"));
+  CHECK_THAT(message("a: 1\nb\n"), Catch::Contains("d.yaml:12: key \"b\" has no ':' after it"));
   CHECK_THAT(message("a: \xff\n"), Catch::Contains("UTF-8"));
   CHECK_THAT(message(std::string(2000, '[')), Catch::StartsWith("d.yaml:11"));
 }
