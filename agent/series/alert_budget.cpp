@@ -15,7 +15,8 @@ constexpr double prior_weeks = 1;
 // NAB's development half (scripts/bench nab --rates). The last two did not occur; they go on as the
 // ones before do.
 constexpr std::array<double, detectors::SeriesScorer::steps_max + 1> usual_rate = {
-    10, 10, 9.9, 8.1, 6.1, 4.3, 2.8, 1.6, .89, .38, .10, .023, .006, .003, .0015, .0007, .0003};
+    11.8, 11.8, 10.7, 8.7,  6.7,  4.7,   3.1,   1.9,  1.04,
+    .44,  .114, .023, .006, .003, .0015, .0007, .0003};
 
 double weeks_between(Time from, Time to) {
   return std::max(0.0, to_seconds(to - from)) / seconds_a_week;
