@@ -161,7 +161,7 @@ std::optional<std::string> anomalies_line(const Incident& incident) {
   std::vector<std::string> firing;
   std::vector<std::string> ended;
   for (const Member& member : incident.members) {
-    const std::string_view series = member.labels.get("outrider_series");
+    const std::string_view series = member.labels.get("anomaly_series");
     if (!series.empty()) (member.firing ? firing : ended).emplace_back(series);
   }
   if (firing.size() + ended.size() < 2) return std::nullopt;

@@ -63,7 +63,7 @@ wire::WebhookAlert make_alert(const series::Finding& finding) {
   alert.labels.set("alertname", anomaly_alert);
   alert.labels.set("severity", "warning");
   const std::string text = series_text(finding.labels, finding.quantity);
-  alert.labels.set("outrider_series", text);
+  alert.labels.set("anomaly_series", text);
   const std::int64_t start = finding.episode_ms != 0 ? finding.episode_ms : finding.timestamp_ms;
   alert.starts_at = from_unix_ms(start);
   if (!alert.firing) {

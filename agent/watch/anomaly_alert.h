@@ -6,7 +6,7 @@
 //
 // The alert is named SeriesAnomaly. Of the series' labels it keeps those that say whose it is (job, service,
 // model_name, …): anomalies that agree on them are one incident, in which each series is a member of its own,
-// told apart by the label outrider_series.
+// told apart by the label anomaly_series.
 
 #include <string>
 

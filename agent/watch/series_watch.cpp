@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 5> outcome_words = {"raised", "grew", "jo
 std::string owner_key(const Labels& labels) {
   std::string key;
   for (const Label& label : labels) {
-    if (label.name != "outrider_series") key += label.name + "\xff" + label.value + "\xff";
+    if (label.name != "anomaly_series") key += label.name + "\xff" + label.value + "\xff";
   }
   return key;
 }
@@ -75,7 +75,7 @@ SeriesWatch::SeriesWatch(const Settings& settings, series::WatchRules rules, con
   restore();
   if (world_.open_anomalies) {
     for (Labels& labels : world_.open_anomalies()) {
-      const std::string series(labels.get("outrider_series"));
+      const std::string series(labels.get("anomaly_series"));
       ++owners_[owner_key(labels)];
       orphans_[series] = labels;
       open_[series] = std::move(labels);
@@ -245,7 +245,7 @@ void SeriesWatch::judge(Findings& findings, Time now, wire::AlertWebhook& webhoo
 
 void SeriesWatch::judge_one(const Finding& finding, Time now, wire::AlertWebhook& webhook) {
   wire::WebhookAlert alert = make_alert(finding);
-  const std::string series(alert.labels.get("outrider_series"));
+  const std::string series(alert.labels.get("anomaly_series"));
   const std::string owner = owner_key(alert.labels);
   const auto open = open_.find(series);
   const News news = finding.observed.news;

@@ -90,7 +90,7 @@ def test_an_anomaly_becomes_an_incident_with_its_evidence_and_ends_with_it(progr
     incident = http_json("GET", f"{agent.url}/api/v1/incidents/{agent.incidents()[0]['id']}")
     assert incident["alert"] == "SeriesAnomaly" and incident["state"] == "open"
     assert incident["labels"]["job"] == "shop" and "pod" not in incident["labels"]
-    series = {member["labels"]["outrider_series"] for member in incident["alerts"]}
+    series = {member["labels"]["anomaly_series"] for member in incident["alerts"]}
     assert series == {'queue_length{job="shop",pod="shop-0"}', 'rate of requests_total{job="shop",pod="shop-0"}'}
     texts = " ".join(one["text"] for one in incident["evidence"])
     assert "usually about" in texts and "Unusual now" in texts
