@@ -382,7 +382,7 @@ TEST_CASE("how much rows hang together is told of every judged subject") {
   std::mt19937_64 random(12);
   std::normal_distribution<double> normal;
   double last = 0;
-  for (int i = 0; i < 1'300; ++i) {
+  for (int i = 0; i < 2'000; ++i) {
     rig.clock.advance(500ms);
     last = 0.9 * last + std::sqrt(1 - 0.81) * normal(random);
     rig.ask("1", 1500 + 300 * last, 75 + 15 * normal(random));
