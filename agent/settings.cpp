@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/settings.h"
+
+namespace outrider {
+namespace {
+
+void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
+  options
+      .add("ingest.max-series", settings.series_max,
+           "Series known at once (remote write). A new one past it takes the place of one that has "
+           "ended or been silent for 15 minutes, or is refused and counted.")
+      .between(1'000, 50'000'000);
+  options
+      .add("ingest.max-label-bytes", settings.label_bytes_max,
+           "Label texts of all series, each counted once; past it new series are refused.")
+      .as_bytes()
+      .between(1 << 20, 1LL << 40);
+  options
+      .add("ingest.max-request", settings.decompressed_bytes_max,
+           "A remote write request decompressed; past it 413.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add(
+          "ingest.max-in-flight", settings.in_flight_bytes_max,
+          "Remote write requests worked on at once, in bytes; past it they wait for a second, then "
+          "503 with Retry-After.")
+      .as_bytes()
+      .between(1 << 10, 1LL << 40);
+  options
+      .add("ingest.max-labels", settings.labels_max,
+           "Labels of one series; one with more is refused.")
+      .between(1, 255);
+  options
+      .add("ingest.max-label-value", settings.label_value_bytes_max,
+           "A label's value; a series with a longer one is refused.")
+      .as_bytes()
+      .between(16, 65'536);
+  options
+      .add("ingest.keep-samples", settings.kept_samples,
+           "Newest samples kept of each series for GET /api/v1/series, 16 bytes each, besides the "
+           "last.")
+      .between(0, 1'000);
+  options
+      .add("ingest.max-ahead", settings.ahead_max,
+           "How far ahead of the agent's clock a sample may be.")
+      .between(0, 86'400);
+  options.add("ingest.max-age", settings.age_max, "How old a sample may be.")
+      .between(60, 3650.0 * 86'400);
+  options
+      .add("ingest.idle-timeout", settings.idle_after,
+           "A series without samples for so long is forgotten.")
+      .between(60, 3650.0 * 86'400);
+}
+
+void add_watch_options(config::OptionTable& options, AgentSettings::Watch& settings) {
+  options
+      .add("series.rules", settings.rules_file,
+           "YAML file: which received series are watched, and as what (docs/series.md). Without it "
+           "all are.")
+      .value_name("FILE");
+  options
+      .add("series.alerts-per-week", settings.alerts_a_week,
+           "The alert budget: at most so many incidents a week are opened for anomalies of series. "
+           "The threshold follows from it.")
+      .between(0, 1e6);
+  options
+      .add("series.max-watched", settings.watched_max,
+           "Series watched at once. A new one past it takes the place of one that has been silent "
+           "for an hour, or is left out and counted.")
+      .between(1, 50'000'000);
+  options
+      .add("series.max-histograms", settings.histograms_max,
+           "Classic histograms whose quantiles are watched; past it they are left out and counted.")
+      .between(1, 10'000'000);
+  options
+      .add("series.quiet", settings.quiet,
+           "An anomaly ends when nothing was unusual for so long, or for five samples if longer.")
+      .between(1, 86'400);
+  options
+      .add("series.save-every", settings.save_every,
+           "How often what was learnt goes to disk; a kill -9 forgets at most that.")
+      .between(1, 86'400);
+}
+
+}  // namespace
+
+void add_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
+      .value_name("HOST:PORT")
+      .example("0.0.0.0:9510");
+  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
+      .between(4, 4096);
+  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add("web.bearer-token-file", settings.bearer_token_file,
+           "File with a token that every request but those under /-/ must bear.")
+      .value_name("FILE");
+  options
+      .add("web.tls-certificate-file", settings.tls_certificate_file,
+           "PEM file with certificate and key: serve HTTPS.")
+      .value_name("FILE");
+  options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
+      .value_name("DIR");
+  options
+      .add("policy", settings.policy_file,
+           "YAML file: which incident asks for which action (docs/policy.md). Without it incidents "
+           "are "
+           "filed and nothing is done.")
+      .value_name("FILE");
+  options
+      .add("prometheus.url", settings.prometheus_url,
+           "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  options
+      .add(
+          "labels.sidecars", settings.label_sidecars,
+          "Who is asked when labels come to the agent: the sidecars' admin addresses, or a name of "
+          "all of them.")
+      .value_name("URL")
+      .example("dns+http://sidecars.shop.svc:9501");
+  options
+      .add("incidents.max-open", settings.open_incidents_max,
+           "Open incidents; past it new ones are turned away and counted.")
+      .between(1, 100'000);
+  options
+      .add("incidents.reopen-window", settings.reopen_window,
+           "An incident that fires again within it is reopened; later it is a new one.")
+      .between(0, 30.0 * 86400);
+  options
+      .add("actions.max-active", settings.active_actions_max,
+           "Actions queued, being sent or watched; past it none is let go.")
+      .between(1, 100'000);
+  options.add("actions.senders", settings.senders, "Webhooks sent at once.").between(1, 64);
+  options
+      .add("decide.every", settings.look_every, "How often open incidents are looked at, at least.")
+      .between(0.1, 60);
+  options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
+      .between(3600, 3650.0 * 86400);
+  add_ingest_options(options, settings.ingest);
+  add_watch_options(options, settings.watch);
+  settings.remote_write.job = "outrider-agent";
+  settings.remote_write.add_to(options);
+}
+
+}  // namespace outrider
