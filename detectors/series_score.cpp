@@ -217,7 +217,8 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   const float usual_level = level_;
 
   const Answers answers = ask(x, scale, after_gap);
-  if (samples_ < samples_min) {  // Nothing is learnt from distances in a deviation that is none yet.
+  if (samples_ <
+      samples_min) {  // Nothing is learnt from distances in a deviation that is none yet.
     follow(x, hour, scale);
     return result;
   }

@@ -70,7 +70,9 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
       .between(0, std::int64_t{1} << 40);
   t.add("logistic.lambda", o.settings.logistic_lambda, "Penalty of logistic, 1/C of scikit-learn.")
       .between(0, std::int64_t{1} << 40);
-  t.add("data.max-bytes", o.data_bytes_max, "Largest CSV file read.").as_bytes().between(1, std::int64_t{1} << 40);
+  t.add("data.max-bytes", o.data_bytes_max, "Largest CSV file read.")
+      .as_bytes()
+      .between(1, std::int64_t{1} << 40);
   o.gates.add_to(t);
   return table;
 }

@@ -51,7 +51,8 @@ def main():
             sys.exit("drift_evidently: the rule that bench_drift computes is not Evidently's")
     per_second = rows / seconds
     print(f"Evidently's distances and those computed for it differ by at most {largest:.2g}")
-    print(f"Evidently, {features} features: {per_second:.4g} rows a CPU-second (ours: {ours_per_second:.4g}, {ours_per_second / per_second:.0f} times)")
+    print(f"Evidently, {features} features: {per_second:.4g} rows a CPU-second "
+          f"(ours: {ours_per_second:.4g}, {ours_per_second / per_second:.0f} times)")
     if len(sys.argv) > 4:
         row = {"bench": "drift", "metric": f"rows judged, {features} features", "value": ours_per_second, "unit": "rows/CPU-second",
                "better": "higher", "peer": "Evidently", "peer_value": per_second, "ratio": ours_per_second / per_second,

@@ -10,7 +10,7 @@ import string
 import subprocess
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -113,12 +113,12 @@ class Agent(Program):
 
 
 def stamp(when):
-    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def alert(model="house-price", pod=None, minutes_ago=0.0, ended=False, name="ModelAccuracyDropped"):
     """One alert as Prometheus posts it to Alertmanager."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     labels = {"alertname": name, "model_name": model, "model_version": "v1", "severity": "critical"}
     if pod:
         labels |= {"pod": pod, "instance": f"{pod}:9501"}
@@ -228,7 +228,7 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
         incident = agent.incidents()[0]
         assert incident["summary"] == ("accuracy of house-price v1 fell from 95% to 72%; inputs unchanged, "
                                        "relation changed: concept drift")
-        assert incident["since"] == stamp(datetime.fromtimestamp(round(exporter.changed_at, 3), timezone.utc))
+        assert incident["since"] == stamp(datetime.fromtimestamp(round(exporter.changed_at, 3), UTC))
         assert "Inputs unchanged, relation changed: concept drift (1 input judged, largest PSI 0.013 (size))." in [
             line["text"] for line in incident["evidence"]]
         body = receiver.requests[0][2]
@@ -259,7 +259,7 @@ def test_an_alert_becomes_an_incident_a_request_and_a_closed_incident(programs, 
     incident, = agent.incidents()
     assert incident["state"] == "open" and incident["id"] == body["incident"]
     assert "fell from 95% to 72%" in incident["summary"]
-    alertmanager.post({**fired, "endsAt": stamp(datetime.now(timezone.utc))})
+    alertmanager.post({**fired, "endsAt": stamp(datetime.now(UTC))})
     wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 20)
     one = http_json("GET", f"{agent.admin}/api/v1/incidents/{incident['id']}")
     assert one["actions"][0]["outcome"] == "succeeded"
@@ -285,7 +285,7 @@ def test_two_alertmanagers_and_five_pods_are_one_incident_and_one_action(program
     wait_for("all five pods", lambda: len(agent.incidents()[0]["alerts"]) == 5, 10)
     assert len(agent.incidents()) == 1
     assert len(receiver.requests) == 1
-    ended = [{**a, "endsAt": stamp(datetime.now(timezone.utc))} for a in alerts]
+    ended = [{**a, "endsAt": stamp(datetime.now(UTC))} for a in alerts]
     for which in (first, second, alone):
         which.post(*ended)
     wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 40)

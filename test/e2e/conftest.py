@@ -61,7 +61,7 @@ def tool():
     return ecosystem_tool
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def ecosystem_tool(name):
     run = subprocess.run([ROOT / "scripts" / "tools", name], capture_output=True, text=True)
     if run.returncode != 0:

@@ -131,7 +131,8 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     for caller in callers:
         for word, count in caller.results.items():
             results[word] = results.get(word, 0) + count
-    print(f"{len(joined)} rows joined; {before} predictions through {MONITOR_KILLS} monitor kills; {len(acknowledged)} labels acknowledged; {results}")
+    print(f"{len(joined)} rows joined; {before} predictions through {MONITOR_KILLS} monitor kills; "
+          f"{len(acknowledged)} labels acknowledged; {results}")
     assert len(acknowledged) > 500
     assert len(joined) == len(set(joined)), "a label was joined twice"
     assert acknowledged - set(joined) == set(), "an acknowledged label was lost"

@@ -4,8 +4,8 @@
 differential/cases.json says of each request what RFC 9112 and our strictness make of it: `forwarded`,
 or the word that it is refused with. differential/differences.json names and justifies, for each case
 and peer, why the peer does otherwise; a difference that is not in it fails, and so does one in it
-that is not there any more, unless the table says that the peer does so only sometimes. The unit test cases_test.cpp feeds the same cases to the parser at every
-split; here a sample goes through real sockets so.
+that is not there any more, unless the table says that the peer does so only sometimes. The unit test
+cases_test.cpp feeds the same cases to the parser at every split; here a sample goes through real sockets so.
 
 The same for responses: responses.json and response_differences.json, an upstream that answers with any
 bytes, and what the client gets of them.

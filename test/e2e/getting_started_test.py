@@ -25,7 +25,8 @@ def commands():
 @pytest.mark.timeout(LIMIT_SECONDS + 60)
 def test_the_commands_of_getting_started_lead_to_a_drift_alert_within_ten_minutes(tmp_path):
     # The page's ports, folder and example, moved to where this test may write and listen.
-    script = commands().replace("scripts/install run && scripts/build\n", "").replace("/tmp/rent", str(tmp_path / "rent")).replace("cd examples/getting-started", f"cd {tmp_path}/example")
+    script = commands().replace("scripts/install run && scripts/build\n", "").replace("/tmp/rent", str(tmp_path / "rent"))
+    script = script.replace("cd examples/getting-started", f"cd {tmp_path}/example")
     script = script.replace('--model.config', '--proxy.listen-address 127.0.0.1:9500 --web.listen-address 127.0.0.1:9501 --model.config')
     subprocess.run(["cp", "-r", ROOT / "examples" / "getting-started", tmp_path / "example"], check=True)
     for name in ("prometheus.yml", "requirements.txt"):

@@ -49,7 +49,8 @@ def test_bentoml_is_watched_with_the_configuration_of_its_example(programs, bina
     programs.start("bentoml", [venv / "bin" / "bentoml", "serve", "service:HousePrice", "--host", "127.0.0.1", "--port", port],
                    folder=EXAMPLES / "bentoml")
     programs.wait_until_ready("bentoml", f"http://127.0.0.1:{port}/readyz", 120)
-    sidecar = Sidecar(programs, binaries, f"http://127.0.0.1:{port}", tmp_path / "data", options=["--model.config", EXAMPLES / "bentoml" / "model.yaml"])
+    sidecar = Sidecar(programs, binaries, f"http://127.0.0.1:{port}", tmp_path / "data",
+                      options=["--model.config", EXAMPLES / "bentoml" / "model.yaml"])
     answer = session.post(f"{sidecar.proxy}/predict", json={"size": 1800, "bedrooms": 3}, timeout=10)
     assert answer.json()["price"] == 90.0
     sidecar.wait_for_predictions(1)

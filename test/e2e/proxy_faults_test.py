@@ -10,7 +10,7 @@ import time
 
 import pytest
 from processes import free_port, wait_for
-from raw_http import IS_SANITIZED, Connection, Load, Proxy, ScriptedUpstream, answer, echo, reset
+from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, answer, echo, reset
 
 GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from raw_http import IS_SANITIZED, Connection, Proxy, ScriptedUpstream, answer, echo
+from raw_http import IS_SANITIZED, Proxy, ScriptedUpstream, answer, echo
 
 UUID7 = rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 

@@ -6,8 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.spatial import distance
 from scipy.linalg import subspace_angles
+from scipy.spatial import distance
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest

@@ -12,8 +12,8 @@
 int main(int, char** arguments) {
   using namespace outrider;
   const std::string page((std::istreambuf_iterator<char>(std::cin)), {});
-  const auto format = std::string_view(arguments[1]) == "text" ? wire::Format::text
-                                                               : wire::Format::openmetrics;
+  const auto format =
+      std::string_view(arguments[1]) == "text" ? wire::Format::text : wire::Format::openmetrics;
   const auto families = wire::parse_exposition(page, format);
   if (!families) {
     std::cout << "refused\n";
