@@ -8,7 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from agent_test import Agent, agent_binary, alert, webhook  # noqa: F401 (a fixture)
+from agent_test import Agent, alert, webhook
 from conftest import ROOT
 from processes import http_json, wait_for
 
