@@ -37,6 +37,7 @@ def test_the_json_is_what_the_code_makes():
     assert {file.stem for file in FILES} == {board["uid"] for board in BOARDS}
 
 
+@pytest.mark.long  # Building the linter takes minutes of CPU.
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_grafanas_linter_has_nothing_to_say(file, tool):
     done = subprocess.run([tool("dashboard-linter"), "lint", "--strict", "--config", FOLDER / ".lint", file],
@@ -44,6 +45,7 @@ def test_grafanas_linter_has_nothing_to_say(file, tool):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_the_linter_still_finds_what_is_wrong(tmp_path, tool):
     broken = (FOLDER / "outrider-agent.json").read_text().replace('instance=~\\"$instance\\"', 'instance=~\\".+\\"', 1)
     (tmp_path / "broken.json").write_text(broken)

@@ -68,7 +68,7 @@ def test_the_examples_are_found():
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_path, example):  # noqa: F811
+def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_path, example):
     method, _, headers, body, action = send(programs, agent_binary, tmp_path, example)
     assert action["outcome"] == "succeeded"
     assert headers["Idempotency-Key"] == action["idempotency_key"]
@@ -79,7 +79,7 @@ def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_
         assert method == "POST" and ("house-price" in json.dumps(body))
 
 
-def test_airflow_gets_a_dag_run_and_a_repeat_is_a_success(programs, agent_binary, tmp_path):  # noqa: F811
+def test_airflow_gets_a_dag_run_and_a_repeat_is_a_success(programs, agent_binary, tmp_path):
     _, path, _, body, action = send(programs, agent_binary, tmp_path, "Airflow 3", status=409)
     assert path == "/api/v2/dags/retrain_house-price/dagRuns"
     assert body["logical_date"] is None and body["dag_run_id"] == action["id"]
@@ -88,21 +88,21 @@ def test_airflow_gets_a_dag_run_and_a_repeat_is_a_success(programs, agent_binary
     assert action["outcome"] == "succeeded"
 
 
-def test_kubeflow_gets_a_run_with_text_parameters(programs, agent_binary, tmp_path):  # noqa: F811
+def test_kubeflow_gets_a_run_with_text_parameters(programs, agent_binary, tmp_path):
     _, path, _, body, _ = send(programs, agent_binary, tmp_path, "Kubeflow Pipelines 2")
     assert path == "/apis/v2beta1/runs"
     assert body["pipeline_version_reference"]["pipeline_id"]
     assert all(isinstance(value, str) for value in body["runtime_config"]["parameters"].values())
 
 
-def test_github_gets_an_event_with_at_most_ten_keys(programs, agent_binary, tmp_path):  # noqa: F811
+def test_github_gets_an_event_with_at_most_ten_keys(programs, agent_binary, tmp_path):
     _, path, headers, body, _ = send(programs, agent_binary, tmp_path, "GitHub, repository dispatch", status=204)
     assert path == "/repos/acme/house-price/dispatches"
     assert len(body["event_type"]) <= 100 and len(body["client_payload"]) <= 10
     assert headers["Accept"] == "application/vnd.github+json"
 
 
-def test_kubernetes_gets_a_merge_patch_from_3_to_8(programs, agent_binary, tmp_path):  # noqa: F811
+def test_kubernetes_gets_a_merge_patch_from_3_to_8(programs, agent_binary, tmp_path):
     method, path, headers, body, _ = send(programs, agent_binary, tmp_path, "Kubernetes, scale")
     assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/homes/deployments/house-price/scale")
     assert headers["Content-Type"] == "application/merge-patch+json"

@@ -118,7 +118,7 @@ def sending(url, version, **more):
             "queue_config": {"batch_send_deadline": "200ms"}, **named, **more}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, pytest.param(2, marks=pytest.mark.long)])  # Building Prometheus 3 takes minutes of CPU.
 def test_the_agent_has_what_prometheus_has(programs, agent_binary, tmp_path, target, tool, version):
     agent = start_agent(programs, agent_binary, tmp_path, "--ingest.keep-samples", "100")
     binary = "/usr/bin/prometheus" if version == 1 else tool("prometheus")

@@ -479,7 +479,7 @@ def prometheus_programs():
     """Debian's, which receives 1.0, and a current one, which receives 2.0."""
     current = ROOT / "build" / "tools" / "bin" / "prometheus"
     current = pathlib.Path(os.environ.get("OUTRIDER_PROMETHEUS", current))
-    return [pytest.param(shutil.which("prometheus"), 1, id="1.0"), pytest.param(str(current), 2, id="2.0")]
+    return [pytest.param(shutil.which("prometheus"), 1, id="1.0"), pytest.param(str(current), 2, id="2.0", marks=pytest.mark.long)]
 
 
 @pytest.fixture
