@@ -13,9 +13,6 @@ from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
 from stack import Program, Sidecar
 
-MONITOR_KILLS = int(os.environ.get("OUTRIDER_MONITOR_KILLS", "20"))
-OTHER_KILLS = int(os.environ.get("OUTRIDER_OTHER_KILLS", "36"))
-
 # A crash may lose the predictions of this interval: what the log had not yet synced.
 UNSYNCED_SECONDS = 1.0
 
@@ -95,7 +92,8 @@ class Loop:
 
 
 @pytest.mark.timeout(400)
-def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path):
+@pytest.mark.parametrize("monitor_kills, other_kills", [(5, 9), pytest.param(20, 36, marks=pytest.mark.long)])
+def test_kills_lose_no_acknowledged_label(programs, binaries, tmp_path, monitor_kills, other_kills):
     chance = random.Random(os.environ.get("OUTRIDER_SEED", "23"))
     loop = Loop(programs, binaries, tmp_path)
     to_agent = random.Random(3)
@@ -104,7 +102,7 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     for caller in callers:
         caller.start()
 
-    for _ in range(MONITOR_KILLS):
+    for _ in range(monitor_kills):
         time.sleep(chance.uniform(0.2, 1.0))
         pid = wait_for("a monitor", lambda: monitor_of(loop.sidecar), 10)
         os.kill(pid, 9)
@@ -112,9 +110,9 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     wait_for("the monitor's admin port", lambda: http("GET", f"{loop.sidecar.admin}/-/ready")[0] == 200, 20)
     assert [c.failures for c in callers] == [[], []], "killing the monitor must fail no request"
     before = sum(c.answered for c in callers)
-    assert loop.sidecar.metrics().sum("outrider_monitor_restarts_total") == MONITOR_KILLS
+    assert loop.sidecar.metrics().sum("outrider_monitor_restarts_total") == monitor_kills
 
-    for i in range(OTHER_KILLS):
+    for i in range(other_kills):
         time.sleep(chance.uniform(0.2, 0.8))
         victim = (loop.sidecar, loop.agent, loop.predictor)[i % 3]
         victim.kill()
@@ -131,7 +129,7 @@ def test_fifty_six_kills_lose_no_acknowledged_label(programs, binaries, tmp_path
     for caller in callers:
         for word, count in caller.results.items():
             results[word] = results.get(word, 0) + count
-    print(f"{len(joined)} rows joined; {before} predictions through {MONITOR_KILLS} monitor kills; "
+    print(f"{len(joined)} rows joined; {before} predictions through {monitor_kills} monitor kills; "
           f"{len(acknowledged)} labels acknowledged; {results}")
     assert len(acknowledged) > 500
     assert len(joined) == len(set(joined)), "a label was joined twice"
