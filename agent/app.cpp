@@ -173,13 +173,12 @@ watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::
   return made;
 }
 
-watch::SeriesWatch::World watch_world(const AgentSettings& settings, Steward& steward,
-                                      remote_write::Sender*& sender) {
+watch::SeriesWatch::World watch_world(Steward& steward, remote_write::Sender* sender) {
   watch::SeriesWatch::World world;
   world.alerts = [&steward](const wire::AlertWebhook& webhook) { steward.receive(webhook); };
   world.open_anomalies = [&steward] { return steward.firing(watch::anomaly_alert); };
-  if (settings.remote_write.enabled()) {
-    world.write = [&sender](std::vector<remote_write::WriteSeries> series) {
+  if (sender != nullptr) {
+    world.write = [sender](std::vector<remote_write::WriteSeries> series) {
       sender->append(std::move(series));
     };
   }
@@ -269,11 +268,12 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  remote_write::Sender* sender = nullptr;  // Known before the watch is started.
+  OwnExport remote_write(settings.remote_write,
+                         std::filesystem::path(settings.data_dir) / "remote-write", clock);
+  remote_write::Sender* const sender = remote_write.sender();
   const auto receiver_set = receiver_settings(settings.ingest);
   watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
-                                  watch_rules(settings.watch), clock,
-                                  watch_world(settings, steward, sender));
+                                  watch_rules(settings.watch), clock, watch_world(steward, sender));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
     return receiver.directory(partition);
@@ -282,9 +282,6 @@ int run_agent(const AgentSettings& settings) {
   router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
     return net::json_response(200, series_watch.anomalies());
   });
-  OwnExport remote_write(settings.remote_write,
-                         std::filesystem::path(settings.data_dir) / "remote-write", clock);
-  sender = remote_write.sender();
   std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
                                               &process};
   if (sender != nullptr) collectors.push_back(sender);

@@ -3,7 +3,6 @@
 
 #include <snappy.h>
 
-#include <bit>
 #include <unordered_map>
 #include <unordered_set>
 
