@@ -16,6 +16,16 @@ std::string join_path(const std::string& parent, std::string_view key) {
   return parent.empty() ? std::string(key) : parent + "." + std::string(key);
 }
 
+// The first line, from 1, whose bytes are not UTF-8; 0 when there is none.
+std::size_t line_of_invalid_utf8(std::string_view text) {
+  for (std::size_t line = 1; !text.empty(); ++line) {
+    const std::size_t end = std::min(text.find('\n'), text.size() - 1);
+    if (!is_valid_utf8(text.substr(0, end + 1))) return line;
+    text.remove_prefix(end + 1);
+  }
+  return 0;
+}
+
 void flatten(const YAML::Node& node, const std::string& name, std::vector<FlatEntry>& entries) {
   if (node.IsMap()) {
     for (const auto& pair : node)
@@ -34,6 +44,11 @@ void flatten(const YAML::Node& node, const std::string& name, std::vector<FlatEn
 }  // namespace
 
 Yaml YamlReader::parse(const std::string& text) {
+  // yaml-cpp lets any bytes through; they would come out again in labels, JSON and logs.
+  if (const std::size_t line = line_of_invalid_utf8(text); line > 0) {
+    mistakes_.push_back(file_ + ":" + std::to_string(line) + ": not UTF-8; save the file as UTF-8");
+    return {YAML::Node(YAML::NodeType::Map), ""};
+  }
   try {
     YAML::Node root = YAML::Load(text);
     if (root.IsNull()) return {YAML::Node(YAML::NodeType::Map), ""};

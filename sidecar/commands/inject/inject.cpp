@@ -517,6 +517,11 @@ namespace {
 // A document that says the same as before is left as it was: taking out and putting in again may have moved keys.
 std::string keep_what_says_the_same(std::string_view before, const std::string& after,
                                     const std::string& file) {
+  if (before.starts_with(byte_order_mark) && after.starts_with(byte_order_mark)) {
+    const std::size_t head = byte_order_mark.size();
+    return std::string(byte_order_mark) +
+           keep_what_says_the_same(before.substr(head), after.substr(head), file);
+  }
   const auto old_chunks = split_documents(before), chunks = split_documents(after);
   if (old_chunks.size() != chunks.size()) return after;
   std::string out;

@@ -45,3 +45,11 @@ TEST_CASE("YAML that does not parse names its line") {
   reader.parse("a: [1,\nb: }");
   CHECK_THAT(reader.finish().error().message, Catch::Contains("x.yaml:2"));
 }
+
+TEST_CASE("YAML that is not UTF-8 is refused with its line, not passed on into labels and JSON") {
+  YamlReader reader("x.yaml");
+  reader.parse(
+      "a: gr\u00fc\u00dfe\nb: gr\xfc\xdf"
+      "e\n");
+  CHECK_THAT(reader.finish().error().message, Catch::Contains("x.yaml:2: not UTF-8"));
+}

@@ -214,7 +214,16 @@ TEST_CASE("every kind with a pod template is injected, also unknown ones, Lists 
 }
 
 TEST_CASE("a byte order mark and letters beyond ASCII keep their places") {
-  checked("\xef\xbb\xbf" + pod_with("      ports: [{containerPort: 8080}]\n"));
+  const std::string mark = "\xef\xbb\xbf";
+  checked(mark + pod_with("      ports: [{containerPort: 8080}]\n"));
+  // Injecting again takes out first, which removes a list that was empty, and adds it elsewhere.
+  const std::string once =
+      injected(mark +
+               "\nspec:\n  template:\n    metadata:\n      note:\n    spec:\n      "
+               "containers:\n        - name: m\n          ports: "
+               "[{containerPort: 8080}]\n      volumes: []\n")
+          .text;
+  CHECK(injected(once).text == once);
   checked(
       pod_with("      env: [{name: \"gr\u00fc\u00dfe\", value: \"\u2713\"}] # \u00fc\n      ports: "
                "[{containerPort: 8080}] # "
