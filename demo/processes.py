@@ -20,18 +20,18 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-_given_out = set()
+_held = []
 
 
 def free_port():
-    """A loopback TCP port that nothing listens on, and that was not given out before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given_out:
-            _given_out.add(port)
-            return port
+    """A loopback TCP port that is ours until this process ends: a bound socket, which never listens, keeps other
+    processes and outgoing connections away, also while a program is down for a restart. A server may listen on it
+    because it sets SO_REUSEADDR, as all do."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))  # Not yet shared: the kernel gives a port that nobody else holds.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _held.append(holder)
+    return holder.getsockname()[1]
 
 
 class HttpError(Exception):
