@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/watch/rules_file.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
+#include "agent/series/quantile_board.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 
@@ -21,18 +23,25 @@ constexpr std::array<std::pair<std::string_view, As>, 5> kinds = {{{"automatic",
 
 void read_quantiles(config::YamlReader& reader, const config::Yaml& root,
                     series::WatchRules& rules) {
+  const config::Yaml at = reader.child(root, "quantiles");
+  if (!at.node.IsDefined()) return;
   const auto texts = reader.texts(root, "quantiles");
-  if (texts.empty()) return;
+  if (texts.empty()) reader.mistake(at, "expected at least one; leave it out for 0.5 and 0.99");
   rules.quantiles.clear();
   for (const std::string& text : texts) {
     const auto q = parse_double(text);
+    const auto& taken = rules.quantiles;
+    const auto is_same = [&](double other) {
+      return series::quantile_name(other) == series::quantile_name(*q);
+    };
     if (!q || !(*q > 0 && *q < 1)) {
-      reader.mistake(reader.child(root, "quantiles"), "'" + text + "': expected between 0 and 1");
-    } else if (rules.quantiles.size() < quantiles_max) {
-      rules.quantiles.push_back(*q);
+      reader.mistake(at, "'" + text + "': expected between 0 and 1");
+    } else if (std::any_of(taken.begin(), taken.end(), is_same)) {
+      reader.mistake(at, "'" + text + "' stands twice");
+    } else if (taken.size() >= quantiles_max) {
+      return reader.mistake(at, "expected at most 10");
     } else {
-      reader.mistake(reader.child(root, "quantiles"), "expected at most 10");
-      return;
+      rules.quantiles.push_back(*q);
     }
   }
 }
