@@ -361,10 +361,10 @@ void SeriesWatch::write_scores(Time now) {
       written_.erase(series);
       written[series] = labels;
       list.push_back(
-          {std::move(labels), {{now_ms, shown.finding.observed.score.score, 0}}, {}, metadata});
+          {std::move(labels), {{now_ms, shown.finding.observed.score.score}}, {}, metadata});
     }
     for (auto& [series, labels] : written_) {
-      list.push_back({std::move(labels), {{now_ms, stale_marker(), 0}}, {}, metadata});
+      list.push_back({std::move(labels), {{now_ms, stale_marker()}}, {}, metadata});
     }
     written_ = std::move(written);
   }
