@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "agent/act/sender.h"
@@ -268,12 +269,16 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  OwnExport remote_write(settings.remote_write,
-                         std::filesystem::path(settings.data_dir) / "remote-write", clock);
-  remote_write::Sender* const sender = remote_write.sender();
+  std::optional<remote_write::Sender>
+      sender;  // Ends after the watch and the export, which append to it.
+  if (settings.remote_write.enabled()) {
+    sender.emplace(settings.remote_write, std::filesystem::path(settings.data_dir) / "remote-write",
+                   clock);
+  }
   const auto receiver_set = receiver_settings(settings.ingest);
   watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
-                                  watch_rules(settings.watch), clock, watch_world(steward, sender));
+                                  watch_rules(settings.watch), clock,
+                                  watch_world(steward, sender ? &*sender : nullptr));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
     return receiver.directory(partition);
@@ -284,14 +289,15 @@ int run_agent(const AgentSettings& settings) {
   });
   std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
                                               &process};
-  if (sender != nullptr) collectors.push_back(sender);
+  if (sender) collectors.push_back(&*sender);
   // Scores are sent by the watch itself, under the labels of the series that they are about.
   std::vector<wire::Collector*> pages = collectors;
   pages.push_back(&series_watch.scores());
   router.add("GET", "/metrics", net::metrics_page(std::move(pages)));
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(steward, journal, metrics, clock, settings);
-  remote_write.start(collectors, server.port());
+  std::optional<OwnExport> own_export;
+  if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
   series_watch.start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
@@ -305,8 +311,11 @@ int run_agent(const AgentSettings& settings) {
   spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
   ready = false;
   server.stop();
-  series_watch.stop();  // Before the sender that it hands its scores to.
-  remote_write.stop();
+  series_watch.stop();
+  own_export.reset();
+  if (sender && !sender->stop(settings.remote_write.flush_deadline)) {
+    spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+  }
   return 0;
 }
 

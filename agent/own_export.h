@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The agent's series by remote write: its own metrics each interval, and whatever else is appended to the
-// sender. Inert where no receiver is given. SHELL: one thread.
+// The agent's own metrics by remote write, each interval. SHELL: one thread.
+//
+// It reads the collectors up to its end, so it is made after them and ends before them, whatever way the
+// agent ends; the sender, which others append to as well, outlives all of these.
 
 #include <cstdint>
-#include <filesystem>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -20,27 +20,20 @@ namespace outrider {
 
 class OwnExport {
  public:
-  // Its queue stands in the folder; the clock outlives it.
-  OwnExport(const remote_write::Options& options, const std::filesystem::path& folder,
-            const Clock& clock);
+  // All but the options outlive it. The port tells the agent's instance where the options do not.
+  OwnExport(const remote_write::Options& options, std::vector<wire::Collector*> collectors,
+            std::uint16_t port, remote_write::Sender& sender, const Clock& clock);
   ~OwnExport() { stop(); }
 
-  // Null where no receiver is given, and after stop().
-  remote_write::Sender* sender() { return sender_.get(); }
-
-  // The collectors outlive it. The port tells the agent's instance where the options do not.
-  void start(std::vector<wire::Collector*> collectors, std::uint16_t port);
-
-  // Last values, staleness markers, and what can be sent within the deadline.
+  // Last values and staleness markers, queued. Idempotent.
   void stop();
 
  private:
   void run(const std::stop_token& stop);
 
-  const remote_write::Options options_;
+  const Duration interval_;
   const Clock& clock_;
-  std::unique_ptr<remote_write::Sender> sender_;
-  std::unique_ptr<remote_write::SelfExport> own_;
+  remote_write::SelfExport own_;
   std::jthread thread_;
 };
 

@@ -108,6 +108,10 @@ void TableReader::on_csv_row(const wire::CsvRow& row, const Visit& visit) {
   if (failed_) return;
   const std::string line = "line " + std::to_string(row.line) + ": ";
   if (columns_.empty()) {
+    if (const auto mistake = wire::separator_mistake(row.fields)) {
+      (void)refuse("csv_separator", line + *mistake);
+      return;
+    }
     for (const std::string& name : row.fields) {
       const std::string column(trim(name));
       if (std::find(columns_.begin(), columns_.end(), column) != columns_.end()) {

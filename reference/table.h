@@ -38,7 +38,7 @@ class TableReader {
   static constexpr std::size_t line_bytes_max = 16 << 20;
   static constexpr std::size_t schema_rows = 100;
 
-  // Errors: those of CsvReader; "csv_empty", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
+  // Errors: those of CsvReader; "csv_empty", "csv_separator", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
   // object), "ndjson_line_too_long", "too_many_columns". The first error stays.
   Result<void> feed(std::string_view bytes, const Visit& visit);
   Result<void> finish(const Visit& visit);

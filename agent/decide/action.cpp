@@ -5,25 +5,35 @@
 #include <stdexcept>
 
 #include "base/core/text.h"
+#include "base/core/words.h"
 
 namespace outrider::decide {
 namespace {
 
 using wire::Json;
 
-constexpr std::array kinds = {Kind::retrain, Kind::scale, Kind::rollback, Kind::ticket,
-                              Kind::notify};
-constexpr std::array outcomes = {Outcome::recommended, Outcome::suppressed, Outcome::sent,
-                                 Outcome::succeeded, Outcome::failed};
-constexpr std::array stages = {Stage::held, Stage::queued, Stage::sending, Stage::watching,
-                               Stage::done};
+constexpr std::array<Word<Kind>, 5> kinds = {{{Kind::retrain, "retrain"},
+                                              {Kind::scale, "scale"},
+                                              {Kind::rollback, "rollback"},
+                                              {Kind::ticket, "ticket"},
+                                              {Kind::notify, "notify"}}};
+constexpr std::array<Word<Outcome>, 5> outcomes = {{{Outcome::recommended, "recommended"},
+                                                    {Outcome::suppressed, "suppressed"},
+                                                    {Outcome::sent, "sent"},
+                                                    {Outcome::succeeded, "succeeded"},
+                                                    {Outcome::failed, "failed"}}};
+constexpr std::array<Word<Stage>, 5> stages = {{{Stage::held, "held"},
+                                                {Stage::queued, "queued"},
+                                                {Stage::sending, "sending"},
+                                                {Stage::watching, "watching"},
+                                                {Stage::done, "done"}}};
 
 template <class Words>
-auto parse_word(const Words& words, std::string_view text) {
-  for (const auto word : words) {
-    if (name(word) == text) return word;
-  }
-  throw std::invalid_argument("unknown word '" + std::string(text) + "'");
+auto read_word(const Words& words, const Json& json) {
+  const std::string text = json;
+  const auto word = parse_word(words, text);
+  if (!word) throw std::invalid_argument("unknown word '" + text + "'");
+  return *word;
 }
 
 Json time_json(const std::optional<Time>& time) {
@@ -119,26 +129,11 @@ Json common_json(const Action& action) {
 }  // namespace
 
 std::string_view name(Kind kind) {
-  switch (kind) {
-    case Kind::retrain:
-      return "retrain";
-    case Kind::scale:
-      return "scale";
-    case Kind::rollback:
-      return "rollback";
-    case Kind::ticket:
-      return "ticket";
-    case Kind::notify:
-      break;
-  }
-  return "notify";
+  return word_of(kinds, kind);
 }
 
 std::optional<Kind> parse_kind(std::string_view text) {
-  for (const Kind kind : kinds) {
-    if (name(kind) == text) return kind;
-  }
-  return std::nullopt;
+  return parse_word(kinds, text);
 }
 
 bool changes_production(Kind kind) {
@@ -146,35 +141,11 @@ bool changes_production(Kind kind) {
 }
 
 std::string_view name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::recommended:
-      return "recommended";
-    case Outcome::suppressed:
-      return "suppressed";
-    case Outcome::sent:
-      return "sent";
-    case Outcome::succeeded:
-      return "succeeded";
-    case Outcome::failed:
-      break;
-  }
-  return "failed";
+  return word_of(outcomes, outcome);
 }
 
 std::string_view name(Stage stage) {
-  switch (stage) {
-    case Stage::held:
-      return "held";
-    case Stage::queued:
-      return "queued";
-    case Stage::sending:
-      return "sending";
-    case Stage::watching:
-      return "watching";
-    case Stage::done:
-      break;
-  }
-  return "done";
+  return word_of(stages, stage);
 }
 
 Json to_json(const Action& action) {
@@ -198,10 +169,10 @@ Result<Action> action_from_json(const Json& json) {
     action.id = json.at("id");
     action.incident = json.at("incident");
     action.rule = json.at("rule");
-    action.kind = parse_word(kinds, json.at("kind").get<std::string>());
+    action.kind = read_word(kinds, json.at("kind"));
     action.model = json.at("model");
-    action.outcome = parse_word(outcomes, json.at("outcome").get<std::string>());
-    action.stage = parse_word(stages, json.at("stage").get<std::string>());
+    action.outcome = read_word(outcomes, json.at("outcome"));
+    action.stage = read_word(stages, json.at("stage"));
     action.reason = json.at("reason");
     action.needs_approval = json.at("needs_approval");
     action.decided_by_person = json.at("decided_by_person");

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/incident/incident.h"
 
+#include <array>
+
 #include "base/core/text.h"
+#include "base/core/words.h"
 
 namespace outrider::incident {
 namespace {
@@ -9,6 +12,9 @@ namespace {
 using wire::Json;
 
 constexpr std::size_t change_text_bytes_max = 1'024;
+constexpr std::array<Word<Inputs>, 3> inputs_words = {{{Inputs::not_judged, "not_judged"},
+                                                       {Inputs::unchanged, "unchanged"},
+                                                       {Inputs::changed, "changed"}}};
 
 Json time_json(const std::optional<Time>& time) {
   return time ? Json(format_rfc3339(*time)) : Json();
@@ -175,22 +181,11 @@ Json to_json(const Change& change) {
 }
 
 std::string_view name(Inputs inputs) {
-  switch (inputs) {
-    case Inputs::unchanged:
-      return "unchanged";
-    case Inputs::changed:
-      return "changed";
-    case Inputs::not_judged:
-      break;
-  }
-  return "not_judged";
+  return word_of(inputs_words, inputs);
 }
 
 std::optional<Inputs> parse_inputs(std::string_view text) {
-  for (const Inputs inputs : {Inputs::not_judged, Inputs::unchanged, Inputs::changed}) {
-    if (text == name(inputs)) return inputs;
-  }
-  return std::nullopt;
+  return parse_word(inputs_words, text);
 }
 
 Json to_json(const Incident& incident) {

@@ -6,6 +6,7 @@
 
 #include "agent/incident/evidence.h"
 #include "base/core/text.h"
+#include "base/core/words.h"
 
 namespace outrider::incident {
 namespace {
@@ -102,27 +103,16 @@ std::string incident_key(const Labels& stable) {
 
 std::string_view name(IncidentBook::What what) {
   using What = IncidentBook::What;
-  switch (what) {
-    case What::opened:
-      return "opened";
-    case What::reopened:
-      return "reopened";
-    case What::joined:
-      return "joined";
-    case What::repeated:
-      return "repeated";
-    case What::member_resolved:
-      return "member_resolved";
-    case What::resolved:
-      return "resolved";
-    case What::stale:
-      return "stale";
-    case What::refused:
-      return "refused";
-    case What::unknown:
-      break;
-  }
-  return "unknown";
+  constexpr std::array<Word<What>, 9> words = {{{What::opened, "opened"},
+                                                {What::reopened, "reopened"},
+                                                {What::joined, "joined"},
+                                                {What::repeated, "repeated"},
+                                                {What::member_resolved, "member_resolved"},
+                                                {What::resolved, "resolved"},
+                                                {What::stale, "stale"},
+                                                {What::refused, "refused"},
+                                                {What::unknown, "unknown"}}};
+  return word_of(words, what);
 }
 
 IncidentBook::Heard IncidentBook::on_alert(const wire::WebhookAlert& alert, Time now) {

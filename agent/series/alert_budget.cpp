@@ -31,7 +31,7 @@ double AlertBudget::fade_to(Time now) const {
   return faded_at_ == Time{} ? 1 : std::exp2(-weeks_between(faded_at_, now) / half_life_weeks);
 }
 
-void AlertBudget::observe(double score, Time now) {
+void AlertBudget::observe(double score, Time now, double times) {
   const auto step =
       static_cast<std::size_t>(std::clamp(score, 0.0, 1.0) * static_cast<double>(steps) + 1e-6);
   if (faded_at_ == Time{}) faded_at_ = now;
@@ -40,7 +40,7 @@ void AlertBudget::observe(double score, Time now) {
   for (double& count : counts_) count *= fade;
   weeks_ = weeks_ * fade + passed;
   faded_at_ = std::max(faded_at_, now);
-  if (step > 0) counts_[step] += 1;
+  if (step > 0) counts_[step] += times;
 }
 
 double AlertBudget::expected_a_week(double threshold, Time now) const {
@@ -69,9 +69,9 @@ double AlertBudget::allowance(Time now) const {
 
 // A whole alert must be there; a budget below one a week saves up for it.
 bool AlertBudget::spend(Time now) {
-  allowance_ = std::max(allowance(now), 0.0);
+  allowance_ = allowance(now);
   refilled_at_ = std::max(refilled_at_, now);
-  if (allowance_ < std::min(1.0, alerts_a_week_)) return false;
+  if (!(alerts_a_week_ > 0) || allowance_ < std::min(1.0, alerts_a_week_)) return false;
   allowance_ -= 1;
   return true;
 }

@@ -36,13 +36,13 @@ class AlertBudget {
   explicit AlertBudget(double alerts_a_week);
 
   void set_series(std::size_t watched) { series_ = watched; }
-  // An episode's first score, or that to which it grew. Scores below a step are ignored.
-  void observe(double score, Time now);
+  // An episode's first score, or that to which it grew; `times` of them. Scores below a step are ignored.
+  void observe(double score, Time now, double times = 1);
 
   // From default_threshold to below 1: half a step below the lowest that fits; the highest step when none does,
   // and then it is the allowance that holds.
   double threshold(Time now) const;
-  // False when the allowance is spent.
+  // False when the allowance is spent; always with a budget of 0.
   bool spend(Time now);
   double allowance(Time now) const;
 

@@ -10,13 +10,15 @@ namespace outrider::series {
 namespace {
 
 // FNV-1a, 64 bits, from two starts: keys of what is kept on disk.
-std::uint64_t hash_of(std::string_view text, std::uint64_t hash) {
+std::uint64_t fnv(std::string_view text, std::uint64_t hash) {
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return hash;
 }
+std::uint64_t hash_key(std::string_view key) {
+  return fnv(key, 0x84222325cbf29ce4);
+}
 Fingerprint fingerprint_of(const std::string& key, double quantile) {
-  const std::string text = key + format_double(quantile);
-  return {hash_of(text, 0xcbf29ce484222325), hash_of(text, 0x84222325cbf29ce4)};
+  return {fnv(key + format_double(quantile), 0xcbf29ce484222325), hash_key(key)};
 }
 
 // Lengths, so that no value can imitate another label set.
@@ -31,6 +33,10 @@ std::string key_of(std::span<const LabelView> labels) {
 }
 
 }  // namespace
+
+std::uint64_t QuantileBoard::hash_of(std::span<const LabelView> labels) {
+  return hash_key(key_of(labels));
+}
 
 std::string quantile_name(double q) {
   return "p" + format_double(std::round(q * 1e6) / 1e4);
@@ -80,11 +86,7 @@ std::optional<std::uint32_t> QuantileBoard::bind(std::span<const LabelView> labe
     if (label.name != "le") histogram.labels.set(label.name, label.value);
   }
   for (const double q : quantiles_) {
-    const Fingerprint fingerprint = fingerprint_of(key, q);
-    const auto kept = restored_.find(fingerprint.low);
-    const bool same = kept != restored_.end() && kept->second.fingerprint() == fingerprint;
-    histogram.watched.push_back(same ? kept->second : Watched(fingerprint, As::gauge));
-    if (same) restored_.erase(kept);
+    histogram.watched.push_back(unclaimed_.claim(fingerprint_of(key, q), As::gauge));
   }
   histograms_[index] = std::move(histogram);
   by_key_.emplace(std::move(key), index);
@@ -94,6 +96,9 @@ std::optional<std::uint32_t> QuantileBoard::bind(std::span<const LabelView> labe
 void QuantileBoard::release(std::uint32_t index) {
   Histogram& histogram = histograms_[index];
   if (--histogram.series > 0) return;
+  for (std::size_t i = 0; i < quantiles_.size(); ++i) {
+    if (histogram.watched[i].in_episode()) ended_.push_back(end_of(histogram, i));
+  }
   by_key_.erase(histogram.key);
   histogram = {};
   free_.push_back(index);
@@ -102,7 +107,8 @@ void QuantileBoard::release(std::uint32_t index) {
 void QuantileBoard::take(std::uint32_t index, double bound, const Sample& sample,
                          const WatchTerms& terms, Findings& findings) {
   Histogram& histogram = histograms_[index];
-  if (!std::isfinite(sample.value) || sample.timestamp_ms < histogram.at_ms) return;
+  const bool gone = is_stale_marker(sample.value);
+  if (sample.timestamp_ms < histogram.at_ms || !(gone || std::isfinite(sample.value))) return;
   if (sample.timestamp_ms > histogram.at_ms) {
     if (histogram.at_ms != 0) complete(histogram, terms, findings);
     histogram.at_ms = sample.timestamp_ms;
@@ -110,15 +116,24 @@ void QuantileBoard::take(std::uint32_t index, double bound, const Sample& sample
   const auto place =
       std::lower_bound(histogram.buckets.begin(), histogram.buckets.end(), bound,
                        [](const Bucket& bucket, double b) { return bucket.bound < b; });
-  if (place != histogram.buckets.end() && place->bound == bound) {
+  const bool known = place != histogram.buckets.end() && place->bound == bound;
+  if (gone) {
+    if (known) histogram.buckets.erase(place);
+  } else if (known) {
     place->count = sample.value;
+    place->at_ms = sample.timestamp_ms;
   } else if (histogram.buckets.size() < buckets_max) {
-    // A new bucket begins from what it holds: how much of that is recent is not known.
-    histogram.buckets.insert(place, {bound, sample.value, sample.value});
+    // How much of what a new bucket holds is recent is not known.
+    histogram.has_before = false;
+    histogram.buckets.insert(place, {bound, sample.value, sample.value, sample.timestamp_ms});
+  } else {
+    ++left_out_;
   }
 }
 
 void QuantileBoard::complete(Histogram& histogram, const WatchTerms& terms, Findings& findings) {
+  const auto came = [&](const Bucket& bucket) { return bucket.at_ms == histogram.at_ms; };
+  if (!std::all_of(histogram.buckets.begin(), histogram.buckets.end(), came)) return;
   std::vector<CumulativeBucket> counted;
   bool reset = false;
   for (Bucket& bucket : histogram.buckets) {
@@ -141,25 +156,38 @@ void QuantileBoard::complete(Histogram& histogram, const WatchTerms& terms, Find
   }
 }
 
+Finding QuantileBoard::end_of(const Histogram& histogram, std::size_t quantile) const {
+  return {histogram.watched[quantile].fingerprint(),
+          histogram.labels,
+          quantile_name(quantiles_[quantile]),
+          0,
+          {News::ended, 0, {}},
+          0};
+}
+
 void QuantileBoard::tick(std::int64_t now_ms, const WatchTerms& terms, Findings& findings) {
   for (Histogram& histogram : histograms_) {
     for (std::size_t i = 0; i < histogram.watched.size(); ++i) {
-      Watched& watched = histogram.watched[i];
-      if (!watched.end_if_quiet(now_ms, terms.quiet)) continue;
-      findings.list.push_back({watched.fingerprint(),
-                               histogram.labels,
-                               quantile_name(quantiles_[i]),
-                               now_ms,
-                               {News::ended, 0, {}},
-                               0});
+      if (histogram.watched[i].end_if_quiet(now_ms, terms.quiet)) {
+        ended_.push_back(end_of(histogram, i));
+      }
     }
   }
+  for (Finding& end : ended_) {
+    end.timestamp_ms = now_ms;
+    findings.list.push_back(std::move(end));
+  }
+  ended_.clear();
 }
 
-void QuantileBoard::save(detectors::SnapshotWriter& out) const {
-  out.u64(watched());
-  for (const Histogram& histogram : histograms_) {
-    for (const Watched& watched : histogram.watched) watched.save(out);
+void QuantileBoard::save(std::size_t first, std::size_t count,
+                         detectors::SnapshotWriter& out) const {
+  const std::size_t end = std::min(first + count, histograms_.size());
+  std::uint64_t states = 0;
+  for (std::size_t i = first; i < end; ++i) states += histograms_[i].watched.size();
+  out.u64(states);
+  for (std::size_t i = first; i < end; ++i) {
+    for (const Watched& watched : histograms_[i].watched) watched.save(out);
   }
 }
 

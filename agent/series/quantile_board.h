@@ -6,9 +6,11 @@
 //
 // The quantiles of a scrape are known once the next one begins to come in, so they are scored one scrape
 // late. They are of what was counted between two scrapes, interpolated within a bucket as PromQL's
-// histogram_quantile does; nothing counted, or a reset, makes no sample.
+// histogram_quantile does; nothing counted, a reset, or a scrape of which not every bucket came in, makes no
+// sample: the next whole one counts from the last whole one.
 //
-// Limits: histograms (bind refuses, counted by the caller), buckets_max a histogram (others are left out).
+// Limits: histograms (bind refuses, counted by the caller), buckets_max a histogram (samples of others are left
+// out, counted).
 // O(buckets) a scrape.
 
 #include <map>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "agent/series/finding.h"
+#include "agent/series/unclaimed.h"
 #include "base/core/label_view.h"
 
 namespace outrider::series {
@@ -27,7 +30,12 @@ class QuantileBoard {
   static constexpr std::size_t buckets_max = 128;
 
   QuantileBoard(std::vector<double> quantiles, std::size_t histograms_max)
-      : quantiles_(std::move(quantiles)), histograms_max_(histograms_max) {}
+      : quantiles_(std::move(quantiles)),
+        histograms_max_(histograms_max),
+        unclaimed_(histograms_max * quantiles_.size()) {}
+
+  // Of the labels but `le`: the same in every run, and for every bucket of a histogram.
+  static std::uint64_t hash_of(std::span<const LabelView> labels);
 
   // The histogram that a bucket series belongs to: known by its labels but `le`. Nothing when there is no
   // room for another.
@@ -40,17 +48,20 @@ class QuantileBoard {
 
   std::size_t histograms() const { return by_key_.size(); }
   std::size_t watched() const { return by_key_.size() * quantiles_.size(); }
+  std::uint64_t left_out() const { return left_out_; }  // Samples of buckets past buckets_max.
 
-  void save(detectors::SnapshotWriter& out) const;  // Every quantile's state, after their number.
-  // What a snapshot kept of a quantile, for when its histogram is seen again.
-  void restore(const Watched& watched) { restored_[watched.fingerprint().low] = watched; }
-  void forget_unclaimed() { restored_.clear(); }
+  // The states of `count` histograms from the `first` on, after their number.
+  std::size_t pool_size() const { return histograms_.size(); }
+  void save(std::size_t first, std::size_t count, detectors::SnapshotWriter& out) const;
+  // What a snapshot kept of quantiles whose histograms were not seen since; `high` of their fingerprint is hash_of().
+  Unclaimed& unclaimed() { return unclaimed_; }
 
  private:
   struct Bucket {
     double bound = 0;
     double count = 0;
     double count_before = 0;
+    std::int64_t at_ms = 0;
   };
   struct Histogram {
     std::string key;
@@ -62,6 +73,7 @@ class QuantileBoard {
     std::vector<Watched> watched;
   };
 
+  Finding end_of(const Histogram& histogram, std::size_t quantile) const;
   void complete(Histogram& histogram, const WatchTerms& terms, Findings& findings);
 
   std::vector<double> quantiles_;
@@ -69,7 +81,9 @@ class QuantileBoard {
   std::unordered_map<std::string, std::uint32_t> by_key_;
   std::vector<Histogram> histograms_;
   std::vector<std::uint32_t> free_;
-  std::unordered_map<std::uint64_t, Watched> restored_;
+  std::vector<Finding> ended_;  // With their histogram, since the last tick.
+  Unclaimed unclaimed_;
+  std::uint64_t left_out_ = 0;
 };
 
 // PURE. The q-quantile of what buckets counted: {upper bound, count up to it}, ascending, the last bound

@@ -2,6 +2,7 @@
 #include "agent/series/series_board.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "agent/series/quantile_board.h"
 #include "base/core/text.h"
@@ -80,7 +81,7 @@ void SeriesBoard::begin(std::uint32_t number, const IncomingSeries& series,
     const auto le = std::find_if(labels.begin(), labels.end(),
                                  [](const LabelView& label) { return label.name == "le"; });
     const auto bound = le == labels.end() ? std::nullopt : parse_double(le->value);
-    if (!bound) return set_use(slot, Use::not_selected);
+    if (!bound || std::isnan(*bound)) return set_use(slot, Use::not_selected);
     const auto histogram = buckets.bind(labels);
     if (!histogram) return set_use(slot, Use::no_room);
     slot.target = *histogram;
@@ -91,11 +92,7 @@ void SeriesBoard::begin(std::uint32_t number, const IncomingSeries& series,
   const auto place = find_place(now_ms);
   if (!place) return set_use(slot, Use::no_room);
   Place& made = at(*place);
-  const auto kept = restored_.find(series.fingerprint.low);
-  const bool same = kept != restored_.end() && kept->second.fingerprint() == series.fingerprint &&
-                    kept->second.as() == as;
-  made.watched = same ? kept->second : Watched(series.fingerprint, as);
-  if (kept != restored_.end()) restored_.erase(kept);
+  made.watched = unclaimed_.claim(series.fingerprint, as);
   made.slot = number;
   made.used = true;
   if (made.watched.in_episode()) {
@@ -141,6 +138,7 @@ std::optional<std::size_t> SeriesBoard::evict(std::int64_t now_ms) {
   const double age =
       static_cast<double>(now_ms) - static_cast<double>(at(*silent).watched.last_ms());
   if (age < to_seconds(settings_.silent_min) * 1000) return std::nullopt;
+  end_episode(*silent);
   set_use(slots_[at(*silent).slot], Use::no_room);
   ++census_.evicted;
   return silent;
@@ -150,6 +148,7 @@ void SeriesBoard::end_use(std::uint32_t number, BucketTaker& buckets) {
   Slot& slot = slots_[number];
   if (slot.use == Use::bucket) buckets.release(slot.target);
   if (slot.use == Use::watched) {
+    end_episode(slot.target);
     at(slot.target).used = false;
     free_.push_back(static_cast<std::uint32_t>(slot.target));
   }
@@ -160,13 +159,20 @@ void SeriesBoard::forget(std::uint32_t slot, BucketTaker& buckets) {
   if (slot < slots_.size()) end_use(slot, buckets);
 }
 
-// An episode of a series that is gone, or whose place is another's by now, has ended too.
+// Marked rather than compared later: the same series may be back at the same place before tick() looks.
+void SeriesBoard::end_episode(std::size_t place) {
+  if (!at(place).watched.in_episode()) return;
+  for (Episode& episode : episodes_) {
+    if (episode.place == place) episode.gone = true;
+  }
+}
+
+// An episode of a series that is gone has ended too.
 void SeriesBoard::tick(std::int64_t now_ms, const WatchTerms& terms, Findings& findings) {
   std::erase_if(episodes_, [&](Episode& episode) {
-    Place& place = at(episode.place);
-    const bool same = place.used && place.watched.fingerprint() == episode.fingerprint;
-    if (same && !place.watched.in_episode()) return true;  // Its end was told by take().
-    if (same && !place.watched.end_if_quiet(now_ms, terms.quiet)) return false;
+    Watched& watched = at(episode.place).watched;
+    if (!episode.gone && !watched.in_episode()) return true;  // Its end was told by take().
+    if (!episode.gone && !watched.end_if_quiet(now_ms, terms.quiet)) return false;
     findings.list.push_back({episode.fingerprint,
                              std::move(episode.labels),
                              std::move(episode.quantity),

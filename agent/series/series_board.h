@@ -13,10 +13,10 @@
 // worth what history it rests on.
 
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "agent/series/finding.h"
+#include "agent/series/unclaimed.h"
 #include "agent/series/watch_rules.h"
 
 namespace outrider::series {
@@ -48,7 +48,7 @@ class SeriesBoard {
   };
 
   SeriesBoard(const Settings& settings, const WatchRules& rules)
-      : settings_(settings), rules_(rules) {}
+      : settings_(settings), rules_(rules), unclaimed_(settings.watched_max) {}
 
   void take(std::span<const IncomingSeries> series, const SeriesDirectory& directory,
             std::size_t partition, const WatchTerms& terms, BucketTaker& buckets,
@@ -62,8 +62,8 @@ class SeriesBoard {
 
   // The states of `count` places of the pool from `first` on, after their number.
   void save(std::size_t first, std::size_t count, detectors::SnapshotWriter& out) const;
-  void restore(const Watched& watched) { restored_[watched.fingerprint().low] = watched; }
-  void forget_unclaimed() { restored_.clear(); }
+  // What a snapshot kept of series that were not seen since.
+  Unclaimed& unclaimed() { return unclaimed_; }
 
  private:
   enum class Use : std::uint8_t { unknown, watched, bucket, not_selected, no_room };
@@ -87,6 +87,7 @@ class SeriesBoard {
   std::optional<std::size_t> find_place(std::int64_t now_ms);
   std::optional<std::size_t> evict(std::int64_t now_ms);
   void end_use(std::uint32_t slot, BucketTaker& buckets);
+  void end_episode(std::size_t place);
   void set_use(Slot& slot, Use use);
   std::size_t& census_of(Use use);
   Place& at(std::size_t place) { return (*pool_[place / block])[place % block]; }
@@ -104,9 +105,10 @@ class SeriesBoard {
     Fingerprint fingerprint;
     Labels labels;
     std::string quantity;
+    bool gone = false;  // Its series lost the place.
   };
   std::vector<Episode> episodes_;  // At hand: looked at by tick().
-  std::unordered_map<std::uint64_t, Watched> restored_;
+  Unclaimed unclaimed_;
   std::size_t unknown_ = 0;
   Census census_;
 };

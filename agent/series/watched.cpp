@@ -9,6 +9,7 @@ namespace {
 
 constexpr double quiet_samples = 5;
 constexpr double ms_a_second = 1000;
+constexpr std::int64_t ms_max = 9'000'000'000'000;  // The year 2255: what a Time can hold.
 
 }  // namespace
 
@@ -87,7 +88,12 @@ Result<Watched> Watched::load(detectors::SnapshotReader& in) {
   made.scorer_ = *scorer;
   const bool known =
       as == static_cast<std::uint64_t>(As::gauge) || as == static_cast<std::uint64_t>(As::counter);
-  if (!known || !std::isfinite(made.before_) || !(peak >= 0 && peak <= 10)) {
+  bool in_time = true;
+  for (const std::int64_t ms :
+       {made.before_ms_, made.last_ms_, made.episode_ms_, made.evidence_ms_}) {
+    in_time = in_time && ms > -ms_max && ms < ms_max;
+  }
+  if (!known || !in_time || !std::isfinite(made.before_) || !(peak >= 0 && peak <= 10)) {
     return fail("snapshot_corrupt", "a watched series' state makes no sense");
   }
   made.as_ = static_cast<As>(as);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/watch/rules_file.h"
 
+#include <algorithm>
 #include <array>
-#include <utility>
 
+#include "agent/series/quantile_board.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
+#include "base/core/words.h"
 
 namespace outrider::watch {
 namespace {
@@ -13,26 +15,33 @@ namespace {
 using series::As;
 
 constexpr std::size_t quantiles_max = 10;
-constexpr std::array<std::pair<std::string_view, As>, 5> kinds = {{{"automatic", As::automatic},
-                                                                   {"gauge", As::gauge},
-                                                                   {"counter", As::counter},
-                                                                   {"histogram", As::histogram},
-                                                                   {"ignore", As::ignore}}};
+constexpr std::array<Word<As>, 5> kinds = {{{As::automatic, "automatic"},
+                                            {As::gauge, "gauge"},
+                                            {As::counter, "counter"},
+                                            {As::histogram, "histogram"},
+                                            {As::ignore, "ignore"}}};
 
 void read_quantiles(config::YamlReader& reader, const config::Yaml& root,
                     series::WatchRules& rules) {
+  const config::Yaml at = reader.child(root, "quantiles");
+  if (!at.node.IsDefined()) return;
   const auto texts = reader.texts(root, "quantiles");
-  if (texts.empty()) return;
+  if (texts.empty()) reader.mistake(at, "expected at least one; leave it out for 0.5 and 0.99");
   rules.quantiles.clear();
   for (const std::string& text : texts) {
     const auto q = parse_double(text);
+    const auto& taken = rules.quantiles;
+    const auto is_same = [&](double other) {
+      return series::quantile_name(other) == series::quantile_name(*q);
+    };
     if (!q || !(*q > 0 && *q < 1)) {
-      reader.mistake(reader.child(root, "quantiles"), "'" + text + "': expected between 0 and 1");
-    } else if (rules.quantiles.size() < quantiles_max) {
-      rules.quantiles.push_back(*q);
+      reader.mistake(at, "'" + text + "': expected between 0 and 1");
+    } else if (std::any_of(taken.begin(), taken.end(), is_same)) {
+      reader.mistake(at, "'" + text + "' stands twice");
+    } else if (taken.size() >= quantiles_max) {
+      return reader.mistake(at, "expected at most 10");
     } else {
-      reader.mistake(reader.child(root, "quantiles"), "expected at most 10");
-      return;
+      rules.quantiles.push_back(*q);
     }
   }
 }
@@ -44,11 +53,9 @@ void read_rule(config::YamlReader& reader, const config::Yaml& item, series::Wat
   auto selector = series::Selector::parse(*match);
   if (!selector) return reader.mistake(item, selector.error().message);
   const std::string as = reader.text(item, "as").value_or("automatic");
-  for (const auto& [name, kind] : kinds) {
-    if (name == as) {
-      rules.rules.push_back({std::move(*selector), kind});
-      return;
-    }
+  if (const auto kind = parse_word(kinds, as)) {
+    rules.rules.push_back({std::move(*selector), *kind});
+    return;
   }
   reader.mistake(reader.child(item, "as"),
                  "'" + as + "': expected automatic, gauge, counter, histogram or ignore");

@@ -30,7 +30,6 @@ constexpr std::string_view budget_kind = "SERA";
 constexpr std::uint16_t state_version = 1;
 constexpr std::size_t states_a_chunk = 512;
 constexpr std::size_t quantile_shards = 8;
-constexpr std::size_t undelivered_max = 10'000;
 constexpr Duration orphan_after = 1h;
 constexpr Duration unclaimed_after = 24h;
 constexpr std::array<std::string_view, 5> outcome_words = {"raised", "grew", "joined", "held_back",
@@ -44,9 +43,16 @@ std::string owner_key(const Labels& labels) {
   return key;
 }
 
-// The series' labels with its metric as a label, as the score is a metric of its own.
+// The series' labels with its metric as a label, as the score is a metric of its own. Labels by our names
+// are renamed as Prometheus does it, so that no two series come to share a score.
 Labels score_labels(const Finding& finding) {
   Labels labels = finding.labels;
+  for (const std::string_view ours : {"metric", "quantity"}) {
+    std::string value(labels.get(ours));
+    std::string name(ours);
+    while (!labels.get(name).empty()) name = "exported_" + name;
+    labels.set(name, value);
+  }
   labels.set("__name__", "outrider_anomaly_score");
   labels.set("metric", finding.labels.get("__name__"));
   labels.set("quantity", finding.quantity);
@@ -76,8 +82,8 @@ SeriesWatch::SeriesWatch(const Settings& settings, series::WatchRules rules, con
   if (world_.open_anomalies) {
     for (Labels& labels : world_.open_anomalies()) {
       const std::string series(labels.get("anomaly_series"));
+      if (!orphans_.try_emplace(series, labels).second) continue;
       ++owners_[owner_key(labels)];
-      orphans_[series] = labels;
       open_[series] = std::move(labels);
     }
   }
@@ -140,14 +146,7 @@ void SeriesWatch::forget(std::size_t partition, std::uint32_t slot) {
 }
 
 std::optional<std::uint64_t> SeriesWatch::bind(std::span<const LabelView> labels) {
-  // Every bucket of a histogram must come to the same shard: by its labels but `le`.
-  std::size_t hash = 0;
-  for (const LabelView& label : labels) {
-    if (label.name == "le") continue;
-    hash = hash * 31 + std::hash<std::string_view>()(label.name);
-    hash = hash * 31 + std::hash<std::string_view>()(label.value);
-  }
-  const std::size_t shard = hash % quantile_shards;
+  const std::size_t shard = series::QuantileBoard::hash_of(labels) % quantile_shards;
   std::lock_guard lock(shards_[shard]->mutex);
   const auto histogram = shards_[shard]->board.bind(labels);
   if (!histogram) return std::nullopt;
@@ -173,12 +172,11 @@ void SeriesWatch::hand_over(Findings findings) {
   scored_ += findings.scored;
   if (findings.list.empty() && findings.scores.empty()) return;
   std::lock_guard lock(findings_mutex_);
-  auto& scores = findings_.scores;
-  scores.insert(scores.end(), findings.scores.begin(), findings.scores.end());
+  for (const double score : findings.scores) ++scores_seen_[score];
   for (Finding& finding : findings.list) {
     // An end is never dropped: it would leave an incident open for ever.
-    if (findings_.list.size() < settings_.findings_max || finding.observed.news == News::ended) {
-      findings_.list.push_back(std::move(finding));
+    if (findings_.size() < settings_.findings_max || finding.observed.news == News::ended) {
+      findings_.push_back(std::move(finding));
     } else {
       ++findings_dropped_;
     }
@@ -188,20 +186,21 @@ void SeriesWatch::hand_over(Findings findings) {
 void SeriesWatch::round() {
   const Time now = clock_.now();
   tick(now);
-  Findings findings;
+  std::vector<Finding> findings;
+  std::map<double, std::uint64_t> scores;
   {
     std::lock_guard lock(findings_mutex_);
     std::swap(findings, findings_);
+    std::swap(scores, scores_seen_);
   }
-  std::size_t watched = 0;
-  for (const auto& partition : partitions_) {
-    std::lock_guard lock(partition->mutex);
-    watched += partition->board.census().watched;
-  }
+  const std::size_t watched = count_watched();
   {
     std::lock_guard lock(mutex_);
     budget_.set_series(watched);
-    judge(findings, now, undelivered_);
+    for (const auto& [score, times] : scores) {
+      budget_.observe(score, now, static_cast<double>(times));
+    }
+    for (const Finding& finding : findings) judge_one(finding, now, undelivered_);
     resolve_orphans(now, undelivered_);
     forget_old(now);
     threshold_ = budget_.threshold(now);
@@ -228,19 +227,28 @@ void SeriesWatch::tick(Time now) {
   for (const auto& partition : partitions_) {
     std::lock_guard lock(partition->mutex);
     partition->board.tick(to_unix_ms(now), terms(), findings);
-    if (now - started_at_ > unclaimed_after) partition->board.forget_unclaimed();
+    if (now - started_at_ > unclaimed_after) partition->board.unclaimed().clear();
   }
   for (const auto& shard : shards_) {
     std::lock_guard lock(shard->mutex);
     shard->board.tick(to_unix_ms(now), terms(), findings);
-    if (now - started_at_ > unclaimed_after) shard->board.forget_unclaimed();
+    if (now - started_at_ > unclaimed_after) shard->board.unclaimed().clear();
   }
   hand_over(std::move(findings));
 }
 
-void SeriesWatch::judge(Findings& findings, Time now, wire::AlertWebhook& webhook) {
-  for (const double score : findings.scores) budget_.observe(score, now);
-  for (const Finding& finding : findings.list) judge_one(finding, now, webhook);
+// The quantities that may raise: series, and the quantiles of histograms.
+std::size_t SeriesWatch::count_watched() {
+  std::size_t watched = 0;
+  for (const auto& partition : partitions_) {
+    std::lock_guard lock(partition->mutex);
+    watched += partition->board.census().watched;
+  }
+  for (const auto& shard : shards_) {
+    std::lock_guard lock(shard->mutex);
+    watched += shard->board.watched();
+  }
+  return watched;
 }
 
 void SeriesWatch::judge_one(const Finding& finding, Time now, wire::AlertWebhook& webhook) {
@@ -249,7 +257,8 @@ void SeriesWatch::judge_one(const Finding& finding, Time now, wire::AlertWebhook
   const std::string owner = owner_key(alert.labels);
   const auto open = open_.find(series);
   const News news = finding.observed.news;
-  orphans_.erase(series);
+  // Its episode goes on, or is told of; a score alone says neither.
+  if (news != News::none || finding.episode_ms != 0) orphans_.erase(series);
   const auto count = [&](Outcome outcome) {
     ++outcomes_[static_cast<std::size_t>(outcome)];
     if (outcome != Outcome::ended) show(finding, outcome);
@@ -319,10 +328,21 @@ void SeriesWatch::deliver() {
   } catch (const std::exception& error) {
     spdlog::error("{} anomalies wait for the journal: {}", undelivered_.alerts.size(),
                   error.what());
-    auto& alerts = undelivered_.alerts;
-    if (alerts.size() <= undelivered_max) return;
-    findings_dropped_ += alerts.size() - undelivered_max;
-    alerts.erase(alerts.begin(), alerts.end() - undelivered_max);
+    drop_undelivered();
+  }
+}
+
+// The oldest, and ends last: without its end an incident stays open for ever.
+void SeriesWatch::drop_undelivered() {
+  auto& alerts = undelivered_.alerts;
+  for (const bool firing : {true, false}) {
+    if (alerts.size() <= settings_.undelivered_max) return;
+    std::size_t surplus = alerts.size() - settings_.undelivered_max;
+    findings_dropped_ += std::erase_if(alerts, [&](const wire::WebhookAlert& alert) {
+      if (alert.firing != firing || surplus == 0) return false;
+      --surplus;
+      return true;
+    });
   }
 }
 
@@ -341,46 +361,59 @@ void SeriesWatch::write_scores(Time now) {
       written_.erase(series);
       written[series] = labels;
       list.push_back(
-          {std::move(labels), {{now_ms, shown.finding.observed.score.score, 0}}, {}, metadata});
+          {std::move(labels), {{now_ms, shown.finding.observed.score.score}}, {}, metadata});
     }
     for (auto& [series, labels] : written_) {
-      list.push_back({std::move(labels), {{now_ms, stale_marker(), 0}}, {}, metadata});
+      list.push_back({std::move(labels), {{now_ms, stale_marker()}}, {}, metadata});
     }
     written_ = std::move(written);
   }
   if (!list.empty()) world_.write(std::move(list));
 }
 
+// A board's states, a chunk at a time, so that who sends samples waits for one chunk at most. Those that are
+// watched stand before those that nobody claimed: where there is no room for all, they come first.
+template <class Part>
+void SeriesWatch::save_part(Part& part, std::string_view kind, StateWriter& writer) {
+  const auto put = [&](const auto& fill) {
+    SnapshotWriter out(kind, state_version);
+    {
+      std::lock_guard lock(part.mutex);
+      fill(out);
+    }
+    writer.put(out.finish());
+  };
+  std::size_t end = 1;
+  for (std::size_t first = 0; first < end; first += states_a_chunk) {
+    put([&](SnapshotWriter& out) {
+      end = part.board.pool_size();
+      part.board.save(first, states_a_chunk, out);
+    });
+  }
+  std::vector<std::uint64_t> keys;
+  {
+    std::lock_guard lock(part.mutex);
+    keys = part.board.unclaimed().keys();
+  }
+  for (std::size_t first = 0; first < keys.size(); first += states_a_chunk) {
+    const std::size_t count = std::min(states_a_chunk, keys.size() - first);
+    put([&](SnapshotWriter& out) {
+      part.board.unclaimed().save(std::span(keys).subspan(first, count), out);
+    });
+  }
+}
+
 void SeriesWatch::save() {
   if (settings_.state_file.empty()) return;
   StateWriter writer(settings_.state_file);
-  const auto put = [&](SnapshotWriter& out) { writer.put(out.finish()); };
-  for (const auto& partition : partitions_) {
-    std::size_t end = states_a_chunk;
-    for (std::size_t first = 0; first < end; first += states_a_chunk) {
-      SnapshotWriter out(board_kind, state_version);
-      {
-        std::lock_guard lock(partition->mutex);
-        end = partition->board.pool_size();
-        partition->board.save(first, states_a_chunk, out);
-      }
-      put(out);
-    }
-  }
-  for (const auto& shard : shards_) {
-    SnapshotWriter out(quantile_kind, state_version);
-    {
-      std::lock_guard lock(shard->mutex);
-      shard->board.save(out);
-    }
-    put(out);
-  }
+  for (const auto& partition : partitions_) save_part(*partition, board_kind, writer);
+  for (const auto& shard : shards_) save_part(*shard, quantile_kind, writer);
   SnapshotWriter out(budget_kind, state_version);
   {
     std::lock_guard lock(mutex_);
     budget_.save(out);
   }
-  put(out);
+  writer.put(out.finish());
   writer.commit();
 }
 
@@ -396,12 +429,12 @@ Result<void> SeriesWatch::restore_chunk(std::string_view chunk) {
   for (std::uint64_t i = 0; i < states; ++i) {
     const auto watched = Watched::load(*in);
     if (!watched) return fail(watched);
-    if (quantiles) {
-      for (const auto& shard : shards_) shard->board.restore(*watched);
-      continue;
-    }
-    const wire::Hash128 hash{watched->fingerprint().low, watched->fingerprint().high};
-    partitions_[ingest::Intake::partition_of(hash, partitions_.size())]->board.restore(*watched);
+    const series::Fingerprint& print = watched->fingerprint();
+    const std::size_t partition =
+        ingest::Intake::partition_of({print.low, print.high}, partitions_.size());
+    auto& unclaimed = quantiles ? shards_[print.high % quantile_shards]->board.unclaimed()
+                                : partitions_[partition]->board.unclaimed();
+    if (!unclaimed.put(*watched)) ++unread_;
   }
   return in->finish();
 }
@@ -410,11 +443,12 @@ void SeriesWatch::restore() {
   if (settings_.state_file.empty()) return;
   const auto read = read_state(settings_.state_file,
                                [this](std::string_view chunk) { return restore_chunk(chunk); });
+  if (unread_ > 0) spdlog::warn("{} states are past the limit, and forgotten", unread_);
   if (read) return;
   spdlog::error("{}: the series start afresh, the file is put aside as .refused",
                 read.error().message);
-  for (const auto& partition : partitions_) partition->board.forget_unclaimed();
-  for (const auto& shard : shards_) shard->board.forget_unclaimed();
+  for (const auto& partition : partitions_) partition->board.unclaimed().clear();
+  for (const auto& shard : shards_) shard->board.unclaimed().clear();
   budget_ = series::AlertBudget(settings_.alerts_a_week);
   std::error_code ignored;
   std::filesystem::rename(settings_.state_file, settings_.state_file + ".refused", ignored);
@@ -468,6 +502,11 @@ void SeriesWatch::collect(wire::MetricSink& sink) {
     all.evicted += one.evicted;
     all.native_skipped += one.native_skipped;
   }
+  std::uint64_t left_out = 0;
+  for (const auto& shard : shards_) {
+    std::lock_guard lock(shard->mutex);
+    left_out += shard->board.left_out();
+  }
   const auto state = [](std::string_view value) {
     return wire::SeriesKey(Labels{{"state", std::string(value)}});
   };
@@ -486,6 +525,9 @@ void SeriesWatch::collect(wire::MetricSink& sink) {
          "Watched series that made room for another after an hour of silence.", count(all.evicted));
   single("outrider_series_native_histograms_skipped_total", MetricType::counter,
          "Native histograms, which are not scored.", count(all.native_skipped));
+  single("outrider_series_buckets_left_out_total", MetricType::counter,
+         "Samples of buckets past the 128th of a histogram, which its quantiles do without.",
+         count(left_out));
   single("outrider_series_samples_scored_total", MetricType::counter, "Samples that got a score.",
          count(scored_.load()));
   single("outrider_anomalies_dropped_total", MetricType::counter,

@@ -13,7 +13,7 @@
 // one more; otherwise it is held back (counted, and listed). An episode's end resolves it. Anomalies that were
 // open when the agent stopped and whose series does not come back within an hour are resolved.
 //
-// Limits: series watched, histograms, findings waiting (findings_max), scores shown and sent back
+// Limits: series watched, histograms, findings waiting (findings_max, undelivered_max), scores shown and sent back
 // (shown_max, the highest), each with a counter.
 
 #include <atomic>
@@ -36,6 +36,8 @@
 
 namespace outrider::watch {
 
+class StateWriter;
+
 class SeriesWatch final : public series::SeriesSink, public wire::Collector, series::BucketTaker {
  public:
   struct Settings {
@@ -47,6 +49,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
     Duration write_every = std::chrono::seconds(15);
     Duration save_every = std::chrono::minutes(10);
     std::size_t findings_max = 10'000;
+    std::size_t undelivered_max = 10'000;  // Alerts, while the journal takes none.
     std::size_t shown_max = 1'000;
     std::size_t exported_max = 100;  // Of those, on /metrics.
     Duration shown_for = std::chrono::hours(1);
@@ -116,15 +119,18 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   series::WatchTerms terms() const;
   void hand_over(series::Findings findings);
   void tick(Time now);
-  void judge(series::Findings& findings, Time now, wire::AlertWebhook& webhook);
+  std::size_t count_watched();
   void judge_one(const series::Finding& finding, Time now, wire::AlertWebhook& webhook);
   void show(const series::Finding& finding, Outcome outcome);
   void resolve_orphans(Time now, wire::AlertWebhook& webhook);
   void deliver();
+  void drop_undelivered();
   void write_scores(Time now);
   void forget_old(Time now);
   void restore();
   Result<void> restore_chunk(std::string_view chunk);
+  template <class Part>
+  void save_part(Part& part, std::string_view kind, StateWriter& writer);
   void run();
   void collect_scores(wire::MetricSink& sink) const;
 
@@ -140,7 +146,8 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   std::atomic<std::uint64_t> scored_{0}, findings_dropped_{0};
 
   std::mutex findings_mutex_;
-  series::Findings findings_;  // Not judged yet.
+  std::vector<series::Finding> findings_;        // Not judged yet.
+  std::map<double, std::uint64_t> scores_seen_;  // In sixteen steps, so it stays small.
 
   mutable std::mutex mutex_;  // Guards what follows; never held while a partition's is.
   series::AlertBudget budget_;
@@ -151,6 +158,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   std::map<std::string, Labels> written_;      // What was sent back last, to mark its end.
   std::array<std::uint64_t, 5> outcomes_{};
   std::uint64_t saves_failed_ = 0;
+  std::uint64_t unread_ = 0;  // States that there was no room for at the start.
 
   wire::AlertWebhook undelivered_;  // The thread's own, as what follows.
   Time started_at_{}, written_at_{}, saved_at_{};

@@ -34,6 +34,11 @@ StateWriter::StateWriter(std::string path)
   if (!file_) fail_with(path_ + ".part");
 }
 
+StateWriter::~StateWriter() {
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove(path_ + ".part", ignored);
+}
+
 void StateWriter::write(std::string_view bytes) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) {
     fail_with(path_ + ".part");
@@ -57,6 +62,7 @@ void StateWriter::commit() {
   }
   file_.reset();
   std::filesystem::rename(path_ + ".part", path_);
+  committed_ = true;
 }
 
 Result<void> read_state(const std::string& path,

@@ -23,6 +23,9 @@ namespace outrider::watch {
 class StateWriter {
  public:
   explicit StateWriter(std::string path);
+  ~StateWriter();  // Without commit() nothing is left behind.
+  StateWriter(const StateWriter&) = delete;
+  StateWriter& operator=(const StateWriter&) = delete;
   void put(std::string_view chunk);
   void commit();
 
@@ -35,6 +38,7 @@ class StateWriter {
   std::string path_;
   std::unique_ptr<std::FILE, Close> file_;
   std::uint64_t chunks_ = 0;
+  bool committed_ = false;
 };
 
 // Hands each chunk to `on_chunk`, which says whether it could be read. Success without a call when there is no

@@ -63,6 +63,12 @@ long ms(Duration duration) {
   return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
 
+// A certificate that is not accepted, or that cannot be read.
+bool is_of_tls(CURLcode code) {
+  return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
+         code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE;
+}
+
 Failure describe(CURLcode code, const ClientRequest& request, bool too_large, const char* detail) {
   const std::string where = request.method + " " + request.url + ": ";
   if (too_large) {
@@ -76,7 +82,8 @@ Failure describe(CURLcode code, const ClientRequest& request, bool too_large, co
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return fail("bad_url", where + "expected http://HOST[:PORT]/PATH or https://…");
   }
-  return fail("unreachable", where + (detail[0] ? detail : curl_easy_strerror(code)));
+  return fail(is_of_tls(code) ? "tls_failed" : "unreachable",
+              where + (detail[0] ? detail : curl_easy_strerror(code)));
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  // Any status is a success here. Errors: "unreachable", "timeout", "body_too_large", "bad_url", "cancelled".
+  // Any status is a success here. Errors: "unreachable", "tls_failed" (a certificate that one side does not accept,
+  // or that cannot be read), "timeout", "body_too_large", "bad_url", "cancelled".
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:

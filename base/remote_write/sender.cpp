@@ -25,7 +25,11 @@ constexpr std::size_t families_max = 10'000;  // Remembered as sent; past it all
 constexpr std::size_t message_bytes_max = 64 << 20;
 constexpr std::size_t answer_bytes_max = 64 << 10;
 constexpr std::size_t secret_bytes_max = 64 << 10;
+constexpr std::size_t pem_bytes_max = 16 << 20;
 constexpr std::size_t told_bytes_max = 1'024;
+constexpr const char* tls_hint =
+    " (remote-write.tls-ca-file names the authority to trust; the URL's host must be the "
+    "certificate's)";
 
 template <class T>
 T or_throw(Result<T> result) {
@@ -54,10 +58,34 @@ Result<std::string> read_secret(const std::string& path, const char* option) {
   return std::string(trim(*text));
 }
 
+// Only that there is PEM at all: whether it is the right one is known when the receiver is asked.
+void check_pem(const std::string& file, const char* option) {
+  const auto text = config::read_file(file, pem_bytes_max);
+  if (!text) throw std::runtime_error(std::string(option) + ": " + text.error().message);
+  if (text->find("-----BEGIN ") != std::string::npos) return;
+  throw std::runtime_error(std::string(option) + "=" + file +
+                           ": expected PEM, with a line -----BEGIN …");
+}
+
 void check_files(const Options& options) {
   if (!options.bearer_token_file.empty() && !options.basic_auth_user.empty()) {
     throw std::runtime_error(
         "remote-write.bearer-token-file and remote-write.basic-auth-user exclude each other");
+  }
+  if (options.basic_auth_user.empty() && !options.basic_auth_password_file.empty()) {
+    throw std::runtime_error(
+        "remote-write.basic-auth-password-file needs remote-write.basic-auth-user");
+  }
+  if (options.certificate_file.empty() && !options.key_file.empty()) {
+    throw std::runtime_error(
+        "remote-write.tls-key-file needs remote-write.tls-certificate-file, whose key it is");
+  }
+  const std::pair<const char*, const std::string&> pems[] = {
+      {"remote-write.tls-ca-file", options.ca_file},
+      {"remote-write.tls-certificate-file", options.certificate_file},
+      {"remote-write.tls-key-file", options.key_file}};
+  for (const auto& [option, file] : pems) {
+    if (!file.empty()) check_pem(file, option);
   }
   if (!options.bearer_token_file.empty()) {
     or_throw(read_secret(options.bearer_token_file, "remote-write.bearer-token-file"));
@@ -71,7 +99,7 @@ void check_files(const Options& options) {
 std::int64_t newest_of(const std::vector<WriteSeries>& series) {
   std::int64_t newest = 0;
   for (const WriteSeries& one : series) {
-    for (const WriteSample& sample : one.samples) newest = std::max(newest, sample.timestamp_ms);
+    for (const Sample& sample : one.samples) newest = std::max(newest, sample.timestamp_ms);
   }
   return newest;
 }
@@ -128,7 +156,9 @@ void Sender::put(WriteSeries series) {
   const auto limit = static_cast<std::uint64_t>(options_.samples_per_send_max);
   // A series with more samples than a request may have goes in several.
   while (series.samples.size() > limit) {
-    WriteSeries part{.labels = series.labels, .metadata = series.metadata};
+    WriteSeries part{.labels = series.labels,
+                     .metadata = series.metadata,
+                     .start_timestamp_ms = series.start_timestamp_ms};
     const auto end = series.samples.begin() + static_cast<std::ptrdiff_t>(limit);
     part.samples.assign(series.samples.begin(), end);
     series.samples.erase(series.samples.begin(), end);
@@ -262,7 +292,10 @@ Answer Sender::exchange(Version version, const Queue::Record& record) {
   const std::uint64_t bytes = prepared->body.size();
   const auto response = client_.send(*prepared);
   if (!response) {
-    note_trouble(record, 0, response.error().message);
+    const bool tls = response.error().code == "tls_failed";
+    note_trouble(record, 0, response.error().message + (tls ? tls_hint : ""));
+    const std::lock_guard hold(tally_mutex_);
+    tally_.tls_failures += tls ? 1 : 0;
     return {};
   }
   if (response->status / 100 != 2) note_trouble(record, response->status, response->body);
@@ -424,6 +457,9 @@ void Sender::collect(wire::MetricSink& sink) {
   for (std::size_t i = 0; i < tally.requests.size(); ++i) {
     labelled("code", classes[i], tally.requests[i]);
   }
+  single("outrider_remote_write_tls_failures_total", MetricType::counter,
+         "Requests that were not sent, as one side did not accept the other's certificate.",
+         number(tally.tls_failures));
   single("outrider_remote_write_sent_bytes_total", MetricType::counter,
          "Bytes of compressed request bodies.", number(tally.bytes_sent));
   sink.family({"outrider_remote_write_sent_batch_duration_seconds", MetricType::histogram,

@@ -95,7 +95,7 @@ class Sender final : public wire::Collector {
 
   struct Tally {
     std::uint64_t samples_sent = 0, exemplars_sent = 0, samples_retried = 0, bytes_sent = 0;
-    std::uint64_t exemplars_failed = 0;
+    std::uint64_t exemplars_failed = 0, tls_failures = 0;
     std::map<std::string, std::uint64_t> samples_failed;  // By status, and "partial_write".
     std::array<std::uint64_t, 6> requests{};              // No answer, 1xx … 5xx.
     std::array<std::uint64_t, std::size(wire::latency_buckets) + 1> duration_counts{};

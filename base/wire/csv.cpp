@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace outrider::wire {
 
@@ -108,6 +109,16 @@ std::size_t CsvTable::column(std::string_view name) const {
   return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
 }
 
+std::optional<std::string> separator_mistake(const std::vector<std::string>& header) {
+  if (header.size() != 1) return std::nullopt;
+  for (const auto& [separator, name] : {std::pair{';', "';'"}, std::pair{'\t', "tabs"}}) {
+    if (header[0].find(separator) == std::string::npos) continue;
+    return std::string("the columns are separated by ") + name +
+           ": expected ','; save the file as CSV with commas (and points in numbers)";
+  }
+  return std::nullopt;
+}
+
 Result<CsvTable> parse_csv(std::string_view text) {
   CsvTable table;
   std::optional<Error> ragged;
@@ -127,6 +138,9 @@ Result<CsvTable> parse_csv(std::string_view text) {
   if (auto finished = reader.finish(on_row); !finished) return fail(finished);
   if (table.header.empty())
     return fail("csv_empty", "line 1: expected a header line with column names");
+  if (const auto mistake = separator_mistake(table.header)) {
+    return fail("csv_separator", "line 1: " + *mistake);
+  }
   std::set<std::string_view> names;
   for (const std::string& name : table.header) {
     if (!names.insert(name).second) {

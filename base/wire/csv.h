@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,8 +60,12 @@ class CsvReader {
   bool row_has_bytes_ = false;
 };
 
+// Nothing, or what is wrong with a header line of one column that looks like several, separated by ; or tabs:
+// the text for an error "csv_separator".
+std::optional<std::string> separator_mistake(const std::vector<std::string>& header);
+
 // A whole text with a header line. Every row must have as many fields as the header:
-// "csv_ragged" otherwise; "csv_empty" without a header; "csv_duplicate_column".
+// "csv_ragged" otherwise; "csv_empty" without a header; "csv_separator"; "csv_duplicate_column".
 struct CsvTable {
   std::vector<std::string> header;
   std::vector<CsvRow> rows;

@@ -199,6 +199,10 @@ Result<Columns> find_columns(const DriftBacktest& wanted,
     columns.features.push_back(column(feature.name));
     if (columns.features.back() == names.size()) absent.push_back(feature.name);
   }
+  if (!wanted.target.empty() && wanted.prediction.empty()) {
+    mistakes += "target=" + wanted.target +
+                ": needs prediction=COLUMN too: accuracy is how often the two agree\n";
+  }
   std::string known;
   for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
   if (absent.size() == columns.features.size()) {
@@ -339,7 +343,7 @@ void add_drift_options(config::OptionTable& options, DriftBacktest& wanted) {
       .value_name("COLUMN");
   options
       .add("target", wanted.target,
-           "Column of the truth: with predictions, the accuracy alarm runs too.")
+           "Column of the truth, beside --prediction: the accuracy alarm runs too.")
       .value_name("COLUMN");
   options
       .add("score", wanted.score,

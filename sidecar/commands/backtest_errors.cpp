@@ -52,7 +52,9 @@ class ErrorReader {
     const auto named = [](const std::string& field) { return trim(field) == column_name; };
     const auto found = std::find_if(row.fields.begin(), row.fields.end(), named);
     column_ = static_cast<std::size_t>(found - row.fields.begin());
-    if (found == row.fields.end()) {
+    if (const auto mistake = wire::separator_mistake(row.fields)) {
+      refuse("csv_separator", row.line, *mistake);
+    } else if (found == row.fields.end()) {
       refuse("no_error_column", row.line,
              "no column is named 'error'; the first line must be a header with that name");
     } else if (std::count_if(row.fields.begin(), row.fields.end(), named) > 1) {

@@ -1,34 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stored drift state from a disk that lies: never a fault, and a watch that took it goes on. The
-// checksum is put
-// right first, so that the fuzzer reaches what lies behind it.
+// Stored drift state from a disk that lies: never a fault, and a watch that took it goes on.
 #include <cmath>
 #include <cstdint>
 #include <string>
 
 #include "detectors/version_watch.h"
 #include "test/detectors/watch_fixture.h"
+#include "test/fuzz/checksummed.h"
 #include "test/fuzz/require.h"
 
 using namespace outrider;
 
-namespace {
-
-// The frame's last eight bytes are the FNV-1a of what stands before (detectors/snapshot.h).
-std::string with_checksum(std::string bytes) {
-  if (bytes.size() < 8) return bytes;
-  bytes.resize(bytes.size() - 8);
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  for (int i = 0; i < 8; ++i) bytes += static_cast<char>((hash >> (8 * i)) & 0xFF);
-  return bytes;
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string raw(reinterpret_cast<const char*>(data), size);
-  for (const std::string& bytes : {raw, with_checksum(raw)}) {
+  for (const std::string& bytes : {raw, fuzz::with_checksum(raw)}) {
     detectors::Panes panes([] {
       detectors::FrameLayout layout;
       layout.add(3);

@@ -67,11 +67,11 @@ void add_series(const WriteSeries& series, Symbols& symbols, v2::TimeSeries& out
     out.add_labels_refs(symbols.ref(label.name));
     out.add_labels_refs(symbols.ref(label.value));
   }
-  for (const WriteSample& sample : series.samples) {
+  for (const outrider::Sample& sample : series.samples) {
     v2::Sample& to = *out.add_samples();
     to.set_value(sample.value);
     to.set_timestamp(sample.timestamp_ms);
-    to.set_start_timestamp(sample.start_timestamp_ms);
+    to.set_start_timestamp(series.start_timestamp_ms);
   }
   for (const wire::Exemplar& exemplar : series.exemplars) {
     v2::Exemplar& to = *out.add_exemplars();
@@ -198,7 +198,7 @@ std::string encode_v1(std::span<const WriteSeries> series, const WantsMetadata& 
   for (const WriteSeries& one : series) {
     v1::TimeSeries& to = *request.add_timeseries();
     for (const Label& label : one.labels) add_label(to, label.name, label.value);
-    for (const WriteSample& sample : one.samples) {
+    for (const outrider::Sample& sample : one.samples) {
       v1::Sample& copy = *to.add_samples();
       copy.set_value(sample.value);
       copy.set_timestamp(sample.timestamp_ms);

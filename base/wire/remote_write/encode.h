@@ -27,12 +27,6 @@ namespace outrider::remote_write {
 
 enum class Version { v1, v2 };
 
-struct WriteSample {
-  std::int64_t timestamp_ms = 0;
-  double value = 0;
-  std::int64_t start_timestamp_ms = 0;  // When the counter began; 0: unknown. 2.0 only.
-};
-
 struct Metadata {
   wire::MetricType type = wire::MetricType::unknown;
   std::string help = {};
@@ -41,9 +35,10 @@ struct Metadata {
 
 struct WriteSeries {
   Labels labels;  // With "__name__".
-  std::vector<WriteSample> samples = {};
+  std::vector<Sample> samples = {};
   std::vector<wire::Exemplar> exemplars = {};
   Metadata metadata = {};
+  std::int64_t start_timestamp_ms = 0;  // When the counter began; 0: unknown. 2.0 only.
 };
 
 struct Counts {

@@ -36,10 +36,9 @@ ExposedSeries to_series(const wire::ExposedFamilies& families, std::int64_t time
       if (!sample.timestamp_ms) out.at_round.push_back(labels);
       WriteSeries series{
           .labels = std::move(labels),
-          .samples = {{.timestamp_ms = at,
-                       .value = sample.value,
-                       .start_timestamp_ms = sample.start_timestamp_ms}},
-          .metadata = {.type = family.type, .help = family.help, .unit = family.unit}};
+          .samples = {{.timestamp_ms = at, .value = sample.value}},
+          .metadata = {.type = family.type, .help = family.help, .unit = family.unit},
+          .start_timestamp_ms = sample.start_timestamp_ms};
       if (sample.exemplar) {
         series.exemplars.push_back(*sample.exemplar);
         // An exemplar must have a time in remote write; without one it is its sample's.

@@ -92,6 +92,19 @@ TEST_CASE("a budget below one a week saves up") {
   CHECK(budget.spend(monday + 4 * week + 1h));
 }
 
+TEST_CASE("what is held back meanwhile does not make a small budget a larger one") {
+  AlertBudget budget(0.25);
+  int raised = 0;
+  for (int hour = 0; hour < 12 * 7 * 24; ++hour) raised += budget.spend(monday + hour * 1h) ? 1 : 0;
+  CHECK(raised == 3);
+}
+
+TEST_CASE("a budget of 0 raises nothing") {
+  AlertBudget budget(0);
+  CHECK_FALSE(budget.spend(monday));
+  CHECK_FALSE(budget.spend(monday + 52 * week));
+}
+
 TEST_CASE("a clock that goes back neither refills nor forgets") {
   AlertBudget budget(2);
   CHECK(budget.spend(monday));

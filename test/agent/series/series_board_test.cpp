@@ -115,6 +115,18 @@ TEST_CASE("the episode of a series that falls silent, or is forgotten, ends too"
   }
 }
 
+TEST_CASE("the episode of a series that is forgotten and back before anybody looked ends too") {
+  Fleet fleet;
+  const std::int64_t at = warm_up(fleet, 0, "queue");
+  fleet.send(0, "queue", at, 900);
+  REQUIRE(news(fleet.findings) == std::vector<News>{News::began});
+  fleet.findings = {};
+  fleet.forget(0);
+  fleet.send(0, "queue", at + minute_ms, 50);
+  fleet.board.tick(at + minute_ms, fleet.terms, fleet.findings);
+  CHECK(news(fleet.findings) == std::vector<News>{News::ended});
+}
+
 TEST_CASE(
     "a counter is watched as a rate, and neither a reset nor a staleness marker is an anomaly") {
   Fleet fleet;
@@ -193,7 +205,7 @@ TEST_CASE("restored states score as those that were never stopped") {
   REQUIRE(watched);
   REQUIRE(in->finish());
   Fleet restored;
-  restored.board.restore(*watched);
+  restored.board.unclaimed().put(*watched);
   whole.findings = {};
   std::mt19937 random(9);
   std::normal_distribution<double> normal(50, 5);
@@ -264,6 +276,89 @@ TEST_CASE("the quantiles of a histogram's scrapes are watched, whatever the orde
   CHECK((first->quantity == "p50" || first->quantity == "p99"));
   for (const std::uint32_t histogram : bound_to) board.release(histogram);
   CHECK(board.histograms() == 0);
+}
+
+namespace {
+
+// {0.1, 1, +Inf} under watch.
+struct ThreeBuckets {
+  ThreeBuckets() {
+    for (const char* le : {"0.1", "1", "+Inf"}) {
+      index = board.bind(std::vector<LabelView>{{"__name__", "x_bucket"}, {"le", le}}).value();
+    }
+  }
+  void take(std::size_t bucket, std::int64_t minute, double count) {
+    board.take(index, bounds[bucket], {start_ms + minute * minute_ms, count}, terms, findings);
+  }
+  const double bounds[3] = {0.1, 1, std::numeric_limits<double>::infinity()};
+  const WatchTerms terms{.threshold = 2, .told_from = 0, .quiet = 15min};
+  QuantileBoard board{{0.5}, 10};
+  std::uint32_t index = 0;
+  Findings findings;
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a scrape of which a bucket is missing is left out, and the next whole one counts for both") {
+  ThreeBuckets three;
+  for (const std::size_t bucket : {0, 1, 2}) three.take(bucket, 0, 0);
+  // The sender is behind: two samples of one bucket before any of the others.
+  three.take(0, 1, 80);
+  three.take(0, 2, 80);
+  for (const std::size_t bucket : {1, 2}) {
+    three.take(bucket, 1, 90);
+    three.take(bucket, 2, 160);
+  }
+  three.take(0, 3, 80);
+  REQUIRE(three.findings.list.size() == 1);
+  CHECK(three.findings.list[0].timestamp_ms == start_ms + 2 * minute_ms);
+  CHECK(three.findings.list[0].observed.value == Approx(0.1));  // 80 of 160 are below 0.1.
+}
+
+TEST_CASE(
+    "a bucket that ended is no part of its histogram any more, and a new one is from then on") {
+  ThreeBuckets three;
+  for (const std::int64_t minute : {0, 1}) {
+    for (const std::size_t bucket : {0, 1, 2}) {
+      three.take(bucket, minute, 100.0 * static_cast<double>(minute));
+    }
+  }
+  three.take(0, 2, stale_marker());
+  for (const std::size_t bucket : {1, 2}) three.take(bucket, 2, 200);
+  for (const std::size_t bucket : {1, 2}) three.take(bucket, 3, 300);
+  REQUIRE(three.findings.list.size() == 2);
+  CHECK(three.findings.list[0].observed.value == Approx(0.05));
+  CHECK(three.findings.list[1].observed.value == Approx(0.5));
+  // What the new one holds is no increase.
+  three.take(0, 4, 500);
+  for (const std::size_t bucket : {1, 2}) three.take(bucket, 4, 400);
+  for (const std::int64_t minute : {5, 6}) {
+    for (const std::size_t bucket : {0, 1, 2}) {
+      three.take(bucket, minute, 100.0 * static_cast<double>(minute));
+    }
+  }
+  CHECK(three.findings.list.size() == 4);  // Of minutes 1, 2, 3 and 5.
+}
+
+TEST_CASE("buckets past the limit are left out and counted") {
+  ThreeBuckets three;
+  for (std::size_t i = 0; i < QuantileBoard::buckets_max + 2; ++i) {
+    three.board.take(three.index, static_cast<double>(i), {start_ms, 1}, three.terms,
+                     three.findings);
+  }
+  CHECK(three.board.left_out() == 2);
+}
+
+TEST_CASE("a bucket whose bound is no number is not watched") {
+  Fleet fleet;
+  fleet.labels[0] = Labels{{"__name__", "x_bucket"}, {"le", "NaN"}};
+  std::vector<LabelView> views = {{"__name__", "x_bucket"}, {"le", "NaN"}};
+  IncomingSeries series;
+  series.is_new = true;
+  series.labels = views;
+  fleet.board.take({&series, 1}, fleet, 0, fleet.terms, fleet.buckets, fleet.findings);
+  CHECK(fleet.board.census().not_selected == 1);
 }
 
 TEST_CASE("histograms past the limit are refused") {

@@ -27,6 +27,8 @@ TEST_CASE("a bad CSV is refused with its line") {
   };
   refused("", "csv_empty", "line 1");
   refused("a,b\n1\n", "csv_ragged", "line 2");
+  refused("a;b\n1;2\n", "csv_separator", "line 1");
+  refused("a\tb\n1\t2\n", "csv_separator", "line 1");
   refused("a,b\n1,\"2", "csv_open_quote", "line 2");
   refused("a,b\n1,2\"3\n", "csv_quote", "line 2, field 2");
   refused("a,b\n\"1\"2,3\n", "csv_quote", "line 2, field 1");

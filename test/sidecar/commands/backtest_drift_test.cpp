@@ -164,6 +164,10 @@ TEST_CASE("every mistake in the call or the files says what, where and what to c
   CHECK(code({cut, data, "", "", "", ""}).starts_with("invalid_json reference="));
   CHECK(code({reference, data, "p", "y", "", ""})
             .find("prediction=p: no such column\ntarget=y: no such column") != std::string::npos);
+  CHECK(code({reference, data, "", "size", "", ""})
+            .find("target=size: needs prediction=COLUMN too") != std::string::npos);
+  CHECK(code({reference, folder.write("semicolons.csv", "size;at\n1;2\n"), "", "", "", ""})
+            .find("line 1: the columns are separated by ';': expected ','") != std::string::npos);
   CHECK(code({reference, data, "", "", "", "at"}).find("line 2: expected seconds") !=
         std::string::npos);
   CHECK(

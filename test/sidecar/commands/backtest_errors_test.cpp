@@ -109,6 +109,7 @@ TEST_CASE("a bad file is refused with its line and what to change") {
   refused("error\n", "no_rows", "no rows");
   refused("err\n0\n", "no_error_column", "line 1: no column is named 'error'");
   refused("0\n1\n", "no_error_column", "line 1");
+  refused("id;error\n1;0\n", "csv_separator", "line 1: the columns are separated by ';'");
   refused("error,error\n0,0\n", "csv_duplicate_column", "line 1");
   refused("error\n0\n2\n", "bad_error", "line 3: error='2': expected 0 (right) or 1 (wrong)");
   refused("error\n0\nyes\n", "bad_error", "line 3: error='yes'");

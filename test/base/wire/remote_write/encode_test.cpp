@@ -27,10 +27,10 @@ std::vector<WriteSeries> golden_series() {
   const double infinity = std::numeric_limits<double>::infinity();
   return {
       {.labels = {{"__name__", "requests_total"}, {"job", "shop"}},
-       .samples = {{1'700'000'000'000, 17.5, 1'699'999'000'000},
-                   {1'700'000'001'000, 18.0, 1'699'999'000'000}},
+       .samples = {{1'700'000'000'000, 17.5}, {1'700'000'001'000, 18.0}},
        .exemplars = {{{{"trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"}}, 0.25, 1'700'000'000'500}},
-       .metadata = {wire::MetricType::counter, "Requests.", ""}},
+       .metadata = {wire::MetricType::counter, "Requests.", ""},
+       .start_timestamp_ms = 1'699'999'000'000},
       {.labels = {{"__name__", "latency_seconds_bucket"}, {"job", "shop"}, {"le", "+Inf"}},
        .samples = {{1'700'000'000'000, 3.0}},
        .metadata = {wire::MetricType::histogram, "Zeit bis zur Antwort, \u00fcber alles.",

@@ -40,7 +40,7 @@ TEST_CASE("samples become series at their own time or at the round's") {
   const WriteSeries& first = exposed.series[0];
   CHECK(first.labels == Labels{{"__name__", "a_total"}, {"x", "1"}});
   CHECK(first.samples[0].timestamp_ms == 1000);
-  CHECK(first.samples[0].start_timestamp_ms == 7);
+  CHECK(first.start_timestamp_ms == 7);
   CHECK(first.exemplars[0].timestamp_ms == 1000);  // An exemplar without a time has its sample's.
   CHECK(first.metadata.type == MetricType::counter);
   CHECK(first.metadata.help == "A.");
