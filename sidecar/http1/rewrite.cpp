@@ -57,8 +57,9 @@ bool dropped(const Head& head, const Field& field, Keep keep) {
     case FieldId::upgrade:
       return !keep.upgrade;
     case FieldId::transfer_encoding:
-    case FieldId::trailer:
       return !keep.chunks;
+    case FieldId::trailer:
+      return !keep.chunks || field.hop_by_hop;
     case FieldId::forwarded:
       return !keep.open_quotes && !closes_quotes(head.value(field));
     case FieldId::traceparent:

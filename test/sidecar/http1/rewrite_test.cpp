@@ -54,6 +54,11 @@ TEST_CASE("Hop-by-hop fields of a request and those that Connection names are dr
         "GET / HTTP/1.1\r\nHost: a\r\nX-Stay: 2\r\nX-Last: 4\r\n\r\n");
 }
 
+TEST_CASE("Trailer goes where Connection names it") {
+  CHECK(to_upstream("GET / HTTP/1.1\r\nHost: a\r\nConnection: trailer\r\nTrailer: X\r\n\r\n") ==
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
 TEST_CASE("Transfer-Encoding passes, because the chunks do") {
   const std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n";
   CHECK(to_upstream(bytes) == bytes);
