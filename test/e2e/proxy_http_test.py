@@ -11,6 +11,8 @@ import time
 
 import pytest
 from raw_http import IS_SANITIZED, Proxy, ScriptedUpstream, answer, echo
+from websockets.sync.client import connect
+from websockets.sync.server import serve
 
 UUID7 = rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
@@ -274,8 +276,6 @@ def test_what_follows_a_refused_upgrade_is_the_next_request(behind):
 
 def test_a_real_websocket_client_and_server_talk_as_without_the_sidecar(programs, tmp_path):
     """The websockets package on both sides: text, binary, fragments, pings, a large message, a proper close."""
-    connect = pytest.importorskip("websockets.sync.client").connect
-    serve = pytest.importorskip("websockets.sync.server").serve
     closed = []
 
     def echo_messages(socket_):
