@@ -43,8 +43,17 @@ bool forbidden_in_trailers(std::string_view lower_name) {
                                                "upgrade",
                                                "via",
                                                "x-forwarded-for",
-                                               "x-prediction-id"};
+                                               "x-forwarded-host",
+                                               "x-forwarded-proto",
+                                               "x-prediction-id",
+                                               "x-real-ip"};
   return std::find(std::begin(names), std::end(names), lower_name) != std::end(names);
+}
+
+// Lower case, and '_' as '-': CGI, and so WSGI, cannot tell these apart in a name.
+char as_environment_reads(char c) {
+  if (c == '_') return '-';
+  return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 std::uint64_t digit_value(char c) {
@@ -221,8 +230,7 @@ void BodyReader::step_trailer(char byte) {
       if (byte == ':') return end_of_trailer_name();
       if (!is(byte, token_class))
         return refuse(byte == '\n' ? Violation::bare_line_feed : Violation::bad_trailer);
-      if (name_size_ < name_.size())
-        name_[name_size_] = byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
+      if (name_size_ < name_.size()) name_[name_size_] = as_environment_reads(byte);
       if (name_size_ <= name_.size()) ++name_size_;
       return;
     case State::trailer_value:

@@ -130,7 +130,7 @@ class BodyReader {
   std::uint64_t content_bytes_ = 0;
   BodyLimits limits_;
   std::array<char, 24>
-      name_{};  // the trailer's name so far, in lower case, to know the forbidden ones
+      name_{};  // the trailer's name so far, as upstreams may read it, to know the forbidden ones
 };
 
 }  // namespace outrider::http1

@@ -41,6 +41,7 @@ FieldId identify(const char* name, std::size_t size) {
     case 10:
       if (equals_lower(name, "connection")) return FieldId::connection;
       if (equals_lower(name, "user-agent")) return FieldId::user_agent;
+      if (equals_lower(name, "tracestate")) return FieldId::tracestate;
       return known(name, "keep-alive", FieldId::keep_alive);
     case 11:
       return known(name, "traceparent", FieldId::traceparent);
@@ -84,6 +85,7 @@ bool hop_by_hop_by_nature(FieldId id) {
 bool meant_for_all_recipients(std::string_view option) {
   static constexpr std::string_view names[] = {"authorization",
                                                "cache-control",
+                                               "ce-id",
                                                "content-encoding",
                                                "content-length",
                                                "content-range",
@@ -95,13 +97,16 @@ bool meant_for_all_recipients(std::string_view option) {
                                                "host",
                                                "location",
                                                "set-cookie",
+                                               "traceparent",
+                                               "tracestate",
                                                "transfer-encoding",
                                                "via",
-                                               "x-prediction-id",
                                                "x-forwarded-for",
                                                "x-forwarded-host",
                                                "x-forwarded-proto",
-                                               "x-real-ip"};
+                                               "x-prediction-id",
+                                               "x-real-ip",
+                                               "x-request-id"};
   return std::any_of(std::begin(names), std::end(names),
                      [&](std::string_view name) { return iequals_ascii(option, name); });
 }
@@ -511,9 +516,11 @@ Violation HeadReader::take_field(Field& field, bool response) {
     }
     case FieldId::expect:
       // HTTP/1.0 knows no expectations: there it is a field like any other (RFC 9110, 10.1.1).
-      if (response || minor_version_ == 0 || iequals_ascii(value, "100-continue"))
-        return Violation::none;
-      return Violation::bad_expectation;
+      if (response || minor_version_ == 0) return Violation::none;
+      // Twice is a list of two, which not everybody reads as one.
+      return head_.find(FieldId::expect) == &field && iequals_ascii(value, "100-continue")
+                 ? Violation::none
+                 : Violation::bad_expectation;
     case FieldId::other:
       return take_lookalike(field);
     default:
@@ -618,7 +625,7 @@ Violation HeadReader::finish_response(const ResponseContext& context, ResponseHe
   if (status < 200 || status == 204) {
     if (chunked_ || content_length_ > 0) return Violation::body_on_bodiless_status;
   }
-  if (status == 101 && !(context.websocket && upgrade_is_websocket()))
+  if (status == 101 && !(context.websocket && minor_version_ == 1 && upgrade_is_websocket()))
     return Violation::unexpected_upgrade;
   if (status < 200 || status == 204 || status == 304 || context.method == Method::head) {
     summary.framing = Framing::none;
@@ -627,11 +634,12 @@ Violation HeadReader::finish_response(const ResponseContext& context, ResponseHe
                       : length_seen_ ? Framing::content_length
                                      : Framing::until_close;
   }
-  summary.unchunk = summary.framing == Framing::chunked && context.minor_version == 0;
+  summary.unchunk = chunked_ && context.minor_version == 0;
+  const bool withholds_body = summary.framing == Framing::none && (chunked_ || content_length_ > 0);
   // A server that was asked in HTTP/1.0 may close without saying so, whatever its own version.
   const bool persists = minor_version_ == 1 && context.minor_version == 1;
   summary.keep_alive = !close_ && (persists || keep_alive_) &&
-                       summary.framing != Framing::until_close && status != 101;
+                       summary.framing != Framing::until_close && !withholds_body && status != 101;
   return Violation::none;
 }
 

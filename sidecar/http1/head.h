@@ -89,6 +89,7 @@ enum class FieldId : std::uint8_t {
   proxy_connection,
   te,
   traceparent,
+  tracestate,
   trailer,
   transfer_encoding,
   upgrade,
@@ -136,9 +137,12 @@ struct ResponseSummary {
   std::uint8_t minor_version = 1;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;  // The upstream connection may be used again once the body is over.
-  // The client speaks HTTP/1.0 and understands no chunks: pass on the content alone, up to the
-  // connection's end.
+  // The upstream connection may be used again once the body is over. Not after a response that
+  // announces a body which it must not have (HEAD, 304): an upstream that sends it all the same,
+  // late, would answer the next request with it.
+  bool keep_alive = true;
+  // The client speaks HTTP/1.0 and understands no chunks: tell it of none (also where none come,
+  // as with HEAD) and pass on the content alone, up to the connection's end.
   bool unchunk = false;
   // 1xx, to be followed by another head. Never forwarded to a client of HTTP/1.0 (RFC 9110, 15.2).
   bool interim() const { return status >= 100 && status < 200 && status != 101; }

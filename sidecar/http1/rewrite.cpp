@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/http1/rewrite.h"
 
+#include <algorithm>
 #include <cassert>
+
+#include "sidecar/http1/characters.h"
 
 namespace outrider::http1 {
 
@@ -10,12 +13,63 @@ namespace {
 struct Keep {
   bool upgrade = false;
   bool chunks = true;  // They and the trailers pass as they came, so what announces them does too.
+  bool open_quotes = true;  // In Forwarded.
+  bool trace = true;
 };
 
-bool dropped(const Field& field, Keep keep) {
-  if (field.id == FieldId::upgrade) return !keep.upgrade;
-  if (field.id == FieldId::transfer_encoding || field.id == FieldId::trailer) return !keep.chunks;
-  return field.hop_by_hop || field.id == FieldId::x_prediction_id;
+// Whether each quoted string of a field's value ends in it (RFC 9110, 5.6.4).
+bool closes_quotes(std::string_view value) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '"') quoted = !quoted;
+    if (quoted && value[i] == '\\') ++i;
+  }
+  return !quoted;
+}
+
+// version "-" trace-id "-" parent-id "-" flags, in small hexadecimal digits; a version to come may go on
+// behind another dash (W3C Trace Context, 3.2 and 4).
+bool is_traceparent(std::string_view value) {
+  constexpr std::size_t size = 55;
+  if (value.size() < size || value[2] != '-' || value[35] != '-' || value[52] != '-') return false;
+  if (value.size() > size && (value.substr(0, 2) == "00" || value[size] != '-')) return false;
+  const auto is_number = [](std::string_view digits) {
+    return std::all_of(digits.begin(), digits.end(),
+                       [](char c) { return is(c, hex_class) && (c < 'A' || c > 'F'); });
+  };
+  const auto is_id = [&](std::string_view digits) {
+    return is_number(digits) && digits.find_first_not_of('0') != std::string_view::npos;
+  };
+  return is_number(value.substr(0, 2)) && value.substr(0, 2) != "ff" &&
+         is_id(value.substr(3, 32)) && is_id(value.substr(36, 16)) &&
+         is_number(value.substr(53, 2));
+}
+
+// Two traceparents are none.
+bool belongs_to_a_trace(const RequestHead& head) {
+  const auto is_parent = [](const Field& field) { return field.id == FieldId::traceparent; };
+  return std::count_if(head.fields_begin(), head.fields_end(), is_parent) == 1 &&
+         is_traceparent(head.value_of(FieldId::traceparent));
+}
+
+bool dropped(const Head& head, const Field& field, Keep keep) {
+  switch (field.id) {
+    case FieldId::upgrade:
+      return !keep.upgrade;
+    case FieldId::transfer_encoding:
+      return !keep.chunks;
+    case FieldId::trailer:
+      return !keep.chunks || field.hop_by_hop;
+    case FieldId::forwarded:
+      return !keep.open_quotes && !closes_quotes(head.value(field));
+    case FieldId::traceparent:
+    case FieldId::tracestate:
+      return !keep.trace;
+    case FieldId::x_prediction_id:
+      return true;
+    default:
+      return field.hop_by_hop;
+  }
 }
 
 // The fields that stay; neighbours as one piece.
@@ -25,7 +79,7 @@ void add_fields(const Head& head, Keep keep, Pieces& out) {
     if (past != run) out.add(head.view(run->begin, past[-1].end - run->begin));
   };
   for (const Field* field = head.fields_begin(); field != head.fields_end(); ++field) {
-    if (!dropped(*field, keep)) continue;
+    if (!dropped(head, *field, keep)) continue;
     end_run(field);
     run = field + 1;
   }
@@ -69,13 +123,18 @@ void Pieces::add(std::string_view piece) {
 void rewrite(const RequestHead& head, const RequestAdditions& additions, Pieces& out) {
   out.clear();
   add_request_line(head, out);
-  add_fields(head, {.upgrade = head.summary.websocket}, out);
+  const bool new_trace = !additions.traceparent.empty() && !belongs_to_a_trace(head);
+  add_fields(head,
+             {.upgrade = head.summary.websocket,
+              .open_quotes = additions.forwarded.empty(),
+              .trace = !new_trace},
+             out);
+  if (head.find(FieldId::host) == nullptr) add_line("Host: ", head.authority(), out);
   if (head.summary.websocket) out.add("Connection: Upgrade\r\n");
   add_line("X-Prediction-Id: ", additions.prediction_id, out);
   add_line(via_prefix(head.summary.minor_version), additions.via, out);
   add_line("Forwarded: ", additions.forwarded, out);
-  if (head.find(FieldId::traceparent) == nullptr)
-    add_line("traceparent: ", additions.traceparent, out);
+  if (new_trace) add_line("traceparent: ", additions.traceparent, out);
   out.add("\r\n");
 }
 

@@ -9,10 +9,12 @@
 // Upgrade
 //   (kept for a websocket), and the client's X-Prediction-Id;
 // - kept though hop-by-hop: Transfer-Encoding and Trailer, because the chunks pass as they came;
-// - an absolute target becomes its origin form (RFC 9112, 3.2.1); the version stays as it came, so
-// that
-//   an upstream never sends chunks to a client of HTTP/1.0;
-// - added at the end: X-Prediction-Id; Via, Forwarded and traceparent where given.
+// - an absolute target becomes its origin form (RFC 9112, 3.2.1), and the Host that HTTP/1.0 may
+//   lack; the version stays as it came, so that an upstream never sends chunks to a client of
+//   HTTP/1.0;
+// - added at the end: X-Prediction-Id; Via, Forwarded and traceparent where given. A Forwarded whose
+//   quotes do not close would swallow ours and is dropped then; so are a traceparent that is none,
+//   and its tracestate (W3C Trace Context, 3.2 and 3.3).
 // Response, to the client:
 // - dropped: the same fields, and an X-Prediction-Id that the upstream echoed;
 // - the version becomes HTTP/1.1, ours (RFC 9112, 2.3);
@@ -61,7 +63,7 @@ struct RequestAdditions {
   std::string_view prediction_id{};
   std::string_view via{};  // Our pseudonym: sent as `Via: 1.1 <via>`, the version that came in.
   std::string_view forwarded{};    // One whole element: `for=192.0.2.7;proto=http`.
-  std::string_view traceparent{};  // Sent only when the client sent none.
+  std::string_view traceparent{};  // Sent only when the client sent no proper one.
 };
 
 struct ResponseAdditions {

@@ -52,6 +52,11 @@ bool is_safe(http1::Method method) {
          method == http1::Method::options || method == http1::Method::trace;
 }
 
+// Old clients send one behind a body (RFC 9112, 2.2): their connection is still idle.
+bool is_empty_line(std::string_view bytes) {
+  return bytes == "\r\n" || bytes == "\r";
+}
+
 // "for=192.0.2.7" or "for=\"[2001:db8::1]\"" (RFC 7239, section 6).
 std::string_view forwarded_element(const sockaddr_storage& peer, std::array<char, 96>& text) {
   char address[INET6_ADDRSTRLEN] = "";
@@ -267,7 +272,7 @@ bool Session::read_head() {
     if (client_.ended) close();
     return false;
   }
-  if (!has_begun_) begin_request();
+  if (!has_begun_ && !is_empty_line(input.bytes)) begin_request();
   http1::RequestHead& head = worker_.request_head;
   switch (http1::parse(input.bytes, request_cursor_, worker_.head_limits, head)) {
     case http1::Progress::need_more:
@@ -307,7 +312,7 @@ void Session::begin_exchange(const Input& input) {
   if (request_.framing == http1::Framing::content_length &&
       request_.content_length > body_bytes_max)
     return reject(http1::Violation::body_too_large);
-  if (answer_reserved(head)) return keep_rest(client_, request_unseen_, input, head.size);
+  if (answer_reserved(input)) return;
 
   capture_.begin(head.method(), head.path(), sampling_key(head));
   capture_.request_head(head.raw());
@@ -369,13 +374,15 @@ void Session::send_request() {
 
 // True when the proxy answered itself. Such requests are no traffic of the model: they are not
 // counted.
-bool Session::answer_reserved(const http1::RequestHead& head) {
+bool Session::answer_reserved(const Input& input) {
+  const http1::RequestHead& head = worker_.request_head;
   const std::string_view prefix = worker_.settings.reserved_path;
   std::string_view path = head.path();
   if (prefix.empty() || path.substr(0, prefix.size()) != prefix) return false;
   path.remove_prefix(prefix.size());
   if (path != "/healthy" && path != "/ready") return false;
   const bool is_ready = path == "/healthy" || worker_.processes.proxy_ready.get() != 0;
+  keep_rest(client_, request_unseen_, input, head.size);
   close_after_ = close_after_ || !request_body_.over() || worker_.is_draining();
   client_.write(render_text(is_ready ? 200 : 503, is_ready ? "OK\n" : "draining\n",
                             {request_.method == http1::Method::head, close_after_}));
@@ -508,6 +515,7 @@ bool Session::read_response_head(const Input& input) {
       case http1::Progress::complete:
         response_cursor_ = {};
         if (!head.summary.interim()) return forward_final_head(input, used);
+        continued_ = continued_ || head.summary.status == 100;
         if (++interim_seen_ > interim_max) {
           fail_upstream(tap::UpstreamFailure::invalid_response,
                         "the model server sent more than 16 interim responses (1xx)");
@@ -541,7 +549,10 @@ bool Session::forward_final_head(const Input& input, std::size_t used) {
   status_ = head.summary.status;
   if (const auto timeout = head.keep_alive_timeout())
     upstream_->idle_timeout = Duration(*timeout) / 2;  // Well before the upstream closes it.
-  upstream_reusable_ = head.summary.keep_alive && run.taken == after_head.size();
+  // An upstream that answers instead of saying 100 may not have read the body that came all the same,
+  // and would take it for the next request.
+  upstream_reusable_ = head.summary.keep_alive && run.taken == after_head.size() &&
+                       (continued_ || !request_.expect_continue);
   close_after_ = close_after_ || worker_.is_draining() || unchunk_ ||
                  head.summary.framing == http1::Framing::until_close ||
                  (response_body_.over() && !request_body_.over());
@@ -652,7 +663,8 @@ void Session::next_request() {
   awaited_ = Awaited::nobody;
   interim_seen_ = connects_failed_ = 0;
   status_ = 0;
-  response_unseen_ = got_bytes_ = has_begun_ = may_retry_ = close_after_ = unchunk_ = false;
+  response_unseen_ = got_bytes_ = has_begun_ = may_retry_ = false;
+  continued_ = close_after_ = unchunk_ = false;
   replay_.clear();
   request_unseen_ = !client_.in.empty();
   worker_.note_idle(*this, true);
@@ -664,7 +676,8 @@ void Session::next_request() {
 void Session::begin_tunnel(const Input& input, std::size_t used) {
   const http1::ResponseHead& head = worker_.response_head;
   capture_.skip(tap::SkipReason::not_matched);
-  http1::rewrite(head, {.prediction_id = tap::view(id_)}, worker_.pieces);
+  http1::rewrite(head, {.prediction_id = tap::view(id_), .via = worker_.settings.via},
+                 worker_.pieces);
   worker_.pieces.add(input.bytes.substr(used + head.size));
   client_.write({worker_.pieces.begin(), worker_.pieces.count()});
   keep_rest(upstream_->channel, response_unseen_, input, input.bytes.size());

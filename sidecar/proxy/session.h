@@ -77,7 +77,7 @@ class Session final : public EventTarget, public UpstreamUser {
   bool read_head();
   void begin_request();
   void begin_exchange(const Input& input);
-  bool answer_reserved(const http1::RequestHead& head);
+  bool answer_reserved(const Input& input);
   std::string_view sampling_key(const http1::RequestHead& head) const;
   void rewrite_request(const http1::RequestHead& head);
   void send_request();
@@ -144,6 +144,7 @@ class Session final : public EventTarget, public UpstreamUser {
   bool is_counted_ = true;        // The request at hand is counted, or there is none.
   bool got_bytes_ = false;        // Anything at all came from upstream for this request.
   bool may_retry_ = false;
+  bool continued_ = false;  // The upstream said 100.
   bool upstream_reusable_ = false;
   bool unchunk_ = false;      // The client is sent the content of the response's chunks alone.
   bool close_after_ = false;  // This response is the connection's last.

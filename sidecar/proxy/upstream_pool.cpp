@@ -10,7 +10,8 @@ namespace outrider::proxy {
 namespace {
 
 // An idle connection that rested longer than this is probed before it is used again: the upstream's
-// FIN may sit unread in this very batch of events.
+// FIN may sit unread in this very batch of events. So is one whose last read took all that it had room
+// for: bytes behind the response would be told of by no event, and be the next one's.
 constexpr std::chrono::milliseconds probe_after{10};
 
 bool is_alive(int descriptor) {
@@ -73,7 +74,8 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
     idle_.pop_back();
     const bool is_good =
         now < connection.idle_until_ &&
-        (now - connection.idle_since_ < probe_after || is_alive(connection.channel.socket.get()));
+        ((now - connection.idle_since_ < probe_after && !connection.channel.readable) ||
+         is_alive(connection.channel.socket.get()));
     if (is_good) {
       connection.reused = true;
       counters_.upstream_reused.add();

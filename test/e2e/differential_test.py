@@ -185,11 +185,12 @@ def test_a_response_that_could_be_read_in_two_ways_is_answered_with_502(through)
     failed = {}
     for case in RESPONSES:
         got = fetch(ours, case)
+        is_head = case.get("request", "").startswith("HEAD ")  # Then the word of our 502 is not sent either.
         as_expected = {
             "forwarded": got["end"] == "whole" and got["error"] == "" and got["more"] == "b''",
             "truncated": got["end"] in ("cut short", "reset") and got["status"] == "200",
             "closed": (got["status"], got["error"]) == ("502", "upstream_closed"),
-        }.get(case["expect"], (got["status"], got["error"]) == ("502", "upstream_invalid_response"))
+        }.get(case["expect"], (got["status"], got["error"]) == ("502", "" if is_head else "upstream_invalid_response"))
         if not as_expected:
             failed[case["name"]] = got
     assert not failed

@@ -215,6 +215,44 @@ def test_unasked_bytes_on_a_pooled_connection_are_nobodys_answer(behind):
         time.sleep(.1)
 
 
+def test_a_body_behind_the_answer_to_head_is_nobodys_answer(behind):
+    """A common fault: do_HEAD = do_GET. What it sends too much must not meet the next request."""
+    def script(connection, number):
+        while True:
+            head, _ = connection.message()
+            body = answer(b"not asked for")  # Looks like a response.
+            connection.send(b"HTTP/1.1 200 OK\r\nX-Connection: %d\r\nContent-Length: %d\r\n\r\n" % (number, len(body)))
+            if head.startswith(b"HEAD"):
+                time.sleep(.002)
+            connection.send(body)
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(b"HEAD / HTTP/1.1\r\nHost: m\r\n\r\n" + GET)
+    assert b"X-Connection: 0\r\n" in connection.message(bodiless=True)[0]
+    assert b"X-Connection: 1\r\n" in connection.message()[0]
+
+
+@pytest.mark.parametrize("says_100", [True, False])
+def test_a_body_that_an_upstream_may_not_have_read_is_nobodys_request(behind, says_100):
+    """An upstream that answers instead of saying 100 may take the body, sent all the same, for a request."""
+    def script(connection, number):
+        while True:
+            connection.until(b"\r\n\r\n")
+            if says_100:
+                connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                connection.exactly(len(GET))
+            connection.send(answer(b"%d" % number))
+            time.sleep(.005)  # The next request is here before the answer to that body would be.
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(3 * (b"POST / HTTP/1.1\r\nHost: m\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n%s"
+                         % (len(GET), GET)))
+    for i in range(3):
+        if says_100:
+            assert connection.message(True)[0].startswith(b"HTTP/1.1 100")
+        assert connection.message()[1] == (b"0" if says_100 else b"%d" % i)
+
+
 def test_an_upstream_that_keeps_connections_for_a_moment_is_not_asked_on_one_later(behind):
     def script(connection, number):
         while True:

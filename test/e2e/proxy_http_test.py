@@ -5,11 +5,14 @@ import hashlib
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 from raw_http import IS_SANITIZED, Proxy, ScriptedUpstream, answer, echo
+from websockets.sync.client import connect
+from websockets.sync.server import serve
 
 UUID7 = rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
@@ -230,6 +233,149 @@ def test_a_websocket_becomes_a_tunnel_in_both_directions(behind):
     connection.socket.shutdown(socket.SHUT_WR)
     assert connection.rest() == b"bye"
     assert proxy.settled(1)["skipped"] == 1
+
+
+UPGRADE = (b"GET /ws HTTP/1.1\r\nHost: m\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n")
+
+
+def test_what_follows_an_upgrade_at_once_belongs_to_the_tunnel(behind):
+    """The frames that come behind the request, and the upstream's that come with its 101."""
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n"
+                        b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\nGET /in-the-answer HTTP/1.1\r\n\r\n")
+        connection.send(connection.until(b"\r\n\r\n"))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(UPGRADE + b"GET /in-the-tunnel HTTP/1.1\r\n\r\n")
+    assert connection.until(b"\r\n\r\n").startswith(b"HTTP/1.1 103")
+    assert connection.until(b"\r\n\r\n").startswith(b"HTTP/1.1 101")
+    assert connection.until(b"\r\n\r\n") == b"GET /in-the-answer HTTP/1.1\r\n\r\n"
+    assert connection.rest() == b"GET /in-the-tunnel HTTP/1.1\r\n\r\n"
+    connection.close()
+    assert proxy.metric("outrider_requests_total") == 1
+
+
+def test_what_follows_a_refused_upgrade_is_the_next_request(behind):
+    seen = []
+
+    def script(connection, number):
+        while True:
+            head, _ = connection.message()
+            seen.append((number, head.split(b" ")[1]))
+            connection.send(answer(b"not here", "403 Forbidden") if b"/ws" in head else answer(b"a model's"))
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(UPGRADE + b"GET /next HTTP/1.1\r\nHost: m\r\n\r\n")
+    head, body = connection.message()
+    assert head.startswith(b"HTTP/1.1 403") and body == b"not here" and b"Connection" not in head
+    assert connection.message()[1] == b"a model's"
+    assert [path for _, path in seen] == [b"/ws", b"/next"]
+
+
+def test_a_real_websocket_client_and_server_talk_as_without_the_sidecar(programs, tmp_path):
+    """The websockets package on both sides: text, binary, fragments, pings, a large message, a proper close."""
+    closed = []
+
+    def echo_messages(socket_):
+        for message in socket_:
+            socket_.send(message)
+        closed.append(socket_.close_code)
+    with serve(echo_messages, "127.0.0.1", 0, max_size=None) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        proxy = Proxy(programs, tmp_path, f"http://127.0.0.1:{server.socket.getsockname()[1]}")
+        with connect(f"ws://127.0.0.1:{proxy.port}/ws", max_size=None) as client:
+            large = os.urandom(3 << 20)
+            for message in ("text \u00e9", b"\x00\xff", "", large):
+                client.send(message)
+                assert client.recv(20) == message
+            client.send(iter(["in ", "three ", "fragments"]))
+            assert client.recv(20) == "in three fragments"
+            assert client.ping().wait(20)
+        server.shutdown()
+    assert closed == [1000]
+
+
+def test_both_ways_stream_at_once(behind):
+    """The upstream answers each chunk before the next one is sent; the answer ends after the request."""
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while (size := connection.until(b"\r\n")) != b"0\r\n":
+            connection.send(size + connection.exactly(int(size, 16) + 2).upper())
+        connection.until(b"\r\n")
+        connection.send(b"0\r\n\r\n")
+    proxy = behind(script)
+    connection = proxy.connect()
+    for request in range(3):
+        connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert connection.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+        for i in range(20):
+            connection.send(b"6\r\npart%02d\r\n" % i)
+            assert connection.until(b"\r\n") + connection.until(b"\r\n") == b"6\r\nPART%02d\r\n" % i
+        connection.send(b"0\r\n\r\n")
+        assert connection.until(b"0\r\n\r\n") == b"0\r\n\r\n"
+        assert proxy.settled(request + 1)
+
+
+def test_an_upstream_that_does_not_read_holds_its_client_back_and_costs_little_memory(behind):
+    go_on = threading.Event()
+
+    def script(connection, _number):
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        connection.until(b"\r\n\r\n")
+        assert go_on.wait(20)
+        left = (64 << 20) - len(connection.buffer)
+        while left:
+            left -= len(connection.socket.recv(1 << 20))
+        connection.send(answer(b"all of it"))
+    proxy = behind(script)
+    connection = proxy.connect(1)
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n" % (64 << 20))
+    sent, block = 0, b"x" * (1 << 16)
+    with pytest.raises(TimeoutError):
+        while sent < 64 << 20:
+            sent += connection.socket.send(block)
+    assert IS_SANITIZED or proxy.memory_bytes() < 40 << 20
+    assert sent < 32 << 20  # What the kernel's buffers hold, and no more.
+    go_on.set()
+    connection.socket.settimeout(20)
+    while sent < 64 << 20:
+        sent += connection.socket.send(block[:(64 << 20) - sent])
+    assert connection.message()[1] == b"all of it"
+
+
+def test_curl_shows_server_sent_events_as_they_come(behind):
+    said = threading.Event()
+
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")  # To the end.
+        for i in range(3):
+            connection.send(b"data: %d\n\n" % i)
+            assert said.wait(10)
+            said.clear()
+        connection.close()
+    proxy = behind(script)
+    with subprocess.Popen(["curl", "-sN", "--max-time", "20", proxy.url("/events")], stdout=subprocess.PIPE) as curl:
+        for i in range(3):
+            assert curl.stdout.readline() + curl.stdout.readline() == b"data: %d\n\n" % i
+            said.set()
+        assert curl.stdout.read() == b""
+    assert curl.returncode == 0
+
+
+def test_an_empty_line_behind_a_body_leaves_the_connection_idle(behind):
+    """RFC 9112, 2.2. Such a connection waits no less long for its next request, and is told nothing unasked."""
+    proxy = behind(echo, "--proxy.head-timeout", "200ms")
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 2\r\n\r\nhi\r\n")
+    assert connection.message()[1] == b"hi"
+    time.sleep(.6)
+    assert proxy.metric("outrider_requests_in_flight") == 0
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 3\r\n\r\nyou")
+    assert connection.message()[1] == b"you"
 
 
 def test_a_client_that_closes_its_half_after_the_request_is_answered(behind):

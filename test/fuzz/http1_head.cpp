@@ -17,6 +17,8 @@ using namespace outrider::http1;
 using outrider::fuzz::require;
 
 constexpr std::string_view our_id = "0198c0de-0000-7000-8000-000000000001";
+constexpr std::string_view our_trace = "00-0198c0de000070008000000000000001-8000000000000001-01";
+constexpr std::string_view our_element = "for=192.0.2.7;proto=http";
 
 struct Verdict {
   Progress progress;
@@ -79,7 +81,12 @@ void check_request(std::string_view bytes, const HeadLimits& limits, std::size_t
   require(!head.path().empty(), "there is a path");
 
   Pieces pieces;
-  rewrite(head, {.prediction_id = our_id, .via = "outrider"}, pieces);
+  rewrite(head,
+          {.prediction_id = our_id,
+           .via = "outrider",
+           .forwarded = our_element,
+           .traceparent = our_trace},
+          pieces);
   const std::string forwarded = joined(pieces);
   HeadLimits roomy;
   roomy.head_bytes = 1 << 20, roomy.request_line_bytes = 1 << 20, roomy.fields = fields_capacity;
@@ -96,13 +103,21 @@ void check_request(std::string_view bytes, const HeadLimits& limits, std::size_t
   require(again.summary.websocket == head.summary.websocket,
           "and upgrades only to what was looked at");
   require(again.alias() == our_id, "and carries our id");
-  std::size_t ids = 0;
+  require(head.find(FieldId::host) != nullptr || again.value_of(FieldId::host) == head.authority(),
+          "and names the host that was asked");
+  std::size_t ids = 0, traces = 0;
+  std::string_view last_element;
   for (std::size_t i = 0; i < again.field_count(); ++i) {
     ids += again.field(i).id == FieldId::x_prediction_id ? 1 : 0;
+    traces += again.field(i).id == FieldId::traceparent ? 1 : 0;
+    if (again.field(i).id == FieldId::forwarded) last_element = again.value(again.field(i));
     const bool hop = again.field(i).hop_by_hop;
     require(!hop || again.summary.websocket, "and has no hop-by-hop fields, but for a websocket's");
   }
   require(ids == 1, "and no other id");
+  require(traces == 1 && again.value_of(FieldId::traceparent).size() >= our_trace.size(),
+          "and belongs to one trace");
+  require(last_element == our_element, "and says last whom it came from");
 }
 
 void check_response(std::string_view bytes, const HeadLimits& limits,
@@ -124,7 +139,8 @@ void check_response(std::string_view bytes, const HeadLimits& limits,
   cursor = {};
   require(parse(forwarded, cursor, roomy, context, again) == Progress::complete,
           "what goes to the client is a proper head");
-  const Framing framing = head.summary.unchunk ? Framing::until_close : head.summary.framing;
+  const bool unchunked = head.summary.unchunk && head.summary.framing == Framing::chunked;
+  const Framing framing = unchunked ? Framing::until_close : head.summary.framing;
   require(again.summary.framing == framing &&
               again.summary.content_length == head.summary.content_length,
           "and it is framed the same, or without chunks where the client knows none");

@@ -139,9 +139,10 @@ TEST_CASE("Trailers pass when they are fields and change nothing that was acted 
       feed_chunked("1\r\na\r\n0\r\nChecksum: x\r\nX-Y:\tz \xc3\xa9\r\n\r\nGET");
   CHECK(verdict.progress == Progress::complete);
   CHECK(verdict.taken == 35);
-  for (const char* name :
-       {"Content-Length", "transfer-encoding", "HOST", "Connection", "Authorization",
-        "Content-Encoding", "X-Prediction-Id", "Trailer", "Proxy-Authorization"}) {
+  for (const char* name : {"Content-Length", "transfer-encoding", "HOST", "Connection",
+                           "Authorization", "Content-Encoding", "X-Prediction-Id", "Trailer",
+                           "Proxy-Authorization", "X-Forwarded-Host", "X-Forwarded-Proto",
+                           "X-Real-Ip", "Content_Length", "TRANSFER_ENCODING", "x_prediction-id"}) {
     INFO(name);
     CHECK(judge("0\r\n"s + name + ": 1\r\n\r\n") == "forbidden_trailer");
     CHECK(judge("0\r\nx"s + name + ": 1\r\n\r\n") == "complete");

@@ -344,8 +344,9 @@ TEST_CASE("Fields that Connection names are hop-by-hop, wherever they stand") {
 }
 
 TEST_CASE("A Connection that names a field meant for every recipient is refused") {
-  for (const char* name : {"Host", "content-length", "Transfer-Encoding", "Authorization", "Cookie",
-                           "X-Forwarded-For", "X-Prediction-Id", "Content-Type"}) {
+  for (const char* name :
+       {"Host", "content-length", "Transfer-Encoding", "Authorization", "Cookie", "X-Forwarded-For",
+        "X-Prediction-Id", "Content-Type", "X-Request-Id", "Ce-Id", "traceparent", "tracestate"}) {
     CHECK(judge(get("Connection: close, "s + name + "\r\n")) == "bad_connection_option");
   }
   CHECK(judge(get("Connection: a b\r\n")) == "bad_connection_option");
@@ -380,6 +381,9 @@ TEST_CASE("100-continue is the only expectation, and HTTP/1.0 has none") {
   CHECK_FALSE(expects("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
   CHECK(judge(post("Expect: 200-ok\r\nContent-Length: 5\r\n")) == "bad_expectation");
   CHECK(judge(post("Expect:\r\n")) == "bad_expectation");
+  CHECK(judge(post("Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 5\r\n")) ==
+        "bad_expectation");
+  CHECK(judge("POST / HTTP/1.0\r\nExpect: 100-continue\r\nExpect: x\r\n\r\n") == "complete");
   CHECK(status_of(Violation::bad_expectation) == 417);
 }
 
@@ -460,6 +464,7 @@ TEST_CASE("Every kind of field is known by its name") {
                                     "Proxy-Connection",
                                     "TE",
                                     "traceparent",
+                                    "tracestate",
                                     "Trailer",
                                     "Transfer-Encoding",
                                     "Upgrade",

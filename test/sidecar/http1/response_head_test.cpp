@@ -100,6 +100,8 @@ TEST_CASE("101 is taken only as the answer to the websocket that was asked for")
   CHECK(judge("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
               to_websocket) == "unexpected_upgrade");
   CHECK(judge("HTTP/1.1 101 Switching\r\n\r\n", to_websocket) == "unexpected_upgrade");
+  CHECK(judge("HTTP/1.0 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+              to_websocket) == "unexpected_upgrade");
 }
 
 TEST_CASE("Framing that could be read in two ways is refused in responses too") {
@@ -119,6 +121,10 @@ TEST_CASE("Chunks for a client of HTTP/1.0 are to be taken apart") {
   CHECK(summary_of(ok("Transfer-Encoding: chunked\r\n"), to_http10).unchunk);
   CHECK_FALSE(summary_of(ok("Transfer-Encoding: chunked\r\n")).unchunk);
   CHECK_FALSE(summary_of(ok("Content-Length: 5\r\n"), to_http10).unchunk);
+  // The answer to HEAD has no chunks, but would tell of them.
+  CHECK(
+      summary_of(ok("Transfer-Encoding: chunked\r\n"), {.method = Method::head, .minor_version = 0})
+          .unchunk);
 }
 
 TEST_CASE("How long the upstream keeps an idle connection is read where it says so") {
@@ -147,6 +153,16 @@ TEST_CASE("Whether an upstream connection can be used again") {
   CHECK_FALSE(summary_of("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").keep_alive);
   CHECK(summary_of("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n")
             .keep_alive);
+}
+
+TEST_CASE("An announced body that must not come may come late, and is not to be the next answer") {
+  CHECK_FALSE(summary_of(ok("Content-Length: 5\r\n"), to_head).keep_alive);
+  CHECK_FALSE(summary_of(ok("Transfer-Encoding: chunked\r\n"), to_head).keep_alive);
+  CHECK_FALSE(summary_of("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n").keep_alive);
+  CHECK(summary_of(ok("Content-Length: 0\r\n"), to_head).keep_alive);
+  CHECK(summary_of(ok(""), to_head).keep_alive);
+  CHECK(summary_of("HTTP/1.1 304 Not Modified\r\n\r\n").keep_alive);
+  CHECK(summary_of("HTTP/1.1 204 No Content\r\n\r\n").keep_alive);
 }
 
 TEST_CASE(

@@ -54,6 +54,11 @@ TEST_CASE("Hop-by-hop fields of a request and those that Connection names are dr
         "GET / HTTP/1.1\r\nHost: a\r\nX-Stay: 2\r\nX-Last: 4\r\n\r\n");
 }
 
+TEST_CASE("Trailer goes where Connection names it") {
+  CHECK(to_upstream("GET / HTTP/1.1\r\nHost: a\r\nConnection: trailer\r\nTrailer: X\r\n\r\n") ==
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
 TEST_CASE("Transfer-Encoding passes, because the chunks do") {
   const std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n";
   CHECK(to_upstream(bytes) == bytes);
@@ -76,8 +81,52 @@ TEST_CASE("Via, Forwarded and traceparent are added where given, after those tha
       "GET / HTTP/1.0\r\nVia: 1.1 edge\r\nForwarded: for=b\r\nVia: 1.0 outrider\r\nForwarded: "
       "for=192.0.2.7\r\n"
       "traceparent: 00-a-b-01\r\n\r\n");
-  CHECK(to_upstream("GET / HTTP/1.1\r\nHost: a\r\nTraceparent: t\r\n\r\n", {.traceparent = "u"}) ==
-        "GET / HTTP/1.1\r\nHost: a\r\nTraceparent: t\r\n\r\n");
+}
+
+TEST_CASE("A trace that the client is in goes on; anything else gives way to ours") {
+  const std::string trace = "0af7651916cd43dd8448eb211c80319c", parent = "b7ad6b7169203331";
+  const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n";
+  const auto goes_on = [&](const std::string& value) {
+    const std::string bytes =
+        get + "Traceparent: " + value + "\r\nTraceState: x=y\r\nTracestate: z=1\r\n\r\n";
+    const std::string out = to_upstream(bytes, {.traceparent = "ours"});
+    INFO(value);
+    if (out != bytes) CHECK(out == get + "traceparent: ours\r\n\r\n");
+    CHECK(to_upstream(bytes) == bytes);  // Not configured: whatever it is, it is not ours to judge.
+    return out == bytes;
+  };
+  CHECK(goes_on("00-" + trace + "-" + parent + "-01"));
+  CHECK(goes_on("00-" + trace + "-" + parent + "-00"));
+  CHECK(goes_on("cc-" + trace + "-" + parent + "-01"));
+  CHECK(goes_on("cc-" + trace + "-" + parent + "-01-what-is-to-come"));
+  for (const std::string& none :
+       {std::string("t"), std::string(), "00-" + trace + "-" + parent + "-01-more",
+        "cc-" + trace + "-" + parent + "-01.more", "ff-" + trace + "-" + parent + "-01",
+        "00-" + std::string(32, '0') + "-" + parent + "-01",
+        "00-" + trace + "-" + std::string(16, '0') + "-01", "00-" + trace + "-" + parent + "-0x",
+        "0x-" + trace + "-" + parent + "-01", "00-" + trace + "-" + parent + "-0A",
+        "00-" + std::string(32, 'A') + "-" + parent + "-01", "00_" + trace + "-" + parent + "-01",
+        "00-" + trace + "_" + parent + "-01", "00-" + trace + "-" + parent + "_01",
+        "00-" + trace + "-" + parent + "-1"})
+    CHECK_FALSE(goes_on(none));
+  const std::string twice = "traceparent: 00-" + trace + "-" + parent + "-01\r\n";
+  CHECK(to_upstream(get + twice + twice + "\r\n", {.traceparent = "ours"}) ==
+        get + "traceparent: ours\r\n\r\n");
+  CHECK(to_upstream(get + "Tracestate: x=y\r\n\r\n", {.traceparent = "ours"}) ==
+        get + "traceparent: ours\r\n\r\n");
+}
+
+TEST_CASE("A Forwarded that would swallow ours in its quotes is dropped") {
+  const auto stays = [](const std::string& value) {
+    const std::string bytes = "GET / HTTP/1.1\r\nHost: a\r\nForwarded: " + value + "\r\n";
+    const std::string out = to_upstream(bytes + "\r\n", {.forwarded = "for=192.0.2.7"});
+    CHECK(to_upstream(bytes + "\r\n") == bytes + "\r\n");
+    return out == bytes + "Forwarded: for=192.0.2.7\r\n\r\n";
+  };
+  for (const char* value : {"for=b", "", "for=\"[2001:db8::1]\", for=\"_x\\\"y\"", "for=\"\\\\\""})
+    CHECK(stays(value));
+  for (const char* value : {"for=\"", "for=\"b", "for=b, for=\"x\\\"", "\"\"\""})
+    CHECK_FALSE(stays(value));
 }
 
 TEST_CASE("An absolute target goes upstream in origin form") {
@@ -93,6 +142,14 @@ TEST_CASE("An absolute target goes upstream in origin form") {
   CHECK(line("http://a", "OPTIONS") == "OPTIONS * HTTP/1.1");
   CHECK(line("http://a/", "OPTIONS") == "OPTIONS / HTTP/1.1");
   CHECK(line("*", "OPTIONS") == "OPTIONS * HTTP/1.1");
+}
+
+TEST_CASE("An absolute target of HTTP/1.0 says which Host there was none for") {
+  CHECK(to_upstream("GET http://a:8/b HTTP/1.0\r\nX: y\r\n\r\n") ==
+        "GET /b HTTP/1.0\r\nX: y\r\nHost: a:8\r\n\r\n");
+  CHECK(to_upstream("GET http://a:8/b HTTP/1.0\r\nHost: a:8\r\n\r\n") ==
+        "GET /b HTTP/1.0\r\nHost: a:8\r\n\r\n");
+  CHECK(to_upstream("GET /b HTTP/1.0\r\n\r\n") == "GET /b HTTP/1.0\r\n\r\n");
 }
 
 TEST_CASE("A websocket's upgrade passes in both directions") {
@@ -146,6 +203,12 @@ TEST_CASE("A client of HTTP/1.0 is told of no chunks, and that the connection en
   std::string out;
   for (const std::string_view piece : pieces) out += piece;
   CHECK(out == "HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n");
+}
+
+TEST_CASE("The answer to a HEAD of HTTP/1.0 tells of no chunks either") {
+  CHECK(to_client("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\nX: y\r\n\r\n", {},
+                  {.method = Method::head, .minor_version = 0}) ==
+        "HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\n");
 }
 
 TEST_CASE("A typical request is few pieces, and the worst one fits") {

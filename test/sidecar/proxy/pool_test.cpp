@@ -136,6 +136,22 @@ TEST_CASE("a connection rests no longer than the upstream says that it keeps it"
   test.pool.close(*other);
 }
 
+TEST_CASE("bytes that stayed unread behind a response are not the next one's") {
+  Pooled test;
+  UpstreamConnection* connection = test.acquire();
+  const Descriptor peer = test.accept();
+  test.hand_out_events();
+  REQUIRE(::write(peer.get(), "responseunasked", 15) == 15);
+  test.hand_out_events();
+  char room[8];
+  REQUIRE(connection->channel.read(room) == "response");
+  test.pool.release(*connection,
+                    test.now);  // Its event has been handed out: none will tell of the rest.
+  UpstreamConnection* other = test.acquire();
+  CHECK_FALSE(other->reused);
+  test.pool.close(*other);
+}
+
 TEST_CASE("a resting connection that spoke unasked is not lent again") {
   Pooled test;
   UpstreamConnection* connection = test.acquire();
