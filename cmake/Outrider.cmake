@@ -46,16 +46,18 @@ function(outrider_library name)
   add_library(outrider::${name} ALIAS outrider_${name})
 endfunction()
 
-# outrider_program(NAME SOURCES ... DEPENDS ...): an executable named outrider-NAME in <build>/bin.
+# outrider_program(NAME SOURCES ... DEPENDS ...): an executable named outrider-NAME in <build>/bin. It loads only the shared
+# libraries that it calls, not all that its rooms could.
 function(outrider_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(outrider-${name} ${arg_SOURCES})
   target_link_libraries(outrider-${name} PRIVATE outrider::flags ${arg_DEPENDS})
+  target_link_options(outrider-${name} PRIVATE LINKER:--as-needed)
   set_target_properties(outrider-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${OUTRIDER_PROGRAM_DIR})
 endfunction()
 
 # Programs of the release preset land in build/bin, where scripts and people look for them.
-set(OUTRIDER_PROGRAM_DIR ${PROJECT_BINARY_DIR}/bin CACHE PATH "Where the three programs are put")
+set(OUTRIDER_PROGRAM_DIR ${PROJECT_BINARY_DIR}/bin CACHE PATH "Where the programs are put")
 
 # outrider_test(NAME SOURCES ... DEPENDS ...): Catch2 cases, each one a CTest case "NAME: sentence".
 function(outrider_test name)

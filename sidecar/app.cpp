@@ -8,11 +8,8 @@
 #include <utility>
 
 #include "base/core/text.h"
-
-#include "sidecar/export/proxy_metrics.h"
-#include "sidecar/monitor_app.h"
+#include "base/net/shutdown.h"
 #include "sidecar/proxy/server.h"
-#include "sidecar/start_up_memory.h"
 #include "sidecar/supervisor.h"
 
 namespace outrider::sidecar {
@@ -43,7 +40,6 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   proxy::Server server(settings.proxy, file);
   spdlog::info("proxy listening on port {}, upstream {}", server.port(), settings.proxy.upstream);
   Supervisor monitor(arguments, file, settings.monitor.frozen_timeout);
-  give_back_start_up_memory();
   for (;;) {
     monitor.tend(Supervisor::Instant::clock::now());
     const auto signal = signals.wait_for(tend_every);
@@ -54,32 +50,6 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   server.drain();
   monitor.stop(settings.monitor.drain_timeout);
   return 0;
-}
-
-int monitor(const Settings& settings) {
-  const net::Signals signals;
-  tap::MemoryFile file = inherit_memory_file();
-  tap::RingSource ring(file);
-  tap::PostedCounts posted(file);
-  tap::ProcessCells& cells = file.processes();
-  exporting::ProxyMetrics proxy_metrics(file);
-  MonitorParts parts;
-  parts.sources = {&ring};
-  parts.collectors = {&proxy_metrics};
-  parts.count_posted = [&](tap::Disposal disposal) { posted.count(disposal); };
-  parts.publish_capture = [&](const tap::CaptureSettings& capture) {
-    const auto compiled = tap::compile(capture);
-    if (!compiled) throw std::runtime_error(compiled.error().message);
-    file.capture_settings().publish(*compiled);
-  };
-  parts.on_model = [&](std::string_view name) { proxy_metrics.set_model(name); };
-  parts.on_turn = [&] { cells.monitor_beats.add(); };
-  parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
-  parts.on_listening = [&](std::uint16_t port) {
-    cells.monitor_port.set(port);
-    cells.monitor_ready.set(1);
-  };
-  return run_monitor(settings.monitor, std::move(parts), signals, SystemClock());
 }
 
 }  // namespace outrider::sidecar

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The sidecar's two processes, wired: the proxy with its child's supervisor, and the monitor.
+// The proxy process, wired: the proxy with its child's supervisor.
 
 #include <string>
 #include <vector>
@@ -10,11 +10,8 @@
 
 namespace outrider::sidecar {
 
-// The proxy process. Until SIGTERM: unready, drain, then the monitor flushes. `arguments` start the
-// monitor with the same options. The exit status; throws what is wrong with the settings.
+// Until SIGTERM: unready, drain, then the monitor flushes. `arguments` start the monitor with the
+// same options. The exit status; throws what is wrong with the settings.
 int serve(const Settings& settings, const std::vector<std::string>& arguments);
-
-// The monitor process, started by serve().
-int monitor(const Settings& settings);
 
 }  // namespace outrider::sidecar

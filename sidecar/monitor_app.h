@@ -4,9 +4,6 @@
 // The monitor process: ring -> decode -> monitor -> prediction log -> admin HTTP. The one place where
 // these are wired. It is the proxy's child; what happens to it never touches a proxied byte.
 //
-//   MonitorOptions options;
-//   options.add_to(table);                       // The flags of the admin side.
-//   ...
 //   MonitorParts parts{.sources = {&ring}, .collectors = {&proxy_metrics}, .count_posted = …};
 //   return run_monitor(options, parts, signals, clock); // Until SIGTERM; flushes; the exit status.
 //
@@ -23,38 +20,14 @@
 #include <string_view>
 #include <vector>
 
-#include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/net/shutdown.h"
-#include "base/remote_write/options.h"
 #include "base/wire/exposition.h"
-#include "sidecar/export/scrape_options.h"
+#include "sidecar/monitor_options.h"
 #include "sidecar/tap/capture_settings.h"
 #include "sidecar/tap/exchange.h"
 
 namespace outrider {
-
-// What a user sets of the monitor. The variables must outlive the table they are added to.
-struct MonitorOptions {
-  std::string listen_address = "0.0.0.0:9501";
-  std::string telemetry_path = "/metrics";
-  std::string web_config_file;        // Basic authentication, as Prometheus's programs have it.
-  std::string labels_listen_address;  // "": labels and training data stand on listen_address.
-  std::string labels_bearer_token_file;
-  std::string data_dir = "data";
-  std::string model_config;  // "": everything is inferred.
-  std::string reference;     // Overrides the model configuration's.
-  std::int64_t memory_bytes_max = std::int64_t{512}
-                                  << 20;              // What the process may grow by; 0: no limit.
-  Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
-  exporting::ScrapeOptions scrape;
-  remote_write::Options remote_write;
-  bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
-  Duration frozen_timeout =
-      std::chrono::seconds(30);  // Without a turn: killed, started anew; 0: never.
-
-  void add_to(config::OptionTable& table);
-};
 
 // What the sidecar's composition root hands over. Everything outlives the run.
 struct MonitorParts {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/settings.h"
 
+#include <memory>
+#include <utility>
+
 namespace outrider::sidecar {
 
-std::shared_ptr<config::OptionTable> option_table(Settings& settings) {
+config::Command serve_command(Settings& settings,
+                              std::function<int(const config::Positional&)> run) {
   auto table = std::make_shared<config::OptionTable>();
   settings.proxy.add_to(*table);
   settings.monitor.add_to(*table);
-  return table;
+  return {"serve", "Proxies to the model server and monitors it.", "", table, std::move(run)};
 }
 
 }  // namespace outrider::sidecar

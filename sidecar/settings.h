@@ -2,22 +2,26 @@
 #pragma once
 
 // What a user sets of the sidecar: the proxy's and the monitor's options in one table, which both
-// processes parse from the same command line, environment and file.
+// programs parse from the same command line, environment and file.
 
-#include <memory>
+#include <functional>
 
-#include "base/config/options.h"
-#include "sidecar/monitor_app.h"
+#include "base/config/program.h"
+#include "sidecar/monitor_options.h"
 #include "sidecar/proxy/settings.h"
 
 namespace outrider::sidecar {
+
+inline constexpr char program_name[] = "outrider-sidecar";
+inline constexpr char program_summary[] = "Rides beside a live model and watches it.";
 
 struct Settings {
   proxy::Settings proxy;
   MonitorOptions monitor;
 };
 
-// The settings outlive the table.
-std::shared_ptr<config::OptionTable> option_table(Settings& settings);
+// The command serve with its options, as both programs tell of it. The settings outlive it.
+config::Command serve_command(Settings& settings,
+                              std::function<int(const config::Positional&)> run);
 
 }  // namespace outrider::sidecar

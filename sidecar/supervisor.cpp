@@ -4,22 +4,21 @@
 #include <signal.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cerrno>
 #include <cstring>
-#include <stdexcept>
 #include <thread>
 
 #include "base/core/text.h"
+#include "sidecar/handover.h"
+#include "sidecar/monitor_program.h"
 
 namespace outrider::sidecar {
 namespace {
 
-constexpr char handover_variable[] = "OUTRIDER_SIDECAR_HANDOVER";  // "<descriptor>:<parent's id>"
 constexpr std::chrono::seconds proven{
     10};  // A monitor that lived so long starts the back-off anew.
 // When the whole machine stood still, the monitor is not to blame: a long step counts as a short one.
@@ -80,10 +79,9 @@ void Supervisor::watch(Duration passed) {
 }
 
 void Supervisor::start(Instant now) {
-  const std::string handover = std::string(handover_variable) + "=" +
-                               std::to_string(file_.descriptor()) + ":" +
-                               std::to_string(::getpid());
-  std::vector<std::string> words = {"outrider-sidecar", "monitor"};
+  const std::string program = monitor_program();
+  const std::string handover = handover_variable(file_);
+  std::vector<std::string> words = {"outrider-monitor", "monitor"};
   words.insert(words.end(), arguments_.begin(), arguments_.end());
   std::vector<char*> argv, environment;
   for (std::string& word : words) argv.push_back(word.data());
@@ -94,24 +92,33 @@ void Supervisor::start(Instant now) {
   environment.push_back(nullptr);
   const SpawnPlan plan(file_.descriptor());
   started_ = now;
-  const int error = ::posix_spawn(&child_, "/proc/self/exe", &plan.actions, &plan.attributes,
+  const int error = ::posix_spawn(&child_, program.c_str(), &plan.actions, &plan.attributes,
                                   argv.data(), environment.data());
   if (error == 0) {
     spdlog::info("monitor started, process {}", child_);
     return;
   }
   child_ = -1;
-  start_at_ = now + backoff_.next(0);
-  spdlog::error("the monitor cannot be started: {}", std::strerror(error));
+  const Duration delay = plan_restart(now);
+  spdlog::error(
+      "the monitor cannot be started: {}: {}; requests go on, and nothing of them is observed; "
+      "{}the next try is in {}",
+      program, std::strerror(error),
+      error == ENOENT ? "install outrider-monitor beside outrider-sidecar; " : "",
+      format_duration(delay));
+}
+
+Duration Supervisor::plan_restart(Instant now) {
+  file_.processes().monitor_restarts.add();
+  const Duration delay = backoff_.next(0);
+  start_at_ = now + std::chrono::duration_cast<Instant::duration>(delay);
+  return delay;
 }
 
 void Supervisor::note_death(int status, Instant now) {
-  tap::ProcessCells& cells = file_.processes();
-  cells.monitor_ready.set(0);
-  cells.monitor_restarts.add();
+  file_.processes().monitor_ready.set(0);
   if (now - started_ >= proven) backoff_.reset();
-  const Duration delay = backoff_.next(0);
-  start_at_ = now + std::chrono::duration_cast<Instant::duration>(delay);
+  const Duration delay = plan_restart(now);
   const std::string how = WIFSIGNALED(status)
                               ? "by signal " + std::to_string(WTERMSIG(status))
                               : "with status " + std::to_string(WEXITSTATUS(status));
@@ -144,23 +151,6 @@ bool Supervisor::wait_for_end(Duration limit) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return true;
-}
-
-tap::MemoryFile inherit_memory_file() {
-  const char* handover = std::getenv(handover_variable);
-  const std::vector<std::string_view> parts = split(handover == nullptr ? "" : handover, ':');
-  const auto descriptor = parse_int(parts[0]);
-  const auto parent = parts.size() == 2 ? parse_int(parts[1]) : std::nullopt;
-  if (!descriptor || !parent)
-    throw std::runtime_error(
-        "monitor: this command is the sidecar's own; run outrider-sidecar serve");
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  // It may have died before the kernel was asked.
-  if (::getppid() != *parent) throw std::runtime_error("monitor: its proxy has ended");
-  auto file = tap::MemoryFile::attach(static_cast<int>(*descriptor));
-  if (!file) throw std::runtime_error("monitor: memory file: " + file.error().message);
-  ::close(static_cast<int>(*descriptor));
-  return std::move(*file);
 }
 
 }  // namespace outrider::sidecar

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Keeps the monitor process alive: starts this program again as `outrider-sidecar monitor`, hands over
+// Keeps the monitor process alive: starts the program beside this one, `outrider-monitor monitor`, hands over
 // the memory file, and starts it anew when it dies, after 100 ms at first and up to 5 s while it keeps
-// dying. One that lives but does nothing for `frozen_timeout` is killed. SHELL; one thread, which must live as long as the process: the kernel tells the monitor of that
-// thread's end (PR_SET_PDEATHSIG).
+// dying. One that cannot be started counts as one that died. One that lives but does nothing for
+// `frozen_timeout` is killed. SHELL; one thread, which must live as long as the process: the kernel tells
+// the monitor of that thread's end (PR_SET_PDEATHSIG).
 //
 //   Supervisor monitor(arguments, file, 30s);
 //   monitor.tend(now);                     // at least some times a second
@@ -39,6 +40,7 @@ class Supervisor {
  private:
   void start(Instant now);
   void note_death(int status, Instant now);
+  Duration plan_restart(Instant now);  // Counted; how long until then.
   void watch(Duration passed);
   bool wait_for_end(Duration limit);
 
@@ -52,9 +54,5 @@ class Supervisor {
   Duration silent_{};  // For how long the monitor has shown no sign of work.
   std::uint64_t beats_seen_ = 0;
 };
-
-// In the monitor process: asks the kernel to be told when the proxy ends, and attaches to its memory
-// file. Throws std::runtime_error when this process was not started by a sidecar's proxy.
-tap::MemoryFile inherit_memory_file();
 
 }  // namespace outrider::sidecar

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/core/text.h"
+#include "base/net/address.h"
 
 namespace outrider::ingest {
 namespace {

@@ -118,11 +118,4 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-// "host:port" taken apart; "[::1]:80" and ":80" too. Error "bad_address".
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-Result<Address> parse_address(std::string_view text);
-
 }  // namespace outrider::net

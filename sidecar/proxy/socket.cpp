@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "base/core/text.h"
-#include "base/net/http_server.h"
+#include "base/net/address.h"
 
 namespace outrider::proxy {
 namespace {

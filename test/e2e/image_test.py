@@ -13,7 +13,8 @@ from processes import Programs, free_port, http, wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
-NAMES = ("agent", "sidecar", "predictor")
+PROGRAMS = {"agent": {"agent"}, "sidecar": {"sidecar", "monitor"}, "predictor": {"predictor"}}
+NAMES = tuple(PROGRAMS)
 VERSION = re.search(r"project\(outrider VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
 HOUSE_SALES = "size,bedrooms,price\n" + "".join(f"{size},{size // 500},{size * 100 + 5000}\n" for size in range(600, 3000, 20))
 # What the chart's security contexts ask for. The limits only lower: podman's own may be above what this machine allows.
@@ -85,7 +86,7 @@ def test_it_is_small_labelled_and_nobodys(name, revision):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_holds_the_program_its_libraries_and_their_licences_only(name, revision, tmp_path):
+def test_it_holds_its_programs_their_libraries_and_their_licences_only(name, revision, tmp_path):
     made = podman("create", image(name)).stdout.strip()
     try:
         with open(tmp_path / "files", "wb") as listing:
@@ -96,7 +97,7 @@ def test_it_holds_the_program_its_libraries_and_their_licences_only(name, revisi
         podman("rm", made)
     rows = [line.split(maxsplit=5) for line in (tmp_path / "files").read_text().splitlines()]
     programs = {row[5] for row in rows if row[5].startswith(("usr/bin/", "usr/sbin/", "bin/", "sbin/")) and row[0][0] == "-"}
-    assert programs == {f"usr/bin/outrider-{name}"}
+    assert programs == {f"usr/bin/outrider-{program}" for program in PROGRAMS[name]}
     libraries = [row[5] for row in rows if ".so" in row[5]]
     assert libraries and "usr/lib/x86_64-linux-gnu/libc.so.6" in libraries
     licences = [row[5] for row in rows if row[5].endswith("/copyright")]

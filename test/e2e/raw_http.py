@@ -152,11 +152,11 @@ def echo(connection, _number):
 class Proxy:
     """The sidecar in front of an upstream, and its metrics."""
 
-    def __init__(self, programs, folder, upstream, *options, wrap=(), name="sidecar"):
+    def __init__(self, programs, folder, upstream, *options, wrap=(), name="sidecar", program=None):
         self.port, self.admin_port = free_port(), free_port()
         self.programs = programs
         self.process = programs.start(name, [
-            *wrap, sidecar_binary(), "--upstream", upstream, "--proxy.listen-address", f"127.0.0.1:{self.port}",
+            *wrap, program or sidecar_binary(), "--upstream", upstream, "--proxy.listen-address", f"127.0.0.1:{self.port}",
             "--web.listen-address", f"127.0.0.1:{self.admin_port}", "--data.dir", str(folder / "data"), *options])
         wait_for("the proxy", lambda: http("GET", self.url("/-/ready"))[0] == 200, 20, .02)
 

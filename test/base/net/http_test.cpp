@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch.hpp>
 
+#include "base/net/address.h"
 #include "base/net/http_client.h"
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// outrider-monitor: the monitor process, which the proxy starts beside itself, and every command of
+// outrider-sidecar but serve, which outrider-sidecar goes on as. It speaks in that one's name.
+
+#include <stdexcept>
+#include <utility>
+
+#include "base/config/program.h"
+#include "sidecar/commands/commands.h"
+#include "sidecar/export/proxy_metrics.h"
+#include "sidecar/handover.h"
+#include "sidecar/monitor_app.h"
+#include "sidecar/settings.h"
+
+namespace {
+
+using namespace outrider;
+
+int monitor(const MonitorOptions& options) {
+  const net::Signals signals;
+  tap::MemoryFile file = sidecar::inherit_memory_file();
+  tap::RingSource ring(file);
+  tap::PostedCounts posted(file);
+  tap::ProcessCells& cells = file.processes();
+  exporting::ProxyMetrics proxy_metrics(file);
+  MonitorParts parts;
+  parts.sources = {&ring};
+  parts.collectors = {&proxy_metrics};
+  parts.count_posted = [&](tap::Disposal disposal) { posted.count(disposal); };
+  parts.publish_capture = [&](const tap::CaptureSettings& capture) {
+    const auto compiled = tap::compile(capture);
+    if (!compiled) throw std::runtime_error(compiled.error().message);
+    file.capture_settings().publish(*compiled);
+  };
+  parts.on_model = [&](std::string_view name) { proxy_metrics.set_model(name); };
+  parts.on_turn = [&] { cells.monitor_beats.add(); };
+  parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
+  parts.on_listening = [&](std::uint16_t port) {
+    cells.monitor_port.set(port);
+    cells.monitor_ready.set(1);
+  };
+  return run_monitor(options, std::move(parts), signals, SystemClock());
+}
+
+int serve_is_elsewhere(const config::Positional&) {
+  throw std::runtime_error("outrider-monitor does not serve; run outrider-sidecar serve");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  sidecar::Settings settings;
+  const config::Command serve = sidecar::serve_command(settings, serve_is_elsewhere);
+  const config::Command monitoring{
+      "monitor", "The monitoring half, which serve starts itself.", "", serve.options,
+      [&](const config::Positional&) { return monitor(settings.monitor); }};
+  return config::run_program(
+      sidecar::program_name, sidecar::program_summary,
+      {serve, monitoring, sidecar::profile_command(), sidecar::inspect_command(),
+       sidecar::backtest_command(), sidecar::inject_command()},
+      argc, argv);
+}
