@@ -112,7 +112,53 @@ def test_a_monitor_out_of_memory_is_replaced_and_no_request_notices(programs, tm
             load.stop()
         assert load.bad == []
         proxy.settled(load.good + big)
-        assert proxy.metric("outrider_monitor_restarts_total") >= 1
+        restarts = proxy.metric("outrider_monitor_restarts_total")
+        assert restarts >= 1
+        # What killed a monitor was not given to the next one again, and to none twice.
+        assert 1 <= proxy.metric("outrider_exchanges_failed_total", reason="poisoned") <= restarts
+
+
+SLOW_DISK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int slowly(const char* name, int fd) {
+  close(creat(getenv("SLOW_MARK"), 0600));
+  usleep(700000);
+  return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
+}
+int fsync(int fd) { return slowly("fsync", fd); }
+int fdatasync(int fd) { return slowly("fdatasync", fd); }
+ssize_t write(int fd, const void* bytes, size_t size) {
+  if (size > 512) usleep(200000);  // A file's block, no line of a log.
+  return ((ssize_t (*)(int, const void*, size_t))dlsym(RTLD_NEXT, "write"))(fd, bytes, size);
+}
+"""
+
+
+def test_a_slow_disk_slows_no_request_and_no_count_is_lost(programs, tmp_path):
+    if IS_SANITIZED:
+        pytest.skip("a sanitizer must be the first library that is loaded")
+    (tmp_path / "slow.c").write_text(SLOW_DISK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "slow.so", tmp_path / "slow.c", "-ldl"], check=True)
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, wrap=["env", f"LD_PRELOAD={tmp_path}/slow.so", f"SLOW_MARK={tmp_path}/mark"])
+        ready_monitor(proxy)
+        slowest = 0
+        with Load(proxy, clients=2, body=b'{"prediction": 1.5}') as load:
+            prober, asked, until = proxy.connect(), 0, time.monotonic() + 3
+            while time.monotonic() < until:
+                began = time.monotonic()
+                prober.send(b"GET /predict?size=1 HTTP/1.1\r\nHost: m\r\n\r\n")
+                assert prober.message()[0].startswith(b"HTTP/1.1 200")
+                slowest, asked = max(slowest, time.monotonic() - began), asked + 1
+            load.stop()
+        assert load.bad == [] and slowest < .2, f"a request took {slowest:.3f} s"
+        proxy.settled(load.good + asked)
+        assert proxy.metric("outrider_monitor_restarts_total") == 0
+        assert (tmp_path / "mark").exists(), "nothing was written slowly"
 
 
 # The log wants 64 MiB to stay free.
