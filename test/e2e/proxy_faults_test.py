@@ -404,6 +404,59 @@ def test_a_stream_whose_client_once_lagged_may_be_quiet_for_longer_than_a_client
     assert last == b"last"
 
 
+@pytest.mark.parametrize("moment", ["in the queue", "before the head", "within the response", "with one more behind"])
+def test_a_client_that_closed_its_half_is_answered_whatever_its_request_waits_for(behind, moment):
+    """Its end comes before, while or after the proxy waits for an upstream, which is told of no end."""
+    closed = threading.Event()
+
+    def script(connection, _number):
+        while True:
+            connection.message()
+            if moment == "within the response":
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+                closed.wait(10)
+                connection.send(b"half")
+            else:
+                closed.wait(10)
+                connection.send(answer(b"halfhalf"))
+    proxy = behind(script, "--upstream.connections-max", "1")
+    if moment == "in the queue":
+        first = proxy.connect()
+        first.send(GET)
+        wait_for("the first", lambda: proxy.metric("outrider_upstream_connections_active") == 1, 10)
+    connection = proxy.connect()
+    connection.send(GET * (2 if moment == "with one more behind" else 1))
+    time.sleep(.1)
+    connection.socket.shutdown(socket.SHUT_WR)
+    time.sleep(.1)
+    closed.set()
+    for _ in range(2 if moment == "with one more behind" else 1):
+        assert connection.message()[1] == b"halfhalf"
+    assert connection.rest() == b""
+    assert outcome(proxy, "cancelled") == 0
+
+
+@pytest.mark.parametrize("sent", [GET[:-2], b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\nhalf",
+                                  b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"])
+def test_a_request_that_its_client_ends_half_way_is_never_completed(behind, sent):
+    ends = []
+
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        ends.append(connection.rest())
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(sent)
+    time.sleep(.1)
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.rest() == b""
+    if sent.startswith(b"POST"):
+        wait_for("the upstream's end", lambda: ends, 5)
+        assert b"0\r\n" not in ends[0] and len(ends[0]) < 12
+    wait_for("no request at hand", lambda: proxy.metric("outrider_requests_in_flight") == 0, 5)
+    proxy.settled(1 if sent.startswith(b"POST") else 0)
+
+
 def test_a_client_that_goes_away_cancels_its_request(behind):
     began, ended = threading.Event(), threading.Event()
 

@@ -224,6 +224,38 @@ def test_sighup_reaches_the_monitor_and_changes_nothing_for_requests(proxy):
     assert proxy.post(b"x")[2] == b"x"
 
 
+def test_reloads_under_load_change_what_is_captured_and_no_request(programs, tmp_path):
+    config = tmp_path / "model.yaml"
+
+    def write(path):
+        config.write_text("model: {name: m}\nrequest: {match: {path: %s}}\n" % path)
+    write("/predict")
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, "--model.config", config)
+        ready_monitor(proxy)
+
+        def grows(word):
+            before = proxy.exchanges()[word]
+            wait_for(f"{word} exchanges", lambda: proxy.exchanges()[word] > before + 50, 20)
+        with Load(proxy, clients=4, body=b'{"prediction": 1.5}') as load:
+            for _ in range(2):
+                grows("analysed")
+                write("/other")
+                proxy.process.send_signal(signal.SIGHUP)
+                grows("skipped")
+                write("[")  # What cannot be read changes nothing.
+                proxy.process.send_signal(signal.SIGHUP)
+                wait_for("the refusal", lambda: proxy.metric("outrider_config_last_reload_successful") == 0, 10)
+                grows("skipped")
+                write("/predict")
+                proxy.process.send_signal(signal.SIGHUP)
+            grows("analysed")
+            load.stop()
+        assert load.bad == []
+        proxy.settled(load.good)
+        assert proxy.metric("outrider_monitor_restarts_total") == 0
+
+
 def test_the_monitor_command_is_not_for_people(programs, tmp_path):
     from raw_http import sidecar_binary
     ended = subprocess.run([sidecar_binary(), "monitor"], capture_output=True, text=True, timeout=10)
