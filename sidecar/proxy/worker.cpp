@@ -119,7 +119,7 @@ void Worker::run() {
 // Only ticks with something to do must wake us; a second is soon enough for idle upstream
 // connections.
 int Worker::wait_limit_ms() const {
-  if (again_.is_linked()) return 0;
+  if (again_.is_linked() || (queue_.is_linked() && pool.has_room())) return 0;
   return all_.is_linked() || is_leaving() || !accepting_ ? 50 : 1000;
 }
 
