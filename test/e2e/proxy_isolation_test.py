@@ -116,12 +116,14 @@ def test_a_monitor_out_of_memory_is_replaced_and_no_request_notices(programs, tm
 
 
 def test_the_exchange_that_a_monitor_died_on_is_given_to_no_other_and_those_behind_it_are(programs, tmp_path):
-    rows = b'{"instances": [' + b",".join(b"[%d, 2, 3, 4]" % i for i in range(40_000)) + b"]}"
+    count = 9000
+    rows = b'{"instances": [%s], "predictions": [%s]}' % (
+        b",".join(b"[%d, 2, 3, 4]" % i for i in range(count)), b",".join(b"%d" % i for i in range(count)))
     with ScriptedUpstream(echo) as upstream:
         proxy = Proxy(programs, tmp_path, upstream.url)
         victim = ready_monitor(proxy)
         os.kill(victim, signal.SIGSTOP)
-        for _ in range(8):
+        for _ in range(30):
             assert proxy.post(rows)[0] == 200
         stat = pathlib.Path(f"/proc/{victim}/stat")
 
@@ -132,8 +134,9 @@ def test_the_exchange_that_a_monitor_died_on_is_given_to_no_other_and_those_behi
         # All of them take it some hundred ms of CPU: it is within one.
         wait_for("it to be at work", lambda: ticks() > before + 2, 10, .002)
         os.kill(victim, signal.SIGKILL)
-        proxy.settled(8)
-        assert proxy.metric("outrider_exchanges_failed_total", reason="poisoned") == 1
+        found = proxy.settled(30)
+        assert proxy.metric("outrider_exchanges_failed_total", reason="poisoned") == found["failed"] == 1
+        assert found["analysed"] == 29
         assert proxy.metric("outrider_monitor_restarts_total") == 1
 
 
