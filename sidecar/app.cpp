@@ -46,8 +46,14 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
     if (signal == net::Signal::reload) monitor.reload();
     if (signal == net::Signal::terminate) break;
   }
-  spdlog::info("draining for at most {}", format_duration(settings.proxy.drain_timeout));
-  server.drain();
+  spdlog::info("unready, serving for {} more, then draining for at most {}",
+               format_duration(settings.proxy.drain_delay),
+               format_duration(settings.proxy.drain_timeout));
+  server.begin_drain();
+  while (!server.is_drained()) {
+    monitor.tend(Supervisor::Instant::clock::now());
+    if (signals.wait_for(tend_every) == net::Signal::terminate) server.begin_drain();
+  }
   monitor.stop(settings.monitor.drain_timeout);
   return 0;
 }

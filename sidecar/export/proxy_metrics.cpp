@@ -215,6 +215,9 @@ void ProxyMetrics::collect(MetricSink& sink) {
           lanes.sum([&cell](const ProxyCounters& c) { return std::cref(c.*cell.counter); }));
   exchanges(sink, count_exchanges(file_));
   const tap::ProcessCells& processes = file_.processes();
+  value(sink, "outrider_proxy_ready", gauge,
+        "1 while the proxy says that it is ready; 0 from SIGTERM on, while it leaves and drains.",
+        static_cast<double>(processes.proxy_ready.get()));
   value(sink, "outrider_tap_ring_bytes", gauge, "Size of the rings that exchanges wait in.",
         static_cast<double>(processes.ring_bytes.get()));
   value(sink, "outrider_monitor_restarts_total", counter,

@@ -32,21 +32,24 @@ Server::Server(const Settings& settings, tap::MemoryFile& file)
   }
   file_.processes().proxy_ready.set(1);
   for (const auto& worker : workers_) {
-    threads_.emplace_back([&worker] { worker->run(); });
+    running_.fetch_add(1, std::memory_order_relaxed);
+    threads_.emplace_back([this, &worker] {
+      worker->run();
+      running_.fetch_sub(1, std::memory_order_release);
+    });
     const std::string name = "proxy-" + std::to_string(threads_.size() - 1);
     ::pthread_setname_np(threads_.back().native_handle(), name.c_str());
   }
 }
 
 Server::~Server() {
-  drain();
+  for (int i = 0; i < 2; ++i) begin_drain();
+  for (std::thread& thread : threads_) thread.join();
 }
 
-void Server::drain() {
+void Server::begin_drain() {
   file_.processes().proxy_ready.set(0);
   for (const auto& worker : workers_) worker->begin_drain();
-  for (std::thread& thread : threads_)
-    if (thread.joinable()) thread.join();
 }
 
 tap::MemoryFile::Size memory_size(const Settings& settings) {

@@ -5,11 +5,12 @@
 //
 //   Server server(settings, memory_file);        // listens; throws what is wrong
 //   server.port();
-//   server.drain();                              // begin_drain(), then until all requests are
-//   answered
+//   server.begin_drain();                        // unready; serves for drain_delay, then drains
+//   server.is_drained();                         // true when no connection is left
 //
-// Thread-safety: begin_drain() from any thread; the rest from the thread that made it.
+// Thread-safety: the thread that made it alone.
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -26,11 +27,13 @@ class Server {
  public:
   // Throws std::runtime_error when the addresses are wrong or the port is taken.
   Server(const Settings& settings, tap::MemoryFile& file);
-  ~Server();  // Drains.
+  ~Server();  // Drains without delay.
 
   std::uint16_t port() const { return port_; }
-  // Requests at hand are answered within drain_timeout; what is then left is cancelled.
-  void drain();
+  // Begins to leave; called again, ends the delay. Requests at hand are answered within drain_timeout of
+  // its end; what is then left is cancelled. See drain.h.
+  void begin_drain();
+  bool is_drained() const { return running_.load(std::memory_order_acquire) == 0; }
 
  private:
   const Settings settings_;
@@ -38,6 +41,7 @@ class Server {
   const Upstream upstream_;
   std::uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<std::size_t> running_{0};
   std::vector<std::thread> threads_;
 };
 

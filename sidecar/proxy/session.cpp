@@ -140,7 +140,7 @@ void Session::on_events(std::uint32_t events) {
 void Session::advance() {
   for (int steps = 0; steps < steps_per_turn; ++steps)
     if (!step()) return;
-  worker_.run_again(*this);
+  if (!is_closed()) worker_.run_again(*this);
 }
 
 bool Session::step() {
@@ -203,7 +203,13 @@ void Session::arm_exchange(std::uint64_t moved) {
   arm(patience_.left());
 }
 
+// What the deadline's answer left to be done (a pipelined request, our end to be sent) is done at once.
 void Session::on_deadline() {
+  expire();
+  advance();
+}
+
+void Session::expire() {
   switch (phase_) {
     case Phase::head:
       if (!has_begun_) return close();
@@ -312,7 +318,7 @@ void Session::begin_exchange(const Input& input) {
   if (request_.framing == http1::Framing::content_length &&
       request_.content_length > body_bytes_max)
     return reject(http1::Violation::body_too_large);
-  if (answer_reserved(input)) return;
+  if (is_reserved(head)) return answer_reserved(head, input);
 
   capture_.begin(head.method(), head.path(), sampling_key(head));
   capture_.request_head(head.raw());
@@ -327,8 +333,9 @@ void Session::begin_exchange(const Input& input) {
   worker_.pieces.add(body);
   may_retry_ = is_safe(request_.method) && request_body_.over() && body.empty();
   const std::size_t used = head.size + run.taken;
-  UpstreamPool::Refusal refusal;
-  upstream_ = worker_.pool.acquire(*this, worker_.now(), false, refusal);
+  // Whoever waits already goes first.
+  UpstreamPool::Refusal refusal = UpstreamPool::Refusal::wait;
+  if (!worker_.has_queue()) upstream_ = worker_.pool.acquire(*this, worker_.now(), false, refusal);
   const int error = errno;
   const bool can_wait = refusal == UpstreamPool::Refusal::wait && !worker_.is_queue_full();
   if (upstream_ != nullptr || can_wait) send_request();
@@ -372,24 +379,25 @@ void Session::send_request() {
   phase_ = Phase::connecting;
 }
 
-// True when the proxy answered itself. Such requests are no traffic of the model: they are not
-// counted.
-bool Session::answer_reserved(const Input& input) {
-  const http1::RequestHead& head = worker_.request_head;
-  const std::string_view prefix = worker_.settings.reserved_path;
-  std::string_view path = head.path();
+bool Session::is_reserved(const http1::RequestHead& head) const {
+  const std::string_view prefix = worker_.settings.reserved_path, path = head.path();
   if (prefix.empty() || path.substr(0, prefix.size()) != prefix) return false;
-  path.remove_prefix(prefix.size());
-  if (path != "/healthy" && path != "/ready") return false;
-  const bool is_ready = path == "/healthy" || worker_.processes.proxy_ready.get() != 0;
-  keep_rest(client_, request_unseen_, input, head.size);
-  close_after_ = close_after_ || !request_body_.over() || worker_.is_draining();
+  const std::string_view word = path.substr(prefix.size());
+  return word == "/healthy" || word == "/ready";
+}
+
+// By the proxy itself. Such requests are no traffic of the model: they are not counted.
+void Session::answer_reserved(const http1::RequestHead& head, const Input& input) {
+  const bool asks_liveness =
+      head.path().substr(worker_.settings.reserved_path.size()) == "/healthy";
+  const bool is_ready = asks_liveness || !worker_.is_leaving();
+  close_after_ = close_after_ || !request_body_.over() || worker_.is_leaving();
   client_.write(render_text(is_ready ? 200 : 503, is_ready ? "OK\n" : "draining\n",
                             {request_.method == http1::Method::head, close_after_}));
   is_counted_ = true;
   worker_.counters.requests_in_flight.subtract();
+  keep_rest(client_, request_unseen_, input, head.size);
   close_after_ ? linger() : next_request();
-  return true;
 }
 
 void Session::on_no_upstream(UpstreamPool::Refusal refusal, int error) {
@@ -553,7 +561,7 @@ bool Session::forward_final_head(const Input& input, std::size_t used) {
   // and would take it for the next request.
   upstream_reusable_ = head.summary.keep_alive && run.taken == after_head.size() &&
                        (continued_ || !request_.expect_continue);
-  close_after_ = close_after_ || worker_.is_draining() || unchunk_ ||
+  close_after_ = close_after_ || worker_.is_leaving() || unchunk_ ||
                  head.summary.framing == http1::Framing::until_close ||
                  (response_body_.over() && !request_body_.over());
   http1::ResponseAdditions additions;
@@ -757,7 +765,7 @@ void Session::fail_upstream(tap::UpstreamFailure failure, std::string_view messa
   count_request(how.outcome, how.status);
   end_capture(how.outcome, 0);
   drop_upstream();
-  close_after_ = close_after_ || !request_body_.over() || worker_.is_draining();
+  close_after_ = close_after_ || !request_body_.over() || worker_.is_leaving();
   answer({how.status, tap::to_string(failure), message, how.retry_after_seconds});
 }
 
@@ -811,6 +819,12 @@ bool Session::discard_input() {
   discarded_bytes_ += client_.read(worker_.read_buffer()).size();
   if (client_.ended || discarded_bytes_ > discard_bytes_max) close();
   return true;
+}
+
+void Session::cut_off() {
+  const bool is_busy =
+      phase_ == Phase::queued || phase_ == Phase::connecting || phase_ == Phase::exchange;
+  is_busy ? truncate(tap::Outcome::cancelled) : close();
 }
 
 void Session::close() {

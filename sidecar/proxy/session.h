@@ -34,7 +34,8 @@ class Session final : public EventTarget, public UpstreamUser {
   void on_upstream_room();  // It was the first in the queue, and a connection can be had.
   void on_deadline();
   void advance();  // Does what can be done now, within one turn.
-  void close();    // At once; the request at hand counts as cancelled.
+  void cut_off();  // At once; the request at hand counts as cancelled, no response looks complete.
+  void close();
 
   bool is_idle() const { return phase_ == Phase::head && !has_begun_; }
   bool is_closed() const { return phase_ == Phase::closed; }
@@ -77,7 +78,8 @@ class Session final : public EventTarget, public UpstreamUser {
   bool read_head();
   void begin_request();
   void begin_exchange(const Input& input);
-  bool answer_reserved(const Input& input);
+  bool is_reserved(const http1::RequestHead& head) const;
+  void answer_reserved(const http1::RequestHead& head, const Input& input);
   std::string_view sampling_key(const http1::RequestHead& head) const;
   void rewrite_request(const http1::RequestHead& head);
   void send_request();
@@ -104,6 +106,7 @@ class Session final : public EventTarget, public UpstreamUser {
   bool pump(Channel& from, Channel& to, bool& end_passed_on);
 
   // Ends.
+  void expire();
   void reject(http1::Violation violation);
   void reject(tap::Rejection rejection, const Answer& answer);
   void refuse(const Answer& answer);

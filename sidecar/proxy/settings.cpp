@@ -47,7 +47,13 @@ void Settings::add_to(config::OptionTable& table) {
            "Bytes held for slow peers, before reads become small.")
       .as_bytes()
       .between(64 << 10, 1 << 30);
-  table.add("proxy.drain-timeout", drain_timeout, "After SIGTERM, for requests at hand.")
+  table
+      .add("proxy.drain-delay", drain_delay,
+           "After SIGTERM: unready, but serving old and new connections for so long.")
+      .between(0, hour);
+  table
+      .add("proxy.drain-timeout", drain_timeout,
+           "After SIGTERM and that delay, for requests at hand.")
       .between(0, hour);
   table.add("proxy.via", via, "Pseudonym to add to Via; empty: no Via is added.");
   table.add("proxy.forwarded", forwarded, "Add Forwarded with the client's address.");

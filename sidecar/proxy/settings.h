@@ -42,6 +42,7 @@ struct Settings {
   Duration upstream_idle_timeout = std::chrono::seconds(4);    // Shorter than the upstream's own.
 
   std::int64_t buffer_bytes = 4 << 20;  // For slow peers; reads become small when it is used up.
+  Duration drain_delay = std::chrono::seconds(0);  // See drain.h.
   Duration drain_timeout = std::chrono::seconds(20);
 
   std::string via;           // Pseudonym; "": no Via.

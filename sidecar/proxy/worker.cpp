@@ -20,10 +20,8 @@ constexpr std::size_t read_bytes_large = 128 << 10, read_bytes_small = 16 << 10,
                       read_bytes_min = 4 << 10;
 constexpr int events_per_batch = 256;
 constexpr int accepts_per_batch = 64;
+constexpr int backlog_batches_max = 64;  // When it stops to accept: a whole backlog.
 constexpr std::chrono::milliseconds accept_pause{100};
-// While draining, a kept-alive connection may still bring one request, which is answered with
-// `Connection: close`; after this it is taken to be quiet.
-constexpr std::chrono::milliseconds drain_quiet{500};
 
 std::uint64_t system_random() {
   std::uint64_t value = 0;
@@ -67,7 +65,6 @@ Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening
     : settings(s),
       head_limits(limits_of(s)),
       counters(file.lane(lane).counters),
-      processes(file.processes()),
       tap(file, lane, share(s.tap_bytes_max / 4, s.threads), s.tap_enabled),
       mint(system_random(), system_random()),
       timers(std::chrono::steady_clock::now()),
@@ -80,6 +77,7 @@ Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening
       listening_(std::move(listening)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      drain_(s.drain_delay, s.drain_timeout),
       queue_max_(share(s.queue_max, s.threads)) {
   if (!epoll.is_open() || !wake_.is_open())
     throw std::runtime_error("epoll: no file descriptor is left");
@@ -87,13 +85,13 @@ Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening
   last_tick_ = now_;
   resume_accepting();
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = EPOLLIN | EPOLLET;  // Nobody reads it: told once a write.
   event.data.ptr = static_cast<EventTarget*>(&wake_target_);
   ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake_.get(), &event);
 }
 
 Worker::~Worker() {
-  while (all_.is_linked()) session_of(*all_.next).close();
+  while (all_.is_linked()) session_of(*all_.next).cut_off();
   graveyard_.clear();
 }
 
@@ -111,7 +109,8 @@ void Worker::run() {
       static_cast<EventTarget*>(events[i].data.ptr)->on_events(events[i].events);
     take_turns();
     serve_queue();
-    if (now_ - last_tick_ >= TimerWheel::tick) tick();
+    const bool is_asked = drain_asked_.load(std::memory_order_acquire) != drain_heard_;
+    if (is_asked || now_ - last_tick_ >= TimerWheel::tick) tick();
     graveyard_.clear();
     pool.reap();
   }
@@ -120,8 +119,8 @@ void Worker::run() {
 // Only ticks with something to do must wake us; a second is soon enough for idle upstream
 // connections.
 int Worker::wait_limit_ms() const {
-  if (again_.is_linked()) return 0;
-  return all_.is_linked() || draining_ || !accepting_ ? 50 : 1000;
+  if (again_.is_linked() || (queue_.is_linked() && pool.has_room())) return 0;
+  return all_.is_linked() || is_leaving() || !accepting_ ? 50 : 1000;
 }
 
 void Worker::take_turns() {
@@ -153,21 +152,17 @@ void Worker::tick() {
                  [](TimerEntry& due) { static_cast<Session::Timer&>(due).session.on_deadline(); });
   pool.tend(now_);
   counters.buffer_bytes.set(bytes_held);
-  if (!accepting_ && !draining_ && now_ >= accept_again_) resume_accepting();
-  if (drain_asked_.load(std::memory_order_acquire) && !draining_) start_draining();
-  if (!draining_ || now_ - drain_started_ < drain_quiet) return;
-  while (idle_.is_linked()) session_of(*idle_.next).close();
-  if (now_ - drain_started_ >= settings.drain_timeout)
-    while (all_.is_linked()) session_of(*all_.next).close();
+  if (!accepting_ && listening_.is_open() && now_ >= accept_again_) resume_accepting();
+  follow_drain();
 }
 
 // ---- Clients ----
 
 void Worker::on_events(std::uint32_t) {
-  accept_all();
+  accept_some();
 }
 
-void Worker::accept_all() {
+bool Worker::accept_some() {
   for (int i = 0; i < accepts_per_batch; ++i) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
@@ -176,8 +171,9 @@ void Worker::accept_all() {
     if (!socket.is_open()) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
         pause_accepting();
-      if (errno == EINTR || errno == ECONNABORTED) continue;
-      return;
+      else if (errno == EINTR || errno == ECONNABORTED)
+        continue;
+      return false;
     }
     counters.connections_accepted.add();
     if (!make_room_for_one()) {
@@ -201,6 +197,7 @@ void Worker::accept_all() {
     counters.connections_open.set(++sessions_open_);
     session.release()->start();
   }
+  return true;
 }
 
 bool Worker::make_room_for_one() {
@@ -282,22 +279,32 @@ std::span<char> Worker::read_buffer() {
 // ---- Draining ----
 
 void Worker::begin_drain() {
-  drain_asked_.store(true, std::memory_order_release);
+  drain_asked_.fetch_add(1, std::memory_order_release);
   const std::uint64_t one = 1;
   (void)!::write(wake_.get(), &one, sizeof one);
 }
 
-void Worker::start_draining() {
-  draining_ = true;
-  drain_started_ = now_;
-  // Who is in the backlog has connected: serve them before the socket goes.
-  if (accepting_) accept_all();
+void Worker::follow_drain() {
+  for (; drain_heard_ != drain_asked_.load(std::memory_order_acquire); ++drain_heard_)
+    drain_.ask(now_);
+  stage_ = drain_.stage(now_);
+  if (stage_ < Drain::Stage::draining) return;
+  if (listening_.is_open()) stop_accepting();
+  if (drain_.closes_idle(now_))
+    while (idle_.is_linked()) session_of(*idle_.next).close();
+  if (stage_ == Drain::Stage::cut_off)
+    while (all_.is_linked()) session_of(*all_.next).cut_off();
+}
+
+// Who is in the backlog has connected: they are served before the socket goes.
+void Worker::stop_accepting() {
+  for (int batches = 0; batches < backlog_batches_max && accept_some();) ++batches;
   forget(epoll.get(), listening_);
   accepting_ = false;
 }
 
 bool Worker::is_over() const {
-  return draining_ && !all_.is_linked();
+  return stage_ >= Drain::Stage::draining && !all_.is_linked();
 }
 
 }  // namespace outrider::proxy

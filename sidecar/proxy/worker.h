@@ -15,6 +15,7 @@
 
 #include "sidecar/http1/head.h"
 #include "sidecar/http1/rewrite.h"
+#include "sidecar/proxy/drain.h"
 #include "sidecar/proxy/settings.h"
 #include "sidecar/proxy/timers.h"
 #include "sidecar/proxy/upstream_pool.h"
@@ -43,27 +44,26 @@ class Worker final : public EventTarget {
 
   void run();  // Until the drain that begin_drain() started has ended.
 
-  // From any thread. New connections are refused, idle ones closed, requests at hand finished until
-  // `drain_timeout`.
+  // From any thread. The first time the service begins to end, the second time its delay does: drain.h.
   void begin_drain();
 
   // -- What sessions use; this thread only.
   // -------------------------------------------------------------
   Monotonic now() const { return now_; }  // When this batch of events began.
   Time wall_now() const { return wall_now_; }
-  bool is_draining() const { return draining_; }
+  bool is_leaving() const { return stage_ != Drain::Stage::serving; }  // Responses say close.
   std::span<char> read_buffer();  // For one read; smaller when memory is short.
   void close(Session& session);
   void run_again(Session& session);  // It has more to do than one turn allows.
   void enqueue(Session& session);    // Waits for an upstream connection; see queue_max.
   void leave_queue(Session& session);
+  bool has_queue() const { return queue_length_ != 0; }
   bool is_queue_full() const { return queue_length_ >= queue_max_; }
   void note_idle(Session& session, bool idle);
 
   const Settings& settings;
   const http1::HeadLimits head_limits;
   tap::ProxyCounters& counters;
-  tap::ProcessCells& processes;
   tap::Tap tap;
   tap::PredictionIdMinter mint;
   TimerWheel timers;
@@ -80,7 +80,7 @@ class Worker final : public EventTarget {
 
  private:
   void on_events(std::uint32_t events) override;  // Of the listening socket.
-  void accept_all();
+  bool accept_some();                             // False: none is left.
   bool make_room_for_one();
   void pause_accepting();
   void resume_accepting();
@@ -88,7 +88,8 @@ class Worker final : public EventTarget {
   void serve_queue();
   int wait_limit_ms() const;
   void tick();
-  void start_draining();
+  void follow_drain();
+  void stop_accepting();
   void read_clocks();
   bool is_over() const;
 
@@ -105,9 +106,10 @@ class Worker final : public EventTarget {
   WakeTarget wake_target_;
   Monotonic accept_again_{};
   bool accepting_ = true;
-  std::atomic<bool> drain_asked_{false};
-  bool draining_ = false;
-  Monotonic drain_started_{};
+  std::atomic<unsigned> drain_asked_{0};  // How often.
+  unsigned drain_heard_ = 0;
+  Drain drain_;
+  Drain::Stage stage_ = Drain::Stage::serving;
   std::size_t sessions_open_ = 0, queue_length_ = 0, queue_max_;
   SessionLink all_, idle_, queue_, again_;
   std::vector<std::unique_ptr<Session>> graveyard_;

@@ -67,6 +67,7 @@ void Capture::append(Chain& chain, std::size_t part, std::string_view bytes,
     if (chain.last == nullptr || chain.last->used == BlockBudget::Block::capacity) {
       BlockBudget::Block* block = tap_.blocks_.take();
       if (block == nullptr) return drop(DropReason::capture_full);
+      tap_.show_usage();
       (chain.last == nullptr ? chain.first : chain.last->next) = block;
       chain.last = block;
     }
@@ -88,6 +89,7 @@ void Capture::release() {
   tap_.blocks_.give_back(response_.first);
   request_ = response_ = {};
   lengths_ = {};
+  tap_.show_usage();
 }
 
 bool Capture::write(const Ending& ending) {
@@ -108,7 +110,6 @@ bool Capture::write(const Ending& ending) {
 void Capture::finish(const Ending& ending) {
   if (state_ == State::capturing && !write(ending)) drop(DropReason::ring_full);
   ProxyCounters& counters = tap_.counters_;
-  counters.capture_bytes.set(tap_.blocks_.bytes_used());
   if (state_ == State::skipped)
     counters.exchanges_skipped[static_cast<std::size_t>(skip_reason_)].add();
   if (state_ == State::dropped)

@@ -55,6 +55,7 @@ class Tap {
 
  private:
   friend class Capture;
+  void show_usage() { counters_.capture_bytes.set(blocks_.bytes_used()); }
   void refresh_settings() { settings_cell_.refresh(settings_version_, settings_); }
 
   SettingsCell& settings_cell_;

@@ -64,6 +64,7 @@ RingWriter::RingWriter(RingControl& control, std::span<std::byte> bytes)
     : control_(control),
       bytes_(bytes),
       position_(control.write_position.load(std::memory_order_relaxed)),
+      commits_(control.commits.load(std::memory_order_relaxed)),
       read_position_(control.read_position.load(std::memory_order_acquire)) {
   assert(bytes.size() % record_alignment == 0);
 }
@@ -128,10 +129,9 @@ bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
 // The count of commits is odd while the two words are being written, so that a reader can take both
 // as one.
 void RingWriter::commit() {
-  const std::uint64_t commits = control_.commits.load(std::memory_order_relaxed);
-  control_.commits.store(commits + 1, std::memory_order_release);
+  control_.commits.store(++commits_, std::memory_order_release);
   control_.write_position.store(position_, std::memory_order_release);
-  control_.commits.store(commits + 2, std::memory_order_release);
+  control_.commits.store(++commits_, std::memory_order_release);
 }
 
 RingReader::RingReader(RingControl& control, std::span<const std::byte> bytes)

@@ -23,6 +23,7 @@
 // Format of a record: RecordHeader, then the four byte strings, padded to 16 bytes; a record never
 // wraps: a filler header (size only) covers the rest up to the ring's end. Positions only grow.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -47,6 +48,7 @@ struct RecordHeader {
 };
 inline constexpr std::uint32_t record_kind = 0x4F585245, filler_kind = 0x46494C4C;
 inline constexpr std::size_t record_alignment = 16;
+inline constexpr std::size_t record_bytes_limit = UINT32_MAX / record_alignment * record_alignment;
 
 // What the consumer knows; two copies of it lie in the memory file.
 struct ReaderState {
@@ -89,7 +91,7 @@ class RingWriter {
              std::span<const std::string_view> pieces);
 
   // Longer records than this are refused for good.
-  std::size_t record_bytes_max() const { return bytes_.size() / 2; }
+  std::size_t record_bytes_max() const { return std::min(bytes_.size() / 2, record_bytes_limit); }
   static std::size_t record_bytes(const RecordLengths& lengths);
 
  private:
@@ -99,7 +101,10 @@ class RingWriter {
 
   RingControl& control_;
   std::span<std::byte> bytes_;
+  // The producer's own words are kept here and only shown in the control: a consumer gone mad may write
+  // over them there.
   std::uint64_t position_ = 0;
+  std::uint64_t commits_ = 0;
   std::uint64_t read_position_ = 0;  // As last seen; refreshed when it looks full.
 };
 

@@ -127,13 +127,14 @@ def test_the_mode_can_be_forced(render):
 
 
 def test_an_ordinary_container_waits_for_endpoints_to_forget_it(render):
-    def lifecycle(version, *settings):
-        objects = render("demo.enabled=true", 'sidecar.mode="container"', *settings, version=version)
-        return container(objects, "outrider-sidecar").get("lifecycle")
+    def delays(*settings, mode="container"):
+        objects = render("demo.enabled=true", f'sidecar.mode="{mode}"', *settings, version="1.29.0")
+        arguments = container(objects, "outrider-sidecar")["args"]
+        return [a for a in arguments if a.startswith("--proxy.drain-delay")]
 
-    assert lifecycle("1.30.0") == {"preStop": {"sleep": {"seconds": 5}}}
-    assert lifecycle("1.29.0") is None  # The field is not known there.
-    assert lifecycle("1.33.0", "sidecar.drainDelaySeconds=0") is None
+    assert delays() == ["--proxy.drain-delay=5s"]
+    assert delays("sidecar.drainDelaySeconds=0") == []
+    assert delays(mode="native") == []  # It is stopped after the model.
 
 
 def test_the_services_target_port_is_the_sidecars(render):

@@ -2,6 +2,8 @@
 """What the proxy does when a client, the upstream or the machine misbehaves: a named answer within a
 bounded time, never a response that looks complete and is not."""
 
+import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -9,7 +11,7 @@ import threading
 import time
 
 import pytest
-from processes import free_port, wait_for
+from processes import free_port, http, wait_for
 from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, answer, echo, reset
 
 GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
@@ -440,6 +442,59 @@ def test_a_stream_whose_client_once_lagged_may_be_quiet_for_longer_than_a_client
     assert last == b"last"
 
 
+@pytest.mark.parametrize("moment", ["in the queue", "before the head", "within the response", "with one more behind"])
+def test_a_client_that_closed_its_half_is_answered_whatever_its_request_waits_for(behind, moment):
+    """Its end comes before, while or after the proxy waits for an upstream, which is told of no end."""
+    closed = threading.Event()
+
+    def script(connection, _number):
+        while True:
+            connection.message()
+            if moment == "within the response":
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
+                closed.wait(10)
+                connection.send(b"half")
+            else:
+                closed.wait(10)
+                connection.send(answer(b"halfhalf"))
+    proxy = behind(script, "--upstream.connections-max", "1")
+    if moment == "in the queue":
+        first = proxy.connect()
+        first.send(GET)
+        wait_for("the first", lambda: proxy.metric("outrider_upstream_connections_active") == 1, 10)
+    connection = proxy.connect()
+    connection.send(GET * (2 if moment == "with one more behind" else 1))
+    time.sleep(.1)
+    connection.socket.shutdown(socket.SHUT_WR)
+    time.sleep(.1)
+    closed.set()
+    for _ in range(2 if moment == "with one more behind" else 1):
+        assert connection.message()[1] == b"halfhalf"
+    assert connection.rest() == b""
+    assert outcome(proxy, "cancelled") == 0
+
+
+@pytest.mark.parametrize("sent", [GET[:-2], b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\nhalf",
+                                  b"POST / HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"])
+def test_a_request_that_its_client_ends_half_way_is_never_completed(behind, sent):
+    ends = []
+
+    def script(connection, _number):
+        connection.until(b"\r\n\r\n")
+        ends.append(connection.rest())
+    proxy = behind(script)
+    connection = proxy.connect()
+    connection.send(sent)
+    time.sleep(.1)
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.rest() == b""
+    if sent.startswith(b"POST"):
+        wait_for("the upstream's end", lambda: ends, 5)
+        assert b"0\r\n" not in ends[0] and len(ends[0]) < 12
+    wait_for("no request at hand", lambda: proxy.metric("outrider_requests_in_flight") == 0, 5)
+    proxy.settled(1 if sent.startswith(b"POST") else 0)
+
+
 def test_a_client_that_goes_away_cancels_its_request(behind):
     began, ended = threading.Event(), threading.Event()
 
@@ -563,6 +618,146 @@ def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(behind):
             connection.close()
 
 
+def test_whoever_waits_for_the_upstream_is_served_in_the_order_of_coming(behind):
+    """A client whose next request lies ready when its response ends must not pass those who wait."""
+    seen, release = [], threading.Event()
+
+    def script(connection, _number):
+        while True:
+            seen.append(connection.message()[0].split()[1])
+            release.wait(30)
+            connection.send(answer())
+    proxy = behind(script, "--upstream.connections-max", "1")
+    greedy, patient = proxy.connect(), proxy.connect()
+    greedy.send(b"".join(b"GET /greedy/%d HTTP/1.1\r\nHost: m\r\n\r\n" % i for i in range(3)))
+    wait_for("the first request", lambda: seen, 5, .01)
+    patient.send(b"GET /patient HTTP/1.1\r\nHost: m\r\n\r\n")
+    wait_for("the second to queue", lambda: proxy.metric("outrider_proxy_queue_depth") == 1, 10)
+    release.set()
+    patient.message()
+    for _ in range(3):
+        greedy.message()
+    assert seen == [b"/greedy/0", b"/patient", b"/greedy/1", b"/greedy/2"]
+
+
+# ---- What is left behind -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_ends", ["never", "not connected"])
+def test_a_request_behind_one_that_timed_out_is_answered_at_once(programs, tmp_path, behind, response_ends):
+    is_first = threading.Lock()
+
+    def script(connection, _number):
+        while True:
+            connection.message()
+            if not is_first.acquire(blocking=False):
+                connection.send(answer(b"second"))
+    if response_ends == "never":
+        proxy = behind(script, "--upstream.response-timeout", "300ms")
+    else:  # A listener whose backlog is full.
+        full = socket.create_server(("127.0.0.1", 0), backlog=0)
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        proxy = Proxy(programs, tmp_path, f"http://127.0.0.1:{full.getsockname()[1]}",
+                      "--upstream.connect-timeout", "300ms")
+    connection = proxy.connect(timeout=3)
+    connection.send(GET * 2)
+    first, second = connection.message(), connection.message()
+    if response_ends == "never":
+        assert first[0].startswith(b"HTTP/1.1 504") and second[1] == b"second"
+    else:
+        assert first[0].startswith(b"HTTP/1.1 503") and second[0].startswith(b"HTTP/1.1 503")
+
+
+def test_a_connection_refused_for_its_slowness_ends_at_once(behind):
+    proxy = behind(echo, "--proxy.body-timeout", "300ms")
+    connection = proxy.connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: m\r\nContent-Length: 10\r\n\r\nhalf")
+    assert connection.message()[0].startswith(b"HTTP/1.1 408")
+    began = time.monotonic()
+    assert connection.rest() == b"" and time.monotonic() - began < 1
+
+
+def test_pipelined_requests_may_end_their_connection_at_any_moment(behind):
+    """A turn ends after so many steps; the connection may end in just that step, and be gone before the next turn."""
+    proxy = behind(echo)
+    healthy = b"GET /-/healthy HTTP/1.1\r\nHost: m\r\n"
+    for count in range(1, 70):
+        connection = proxy.connect()
+        connection.send((healthy + b"\r\n") * count + healthy + b"Connection: close\r\n\r\n")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.rest().count(b"HTTP/1.1 200") == count + 1
+    wait_for("all to be closed", lambda: proxy.metric("outrider_proxy_connections_open") == 0, 10)
+    assert proxy.process.poll() is None
+
+
+GAUGES = ("outrider_requests_in_flight", "outrider_proxy_connections_open", "outrider_proxy_connections_idle",
+          "outrider_proxy_queue_depth", "outrider_proxy_buffer_bytes", "outrider_tap_capture_bytes",
+          "outrider_upstream_connections_active", "outrider_upstream_connections_idle")
+
+
+def test_no_fault_leaves_a_descriptor_or_a_gauge_behind(behind):
+    def script(connection, _number):
+        while True:
+            head, body = connection.message()
+            fault = head.split()[1]
+            if fault == b"/reset":
+                return reset(connection.socket)
+            if fault == b"/hang":
+                time.sleep(1)
+                return None
+            if fault == b"/early":
+                connection.send(answer(b"early", "413 Content Too Large", b"Connection: close\r\n"))
+                return None
+            if fault == b"/broken":
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+                return reset(connection.socket)
+            if fault == b"/nonsense":
+                connection.send(b"SSH-2.0\r\n\r\n")
+                return None
+            if fault == b"/to-the-end":
+                connection.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+                return reset(connection.socket)
+            if fault == b"/upgrade":
+                connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+                return reset(connection.socket)
+            if fault == b"/large":
+                connection.send(answer(b"x" * (4 << 20)))
+            else:
+                connection.send(answer(body))
+    proxy = behind(script, "--upstream.response-timeout", "200ms", "--upstream.connections-max", "8",
+                   "--upstream.queue-timeout", "200ms", "--upstream.idle-timeout", "300ms", "--proxy.head-timeout", "200ms",
+                   "--proxy.body-timeout", "200ms", "--proxy.idle-timeout", "500ms", "--proxy.write-timeout", "300ms")
+    descriptors = pathlib.Path(f"/proc/{proxy.process.pid}/fd")
+    proxy.get()
+    wait_for("rest", lambda: all(proxy.metric(g) == 0 for g in GAUGES), 10)
+    before = len(list(descriptors.iterdir()))
+    ends = [reset, lambda sock: sock.shutdown(socket.SHUT_WR), lambda sock: sock.close(), lambda sock: None]
+    heads = [b"%s %s HTTP/1.1\r\nHost: m\r\n" % (method, path) for method in (b"GET", b"POST")
+             for path in (b"/reset", b"/hang", b"/early", b"/broken", b"/nonsense", b"/to-the-end", b"/upgrade", b"/large",
+                          b"/good", b"/-/healthy")]
+    requests = [head + body for head in heads for body in (
+        b"", b"\r\n", b"Content-Length: 5\r\n\r\nhalf", b"Content-Length: 4\r\n\r\nfull",
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nbad", b"Upgrade: x\r\nConnection: upgrade\r\n\r\n")]
+    connections = []
+    for number, request in enumerate(requests * 4):
+        connection = proxy.connect(receive_bytes=4096)
+        connection.send(request)
+        connections.append(connection)
+        if number % 3 == 0:
+            time.sleep(.002)
+        ends[number % 4 if number % 5 else number // 5 % 4](connection.socket)
+    wait_for("all to end", lambda: all(proxy.metric(g) == 0 for g in GAUGES), 20)
+    assert len(list(descriptors.iterdir())) == before
+    found = proxy.exchanges()
+    counted = sum(proxy.metric("outrider_requests_total", outcome=word) for word in
+                  ("success", "client_error", "server_error", "timeout", "unreachable", "cancelled"))
+    assert found["seen"] + found["waiting"] == counted
+    assert proxy.process.poll() is None
+
+
 # ---- The end ----------------------------------------------------------------------------------------
 
 
@@ -615,4 +810,122 @@ def test_draining_ends_at_its_deadline(programs, behind):
     proxy.process.send_signal(signal.SIGTERM)
     assert proxy.process.wait(10) == 0
     assert time.monotonic() - began < 5
+    programs.running.pop("sidecar")
+
+
+def test_a_response_that_lasts_to_the_end_does_not_look_whole_when_draining_cuts_it_off(programs, behind):
+    def script(connection, _number):
+        connection.message()
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        time.sleep(30)
+    proxy = behind(script, "--proxy.drain-timeout", "300ms")
+    connection = proxy.connect()
+    connection.send(GET)
+    connection.until(b"half")
+    proxy.process.send_signal(signal.SIGTERM)
+    with pytest.raises(ConnectionResetError):
+        connection.rest()
+    assert proxy.process.wait(10) == 0
+    programs.running.pop("sidecar")
+
+
+def test_draining_costs_no_cpu(programs, behind):
+    proxy = behind(lambda connection, _: time.sleep(30), "--proxy.drain-timeout", "1500ms")
+    hung = proxy.connect()
+    hung.send(GET)
+    time.sleep(.1)
+    proxy.process.send_signal(signal.SIGTERM)
+    time.sleep(.2)
+    stat = pathlib.Path(f"/proc/{proxy.process.pid}/stat")
+
+    def ticks():
+        return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
+    before = ticks()
+    time.sleep(1)
+    assert ticks() - before < 25, "hundredths of a second within a second"
+    assert proxy.process.wait(10) == 0
+    programs.running.pop("sidecar")
+
+
+def test_everybody_in_the_backlog_is_served_before_the_socket_goes(programs, behind):
+    proxy = behind(echo)
+    os.kill(proxy.process.pid, signal.SIGSTOP)
+    crowd = [proxy.connect(20) for _ in range(900)]
+    for connection in crowd:
+        connection.send(b"GET /-/ready HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n")
+    proxy.process.send_signal(signal.SIGTERM)
+    os.kill(proxy.process.pid, signal.SIGCONT)
+    assert all(b"HTTP/1.1 " in connection.rest() for connection in crowd)
+    assert proxy.process.wait(10) == 0
+    programs.running.pop("sidecar")
+
+
+# ---- The delay before the end ------------------------------------------------------------------------
+
+
+def is_ready(proxy):
+    return proxy.get("/-/ready")[0] == 200
+
+
+def test_within_the_drain_delay_new_connections_are_served_and_readiness_says_no(programs, behind):
+    def script(connection, _number):
+        while True:
+            body = connection.message()[1]
+            time.sleep(.002)
+            connection.send(answer(body))
+    proxy = behind(script, "--proxy.drain-delay", "3s")
+    wait_for("the monitor", proxy.scrape, 20)
+    kept = proxy.connect()
+    kept.send(GET)
+    assert b"Connection: close" not in kept.message()[0]
+    with Load(proxy, clients=8) as load, Load(proxy, clients=4, keep_alive=False) as short:
+        wait_for("some load", lambda: load.good > 300, 10)
+        began = time.monotonic()
+        proxy.process.send_signal(signal.SIGTERM)
+        wait_for("unreadiness", lambda: not is_ready(proxy), 1, .01)
+        status, head, _ = proxy.get("/-/healthy")
+        assert status == 200 and b"Connection: close" in head  # Alive, not to be killed.
+        kept.send(GET)
+        assert b"Connection: close" in kept.message()[0] and kept.rest() == b""
+        assert http("GET", f"http://127.0.0.1:{proxy.admin_port}/-/ready")[0] == 503
+        assert proxy.metric("outrider_proxy_ready") == 0
+        begun, so_far = short.good, load.good
+        wait_for("new connections to be served", lambda: short.good > begun + 20 and load.good > so_far + 20, 2)
+        # Clients that the load balancer leads elsewhere in time lose nothing.
+        time.sleep(max(0, began + 2 - time.monotonic()))
+        load.stop()
+        short.stop()
+        assert proxy.process.poll() is None
+        assert load.bad == short.bad == [] and load.refused == short.refused == 0
+    assert proxy.process.wait(10) == 0
+    assert 2.9 < time.monotonic() - began < 10
+    with pytest.raises(ConnectionRefusedError):
+        proxy.connect()
+    programs.running.pop("sidecar")
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_drain_delay(programs, behind, again):
+    proxy = behind(echo, "--proxy.drain-delay", "60s")
+    proxy.process.send_signal(signal.SIGTERM)
+    wait_for("unreadiness", lambda: not is_ready(proxy), 1, .01)
+    time.sleep(.3)
+    assert proxy.post(b"still")[2] == b"still"
+    proxy.process.send_signal(again)
+    assert proxy.process.wait(10) == 0
+    programs.running.pop("sidecar")
+
+
+def test_a_monitor_that_dies_within_the_drain_delay_comes_back_and_counts_on(programs, behind):
+    proxy = behind(echo, "--proxy.drain-delay", "60s")
+    wait_for("the monitor", proxy.scrape, 20)
+    proxy.process.send_signal(signal.SIGTERM)
+    wait_for("unreadiness", lambda: not is_ready(proxy), 1, .01)
+    victim = proxy.monitor_id()
+    os.kill(victim, signal.SIGKILL)
+    wait_for("another monitor", lambda: proxy.monitor_id() not in (None, victim), 5, .01)
+    assert proxy.post(b"x")[2] == b"x"
+    proxy.settled(1)
+    proxy.process.send_signal(signal.SIGTERM)
+    assert proxy.process.wait(15) == 0
     programs.running.pop("sidecar")

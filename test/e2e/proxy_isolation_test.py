@@ -115,6 +115,75 @@ def test_a_monitor_out_of_memory_is_replaced_and_no_request_notices(programs, tm
         assert proxy.metric("outrider_monitor_restarts_total") >= 1
 
 
+def test_the_exchange_that_a_monitor_died_on_is_given_to_no_other_and_those_behind_it_are(programs, tmp_path):
+    count = 9000
+    rows = b'{"instances": [%s], "predictions": [%s]}' % (
+        b",".join(b"[%d, 2, 3, 4]" % i for i in range(count)), b",".join(b"%d" % i for i in range(count)))
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url)
+        victim = ready_monitor(proxy)
+        os.kill(victim, signal.SIGSTOP)
+        for _ in range(30):
+            assert proxy.post(rows)[0] == 200
+        stat = pathlib.Path(f"/proc/{victim}/stat")
+
+        def ticks():
+            return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
+        before = ticks()
+        os.kill(victim, signal.SIGCONT)
+        # All of them take it some hundred ms of CPU: it is within one.
+        wait_for("it to be at work", lambda: ticks() > before + 2, 10, .002)
+        os.kill(victim, signal.SIGKILL)
+        found = proxy.settled(30)
+        assert proxy.metric("outrider_exchanges_failed_total", reason="poisoned") == found["failed"] == 1
+        assert found["analysed"] == 29
+        assert proxy.metric("outrider_monitor_restarts_total") == 1
+
+
+SLOW_DISK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int slowly(const char* name, int fd) {
+  close(creat(getenv("SLOW_MARK"), 0600));
+  usleep(700000);
+  return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
+}
+int fsync(int fd) { return slowly("fsync", fd); }
+int fdatasync(int fd) { return slowly("fdatasync", fd); }
+ssize_t write(int fd, const void* bytes, size_t size) {
+  if (size > 512) usleep(200000);  // A file's block, no line of a log.
+  return ((ssize_t (*)(int, const void*, size_t))dlsym(RTLD_NEXT, "write"))(fd, bytes, size);
+}
+"""
+
+
+def test_a_slow_disk_slows_no_request_and_no_count_is_lost(programs, tmp_path):
+    if IS_SANITIZED:
+        pytest.skip("a sanitizer must be the first library that is loaded")
+    (tmp_path / "slow.c").write_text(SLOW_DISK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "slow.so", tmp_path / "slow.c", "-ldl"], check=True)
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, wrap=["env", f"LD_PRELOAD={tmp_path}/slow.so", f"SLOW_MARK={tmp_path}/mark"])
+        ready_monitor(proxy)
+        times = []
+        with Load(proxy, clients=2, body=b'{"prediction": 1.5}') as load:
+            prober, until = proxy.connect(), time.monotonic() + 3
+            while time.monotonic() < until:
+                began = time.monotonic()
+                prober.send(b"GET /predict?size=1 HTTP/1.1\r\nHost: m\r\n\r\n")
+                assert prober.message()[0].startswith(b"HTTP/1.1 200")
+                times.append(time.monotonic() - began)
+            load.stop()
+        assert load.bad == []
+        assert sorted(times)[len(times) * 9 // 10] < .1, "nine of ten take less than one slow write"
+        proxy.settled(load.good + len(times))
+        assert proxy.metric("outrider_monitor_restarts_total") == 0
+        assert (tmp_path / "mark").exists(), "nothing was written slowly"
+
+
 # The log wants 64 MiB to stay free.
 SMALL_DISK = ("unshare", "--map-root-user", "--mount", "sh", "-c",
               'mkdir -p "$0" && mount -t tmpfs -o size=160m tmpfs "$0" && exec "$@"')
@@ -176,6 +245,38 @@ def test_sighup_reaches_the_monitor_and_changes_nothing_for_requests(proxy):
     time.sleep(.2)
     assert proxy.monitor_id() == monitor
     assert proxy.post(b"x")[2] == b"x"
+
+
+def test_reloads_under_load_change_what_is_captured_and_no_request(programs, tmp_path):
+    config = tmp_path / "model.yaml"
+
+    def write(path):
+        config.write_text("model: {name: m}\nrequest: {match: {path: %s}}\n" % path)
+    write("/predict")
+    with ScriptedUpstream(echo) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url, "--model.config", config)
+        ready_monitor(proxy)
+
+        def grows(word):
+            before = proxy.exchanges()[word]
+            wait_for(f"{word} exchanges", lambda: proxy.exchanges()[word] > before + 50, 20)
+        with Load(proxy, clients=4, body=b'{"prediction": 1.5}') as load:
+            for _ in range(2):
+                grows("analysed")
+                write("/other")
+                proxy.process.send_signal(signal.SIGHUP)
+                grows("skipped")
+                write("[")  # What cannot be read changes nothing.
+                proxy.process.send_signal(signal.SIGHUP)
+                wait_for("the refusal", lambda: proxy.metric("outrider_config_last_reload_successful") == 0, 10)
+                grows("skipped")
+                write("/predict")
+                proxy.process.send_signal(signal.SIGHUP)
+            grows("analysed")
+            load.stop()
+        assert load.bad == []
+        proxy.settled(load.good)
+        assert proxy.metric("outrider_monitor_restarts_total") == 0
 
 
 def test_the_monitor_command_is_not_for_people(programs, tmp_path):

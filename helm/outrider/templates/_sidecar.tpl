@@ -95,6 +95,9 @@ analytics, the pod stays ready.
     - --web.listen-address=0.0.0.0:{{ $settings.adminPort }}
     - --data.dir=/var/lib/outrider
     - --monitor.memory-max={{ $settings.monitorMemoryMax }}
+    {{- if and (eq $mode "container") $settings.drainDelaySeconds }}
+    - --proxy.drain-delay={{ $settings.drainDelaySeconds }}s
+    {{- end }}
     {{- if $settings.model.configMap }}
     - --model.config=/etc/outrider/model/{{ $settings.model.key }}
     {{- end }}
@@ -130,12 +133,6 @@ analytics, the pod stays ready.
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 6
-  {{- if and (eq $mode "container") $settings.drainDelaySeconds (semverCompare ">=1.30.0-0" .root.Capabilities.KubeVersion.Version) }}
-  lifecycle:
-    preStop:
-      sleep:
-        seconds: {{ $settings.drainDelaySeconds }}
-  {{- end }}
   {{- with $settings.securityContext }}
   securityContext:
     {{- toYaml . | nindent 4 }}

@@ -87,7 +87,19 @@ TEST_CASE("what the capture budget cannot hold is dropped, and the budget is fre
   CHECK(tapped.dropped(DropReason::capture_full) == 1);
   pass(tapped, "small", "small");
   CHECK(count_exchanges(tapped.file).waiting == 1);
-  CHECK(tapped.file.lane(0).counters.capture_bytes.get() > 0);  // As of the moment it was written.
+}
+
+TEST_CASE("what is held for captures is shown while they last and is nothing afterwards") {
+  Tapped tapped;
+  const auto shown = [&] { return tapped.file.lane(0).counters.capture_bytes.get(); };
+  for (const bool is_refused : {false, true}) {
+    Capture capture(tapped.tap);
+    capture.begin("POST", "/predict", "key");
+    capture.request_body(std::string(10'000, 'q'));
+    CHECK(shown() >= 10'000);
+    is_refused ? capture.abandon() : capture.finish({});
+    CHECK(shown() == 0);
+  }
 }
 
 TEST_CASE("a full ring drops and never waits") {

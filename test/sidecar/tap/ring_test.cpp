@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/tap/ring.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
@@ -70,6 +73,17 @@ TEST_CASE("a record longer than half the ring is refused for good") {
   TestRing ring(1024);
   CHECK_FALSE(ring.writer().write(NumberedExchange(0, 600).view));
   CHECK(ring.writer().record_bytes_max() == 512);
+}
+
+TEST_CASE("a record is never longer than its header can say, however large the ring") {
+  const std::size_t size = std::size_t{16} << 30;
+  void* reserved =
+      ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  REQUIRE(reserved != MAP_FAILED);
+  RingControl control;
+  const RingWriter writer(control, {static_cast<std::byte*>(reserved), size});
+  CHECK(writer.record_bytes_max() < std::size_t{4} << 30);
+  ::munmap(reserved, size);
 }
 
 TEST_CASE("each disposal is counted once and under its reason") {
@@ -188,6 +202,51 @@ TEST_CASE(
   const Exchange* got = reader.next();
   REQUIRE(got != nullptr);
   CHECK(*got == NumberedExchange(5).view);
+}
+
+TEST_CASE(
+    "a consumer gone mad that writes anything over the control drives no writer off its ring") {
+  constexpr std::size_t size = 4096;
+  const std::byte untouched{0xA5};
+  std::vector<std::byte> memory(3 * size, untouched);
+  RingControl control;
+  RingWriter writer(control, std::span(memory).subspan(size, size));
+  std::mt19937_64 random(11);
+  std::uint64_t committed = 0;
+  for (std::uint64_t n = 0; n < 20'000; ++n) {
+    const std::uint64_t position = control.write_position.load();
+    const std::uint64_t values[] = {0,
+                                    UINT64_MAX,
+                                    random(),
+                                    position,
+                                    position + 1,
+                                    position + random() % size,
+                                    position - random() % (2 * size)};
+    for (auto* word : {&control.read_position, &control.version, &control.mark, &control.commits,
+                       &control.write_position})
+      if (random() % 2 == 0) word->store(values[random() % std::size(values)]);
+    committed += writer.write(NumberedExchange(n, random() % 1500).view) ? 1 : 0;
+  }
+  CHECK(committed > 0);
+  CHECK(std::count(memory.begin(), memory.begin() + size, untouched) == size);
+  CHECK(std::count(memory.end() - size, memory.end(), untouched) == size);
+}
+
+TEST_CASE("words of the writer that somebody wrote over are right again after its next commit") {
+  TestRing ring(4096);
+  RingWriter writer = ring.writer();
+  for (std::uint64_t n = 0; n < 3; ++n) writer.write(NumberedExchange(n).view);
+  ring.control->commits.store(1);
+  ring.control->write_position.store(77);
+  REQUIRE(writer.write(NumberedExchange(3).view));
+  CHECK(ring.committed() == 4);
+  RingReader reader = ring.reader();
+  for (std::uint64_t n = 0; n < 4; ++n) {
+    const Exchange* got = reader.next();
+    REQUIRE(got != nullptr);
+    CHECK(*got == NumberedExchange(n).view);
+    reader.dispose(Disposal::analysed());
+  }
 }
 
 TEST_CASE("a reader and a writer in two threads agree on every exchange") {
