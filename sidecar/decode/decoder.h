@@ -7,6 +7,7 @@
 //   GET  /anything?size=1800&bedrooms=3                       query parameters
 //   POST with a JSON body: flat, V1, V2 with binary tensors, Seldon, TF-Serving, MLflow
 //   POST with a form (application/x-www-form-urlencoded)      as a query
+//   POST with text/csv or JSON lines                          a row a line
 // Everything else is not a prediction (skipped: not_matched) unless the rules name its path; then
 // it is one that could not be analysed. An answer of 4xx or 5xx to a request that looks like a
 // prediction, and none at all, is a failure of the model.
