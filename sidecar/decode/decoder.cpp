@@ -111,6 +111,8 @@ class Decoder::Impl {
  public:
   explicit Impl(Rules rules)
       : rules_(std::move(rules)),
+        sampling_(
+            tap::compile({.sample_rate = rules_.sample_rate}).value_or(tap::CompiledCapture())),
         selection_(rules_.features),
         table_(rules_.rows_max, rules_.features_max),
         request_(rules_),
@@ -139,6 +141,7 @@ class Decoder::Impl {
   std::string_view segment_of(const FeatureNames* names, std::span<const FeatureValue> values);
 
   Rules rules_;
+  tap::CompiledCapture sampling_;
   FeatureSelection selection_;
   RowTable table_;
   RequestBody request_;
@@ -190,6 +193,9 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
                    request_head_.value_of(FieldId::x_request_id),
                    request_head_.value_of(FieldId::ce_id), request_head_.value_of("Seldon-Puid")};
+  const auto own = std::find_if(alias_fields_.begin(), alias_fields_.begin() + 3,
+                                [](std::string_view id) { return !id.empty(); });
+  if (own != alias_fields_.begin() + 3) parts.sampling_key = *own;
   if (exchange.response_head.empty()) {
     parts.aliases = alias_fields_;
     return true;
@@ -238,6 +244,8 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   observation_.id = parts.id;
   observation_.time = parts.started;
   if (!is_prediction(parts)) return skip(SkipReason::not_matched);
+  const std::string_view key = parts.sampling_key.empty() ? parts.id : parts.sampling_key;
+  if (!tap::is_sampled(sampling_, key)) return skip(SkipReason::sampled_out);
 
   using tap::Outcome;
   if (parts.status >= 400 || parts.outcome == Outcome::timeout ||

@@ -10,6 +10,7 @@
 
 #include "base/core/text.h"
 #include "base/net/metrics_page.h"
+#include "sidecar/tap/capture_settings.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::decode {
@@ -573,6 +574,28 @@ TEST_CASE("JSON lines are rows of a batch, or a stream whose last line counts") 
   CHECK(asked("{\"a\":1}", "\n") == "failed missing_prediction");
   CHECK(asked("{\"a\":1}", "{\"y\":1}\n{\"y\":") == "failed invalid_json");
   CHECK(asked("{\"a\":1}\n{\"a\"", "{\"y\":1}") == "failed invalid_json");
+}
+
+TEST_CASE("sampling leaves out here what the tap would have left out, by the same key") {
+  Rules rules;
+  rules.sample_rate = 0.3;
+  const auto tap_settings = tap::compile({.sample_rate = rules.sample_rate});
+  REQUIRE(tap_settings);
+  Decoder decoder(rules);
+  int taken = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string key = "key-" + std::to_string(i);
+    MadeExchange made = posted("/p", R"({"a":1})", R"({"y":1})");
+    made.request_head = "POST /p HTTP/1.1\r\nHost: m\r\nSeldon-Puid: other\r\n" +
+                        std::string(i % 2 ? "Ce-Id: " : "X-Request-Id: ") + key + "\r\n\r\n";
+    const bool in = tap::is_sampled(*tap_settings, key);
+    taken += in;
+    CHECK(outcome_of(decoder, made) == (in ? "unknown/unknown | a=1 -> 1" : "skipped sampled_out"));
+  }
+  CHECK(taken > 240);
+  CHECK(taken < 360);
+  rules.sample_rate = 0;
+  CHECK(decode_one(posted("/p", R"({"a":1})", R"({"y":1})"), rules) == "skipped sampled_out");
 }
 
 TEST_CASE("each way in which a body can be wrong has its reason") {
