@@ -23,12 +23,12 @@ constexpr std::string_view prediction_names[] = {
     "target",          "estimate"};
 constexpr std::string_view score_names[] = {"score",      "probability",   "prob",  "proba",
                                             "confidence", "probabilities", "scores"};
-constexpr std::string_view meta_names[] = {"id",         "request_id", "prediction_id", "trace_id",
-                                           "model",      "model_name", "model_version", "version",
-                                           "name",       "timestamp",  "time",          "latency",
-                                           "latency_ms", "duration",   "duration_ms",   "elapsed",
-                                           "elapsed_ms", "status",     "message",       "success",
-                                           "ok",         "code",       "created",       "object"};
+constexpr std::string_view meta_names[] = {
+    "id",         "request_id",    "prediction_id", "trace_id", "model",
+    "model_name", "model_version", "version",       "name",     "timestamp",
+    "time",       "latency",       "latency_ms",    "duration", "duration_ms",
+    "elapsed",    "elapsed_ms",    "status",        "message",  "success",
+    "ok",         "code",          "created",       "object",   "system_fingerprint"};
 
 template <std::size_t N>
 std::size_t rank(const std::string_view (&names)[N], std::string_view name) {
@@ -42,7 +42,8 @@ bool is_score(std::string_view name) {
 
 bool is_meta(std::string_view name) {
   const std::string_view root = name.substr(0, name.find('.'));
-  return root == "meta" || root == "metadata" || rank(meta_names, name) != no_rank;
+  return root == "meta" || root == "metadata" || root == "usage" ||
+         rank(meta_names, name) != no_rank;
 }
 
 Prediction of_scalar(const FeatureValue& value) {
@@ -242,6 +243,7 @@ Decoded<void> Answer::read_outputs(ondemand::value outputs) {
   ondemand::array list;
   OUTRIDER_TAKE(list, outputs.get_array());
   Tensor* plain = nullptr;  // When the elements are values, not tensors; never both.
+  const std::size_t plain_left = values_left();
   bool has_tensors = false;
   for (auto item : list) {
     ondemand::value element;
@@ -266,7 +268,7 @@ Decoded<void> Answer::read_outputs(ondemand::value outputs) {
       plain = &(*named)->tensor;
     }
     const std::size_t before = plain->values.size();
-    if (auto ok = read_nested(element, *plain, false, body_values_max); !ok) return ok;
+    if (auto ok = read_nested(element, *plain, false, plain_left); !ok) return ok;
     const std::uint64_t inner = plain->values.size() - before;
     if (plain->shape.empty()) plain->shape = {0, inner};
     if (plain->shape[1] != inner) return failed(FailReason::wrong_shape);

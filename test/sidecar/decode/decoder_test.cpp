@@ -421,6 +421,11 @@ TEST_CASE("a streamed answer is its last JSON event") {
   CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
   made.response_body = "data: {\"y\":3}\r\n\r\ndata: hello";
   CHECK(decode_one(made) == "unknown/unknown | a=1 -> 3");
+  made.response_body =
+      R"(data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m",)"
+      R"("system_fingerprint":"fp","choices":[{"index":0,"delta":{}}],"usage":{"tokens":7}})"
+      "\n\ndata: [DONE]\n\n";
+  CHECK(decode_one(made) == "failed missing_prediction");  // Text is none that we know.
   made.response_body = "data: [DONE]\n\n";
   CHECK(decode_one(made) == "failed missing_prediction");
   Rules rules;
@@ -502,6 +507,11 @@ TEST_CASE("a short body cannot make the decoder take much memory") {
   CHECK(decode_one(binary) == "failed wrong_shape");
   CHECK(fail_of("{\"inputs\":[" + tensors + "]}") == "failed wrong_shape");
   CHECK(fail_of(R"({"a":1})", "{\"outputs\":[" + tensors + "]}") == "failed wrong_shape");
+  std::string list(2 * 1'500'000, '0');
+  for (std::size_t at = 1; at < list.size(); at += 2) list[at] = ',';
+  list.back() = ']';
+  CHECK(fail_of(R"({"a":1})", "{\"a\":[" + list + ",\"outputs\":[" + list + "}") ==
+        "failed wrong_shape");
   CHECK(resident_bytes_max() - before < 1u << 30);  // A sanitizer's own memory included.
 }
 
