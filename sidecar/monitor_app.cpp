@@ -201,7 +201,7 @@ class MonitorApp {
   std::size_t poll();  // How many it took; at most a batch of each source.
   std::size_t poll_source(tap::ExchangeSource& source);
   std::size_t poll_posted();
-  void analyse_pair(const decode::EventPairs::Pair& pair);
+  tap::Disposal analyse_pair(const decode::EventPairs::Pair& pair);
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal analyse(const tap::Exchange& exchange);
   void append(const decode::Observation& observation);
@@ -350,19 +350,27 @@ std::size_t MonitorApp::poll() {
 std::size_t MonitorApp::poll_posted() {
   auto events = posted_.pop(batch_exchanges);
   for (auto& event : events) {
-    if (const auto pair = pairs_.add(std::move(event), clock_.now())) analyse_pair(*pair);
+    if (const auto pair = pairs_.add(std::move(event), clock_.now())) {
+      parts_.count_posted(analyse_pair(*pair));
+    }
   }
   for (std::size_t given_up = pairs_.take_given_up(clock_.now()); given_up > 0; --given_up) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
   }
+  posted_.note_pairs(pairs_.waiting(), pairs_.duplicates());
   return events.size();
 }
 
 // The id is made of the event's, so that an event that is sent again gives the same prediction.
-void MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
+tap::Disposal MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
+  // KServe's logger tells no path: metadata is asked for without a body, explanations by their component.
+  if (pair.request.data.empty() || pair.request.component == "explainer") {
+    return tap::Disposal::skipped(tap::SkipReason::not_matched);
+  }
   const Time time = pair.request.time.value_or(clock_.now());
-  const std::uint64_t high = std::hash<std::string>()(pair.request.id);
-  const std::uint64_t low = std::hash<std::string>()(pair.request.id + "/");
+  const std::string key = pair.request.key();
+  const std::uint64_t high = std::hash<std::string>()(key);
+  const std::uint64_t low = std::hash<std::string>()(key + "/");
   const std::string id = labels::format_uuid(labels::make_uuid7(time, high, low));
   const std::string_view alias = pair.request.id;
   decode::ExchangeParts parts;
@@ -370,15 +378,23 @@ void MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   parts.started = time;
   parts.status = 200;
   parts.method = "POST";
-  parts.request_type = pair.request.data_type;
-  parts.response_type = pair.response.data_type;
+  const decode::BodyNature request = decode::nature_of(pair.request.data, pair.request.data_type);
+  const decode::BodyNature response =
+      decode::nature_of(pair.response.data, pair.response.data_type);
+  parts.request_type = request.type;
+  parts.request_coding = request.coding;
+  parts.request_json_bytes = request.json_bytes;
+  parts.response_type = response.type;
+  parts.response_coding = response.coding;
+  parts.response_json_bytes = response.json_bytes;
   parts.model_name =
       pair.request.model_name.empty() ? pair.response.model_name : pair.request.model_name;
   parts.aliases = {&alias, 1};
+  parts.sampling_key = alias;
   parts.request_body = pair.request.data;
   parts.response_body = pair.response.data;
   parts.exchange_is_prediction = true;
-  parts_.count_posted(note(decoder_.decode(parts)));
+  return note(decoder_.decode(parts));
 }
 
 std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
@@ -474,9 +490,14 @@ void MonitorApp::take_new_settings() {
 
 void MonitorApp::shut_down() {
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_timeout;
+  posted_.close();
   while (poll() > 0 && std::chrono::steady_clock::now() < deadline) {
   }
-  for (std::size_t unpaired = pairs_.clear(); unpaired > 0; --unpaired) {
+  std::size_t given_up = 0;  // What there was no time for, and halves.
+  for (auto& event : posted_.pop(SIZE_MAX)) {
+    if (pairs_.add(std::move(event), clock_.now())) ++given_up;
+  }
+  for (given_up += pairs_.clear(); given_up > 0; --given_up) {
     parts_.count_posted(tap::Disposal::failed(tap::FailReason::incomplete));
   }
   house_.request_stop();
@@ -650,8 +671,8 @@ void MonitorApp::add_log_routes(net::Router& router) {
 
 std::vector<wire::Collector*> MonitorApp::own_collectors() {
   std::vector<wire::Collector*> collectors = parts_.collectors;
-  collectors.insert(collectors.end(),
-                    {&monitor_metrics_, &log_metrics_, &reload_metrics_, &process_metrics_});
+  collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &log_metrics_, &reload_metrics_,
+                                       &process_metrics_});
   if (scraper_) collectors.push_back(scraper_.get());
   if (sender_) collectors.push_back(sender_.get());
   return collectors;

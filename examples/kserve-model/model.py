@@ -4,7 +4,7 @@
     pip install -r requirements.txt
     python model.py --http_port 8080 --model_name house-price
     outrider-sidecar --upstream http://127.0.0.1:8080 --data.dir /tmp/outrider
-    curl http://127.0.0.1:9500/v1/models/house-price:predict -d '{"instances": [[1800, 3]]}'
+    curl http://127.0.0.1:9500/v1/models/house-price:predict -H "Content-Type: application/json" -d '{"instances": [[1800, 3]]}'
 """
 
 import argparse

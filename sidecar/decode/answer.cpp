@@ -9,8 +9,10 @@
 namespace outrider::decode {
 namespace {
 
-constexpr std::size_t values_max = 4 << 20;   // Of one body.
-constexpr std::size_t scalars_max = 1 << 12;  // Fields of an object that are looked at.
+constexpr std::size_t lists_max = 4'096;  // Lists and tensors of one body.
+constexpr std::size_t class_names_max = 1 << 16;
+constexpr std::size_t kept_bytes_max = 32 << 20;  // Texts that had to be made.
+constexpr std::size_t scalars_max = 1 << 12;      // Fields of an object that are looked at.
 constexpr std::size_t no_rank = 1'000;
 
 // In the order of preference.
@@ -21,12 +23,12 @@ constexpr std::string_view prediction_names[] = {
     "target",          "estimate"};
 constexpr std::string_view score_names[] = {"score",      "probability",   "prob",  "proba",
                                             "confidence", "probabilities", "scores"};
-constexpr std::string_view meta_names[] = {"id",         "request_id", "prediction_id", "trace_id",
-                                           "model",      "model_name", "model_version", "version",
-                                           "name",       "timestamp",  "time",          "latency",
-                                           "latency_ms", "duration",   "duration_ms",   "elapsed",
-                                           "elapsed_ms", "status",     "message",       "success",
-                                           "ok",         "code",       "created",       "object"};
+constexpr std::string_view meta_names[] = {
+    "id",         "request_id",    "prediction_id", "trace_id", "model",
+    "model_name", "model_version", "version",       "name",     "timestamp",
+    "time",       "latency",       "latency_ms",    "duration", "duration_ms",
+    "elapsed",    "elapsed_ms",    "status",        "message",  "success",
+    "ok",         "code",          "created",       "object",   "system_fingerprint"};
 
 template <std::size_t N>
 std::size_t rank(const std::string_view (&names)[N], std::string_view name) {
@@ -40,7 +42,8 @@ bool is_score(std::string_view name) {
 
 bool is_meta(std::string_view name) {
   const std::string_view root = name.substr(0, name.find('.'));
-  return root == "meta" || root == "metadata" || rank(meta_names, name) != no_rank;
+  return root == "meta" || root == "metadata" || root == "usage" ||
+         rank(meta_names, name) != no_rank;
 }
 
 Prediction of_scalar(const FeatureValue& value) {
@@ -78,16 +81,45 @@ Answer::Answer(const Rules& rules)
       prediction_name_(rule_name(rules.prediction)),
       score_name_(rule_name(rules.score)) {}
 
-Decoded<void> Answer::read(std::string_view json, std::string_view binary,
-                           std::size_t expected_rows) {
+void Answer::start(std::size_t expected_rows) {
   expected_rows_ = expected_rows;
   has_rows_ = false;
   rows_.clear();
   scalars_.clear();
   class_names_.clear();
+  if (holds_much()) named_.clear();
   named_count_ = 0;
   if (!kept_.empty()) kept_.clear();
+  kept_bytes_ = 0;
   document_ = nullptr;
+}
+
+Decoded<void> Answer::read_table(const Tensor& table, std::span<const std::string_view> names,
+                                 std::size_t expected_rows) {
+  start(expected_rows);
+  const auto width = static_cast<std::size_t>(table.shape[1]);
+  if (names.empty()) {
+    scratch_ = table;
+    const bool one_line = table.shape[0] == 1 && expected_rows > 1 && width == expected_rows;
+    if (one_line) scratch_.shape = {width};
+    if (auto ok = rows_of(scratch_, nullptr); !ok) return ok;
+    return finish();
+  }
+  for (std::size_t first = 0; first < table.values.size(); first += width) {
+    row_scalars_.clear();
+    for (std::size_t i = 0; i < width; ++i) {
+      row_scalars_.push_back({names[i], table.values[first + i]});
+    }
+    const auto chosen = choose(row_scalars_);
+    if (!chosen) return failed(FailReason::missing_prediction);
+    rows_.push_back(*chosen);
+  }
+  return finish();
+}
+
+Decoded<void> Answer::read(std::string_view json, std::string_view binary,
+                           std::size_t expected_rows) {
+  start(expected_rows);
   const auto opened = json_.open(json);
   if (!opened) return failed(opened);
   document_ = *opened;
@@ -150,8 +182,10 @@ Decoded<void> Answer::read_field(ondemand::field& field) {
   }
   if (array) {
     // Lists of anything but values are not for us; they are not read.
-    Named& named = next_named(key);
-    const auto ok = read_nested(field.value(), named.tensor, true, values_max);
+    const std::size_t left = values_left();
+    const auto named = next_named(key);
+    if (!named) return failed(named);
+    const auto ok = read_nested(field.value(), (*named)->tensor, true, left);
     if (!ok && ok.error() == FailReason::wrong_type) {
       --named_count_;
       return {};
@@ -188,7 +222,7 @@ Decoded<Prediction> Answer::read_row(ondemand::value value) {
   }
   if (known && type == ondemand::json_type::array) {
     scratch_.clear();
-    if (auto ok = read_nested(value, scratch_, false, values_max); !ok) return failed(ok);
+    if (auto ok = read_nested(value, scratch_, false, body_values_max); !ok) return failed(ok);
     if (scratch_.values.empty()) return failed(FailReason::missing_prediction);
     return of_vector(scratch_.values);
   }
@@ -208,7 +242,9 @@ Decoded<void> Answer::read_outputs(ondemand::value outputs) {
   }
   ondemand::array list;
   OUTRIDER_TAKE(list, outputs.get_array());
-  Tensor* plain = nullptr;  // When the elements are values, not tensors.
+  Tensor* plain = nullptr;  // When the elements are values, not tensors; never both.
+  const std::size_t plain_left = values_left();
+  bool has_tensors = false;
   for (auto item : list) {
     ondemand::value element;
     OUTRIDER_TAKE(element, item);
@@ -216,14 +252,23 @@ Decoded<void> Answer::read_outputs(ondemand::value outputs) {
     if (type == ondemand::json_type::object) {
       ondemand::object object;
       OUTRIDER_TAKE(object, element.get_object());
-      Named& named = next_named("");
-      if (auto ok = read_tensor(object, named.tensor, values_max); !ok) return ok;
-      named.name = named.tensor.name;
+      if (plain) return failed(FailReason::wrong_shape);
+      const std::size_t left = values_left();
+      const auto named = next_named("");
+      if (!named) return failed(named);
+      if (auto ok = read_tensor(object, (*named)->tensor, left); !ok) return ok;
+      (*named)->name = (*named)->tensor.name;
+      has_tensors = true;
       continue;
     }
-    if (!plain) plain = &next_named("outputs").tensor;
+    if (has_tensors) return failed(FailReason::wrong_shape);
+    if (!plain) {
+      const auto named = next_named("outputs");
+      if (!named) return failed(named);
+      plain = &(*named)->tensor;
+    }
     const std::size_t before = plain->values.size();
-    if (auto ok = read_nested(element, *plain, false, values_max); !ok) return ok;
+    if (auto ok = read_nested(element, *plain, false, plain_left); !ok) return ok;
     const std::uint64_t inner = plain->values.size() - before;
     if (plain->shape.empty()) plain->shape = {0, inner};
     if (plain->shape[1] != inner) return failed(FailReason::wrong_shape);
@@ -238,9 +283,10 @@ Decoded<void> Answer::read_output_columns(ondemand::object columns) {
     OUTRIDER_TAKE(field, item);
     std::string_view key;
     OUTRIDER_TAKE(key, field.unescaped_key());
-    if (auto ok = read_nested(field.value(), next_named(key).tensor, true, values_max); !ok) {
-      return ok;
-    }
+    const std::size_t left = values_left();
+    const auto named = next_named(key);
+    if (!named) return failed(named);
+    if (auto ok = read_nested(field.value(), (*named)->tensor, true, left); !ok) return ok;
   }
   return {};
 }
@@ -258,17 +304,21 @@ Decoded<void> Answer::read_seldon(ondemand::object data) {
       for (auto name : names) {
         std::string_view text;
         OUTRIDER_TAKE(text, name.get_string());
+        if (class_names_.size() >= class_names_max) return failed(FailReason::wrong_shape);
         class_names_.push_back(text);
       }
-    } else if (key == "ndarray") {
-      if (auto ok = read_nested(value, next_named("prediction").tensor, true, values_max); !ok) {
-        return ok;
+    } else if (key == "ndarray" || key == "tensor") {
+      const std::size_t left = values_left();
+      const auto named = next_named("prediction");
+      if (!named) return failed(named);
+      Tensor& tensor = (*named)->tensor;
+      if (key == "ndarray") {
+        if (auto ok = read_nested(value, tensor, true, left); !ok) return ok;
+        continue;
       }
-    } else if (key == "tensor") {
-      Tensor& tensor = next_named("prediction").tensor;
       ondemand::object object;
       OUTRIDER_TAKE(object, value.get_object());
-      if (auto ok = read_plain_tensor(object, tensor, values_max); !ok) return ok;
+      if (auto ok = read_plain_tensor(object, tensor, left); !ok) return ok;
     } else if (auto ok = collect(key, value, 1, scalars_); !ok) {
       return ok;
     }
@@ -296,24 +346,19 @@ Decoded<void> Answer::collect(std::string_view name, ondemand::value value, int 
     OUTRIDER_TAKE(field, item);
     std::string_view key;
     OUTRIDER_TAKE(key, field.unescaped_key());
-    const std::string_view full =
-        name.empty() ? key : keep(std::string(name) + "." + std::string(key));
+    std::string_view full = key;
+    if (!name.empty()) {
+      kept_bytes_ += sizeof(std::string) + name.size() + 1 + key.size();
+      if (kept_bytes_ > kept_bytes_max) return failed(FailReason::wrong_shape);
+      full = keep(std::string(name) + "." + std::string(key));
+    }
     if (auto ok = collect(full, field.value(), depth + 1, into); !ok) return ok;
   }
   return {};
 }
 
 Decoded<void> Answer::conclude(std::string_view binary) {
-  if (!binary.empty() ||
-      std::any_of(named_.begin(), named_.begin() + static_cast<std::ptrdiff_t>(named_count_),
-                  [](const Named& n) { return n.tensor.is_binary; })) {
-    for (std::size_t i = 0; i < named_count_; ++i) {
-      Tensor& tensor = named_[i].tensor;
-      if (!tensor.is_binary) continue;
-      if (auto ok = read_binary({&tensor, 1}, binary, values_max); !ok) return ok;
-      binary.remove_prefix(tensor.binary_bytes);
-    }
-  }
+  if (auto ok = read_binary_outputs(binary); !ok) return ok;
   if (has_rows_) return finish();
 
   const auto chosen = choose(scalars_);
@@ -348,6 +393,18 @@ Decoded<void> Answer::conclude(std::string_view binary) {
     return finish();
   }
   return failed(FailReason::missing_prediction);
+}
+
+Decoded<void> Answer::read_binary_outputs(std::string_view binary) {
+  for (std::size_t i = 0; i < named_count_; ++i) {
+    Tensor& tensor = named_[i].tensor;
+    if (!tensor.is_binary) continue;
+    if (tensor.binary_bytes > binary.size()) return failed(FailReason::wrong_shape);
+    const std::string_view own = binary.substr(0, tensor.binary_bytes);
+    if (auto ok = read_binary({&tensor, 1}, own, values_left()); !ok) return ok;
+    binary.remove_prefix(own.size());
+  }
+  return binary.empty() ? Decoded<void>{} : failed(FailReason::wrong_shape);
 }
 
 Decoded<void> Answer::rows_of(const Tensor& tensor, const Tensor* scores) {
@@ -468,12 +525,26 @@ std::string_view Answer::keep(std::string text) {
   return kept_.back();
 }
 
-Answer::Named& Answer::next_named(std::string_view name) {
+bool Answer::holds_much() const {
+  if (named_.size() > 64) return true;
+  return std::any_of(named_.begin(), named_.end(), [](const Named& named) {
+    return decode::holds_much({&named.tensor, 1});
+  });
+}
+
+std::size_t Answer::values_left() const {
+  std::size_t left = body_values_max;
+  for (std::size_t i = 0; i < named_count_; ++i) left -= named_[i].tensor.values.size();
+  return left;
+}
+
+Decoded<Answer::Named*> Answer::next_named(std::string_view name) {
+  if (named_count_ >= lists_max) return failed(FailReason::wrong_shape);
   if (named_count_ == named_.size()) named_.emplace_back();
   Named& named = named_[named_count_++];
   named.name = name;
   named.tensor.clear();
-  return named;
+  return &named;
 }
 
 }  // namespace outrider::decode

@@ -4,7 +4,7 @@
 // A response's body: the predictions, one a row, and what it says of the model. Recognised without
 // configuration: KServe V1 and TF-Serving ({"predictions": […]}, {"outputs": …}), V2 ({"outputs":
 // [tensors]}, also binary), Seldon ({"data": {"ndarray" | "tensor"}}), a flat object, a list, a
-// bare value. Not thread-safe; one is used again for every exchange.
+// bare value, and CSV. Not thread-safe; one is used again for every exchange.
 //
 // Which field of a flat object is the prediction: the one that the rules name; else the first of
 // well-known names (prediction, result, label, …); else its first number that is no meta data and
@@ -35,6 +35,11 @@ class Answer {
   // reasons.
   Decoded<void> read(std::string_view json, std::string_view binary, std::size_t expected_rows);
 
+  // The same of CSV: a row each, whose prediction is its first column, a class where its columns are
+  // probabilities, or what the header names. One line may hold a batch's predictions.
+  Decoded<void> read_table(const Tensor& table, std::span<const std::string_view> names,
+                           std::size_t expected_rows);
+
   std::span<const Prediction> rows() const { return rows_; }
   // A scalar field of the body by its flattened name ("meta.puid"), as text; "" when there is none.
   std::string_view field(std::string_view name);
@@ -49,6 +54,7 @@ class Answer {
     Tensor tensor;
   };
 
+  void start(std::size_t expected_rows);
   Decoded<void> read_object(ondemand::object body);
   Decoded<void> read_field(ondemand::field& field);
   Decoded<void> read_list(ondemand::value list);  // One element a row.
@@ -60,6 +66,7 @@ class Answer {
   Decoded<Prediction> read_row(ondemand::value value);
 
   Decoded<void> conclude(std::string_view binary);
+  Decoded<void> read_binary_outputs(std::string_view binary);
   Decoded<void> rows_of(const Tensor& tensor, const Tensor* scores);
   Decoded<void> rows_of_scalars();
   std::optional<Prediction> choose(std::span<const Scalar> scalars);
@@ -68,7 +75,9 @@ class Answer {
   Decoded<Prediction> judged(Prediction prediction);  // As the rule on the kind wants it.
 
   std::string_view keep(std::string text);
-  Named& next_named(std::string_view name);
+  Decoded<Named*> next_named(std::string_view name);  // Valid until the next call.
+  std::size_t values_left() const;                    // Of all that one body may have.
+  bool holds_much() const;
 
   Rules rules_;
   std::string prediction_name_;  // Of the rule, flattened; "" without one.
@@ -85,6 +94,7 @@ class Answer {
   std::vector<std::string_view> class_names_;
   Tensor scratch_;
   std::deque<std::string> kept_;
+  std::size_t kept_bytes_ = 0;  // Of flattened names.
 };
 
 }  // namespace outrider::decode

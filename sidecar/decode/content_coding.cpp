@@ -13,8 +13,10 @@ namespace outrider::decode {
 struct Unpacker::Contexts {
   z_stream gzip{};
   z_stream deflate{};
+  z_stream raw{};  // Deflate without zlib's wrapper.
   bool gzip_ready = false;
   bool deflate_ready = false;
+  bool raw_ready = false;
   ZSTD_DCtx* zstd = nullptr;
   std::string plain[2];  // Two, so that stacked codings read one and write the other.
   int turn = 0;
@@ -22,6 +24,7 @@ struct Unpacker::Contexts {
   ~Contexts() {
     if (gzip_ready) inflateEnd(&gzip);
     if (deflate_ready) inflateEnd(&deflate);
+    if (raw_ready) inflateEnd(&raw);
     ZSTD_freeDCtx(zstd);
   }
 };
@@ -57,7 +60,7 @@ Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, s
     }
     if (status != Z_OK && status != Z_BUF_ERROR) return failed(FailReason::invalid_encoding);
     if (stream.avail_out > 0) return failed(FailReason::invalid_encoding);  // Input cut short.
-    if (!grow(out, bytes_max)) return failed(FailReason::invalid_encoding);
+    if (!grow(out, bytes_max)) return failed(FailReason::unpacked_too_large);
   }
   return std::string_view(out.data(), written);
 }
@@ -75,9 +78,17 @@ Decoded<std::string_view> unpack_zstd(ZSTD_DCtx* context, std::string_view body,
     if (ZSTD_isError(hint)) return failed(FailReason::invalid_encoding);
     if (hint == 0 && in.pos == in.size) break;
     if (to.pos < to.size && in.pos == in.size) return failed(FailReason::invalid_encoding);
-    if (to.pos == to.size && !grow(out, bytes_max)) return failed(FailReason::invalid_encoding);
+    if (to.pos == to.size && !grow(out, bytes_max)) return failed(FailReason::unpacked_too_large);
   }
   return std::string_view(out.data(), written);
+}
+
+// RFC 1950: method 8, and the two bytes are a multiple of 31.
+bool has_zlib_header(std::string_view body) {
+  if (body.size() < 2) return false;
+  const auto first = static_cast<unsigned char>(body[0]);
+  const auto second = static_cast<unsigned char>(body[1]);
+  return (first & 15) == 8 && (first * 256 + second) % 31 == 0;
 }
 
 bool ready(z_stream& stream, bool& is_ready, int window_bits) {
@@ -120,8 +131,12 @@ Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::str
     return unpack_zlib(c.gzip, body, out, bytes_max_);
   }
   if (iequals_ascii(coding, "deflate")) {
-    if (!ready(c.deflate, c.deflate_ready, 15)) return failed(FailReason::invalid_encoding);
-    return unpack_zlib(c.deflate, body, out, bytes_max_);
+    // RFC 9110 means zlib's format by it; some senders leave its wrapper out, and clients put up with that.
+    z_stream& stream = has_zlib_header(body) ? c.deflate : c.raw;
+    bool& is_ready = has_zlib_header(body) ? c.deflate_ready : c.raw_ready;
+    const int window_bits = has_zlib_header(body) ? 15 : -15;
+    if (!ready(stream, is_ready, window_bits)) return failed(FailReason::invalid_encoding);
+    return unpack_zlib(stream, body, out, bytes_max_);
   }
   if (iequals_ascii(coding, "zstd")) {
     if (!c.zstd) c.zstd = ZSTD_createDCtx();

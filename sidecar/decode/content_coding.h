@@ -21,9 +21,9 @@ class Unpacker {
   Unpacker& operator=(Unpacker&&) noexcept;
 
   // The plain body: `body` itself when nothing is to be done, else a view that is valid until the
-  // next call. `codings` is the field's value. Failures: unsupported_encoding; invalid_encoding,
-  // also when the plain body would be larger than the limit, so a small bomb costs at most that
-  // much.
+  // next call. `codings` is the field's value. Failures: unsupported_encoding; invalid_encoding;
+  // unpacked_too_large when the plain body would be larger than the limit, so a small bomb costs at
+  // most that much.
   Decoded<std::string_view> unpack(std::string_view codings, std::string_view body);
 
  private:

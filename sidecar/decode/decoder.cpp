@@ -8,6 +8,7 @@
 #include "base/core/text.h"
 #include "sidecar/decode/answer.h"
 #include "sidecar/decode/content_coding.h"
+#include "sidecar/decode/csv_body.h"
 #include "sidecar/decode/event_stream.h"
 #include "sidecar/decode/feature_selection.h"
 #include "sidecar/decode/request_body.h"
@@ -39,6 +40,7 @@ std::string_view media_type(std::string_view content_type) {
 }
 
 bool starts_like_json(std::string_view body) {
+  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
   const std::string_view text = trim(body.substr(0, 64));
   return !text.empty() &&
          std::string_view("{[\"0123456789-tfnN").find(text.front()) != std::string_view::npos;
@@ -50,14 +52,30 @@ bool is_json_type(std::string_view type) {
   return lower == "application/json" || lower.ends_with("+json") || lower == "text/json";
 }
 
-bool is_json(std::string_view content_type, std::string_view json_bytes, std::string_view body) {
-  if (!json_bytes.empty()) return true;  // The binary tensor extension: JSON comes first.
+enum class Format { json, form, csv, json_lines, event_stream, other };
+
+Format format_of(std::string_view content_type, std::string_view json_bytes,
+                 std::string_view body) {
+  if (!json_bytes.empty()) return Format::json;  // The binary tensor extension: JSON comes first.
   const std::string_view type = media_type(content_type);
-  if (is_json_type(type)) return true;
+  if (is_json_type(type)) return Format::json;
   // Many a server and client names no type, or a vague one.
   const bool vague = type.empty() || iequals_ascii(type, "text/plain") ||
                      iequals_ascii(type, "application/octet-stream");
-  return vague && starts_like_json(body);
+  if (vague) return starts_like_json(body) ? Format::json : Format::other;
+  const std::string lower = lower_ascii(type);
+  if (lower == "application/x-www-form-urlencoded") {
+    // curl -d says so whatever the data is, and model servers take JSON by it. A form escapes braces.
+    const std::string_view text = trim(body.substr(0, 64));
+    return text.starts_with('{') || text.starts_with('[') ? Format::json : Format::form;
+  }
+  if (lower == "text/csv" || lower == "application/csv") return Format::csv;
+  if (lower == "text/event-stream") return Format::event_stream;
+  constexpr std::string_view lines[] = {"application/x-ndjson", "application/ndjson",
+                                        "application/jsonl", "application/jsonlines",
+                                        "application/x-jsonlines"};
+  const bool is_lines = std::find(std::begin(lines), std::end(lines), lower) != std::end(lines);
+  return is_lines ? Format::json_lines : Format::other;
 }
 
 // The piece of a path after a marker, up to the next '/' or ':'.
@@ -93,10 +111,14 @@ class Decoder::Impl {
  public:
   explicit Impl(Rules rules)
       : rules_(std::move(rules)),
+        sampling_(
+            tap::compile({.sample_rate = rules_.sample_rate}).value_or(tap::CompiledCapture())),
         selection_(rules_.features),
         table_(rules_.rows_max, rules_.features_max),
         request_(rules_),
         answer_(rules_),
+        request_csv_(rules_.rows_max),
+        answer_csv_(rules_.rows_max),
         request_unpacker_(rules_.unpacked_bytes_max),
         response_unpacker_(rules_.unpacked_bytes_max) {}
 
@@ -109,6 +131,7 @@ class Decoder::Impl {
   bool is_prediction(const ExchangeParts& parts) const;
   bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
   Decoded<void> read_request(const ExchangeParts& parts);
+  Decoded<void> read_request_body(const ExchangeParts& parts, std::string_view body);
   Decoded<void> add_query(std::string_view query);
   Decoded<void> read_answer(const ExchangeParts& parts);
   void build_rows();
@@ -118,10 +141,12 @@ class Decoder::Impl {
   std::string_view segment_of(const FeatureNames* names, std::span<const FeatureValue> values);
 
   Rules rules_;
+  tap::CompiledCapture sampling_;
   FeatureSelection selection_;
   RowTable table_;
   RequestBody request_;
   Answer answer_;
+  CsvBody request_csv_, answer_csv_;
   Unpacker request_unpacker_, response_unpacker_;
   http1::RequestHead request_head_;
   http1::ResponseHead response_head_;
@@ -131,7 +156,7 @@ class Decoder::Impl {
   std::vector<std::string_view> aliases_;
   std::vector<std::pair<std::string_view, FeatureValue>> query_fields_;
   std::deque<std::string> kept_;  // Decoded query text, segments.
-  std::string event_;             // Data of a server-sent event.
+  std::string event_;             // Data of a server-sent event, or JSON lines as a list.
   std::vector<FeatureValue> selected_;
   std::vector<Row> rows_;
   Observation observation_;
@@ -168,6 +193,9 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
                    request_head_.value_of(FieldId::x_request_id),
                    request_head_.value_of(FieldId::ce_id), request_head_.value_of("Seldon-Puid")};
+  const auto own = std::find_if(alias_fields_.begin(), alias_fields_.begin() + 3,
+                                [](std::string_view id) { return !id.empty(); });
+  if (own != alias_fields_.begin() + 3) parts.sampling_key = *own;
   if (exchange.response_head.empty()) {
     parts.aliases = alias_fields_;
     return true;
@@ -216,6 +244,8 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   observation_.id = parts.id;
   observation_.time = parts.started;
   if (!is_prediction(parts)) return skip(SkipReason::not_matched);
+  const std::string_view key = parts.sampling_key.empty() ? parts.id : parts.sampling_key;
+  if (!tap::is_sampled(sampling_, key)) return skip(SkipReason::sampled_out);
 
   using tap::Outcome;
   if (parts.status >= 400 || parts.outcome == Outcome::timeout ||
@@ -252,19 +282,34 @@ Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   if (!has_body) return add_query(parts.query);
   const auto body = request_unpacker_.unpack(parts.request_coding, parts.request_body);
   if (!body) return failed(body);
-  if (is_json(parts.request_type, parts.request_json_bytes, *body)) {
-    const auto pieces = split_binary(*body, parts.request_json_bytes);
-    if (!pieces) return failed(pieces);
-    if (auto ok = request_.read(pieces->json, pieces->binary, table_); !ok) return ok;
-  } else if (iequals_ascii(media_type(parts.request_type), "application/x-www-form-urlencoded")) {
-    if (auto ok = add_query(*body); !ok) return ok;
-  } else {
-    return failed(FailReason::unsupported_format);
-  }
+  if (auto ok = read_request_body(parts, *body); !ok) return ok;
   if (selection_.wants_query() && !parts.query.empty()) {
     return add_query(parts.query);  // The same for each of the body's rows.
   }
   return {};
+}
+
+Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::string_view body) {
+  switch (format_of(parts.request_type, parts.request_json_bytes, body)) {
+    case Format::json: {
+      const auto pieces = split_binary(body, parts.request_json_bytes);
+      if (!pieces) return failed(pieces);
+      return request_.read(pieces->json, pieces->binary, table_);
+    }
+    case Format::json_lines: {
+      const JsonLines lines = read_json_lines(body, event_);
+      return request_.read(lines.count == 1 ? lines.last : lines.as_list, {}, table_);
+    }
+    case Format::csv:
+      if (auto ok = request_csv_.read(body); !ok) return ok;
+      return table_.add_matrix(request_csv_.matrix(), request_csv_.names());
+    case Format::form:
+      return add_query(body);
+    case Format::event_stream:
+    case Format::other:
+      break;
+  }
+  return failed(FailReason::unsupported_format);
 }
 
 Decoded<void> Decoder::Impl::add_query(std::string_view query) {
@@ -305,16 +350,34 @@ Decoded<void> Decoder::Impl::add_query(std::string_view query) {
 Decoded<void> Decoder::Impl::read_answer(const ExchangeParts& parts) {
   const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
   if (!body) return failed(body);
-  std::string_view text = *body;
-  if (iequals_ascii(media_type(parts.response_type), "text/event-stream")) {
-    text = last_json_event(text, event_);
-    if (text.empty()) return failed(FailReason::missing_prediction);
-  } else if (!is_json(parts.response_type, parts.response_json_bytes, text)) {
-    return failed(FailReason::unsupported_format);
+  const std::size_t rows = table_.rows();
+  switch (format_of(parts.response_type, parts.response_json_bytes, *body)) {
+    case Format::json: {
+      const auto pieces = split_binary(*body, parts.response_json_bytes);
+      if (!pieces) return failed(pieces);
+      return answer_.read(pieces->json, pieces->binary, rows);
+    }
+    case Format::event_stream: {
+      const std::string_view event = last_json_event(*body, event_);
+      if (event.empty()) return failed(FailReason::missing_prediction);
+      return answer_.read(event, {}, rows);
+    }
+    case Format::json_lines: {
+      // A line for each of the request's rows, or a stream whose last line counts.
+      const JsonLines lines = read_json_lines(*body, event_);
+      if (lines.count == 0) return failed(FailReason::missing_prediction);
+      const bool are_rows = lines.count > 1 && lines.count == rows;
+      return answer_.read(are_rows ? lines.as_list : lines.last, {}, rows);
+    }
+    case Format::csv:
+      if (parts.method == "GET" && !names_paths()) break;  // A file that somebody fetched.
+      if (auto ok = answer_csv_.read(*body); !ok) return ok;
+      return answer_.read_table(answer_csv_.matrix(), answer_csv_.names(), rows);
+    case Format::form:
+    case Format::other:
+      break;
   }
-  const auto pieces = split_binary(text, parts.response_json_bytes);
-  if (!pieces) return failed(pieces);
-  return answer_.read(pieces->json, pieces->binary, table_.rows());
+  return failed(FailReason::unsupported_format);
 }
 
 void Decoder::Impl::build_rows() {

@@ -7,9 +7,11 @@
 //   GET  /anything?size=1800&bedrooms=3                       query parameters
 //   POST with a JSON body: flat, V1, V2 with binary tensors, Seldon, TF-Serving, MLflow
 //   POST with a form (application/x-www-form-urlencoded)      as a query
+//   POST with text/csv or JSON lines                          a row a line
 // Everything else is not a prediction (skipped: not_matched) unless the rules name its path; then
 // it is one that could not be analysed. An answer of 4xx or 5xx to a request that looks like a
-// prediction, and none at all, is a failure of the model.
+// prediction, and none at all, is a failure of the model. What sampling leaves out is skipped here too: the
+// proxy may have captured it before it knew the rate, and posted exchanges never passed the proxy.
 //
 // Model name: the rule; else the path's "/models/{name}"; else the response's X-Model-Name; else
 // its "model_name". Version: the rule; else the path's "/versions/{v}"; else the response's
@@ -46,6 +48,7 @@ struct ExchangeParts {
   std::string_view model_name, model_version;  // What the fields (or a CloudEvent) say.
   std::span<const std::string_view> aliases;   // The caller's ids; may have repeats and empty ones.
   std::string_view request_body, response_body;
+  std::string_view sampling_key;        // As capture_settings.h has it; "": the id.
   bool exchange_is_prediction = false;  // Known from elsewhere: no matching by method and path.
 };
 

@@ -60,4 +60,19 @@ std::string_view last_json_event(std::string_view stream, std::string& scratch) 
   return best_joined ? std::string_view(scratch) : best;
 }
 
+JsonLines read_json_lines(std::string_view text, std::string& scratch) {
+  JsonLines lines;
+  scratch.assign("[");
+  while (!text.empty()) {
+    const std::string_view line = trim(take_line(text));
+    if (line.empty()) continue;
+    if (++lines.count > 1) scratch += ',';
+    scratch += line;
+    lines.last = line;
+  }
+  scratch += ']';
+  lines.as_list = scratch;
+  return lines;
+}
+
 }  // namespace outrider::decode

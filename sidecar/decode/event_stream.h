@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Server-sent events, observed at their end: the data of the last event that looks like JSON. PURE.
-// Source of the format: WHATWG HTML, "Server-sent events".
+// Bodies of several JSON values: server-sent events, observed at their end, and JSON lines. PURE.
+// Source of the formats: WHATWG HTML, "Server-sent events"; jsonlines.org.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,5 +13,13 @@ namespace outrider::decode {
 // The data of the last event that begins with '{' or '[' and is not a marker such as "[DONE]"; ""
 // when there is none. An event whose data stands on several lines is joined in `scratch`. O(bytes).
 std::string_view last_json_event(std::string_view stream, std::string& scratch);
+
+// JSON lines: one value a line, whether they are the rows of a batch or a stream of results.
+struct JsonLines {
+  std::size_t count = 0;  // Lines that are not empty.
+  std::string_view last;
+  std::string_view as_list;  // All of them as one JSON list, in `scratch`.
+};
+JsonLines read_json_lines(std::string_view text, std::string& scratch);
 
 }  // namespace outrider::decode

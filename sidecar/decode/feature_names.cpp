@@ -9,6 +9,8 @@
 namespace outrider::decode {
 namespace {
 
+constexpr std::size_t names_bytes_max = 16 << 20;
+
 std::uint64_t hash_of(std::span<const std::string_view> names, bool positional) {
   std::uint64_t hash = positional ? 0x9e3779b97f4a7c15 : 0xcbf29ce484222325;
   for (const std::string_view name : names) {
@@ -34,10 +36,14 @@ const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> 
   added->serial = next_serial_++;
   added->positional = positional;
   added->names.assign(names.begin(), names.end());
-  if (lists_.size() >= lists_max_) {
+  std::size_t bytes = 0;
+  for (const std::string& name : added->names) bytes += sizeof name + name.size();
+  if (lists_.size() >= lists_max_ || bytes_ + bytes > names_bytes_max) {
     lists_.clear();
+    bytes_ = 0;
     ++restarts_;
   }
+  bytes_ += bytes;
   return lists_.emplace(hash, std::move(added))->second.get();
 }
 

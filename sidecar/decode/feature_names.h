@@ -20,8 +20,8 @@ class FeatureNamesTable {
   explicit FeatureNamesTable(std::size_t lists_max = 256) : lists_max_(lists_max) {}
 
   // The one object for this list. Valid until `lists_max` other lists came after it: a full table
-  // starts anew (traffic that never repeats its names must not grow it), and only the list that is
-  // returned is sure to live until the next call.
+  // starts anew (traffic that never repeats its names must not grow it), as one of 16 MiB does, and only
+  // the list that is returned is sure to live until the next call.
   const FeatureNames* intern(std::span<const std::string_view> names, bool positional);
 
   std::uint64_t restarts() const { return restarts_; }  // How often the table was full.
@@ -30,6 +30,7 @@ class FeatureNamesTable {
   std::size_t lists_max_;
   std::uint64_t next_serial_ = 1;
   std::uint64_t restarts_ = 0;
+  std::size_t bytes_ = 0;  // Of the names of all lists.
   std::unordered_multimap<std::uint64_t, std::unique_ptr<FeatureNames>> lists_;
 };
 

@@ -22,6 +22,8 @@ FailReason to_reason(simdjson::error_code code) {
 }
 
 Decoded<ondemand::document*> JsonDocument::open(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF"))
+    text.remove_prefix(3);  // .NET's mark; servers pass over it.
   const std::size_t needed = text.size() + simdjson::SIMDJSON_PADDING;
   constexpr std::size_t kept_bytes = 1 << 20;  // A larger buffer is given back with the next body.
   if (needed > capacity_ || (capacity_ > kept_bytes && needed <= kept_bytes)) {
@@ -49,8 +51,10 @@ Decoded<FeatureValue> read_scalar(ondemand::value value) {
 Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type type) {
   switch (type) {
     case ondemand::json_type::number: {
-      double number = 0;
-      OUTRIDER_TAKE(number, value.get_double());
+      double number = 0;  // simdjson takes -Infinity for one that is of the wrong type.
+      if (value.get_double().get(number) != simdjson::SUCCESS) {
+        return failed(FailReason::invalid_number);
+      }
       return FeatureValue::of(number);
     }
     case ondemand::json_type::string: {

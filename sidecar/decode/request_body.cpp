@@ -7,6 +7,7 @@ namespace outrider::decode {
 namespace {
 
 constexpr std::size_t tensors_max = 4'096;
+constexpr std::size_t names_max = 1 << 16;  // Of a frame's columns; the table's own limit is lower.
 
 bool names_id(const FeatureRule& rule) {
   return rule.from.kind == Place::Kind::json ? rule.from.text == "/id" : rule.name == "id";
@@ -15,12 +16,12 @@ bool names_id(const FeatureRule& rule) {
 }  // namespace
 
 RequestBody::RequestBody(const Rules& rules)
-    : values_max_(4 << 20),
-      id_is_feature_(std::any_of(rules.features.begin(), rules.features.end(), names_id)) {}
+    : id_is_feature_(std::any_of(rules.features.begin(), rules.features.end(), names_id)) {}
 
 Decoded<void> RequestBody::read(std::string_view json, std::string_view binary, RowTable& table) {
   id_ = {};
   protocol_ = Protocol::flat;
+  if (holds_much(tensors_)) tensors_.clear();
   tensor_count_ = 0;
   column_names_.clear();
   const auto opened = json_.open(json);
@@ -43,12 +44,12 @@ Decoded<void> RequestBody::read(std::string_view json, std::string_view binary, 
   if (auto ok = expect_end(document); !ok) return ok;
   if (protocol_ == Protocol::columns || protocol_ == Protocol::matrix) {
     const std::span<Tensor> tensors(tensors_.data(), tensor_count_);
-    if (auto ok = read_binary(tensors, binary, values_max_); !ok) return ok;
+    if (auto ok = read_binary(tensors, binary, values_left()); !ok) return ok;
     if (protocol_ == Protocol::columns) return table.add_columns(tensors);
     if (tensors.empty()) return failed(FailReason::wrong_shape);
     return table.add_matrix(tensors.front(), column_names_);
   }
-  return {};
+  return binary.empty() ? Decoded<void>{} : failed(FailReason::wrong_shape);
 }
 
 Decoded<void> RequestBody::read_object(ondemand::object body, RowTable& table) {
@@ -79,13 +80,13 @@ Decoded<bool> RequestBody::read_protocol(ondemand::raw_json_string key, ondemand
   const bool object = type == ondemand::json_type::object;
   Decoded<void> ok;
   if (key.unsafe_is_equal("instances") || key.unsafe_is_equal("dataframe_records")) {
-    table.clear();
+    start_over(table);
     ok = object ? read_inputs(value, table) : read_rows(value, table);
   } else if (key.unsafe_is_equal("inputs")) {
-    table.clear();
+    start_over(table);
     ok = read_inputs(value, table);
   } else if (object && (key.unsafe_is_equal("data") || key.unsafe_is_equal("dataframe_split"))) {
-    table.clear();
+    start_over(table);
     protocol_ = Protocol::matrix;
     ondemand::object frame;
     OUTRIDER_TAKE(frame, value.get_object());
@@ -103,6 +104,13 @@ Decoded<bool> RequestBody::read_protocol(ondemand::raw_json_string key, ondemand
   }
   if (!ok) return failed(ok);
   return true;
+}
+
+// A protocol's key that comes twice: the last one counts, as in most parsers.
+void RequestBody::start_over(RowTable& table) {
+  table.clear();
+  tensor_count_ = 0;
+  column_names_.clear();
 }
 
 Decoded<void> RequestBody::read_rows(ondemand::value rows, RowTable& table) {
@@ -139,7 +147,8 @@ Decoded<void> RequestBody::read_inputs(ondemand::value inputs, RowTable& table) 
       ondemand::object tensor;
       OUTRIDER_TAKE(tensor, element.get_object());
       if (tensor_count_ >= tensors_max) return failed(FailReason::wrong_shape);
-      if (auto ok = read_tensor(tensor, next_tensor(), values_max_); !ok) return ok;
+      const std::size_t left = values_left();
+      if (auto ok = read_tensor(tensor, next_tensor(), left); !ok) return ok;
       if (tensors_[tensor_count_ - 1].shape.empty()) return failed(FailReason::wrong_shape);
     } else if (protocol_ == Protocol::columns) {
       return failed(FailReason::wrong_shape);
@@ -157,9 +166,10 @@ Decoded<void> RequestBody::read_columns(ondemand::object columns) {
     std::string_view name;
     OUTRIDER_TAKE(name, field.unescaped_key());
     if (tensor_count_ >= tensors_max) return failed(FailReason::wrong_shape);
+    const std::size_t left = values_left();
     Tensor& tensor = next_tensor();
     tensor.name = name;
-    if (auto ok = read_nested(field.value(), tensor, true, values_max_); !ok) return ok;
+    if (auto ok = read_nested(field.value(), tensor, true, left); !ok) return ok;
   }
   return {};
 }
@@ -176,17 +186,24 @@ Decoded<void> RequestBody::read_frame(ondemand::object frame) {
       for (auto name : names) {
         std::string_view text;
         OUTRIDER_TAKE(text, name.get_string());
+        if (column_names_.size() >= names_max) return failed(FailReason::wrong_shape);
         column_names_.push_back(text);
       }
     } else if (key.unsafe_is_equal("ndarray") || key.unsafe_is_equal("data")) {
-      if (auto ok = read_nested(field.value(), matrix, true, values_max_); !ok) return ok;
+      if (auto ok = read_nested(field.value(), matrix, true, body_values_max); !ok) return ok;
     } else if (key.unsafe_is_equal("tensor")) {
       ondemand::object tensor;
       OUTRIDER_TAKE(tensor, field.value().get_object());
-      if (auto ok = read_plain_tensor(tensor, matrix, values_max_); !ok) return ok;
+      if (auto ok = read_plain_tensor(tensor, matrix, body_values_max); !ok) return ok;
     }
   }
   return {};
+}
+
+std::size_t RequestBody::values_left() const {
+  std::size_t left = body_values_max;
+  for (std::size_t i = 0; i < tensor_count_; ++i) left -= tensors_[i].values.size();
+  return left;
 }
 
 Tensor& RequestBody::next_tensor() {

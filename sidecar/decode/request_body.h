@@ -32,13 +32,14 @@ class RequestBody {
   Decoded<void> read_object(ondemand::object body, RowTable& table);
   Decoded<bool> read_protocol(ondemand::raw_json_string key, ondemand::value value,
                               ondemand::json_type type, RowTable& table);
+  void start_over(RowTable& table);
   Decoded<void> read_rows(ondemand::value rows, RowTable& table);
   Decoded<void> read_inputs(ondemand::value inputs, RowTable& table);
   Decoded<void> read_columns(ondemand::object columns);
   Decoded<void> read_frame(ondemand::object frame);  // Seldon's data, MLflow's split frame.
   Tensor& next_tensor();
+  std::size_t values_left() const;  // Of all that one body may have.
 
-  std::size_t values_max_;
   bool id_is_feature_ = false;
   JsonDocument json_;
   std::string_view id_;

@@ -11,6 +11,12 @@ constexpr std::size_t indexed_from = 32;
 
 constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
+// Rows x features of one request: a few wide rows, or many narrow ones. A short body can ask for far more
+// (one row of 10 000 keys, then thousands of empty ones).
+constexpr std::size_t cells_max = 2 << 20;
+// Names that had to be made, of all rows: a long key around short ones multiplies.
+constexpr std::size_t kept_bytes_max = 32 << 20;
+
 std::uint64_t inner_size(const Tensor& tensor) {
   std::uint64_t cells = 1;
   for (std::size_t i = 1; i < tensor.shape.size(); ++i) cells *= tensor.shape[i];
@@ -25,12 +31,14 @@ void RowTable::clear() {
   names_.clear();
   index_.clear();
   kept_.clear();
+  kept_bytes_ = 0;
   values_.clear();
   rows_ = width_ = stride_ = position_ = 0;
 }
 
 Decoded<void> RowTable::begin_row() {
   if (rows_ >= rows_max_) return failed(FailReason::too_many_rows);
+  if ((rows_ + 1) * stride_ > cells_max) return failed(FailReason::too_many_rows);
   if (rows_ > 0) values_.resize((rows_ + 1) * stride_);
   position_ = 0;
   return {};
@@ -129,9 +137,9 @@ Decoded<void> RowTable::add_object(ondemand::object object, const std::string* p
     }
     std::string_view key;
     OUTRIDER_TAKE(key, field.unescaped_key());
-    if (auto ok = add_named(keep(*prefix + "." + std::string(key)), field.value(), depth); !ok) {
-      return ok;
-    }
+    const auto name = keep(*prefix, key);
+    if (!name) return failed(name);
+    if (auto ok = add_named(*name, field.value(), depth); !ok) return ok;
   }
   return {};
 }
@@ -143,8 +151,9 @@ Decoded<void> RowTable::add_array(ondemand::array array, const std::string* pref
     ondemand::value value;
     OUTRIDER_TAKE(value, item);
     if (prefix) {
-      const auto name = keep(*prefix + "." + std::to_string(item_number++));
-      if (auto ok = add_named(name, value, depth); !ok) return ok;
+      const auto name = keep(*prefix, std::to_string(item_number++));
+      if (!name) return failed(name);
+      if (auto ok = add_named(*name, value, depth); !ok) return ok;
       continue;
     }
     ondemand::json_type type{};
@@ -234,7 +243,6 @@ Decoded<void> RowTable::append_column(std::string_view name, const FeatureValue&
 // Room for more features in every row so far. Rows are moved apart by doubling, so that many new
 // names cost no more than a few moves.
 Decoded<void> RowTable::widen(std::size_t rows, std::size_t features) {
-  constexpr std::size_t cells_max = 4 << 20;
   if (features > stride_) {
     const std::size_t stride = std::max(features, stride_ * 2);
     if (rows * stride > cells_max) return failed(FailReason::wrong_shape);
@@ -263,9 +271,13 @@ Decoded<void> RowTable::add_columns(std::span<const Tensor> columns) {
     const std::uint64_t inner = inner_size(column);
     if (names_.size() + inner > features_max_) return failed(FailReason::wrong_shape);
     for (std::uint64_t i = 0; i < inner; ++i) {
-      names_.push_back(positional_  ? positional_name(i)
-                       : inner == 1 ? column.name
-                                    : keep(std::string(column.name) + "." + std::to_string(i)));
+      if (positional_ || inner == 1) {
+        names_.push_back(positional_ ? positional_name(i) : column.name);
+        continue;
+      }
+      const auto name = keep(column.name, std::to_string(i));
+      if (!name) return failed(name);
+      names_.push_back(*name);
     }
   }
   width_ = stride_ = names_.size();
@@ -340,9 +352,12 @@ std::string_view RowTable::positional_name(std::size_t index) {
   return positional_names_[index];
 }
 
-std::string_view RowTable::keep(std::string name) {
-  kept_.push_back(std::move(name));
-  return kept_.back();
+Decoded<std::string_view> RowTable::keep(std::string_view prefix, std::string_view name) {
+  kept_bytes_ += sizeof(std::string) + prefix.size() + 1 + name.size();
+  if (kept_bytes_ > kept_bytes_max) return failed(FailReason::wrong_shape);
+  std::string& full = kept_.emplace_back();
+  full.reserve(prefix.size() + 1 + name.size());
+  return full.append(prefix).append(".").append(name);
 }
 
 }  // namespace outrider::decode

@@ -72,7 +72,7 @@ class RowTable {
   void own_names(std::size_t count);
   std::size_t find(std::string_view name);
   std::string_view positional_name(std::size_t index);
-  std::string_view keep(std::string name);
+  Decoded<std::string_view> keep(std::string_view prefix, std::string_view name);
 
   std::size_t rows_max_;
   std::size_t features_max_;
@@ -83,6 +83,7 @@ class RowTable {
   std::vector<std::string_view> names_;
   std::unordered_map<std::string_view, std::size_t> index_;  // Of names_, when there are many.
   std::deque<std::string> kept_;                             // Names that had to be made.
+  std::size_t kept_bytes_ = 0;
   std::deque<std::string> positional_names_;
   std::vector<FeatureValue> values_;  // Row by row.
   std::size_t rows_ = 0;

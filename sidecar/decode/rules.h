@@ -67,7 +67,7 @@ struct Rules {
   // Limits. What exceeds them is counted as failed with the reason beside it.
   std::size_t rows_max = 10'000;              // too_many_rows
   std::size_t features_max = 10'000;          // wrong_shape
-  std::size_t unpacked_bytes_max = 64 << 20;  // invalid_encoding
+  std::size_t unpacked_bytes_max = 16 << 20;  // unpacked_too_large
 };
 
 }  // namespace outrider::decode

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/core/text.h"
+
 namespace outrider::decode {
 namespace {
 
@@ -77,7 +79,9 @@ Decoded<void> read_texts(std::string_view bytes, Tensor& tensor, std::size_t val
     if (length > bytes.size() || tensor.values.size() >= values_max) {
       return failed(FailReason::wrong_shape);
     }
-    tensor.values.push_back(FeatureValue::of(bytes.substr(0, length)));
+    const std::string_view text = bytes.substr(0, length);
+    if (!is_valid_utf8(text)) return failed(FailReason::invalid_utf8);
+    tensor.values.push_back(FeatureValue::of(text));
     bytes.remove_prefix(length);
   }
   return {};
@@ -233,8 +237,18 @@ Decoded<void> read_binary(std::span<Tensor> tensors, std::string_view bytes,
     const auto piece = bytes.substr(0, tensor.binary_bytes);
     if (auto ok = read_binary_tensor(tensor, piece, values_max); !ok) return ok;
     bytes.remove_prefix(tensor.binary_bytes);
+    values_max -= tensor.values.size();
   }
-  return {};
+  return bytes.empty() ? Decoded<void>{} : failed(FailReason::wrong_shape);
+}
+
+bool holds_much(std::span<const Tensor> tensors) {
+  constexpr std::size_t tensors_kept = 64, values_kept = 16 << 10;
+  if (tensors.size() > tensors_kept) return true;
+  for (const Tensor& tensor : tensors) {
+    if (tensor.values.capacity() > values_kept) return true;
+  }
+  return false;
 }
 
 Decoded<void> check_shape(const Tensor& tensor) {

@@ -37,10 +37,17 @@ Decoded<void> read_tensor(ondemand::object object, Tensor& tensor, std::size_t v
 // Seldon's plain tensor {"shape": […], "values": […]}, keys in any order.
 Decoded<void> read_plain_tensor(ondemand::object object, Tensor& tensor, std::size_t values_max);
 
-// Fills the values of the binary tensors, in their order, from the bytes behind the JSON.
-// wrong_shape when sizes do not add up; unsupported_format for an unknown datatype.
+// How many values one body may have, in all its tensors together: wrong_shape past it.
+inline constexpr std::size_t body_values_max = 2 << 20;
+
+// Fills the values of the binary tensors, in their order, from the bytes behind the JSON, all of which
+// must be theirs. wrong_shape when sizes do not add up; unsupported_format for an unknown datatype;
+// invalid_utf8 for BYTES that are no text.
 Decoded<void> read_binary(std::span<Tensor> tensors, std::string_view bytes,
                           std::size_t values_max);
+
+// Whether used tensors hold so much memory that they are better made anew than used again.
+bool holds_much(std::span<const Tensor> tensors);
 
 // Checks that the values fill the shape: wrong_shape.
 Decoded<void> check_shape(const Tensor& tensor);

@@ -67,8 +67,13 @@ void VersionMonitor::learn_row(const decode::Row& row, const decode::Observation
   if (!observation.names) return;
   if (!learning_) {
     const auto& names = observation.names->names;
-    const std::size_t count = std::min(names.size(), settings_.limits.features);
-    learned_names_.assign(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(count));
+    learned_names_
+        .clear();  // A name that comes twice (two tensors, two columns of CSV) is learned once.
+    for (const std::string& name : names) {
+      if (learned_names_.size() >= settings_.limits.features) break;
+      const auto end = learned_names_.end();
+      if (std::find(learned_names_.begin(), end, name) == end) learned_names_.push_back(name);
+    }
     learning_ = std::make_unique<reference::ProvisionalReference>(learned_names_);
   }
   if (learning_->complete()) return;

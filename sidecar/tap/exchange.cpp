@@ -21,13 +21,10 @@ std::string_view to_string(DropReason reason) {
 
 std::string_view to_string(FailReason reason) {
   constexpr std::string_view words[fail_reason_count] = {
-      "invalid_json",       "json_too_deep",
-      "invalid_utf8",       "invalid_number",
-      "invalid_query",      "unsupported_encoding",
-      "invalid_encoding",   "unsupported_format",
-      "wrong_shape",        "wrong_type",
-      "missing_prediction", "too_many_rows",
-      "incomplete",         "poisoned"};
+      "invalid_json",       "json_too_deep",        "invalid_utf8",     "invalid_number",
+      "invalid_query",      "unsupported_encoding", "invalid_encoding", "unpacked_too_large",
+      "invalid_csv",        "unsupported_format",   "wrong_shape",      "wrong_type",
+      "missing_prediction", "too_many_rows",        "incomplete",       "poisoned"};
   return words[static_cast<std::size_t>(reason)];
 }
 

@@ -48,7 +48,9 @@ enum class FailReason : std::uint8_t {
   invalid_number,        // 1e400
   invalid_query,         // a broken percent-escape
   unsupported_encoding,  // a Content-Encoding we do not know
-  invalid_encoding,      // gzip or zstd that does not unpack, or unpacks past the limit
+  invalid_encoding,      // gzip or zstd that does not unpack
+  unpacked_too_large,    // gzip or zstd that unpacks past limits.unpacked
+  invalid_csv,           // text behind a closing quote, and the like
   unsupported_format,    // a body of no protocol we know
   wrong_shape,           // a matrix with ragged rows; rows of request and response differ
   wrong_type,            // text where a number belongs, and the like
@@ -63,7 +65,7 @@ std::string_view to_string(SkipReason);
 std::string_view to_string(DropReason);
 std::string_view to_string(FailReason);
 inline constexpr std::size_t outcome_count = 7, skip_reason_count = 2, drop_reason_count = 3,
-                             fail_reason_count = 14;
+                             fail_reason_count = 16;
 
 struct Exchange {
   PredictionId id{};  // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.

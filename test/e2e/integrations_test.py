@@ -4,8 +4,10 @@
 import subprocess
 import sys
 
+import numpy
 import pytest
 import requests
+import tritonclient.http
 from conftest import ROOT
 from processes import free_port
 from stack import Sidecar
@@ -36,6 +38,16 @@ def test_kserves_own_model_server_is_watched_without_configuration_in_both_proto
     metrics = sidecar.metrics()
     assert metrics.sum("outrider_predictions_total", model_name="house-price", outcome="success") == 4
     assert metrics.by("outrider_outcomes_total", "correct") == {"true": 1, "false": 1}
+    # Binary tensors in, JSON out.
+    with tritonclient.http.InferenceServerClient(sidecar.proxy.removeprefix("http://")) as client:
+        tensor = tritonclient.http.InferInput("rows", [2, 2], "FP64")
+        tensor.set_data_from_numpy(numpy.array([[1800.0, 3.0], [1000.0, 2.0]]), binary_data=True)
+        wanted = [tritonclient.http.InferRequestedOutput("price", binary_data=False)]
+        third = client.infer("house-price", [tensor], outputs=wanted, request_id="third")
+    assert third.as_numpy("price").tolist() == [90.0, 50.0]
+    sidecar.wait_for_predictions(6)
+    metrics = sidecar.metrics()
+    assert metrics.sum("outrider_predictions_total", model_name="house-price", outcome="success") == 6
     assert metrics.sum("outrider_exchanges_failed_total") == 0
 
 

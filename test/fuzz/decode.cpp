@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/decode/cloud_events.h"
 #include "sidecar/decode/decoder.h"
 #include "test/fuzz/require.h"
 
@@ -56,8 +55,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body = rest.substr(0, cut);
   const std::string_view answer = cut == std::string_view::npos ? "" : rest.substr(cut + 6);
 
-  static constexpr std::string_view types[] = {"application/json", "application/octet-stream",
-                                               "application/x-www-form-urlencoded", ""};
+  static constexpr std::string_view types[] = {"application/json",
+                                               "application/octet-stream",
+                                               "application/x-www-form-urlencoded",
+                                               "",
+                                               "text/csv; charset=utf-8",
+                                               "application/x-ndjson",
+                                               "application/x-www-form-urlencoded",
+                                               ""};
+  static constexpr std::string_view answer_types[] = {"application/json", "text/event-stream",
+                                                      "text/csv", "application/jsonlines"};
   static constexpr std::string_view codings[] = {"", "gzip", "zstd", "deflate"};
   decode::ExchangeParts parts;
   parts.id = "01900000-0000-7000-8000-000000000001";
@@ -65,19 +72,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parts.method = body.empty() ? "GET" : "POST";
   parts.path = "/v2/models/m/versions/1/infer";
   parts.query = body.substr(0, 40);
-  parts.request_type = types[choice & 3];
+  parts.request_type = types[(choice & 3) + (choice & 128 ? 4 : 0)];
   parts.request_coding = codings[(choice >> 2) & 3];
-  parts.response_type = (choice & 16) ? "text/event-stream" : "application/json";
+  parts.response_type = answer_types[(choice & 16 ? 1 : 0) + (choice & 128 ? 2 : 0)];
   parts.request_json_bytes = (choice & 32) ? "20" : "";
   parts.response_json_bytes = (choice & 64) ? "20" : "";
   parts.request_body = body;
   parts.response_body = answer;
-  for (decode::Decoder* decoder : {&inferring, &ruled}) {
+  decode::Decoder fresh{decode::Rules{}};  // One that has no buffers yet.
+  bool is_observation[3] = {};
+  int i = 0;
+  for (decode::Decoder* decoder : {&inferring, &ruled, &fresh}) {
     const auto outcome = decoder->decode(parts);
     if (outcome) check(*outcome);
+    is_observation[i++] = outcome.has_value();
   }
-  (void)decode::parse_cloud_events(
-      [](std::string_view) { return std::string_view("application/cloudevents-batch+json"); },
-      rest);
+  fuzz::require(is_observation[0] == is_observation[2], "what came before changes nothing");
   return 0;
 }

@@ -87,6 +87,76 @@ TEST_CASE("a request and a response of one id make a pair, whichever comes first
   CHECK(pairs.take_given_up(start + 1h) == 0);
 }
 
+TEST_CASE("what comes again is no second exchange, as long as its pair is remembered") {
+  EventPairs pairs({.entries = 3, .bytes = 1 << 20, .age = 1min});
+  pairs.add(event("a", false), start);
+  CHECK(pairs.add(event("a", true), start));
+  CHECK_FALSE(pairs.add(event("a", true), start));
+  CHECK_FALSE(pairs.add(event("a", false), start));
+  CHECK(pairs.duplicates() == 2);
+  CHECK(pairs.waiting() == 0);
+  for (const std::string id : {"b", "c", "d"}) {
+    pairs.add(event(id, false), start);
+    CHECK(pairs.add(event(id, true), start));
+  }
+  CHECK_FALSE(pairs.add(event("d", false), start));
+  CHECK_FALSE(pairs.add(event("a", false), start));
+  CHECK(pairs.waiting() == 1);  // Forgotten: three were remembered.
+}
+
+TEST_CASE("services that pass one id on do not take each other's halves") {
+  const auto posted = [](const std::string& component, const std::string& type) {
+    const auto events = parse_cloud_events(fields({{"ce-id", "same"},
+                                                   {"ce-type", "x.inference." + type},
+                                                   {"ce-component", component},
+                                                   {"ce-inferenceservicename", "m"},
+                                                   {"ce-namespace", "n"},
+                                                   {"ce-endpoint", "default"}}),
+                                           "{}");
+    REQUIRE(events);
+    return events->front();
+  };
+  EventPairs pairs;
+  CHECK_FALSE(pairs.add(posted("transformer", "request"), start));
+  CHECK_FALSE(pairs.add(posted("predictor", "request"), start));
+  const auto inner = pairs.add(posted("predictor", "response"), start);
+  REQUIRE(inner);
+  CHECK(inner->request.component == "predictor");
+  const auto outer = pairs.add(posted("transformer", "response"), start);
+  REQUIRE(outer);
+  CHECK(outer->request.component == "transformer");
+  CHECK(inner->request.key() != outer->request.key());
+
+  const auto structured = parse_cloud_events(
+      fields({{"Content-Type", "Application/CloudEvents+JSON"}}),
+      R"({"id":"same","type":"x.inference.request","component":"predictor","namespace":"n",)"
+      R"("endpoint":"default","inferenceservicename":"m"})");
+  REQUIRE(structured);
+  CHECK(structured->front().key() == inner->request.key());
+  CHECK_FALSE(parse_cloud_events(fields({{"ce-id", "a"},
+                                         {"ce-type", "x.inference.request"},
+                                         {"ce-namespace", std::string(2'000, 'n')}}),
+                                 ""));
+}
+
+TEST_CASE("a body without fields of its own says what it is") {
+  const auto said = [](std::string_view body, std::string_view type = "image/png") {
+    const BodyNature nature = nature_of(body, type);
+    return std::string(nature.type) + "|" + std::string(nature.coding) + "|" + nature.json_bytes;
+  };
+  CHECK(said("PNG") == "image/png||");
+  CHECK(said("") == "image/png||");
+  CHECK(said(R"( {"a":"}\"{"} )") == "application/json||");
+  CHECK(said("[1]") == "application/json||");
+  CHECK(said(R"({"inputs":[]}abc)") == "application/json||13");
+  CHECK(said("{\"a\":1}\n{\"a\":2}\n", "application/x-ndjson") == "application/x-ndjson||");
+  CHECK(said("{\"a\":", "text/plain") == "application/json||");
+  CHECK(said("{\"a") == "application/json||");
+  CHECK(said("data: {}\n\n") == "text/event-stream||");
+  CHECK(said("\x1f\x8b\x08") == "image/png|gzip|");
+  CHECK(said("\x28\xb5\x2f\xfd") == "image/png|zstd|");
+}
+
 TEST_CASE("halves that wait too long, or for which there is no room, are given up and counted") {
   EventPairs pairs({.entries = 3, .bytes = 1 << 20, .age = 1min});
   for (int i = 0; i < 5; ++i) pairs.add(event(std::to_string(i), false), start + i * 1s);
@@ -101,8 +171,9 @@ TEST_CASE("halves that wait too long, or for which there is no room, are given u
   CHECK(small.waiting() == 1);
   CHECK(small.take_given_up(start) == 1);
   for (int i = 0; i < 1'000; ++i) {  // Completed pairs leave nothing behind.
-    small.add(event("p", false), start);
-    CHECK(small.add(event("p", true), start));
+    const std::string id = "p" + std::to_string(i);
+    small.add(event(id, false), start);
+    CHECK(small.add(event(id, true), start));
   }
 }
 

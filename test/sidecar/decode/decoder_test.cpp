@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/decode/decoder.h"
 
+#include <sys/resource.h>
+#include <zlib.h>
+#include <zstd.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
 
 #include "base/core/text.h"
 #include "base/net/metrics_page.h"
+#include "sidecar/tap/capture_settings.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::decode {
@@ -57,6 +62,28 @@ std::string decode_one(const MadeExchange& made, Rules rules = {}) {
   // What a decoder learned from an exchange must not change what it makes of the same one.
   CHECK(outcome_of(decoder, made) == first);
   return first;
+}
+
+std::string packed_by_zlib(std::string_view text) {
+  std::string packed(compressBound(text.size()), '\0');
+  uLongf bytes = packed.size();
+  compress(reinterpret_cast<Bytef*>(packed.data()), &bytes,
+           reinterpret_cast<const Bytef*>(text.data()), text.size());
+  packed.resize(bytes);
+  return packed;
+}
+
+std::string packed_by_zstd(std::string_view text) {
+  std::string packed(ZSTD_compressBound(text.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), text.data(), text.size(), 1));
+  return packed;
+}
+
+// The most that the process ever held.
+std::size_t resident_bytes_max() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
 std::string fail_of(const std::string& body, const std::string& answer = R"({"prediction":1})") {
@@ -183,6 +210,65 @@ TEST_CASE("V2 with binary tensors in request and response") {
   CHECK(decode_one(made) == "m/unknown | f=1.5 t='a' h=1 -> 7 | f=-2 t='bc' h=-2 -> -8");
   made.request_body.pop_back();
   CHECK(decode_one(made) == "failed wrong_shape");
+}
+
+TEST_CASE("binary tensors whose sizes do not add up are refused by reason") {
+  const auto asked = [](const std::string& tensors, const std::string& binary,
+                        const std::string& length = "") {
+    const std::string json = "{\"inputs\":[" + tensors + "]}";
+    MadeExchange made = posted("/v2/models/m/infer", json + binary,
+                               R"({"outputs":[{"name":"y","shape":[1],"data":[7]}]})");
+    made.request_head =
+        "POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nInference-Header-Content-Length: " +
+        (length.empty() ? std::to_string(json.size()) : length) + "\r\n\r\n";
+    return decode_one(made);
+  };
+  const auto tensor = [](const std::string& type, const std::string& shape, int bytes) {
+    return R"({"name":"a","datatype":")" + type + R"(","shape":)" + shape +
+           R"(,"parameters":{"binary_data_size":)" + std::to_string(bytes) + "}}";
+  };
+  const std::string zeros(64, '\0');
+  const auto values = [&](int bytes) { return zeros.substr(0, static_cast<std::size_t>(bytes)); };
+  for (const auto& [type, bytes] :
+       std::initializer_list<std::pair<const char*, int>>{{"INT8", 1},
+                                                          {"UINT8", 1},
+                                                          {"INT16", 2},
+                                                          {"UINT16", 2},
+                                                          {"FP16", 2},
+                                                          {"BF16", 2},
+                                                          {"INT32", 4},
+                                                          {"UINT32", 4},
+                                                          {"FP32", 4},
+                                                          {"INT64", 8},
+                                                          {"UINT64", 8},
+                                                          {"FP64", 8}}) {
+    CHECK(asked(tensor(type, "[1]", bytes), values(bytes)) == "m/unknown | a=0 -> 7");
+    CHECK(asked(tensor(type, "[1]", bytes), values(bytes - 1)) == "failed wrong_shape");
+    CHECK(asked(tensor(type, "[1]", bytes), values(bytes + 1)) == "failed wrong_shape");
+    CHECK(asked(tensor(type, "[2]", bytes), values(bytes)) == "failed wrong_shape");
+  }
+  CHECK(asked(tensor("BOOL", "[1]", 1), "\1") == "m/unknown | a='true' -> 7");
+  CHECK(asked(tensor("BYTES", "[1]", 6), std::string("\2\0\0\0hi", 6)) ==
+        "m/unknown | a='hi' -> 7");
+  CHECK(asked(tensor("BYTES", "[1]", 6), std::string("\2\0\0\0\xff\xfe", 6)) ==
+        "failed invalid_utf8");
+  CHECK(asked(tensor("BYTES", "[1]", 6), std::string("\3\0\0\0hi", 6)) == "failed wrong_shape");
+  CHECK(asked(tensor("BYTES", "[1]", 6), std::string("\xff\xff\xff\xffhi", 6)) ==
+        "failed wrong_shape");
+  CHECK(asked(tensor("COMPLEX64", "[1]", 8), values(8)) == "failed unsupported_format");
+  CHECK(asked(tensor("FP32", "[-1]", 4), values(4)) == "failed wrong_type");
+  CHECK(asked(tensor("FP32", "[1,1099511627776]", 4), values(4)) == "failed wrong_shape");
+  CHECK(asked(tensor("FP32", "[1,4294967296,4294967296]", 4), values(4)) == "failed wrong_shape");
+  CHECK(asked(tensor("FP32", "[1,0]", 0), "") == "m/unknown | -> 7");
+  CHECK(asked(tensor("FP32", "[1]", 4) + "," + tensor("INT8", "[1]", 1), values(5)) ==
+        "m/unknown | a=0 a=0 -> 7");
+  // What belongs to no tensor.
+  CHECK(asked(R"({"name":"a","datatype":"FP32","shape":[1],"data":[1]})", "x") ==
+        "failed wrong_shape");
+  for (const char* length : {"-1", "1e3", "9999", "99999999999999999999", "0x10"}) {
+    CHECK(asked(tensor("FP32", "[1]", 4), values(4), length) == "failed wrong_shape");
+  }
+  CHECK(asked(tensor("FP32", "[1]", 4), values(4), "0") == "failed invalid_json");
 }
 
 TEST_CASE("Seldon in ndarray and in tensor") {
@@ -321,7 +407,7 @@ TEST_CASE("bodies are unpacked, within the limit") {
   made.response_body = net::gzip(std::string(1 << 20, ' ') + R"({"y":2})");
   Rules rules;
   rules.unpacked_bytes_max = 1 << 16;
-  CHECK(decode_one(made, rules) == "failed invalid_encoding");
+  CHECK(decode_one(made, rules) == "failed unpacked_too_large");
   CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
   made.response_head = "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\n";
   CHECK(decode_one(made) == "failed unsupported_encoding");
@@ -335,6 +421,11 @@ TEST_CASE("a streamed answer is its last JSON event") {
   CHECK(decode_one(made) == "unknown/unknown | a=1 -> 2");
   made.response_body = "data: {\"y\":3}\r\n\r\ndata: hello";
   CHECK(decode_one(made) == "unknown/unknown | a=1 -> 3");
+  made.response_body =
+      R"(data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m",)"
+      R"("system_fingerprint":"fp","choices":[{"index":0,"delta":{}}],"usage":{"tokens":7}})"
+      "\n\ndata: [DONE]\n\n";
+  CHECK(decode_one(made) == "failed missing_prediction");  // Text is none that we know.
   made.response_body = "data: [DONE]\n\n";
   CHECK(decode_one(made) == "failed missing_prediction");
   Rules rules;
@@ -342,7 +433,192 @@ TEST_CASE("a streamed answer is its last JSON event") {
   CHECK(decode_one(made, rules) == "skipped not_matched");
 }
 
+TEST_CASE("codings are taken off in every form in which they come") {
+  const auto answered = [](const std::string& codings, const std::string& body, Rules rules = {}) {
+    MadeExchange made = posted("/p", R"({"a":1})", body);
+    made.response_head =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: " + codings +
+        "\r\n\r\n";
+    return decode_one(made, std::move(rules));
+  };
+  const std::string good = "unknown/unknown | a=1 -> 2";
+  const std::string answer = R"({"y":2})";
+  const std::string gzipped = net::gzip(answer);
+  CHECK(answered("gzip", net::gzip(R"({"y")") + net::gzip(":2}")) == good);  // Two members.
+  CHECK(answered("gzip", gzipped + "trailing") == "failed invalid_encoding");
+  CHECK(answered("gzip", "") == "failed invalid_json");
+  for (std::size_t bytes = 1; bytes < gzipped.size(); ++bytes) {
+    CHECK(answered("gzip", gzipped.substr(0, bytes)) == "failed invalid_encoding");
+  }
+  // The bytes between gzip's header of ten and its trailer of eight are raw deflate.
+  const std::string raw = gzipped.substr(10, gzipped.size() - 18);
+  CHECK(answered("deflate", raw) == good);
+  CHECK(answered("deflate", packed_by_zlib(answer)) == good);
+  CHECK(answered("deflate", packed_by_zlib(answer).substr(0, 12)) == "failed invalid_encoding");
+  CHECK(answered("zstd", packed_by_zstd(answer)) == good);
+  CHECK(answered("zstd", packed_by_zstd(R"({"y")") + packed_by_zstd(":2}")) == good);
+  CHECK(answered("zstd", packed_by_zstd(answer).substr(0, 12)) == "failed invalid_encoding");
+  CHECK(answered("gzip, zstd", packed_by_zstd(gzipped)) == good);
+  CHECK(answered("zstd, gzip", packed_by_zstd(gzipped)) == "failed invalid_encoding");
+  CHECK(answered("identity, GZIP ,", gzipped) == good);
+  CHECK(answered("gzip,gzip,gzip,gzip,gzip", gzipped) == "failed unsupported_encoding");
+  CHECK(answered("br", answer) == "failed unsupported_encoding");
+  // Small bombs, each coding by itself and one in another.
+  const std::string zeros(64 << 20, '0');
+  CHECK(answered("gzip", net::gzip(zeros)) == "failed unpacked_too_large");
+  CHECK(answered("zstd", packed_by_zstd(zeros)) == "failed unpacked_too_large");
+  CHECK(answered("zstd, gzip", net::gzip(packed_by_zstd(zeros))) == "failed unpacked_too_large");
+}
+
+TEST_CASE("a short body cannot make the decoder take much memory") {
+  std::string wide = R"([{"f0":0)";
+  for (int i = 1; i < 9'000; ++i) wide += ",\"f" + std::to_string(i) + "\":0";
+  wide += "}";
+  for (int i = 0; i < 9'000; ++i) wide += ",{}";
+  const std::string key(200'000, 'k');
+  std::string nested = "{\"" + key + "\":{\"a\":0";
+  for (int i = 0; i < 9'000; ++i) nested += ",\"a\":0";
+  nested += "}}";
+  std::string lists = "{\"y\":1";
+  for (int i = 0; i < 100'000; ++i) lists += ",\"\":[]";
+  lists += "}";
+  std::string tensors;
+  const std::string ones(2 * 400'000, '0');
+  for (int i = 0; i < 6; ++i) {
+    std::string data = ones;
+    for (std::size_t at = 1; at < data.size(); at += 2) data[at] = ',';
+    data.pop_back();
+    tensors += std::string(i ? "," : "") +
+               R"({"name":"t","datatype":"INT8","shape":[400000],"data":[)" + data + "]}";
+  }
+  const std::string columns =
+      "{\"inputs\":[{\"name\":\"" + key +
+      R"(","shape":[1,9000],"parameters":{"binary_data_size":9000},"datatype":"INT8"},)"
+      R"({"name":"b","shape":[1],"datatype":"INT8","data":[1]}]})";
+  MadeExchange binary = posted("/p", columns + std::string(9'000, '\0'), R"({"y":1})");
+  binary.request_head = "POST /p HTTP/1.1\r\nHost: m\r\nInference-Header-Content-Length: " +
+                        std::to_string(columns.size()) + "\r\n\r\n";
+
+  const std::size_t before = resident_bytes_max();
+  CHECK(fail_of(wide + "]") == "failed too_many_rows");
+  CHECK(fail_of(nested) == "failed wrong_shape");
+  CHECK(fail_of(R"({"a":1})", nested) == "failed wrong_shape");
+  CHECK(fail_of(R"({"a":1})", lists) == "failed wrong_shape");
+  CHECK(decode_one(binary) == "failed wrong_shape");
+  CHECK(fail_of("{\"inputs\":[" + tensors + "]}") == "failed wrong_shape");
+  CHECK(fail_of(R"({"a":1})", "{\"outputs\":[" + tensors + "]}") == "failed wrong_shape");
+  std::string list(2 * 1'500'000, '0');
+  for (std::size_t at = 1; at < list.size(); at += 2) list[at] = ',';
+  list.back() = ']';
+  CHECK(fail_of(R"({"a":1})", "{\"a\":[" + list + ",\"outputs\":[" + list + "}") ==
+        "failed wrong_shape");
+  CHECK(resident_bytes_max() - before < 1u << 30);  // A sanitizer's own memory included.
+}
+
+TEST_CASE("JSON with another type, or with a byte-order mark, is JSON") {
+  const auto typed = [](const std::string& fields, const std::string& body) {
+    MadeExchange made = posted("/v1/models/m:predict", body, R"({"predictions":[7]})");
+    made.request_head = "POST /v1/models/m:predict HTTP/1.1\r\nHost: m\r\n" + fields + "\r\n";
+    return decode_one(made);
+  };
+  const std::string good = "m/unknown | x0=1 x1=2 -> 7";
+  const std::string body = R"( {"instances":[[1,2]]})";
+  CHECK(typed("Content-Type: application/x-www-form-urlencoded\r\n", body) == good);  // curl -d
+  CHECK(typed("Content-Type: text/plain; charset=utf-8\r\n", body) == good);
+  CHECK(typed("Content-Type: application/octet-stream\r\n", body) == good);
+  CHECK(typed("", body) == good);
+  CHECK(typed("Content-Type: application/json\r\n", "\xEF\xBB\xBF" + body) == good);
+  CHECK(typed("", "\xEF\xBB\xBF" + body) == good);
+  CHECK(typed("Content-Type: application/x-www-form-urlencoded\r\n", "a=1&b=%7B") ==
+        "m/unknown | a=1 b='{' -> 7");
+}
+
+TEST_CASE("CSV is a row a line, with or without a header") {
+  const auto invoked = [](const std::string& body, const std::string& answer,
+                          const std::string& type = "text/csv", Rules rules = {}) {
+    MadeExchange made = posted("/invocations", body, answer);
+    made.request_head =
+        "POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: text/csv; charset=utf-8\r\n\r\n";
+    made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\n\r\n";
+    return decode_one(made, std::move(rules));
+  };
+  const std::string two = "unknown/unknown | x0=1.5 x1='a' -> 10 | x0=2 x1=- -> 20";
+  CHECK(invoked("1.5,a\n2,\n", "10\n20\n") == two);
+  CHECK(invoked("1.5,\"a\"\r\n2,", "10,20") == two);  // A batch in one line.
+  CHECK(
+      invoked("1.5,a\n2,", R"({"predictions":[{"score":10},{"score":20}]})", "application/json") ==
+      "unknown/unknown | x0=1.5 x1='a' -> 10@10 | x0=2 x1=- -> 20@20");
+  CHECK(invoked("size,city\n1.5,a\n2,", "price,id\n10,7\n20,8") ==
+        "unknown/unknown | size=1.5 city='a' -> 10 | size=2 city=- -> 20");
+  CHECK(invoked("yes,no", "cat") == "unknown/unknown | x0='yes' x1='no' -> 'cat'");
+  CHECK(invoked("1,2", "0.1,0.9") == "unknown/unknown | x0=1 x1=2 -> '1'@0.9");
+  CHECK(invoked("1,2\n3", "1\n2") == "failed wrong_shape");
+  CHECK(invoked("1,2\n3,4", "1") == "failed wrong_shape");
+  CHECK(invoked("\n\n", "1") == "failed wrong_shape");
+  CHECK(invoked("1,\"2\"3", "1") == "failed invalid_csv");
+  CHECK(invoked("1,\"2", "1") == "failed invalid_csv");
+  CHECK(invoked("1,\xff", "1") == "failed invalid_utf8");
+  CHECK(invoked("1,2", "") == "failed wrong_shape");
+  Rules rules;
+  rules.rows_max = 2;
+  CHECK(invoked("a\n1\n2", "1\n2", "text/csv", rules) == "unknown/unknown | a=1 -> 1 | a=2 -> 2");
+  CHECK(invoked("1\n2\n3\n4", "1\n2\n3\n4", "text/csv", rules) == "failed too_many_rows");
+  MadeExchange file = queried("/export?day=3", "1,2\n3,4\n");
+  file.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n\r\n";
+  CHECK(decode_one(file) == "skipped not_matched");
+}
+
+TEST_CASE("JSON lines are rows of a batch, or a stream whose last line counts") {
+  const auto asked = [](const std::string& body, const std::string& answer) {
+    MadeExchange made = posted("/p", body, answer);
+    made.request_head =
+        "POST /p HTTP/1.1\r\nHost: m\r\nContent-Type: application/jsonlines\r\n\r\n";
+    made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n";
+    return decode_one(made);
+  };
+  CHECK(asked("{\"a\":1}\n{\"a\":2}\n", "{\"y\":3}\r\n\r\n{\"y\":4}") ==
+        "unknown/unknown | a=1 -> 3 | a=2 -> 4");
+  CHECK(asked("{\"instances\":[[1],[2]]}", "{\"predictions\":[3,4]}\n") ==
+        "unknown/unknown | x0=1 -> 3 | x0=2 -> 4");
+  CHECK(asked("{\"a\":1}", "{\"y\":1}\n{\"y\":2}\n{\"y\":3}\n") == "unknown/unknown | a=1 -> 3");
+  CHECK(asked("{\"a\":1}", "\n") == "failed missing_prediction");
+  CHECK(asked("{\"a\":1}", "{\"y\":1}\n{\"y\":") == "failed invalid_json");
+  CHECK(asked("{\"a\":1}\n{\"a\"", "{\"y\":1}") == "failed invalid_json");
+}
+
+TEST_CASE("sampling leaves out here what the tap would have left out, by the same key") {
+  Rules rules;
+  rules.sample_rate = 0.3;
+  const auto tap_settings = tap::compile({.sample_rate = rules.sample_rate});
+  REQUIRE(tap_settings);
+  Decoder decoder(rules);
+  int taken = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string key = "key-" + std::to_string(i);
+    MadeExchange made = posted("/p", R"({"a":1})", R"({"y":1})");
+    made.request_head = "POST /p HTTP/1.1\r\nHost: m\r\nSeldon-Puid: other\r\n" +
+                        std::string(i % 2 ? "Ce-Id: " : "X-Request-Id: ") + key + "\r\n\r\n";
+    const bool in = tap::is_sampled(*tap_settings, key);
+    taken += in;
+    CHECK(outcome_of(decoder, made) == (in ? "unknown/unknown | a=1 -> 1" : "skipped sampled_out"));
+  }
+  CHECK(taken > 240);
+  CHECK(taken < 360);
+  rules.sample_rate = 0;
+  CHECK(decode_one(posted("/p", R"({"a":1})", R"({"y":1})"), rules) == "skipped sampled_out");
+}
+
 TEST_CASE("each way in which a body can be wrong has its reason") {
+  CHECK(fail_of(R"({"a":Infinity})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":-Infinity})") == "failed invalid_number");
+  CHECK(fail_of(R"({"a":-0,"b":123456789012345678901234567890})") ==
+        "unknown/unknown | a=-0 b=1.2345678901234568e+29 -> 1");
+  CHECK(fail_of(R"({"instances":[[1]],"instances":[[2],[3]]})", "[4,5]") ==
+        "unknown/unknown | x0=2 -> 4 | x0=3 -> 5");
+  CHECK(fail_of(R"({"inputs":{"a":[1]},"inputs":{"b":[2]}})") == "unknown/unknown | b=2 -> 1");
+  CHECK(fail_of(R"({"a":1}{"a":2})") == "failed invalid_json");
+  CHECK(fail_of(R"({"a":1})", R"({"outputs":[1,{"name":"a","shape":[1],"data":[1]},2]})") ==
+        "failed wrong_shape");
   CHECK(fail_of(R"({"a":1)") == "failed invalid_json");
   CHECK(fail_of(R"({"a":1}})") == "failed invalid_json");
   CHECK(fail_of(R"({"a" 1})") == "failed invalid_json");
