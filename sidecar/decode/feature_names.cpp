@@ -34,6 +34,9 @@ const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> 
   added->serial = next_serial_++;
   added->positional = positional;
   added->names.assign(names.begin(), names.end());
+  added->plain = std::all_of(names.begin(), names.end(), [](std::string_view name) {
+    return name.find_first_of("\"\\") == std::string_view::npos;
+  });
   if (lists_.size() >= lists_max_) {
     lists_.clear();
     ++restarts_;
