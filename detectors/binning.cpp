@@ -57,11 +57,11 @@ Result<Binning> Binning::numeric(std::vector<double> edges) {
       return fail("bad_edges", "edge " + std::to_string(i) + "=" + format_double(edges[i]) +
                                    ": expected finite numbers, each larger than the one before");
     }
-    binning.padded_edges_[i] = edge;
+    binning.padded_edges_.numbers[i] = edge;
   }
   if (!edges.empty()) {
-    binning.first_edge_ = binning.padded_edges_[0];
-    binning.last_edge_ = binning.padded_edges_[edges.size() - 1];
+    binning.first_edge_ = binning.edges().front();
+    binning.last_edge_ = binning.edges().back();
   }
   return binning;
 }
@@ -200,7 +200,7 @@ SlotOutcome BinCounts::observe(const Binning& binning, const Value& value) {
   if (!outcome.counted) return outcome;
   ++counts[outcome.slot];
   if (binning.kind() == FeatureKind::numeric && outcome.slot < binning.value_bins()) {
-    binning.add_tails(value.number, tails);
+    tails.add(binning.tails_of(value.number));
   }
   return outcome;
 }

@@ -94,7 +94,7 @@ class Binning {
   FeatureKind kind() const { return kind_; }
   std::size_t value_bins() const { return value_bins_; }
   std::size_t slots() const { return value_bins_ + (kind_ == FeatureKind::numeric ? 4 : 1); }
-  std::span<const double> edges() const { return {padded_edges_.data(), value_bins_ - 1}; }
+  std::span<const double> edges() const { return {padded_edges_.numbers.data(), value_bins_ - 1}; }
   const std::vector<std::string>& categories() const { return categories_; }
   const std::vector<std::string>& rare() const { return rare_; }
   bool rare_complete() const { return rare_complete_; }
@@ -114,14 +114,11 @@ class Binning {
   // looked up by that number.
   SlotOutcome classify(const Value& value) const;
 
-  // Adds x's share to the tails; numeric, finite only.
-  void add_tails(double x, TailSums& tails) const {
+  // x's share of the tails; numeric, finite only.
+  TailSums tails_of(double x) const {
     const double low = first_edge_ - x;
     const double high = x - last_edge_;
-    tails.below += low > 0 ? low : 0;
-    tails.above += high > 0 ? high : 0;
-    tails.sum += x;
-    tails.sum_squares += x * x;
+    return {low > 0 ? low : 0, high > 0 ? high : 0, x, x * x};
   }
 
   bool operator==(const Binning& other) const;
@@ -139,9 +136,9 @@ class Binning {
 
   FeatureKind kind_ = FeatureKind::numeric;
   std::size_t value_bins_ = 1;
-  SearchTable padded_edges_ = empty_search_table();
   double first_edge_ = 0;
   double last_edge_ = 0;
+  SearchTable padded_edges_;
   std::vector<std::string> categories_;
   std::vector<std::string> rare_;
   bool rare_complete_ = true;

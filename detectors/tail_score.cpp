@@ -82,7 +82,7 @@ TailTable::Table TailTable::prepare(std::span<const double> knots) {
     if (knots[i] == knots[i - 1]) surprise[i] = surprise[i - 1];
   }
   Table table;
-  std::copy(knots.begin(), knots.end(), table.knots.begin());
+  std::copy(knots.begin(), knots.end(), table.knots.numbers.begin());
   table.slope[0] = -outer_slope(knots, false);
   table.offset[0] = surprise[0] - table.slope[0] * knots[0];
   for (std::size_t i = 1; i < tail_knots; ++i) {
@@ -99,7 +99,7 @@ TailTable::Table TailTable::prepare(std::span<const double> knots) {
 std::vector<double> TailTable::knots() const {
   std::vector<double> all;
   for (const Table& table : tables_) {
-    all.insert(all.end(), table.knots.begin(), table.knots.begin() + tail_knots);
+    all.insert(all.end(), table.knots.numbers.begin(), table.knots.numbers.begin() + tail_knots);
   }
   return all;
 }

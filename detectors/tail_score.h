@@ -45,7 +45,7 @@ class TailTable {
 
  private:
   struct Table {
-    SearchTable knots = empty_search_table();   // ascending quantiles
+    SearchTable knots;                          // ascending quantiles
     std::array<double, search_width> offset{};  // surprise = offset + slope * z, one a segment
     std::array<double, search_width> slope{};
   };

@@ -141,8 +141,9 @@ void VersionWatch::count_number(std::size_t subject, double x) {
   const std::size_t slot = bins.slot_of(x);
   count_slot(subject, slot);
   if (slot >= bins.value_bins()) return;
-  bins.add_tails(x, panes_.open().tails[subject]);
-  bins.add_tails(x, total_tails_[subject]);
+  const TailSums share = bins.tails_of(x);
+  panes_.open().tails[subject].add(share);
+  total_tails_[subject].add(share);
 }
 
 void VersionWatch::observe_feature(std::size_t feature, const Value& value) {

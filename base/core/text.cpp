@@ -4,7 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
+#include <cstring>
 
 namespace outrider {
 namespace {
@@ -299,6 +301,13 @@ bool is_valid_utf8(std::string_view text) {
   };
   const auto continues = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
   for (std::size_t i = 0; i < text.size();) {
+    if (std::uint64_t eight = 0; text.size() - i >= sizeof eight) {  // Mostly, all of it is ASCII.
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
     const unsigned lead = byte(i);
     if (lead < 0x80) {
       i += 1;

@@ -159,8 +159,7 @@ Decoded<void> Answer::read(std::string_view json, std::string_view binary,
 
 Decoded<void> Answer::read_object(ondemand::object body) {
   for (auto item : body) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
+    OUTRIDER_NAME(field, item);
     if (auto ok = read_field(field); !ok) return ok;
   }
   return {};

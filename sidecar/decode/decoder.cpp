@@ -189,10 +189,11 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   parts.query = request_head_.query();
   parts.request_type = request_head_.value_of(FieldId::content_type);
   parts.request_coding = request_head_.value_of(FieldId::content_encoding);
-  parts.request_json_bytes = request_head_.value_of("Inference-Header-Content-Length");
+  parts.request_json_bytes = request_head_.value_of(FieldId::inference_header_content_length);
   alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
                    request_head_.value_of(FieldId::x_request_id),
-                   request_head_.value_of(FieldId::ce_id), request_head_.value_of("Seldon-Puid")};
+                   request_head_.value_of(FieldId::ce_id),
+                   request_head_.value_of(FieldId::seldon_puid)};
   const auto own = std::find_if(alias_fields_.begin(), alias_fields_.begin() + 3,
                                 [](std::string_view id) { return !id.empty(); });
   if (own != alias_fields_.begin() + 3) parts.sampling_key = *own;
@@ -208,10 +209,10 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   }
   parts.response_type = response_head_.value_of(FieldId::content_type);
   parts.response_coding = response_head_.value_of(FieldId::content_encoding);
-  parts.response_json_bytes = response_head_.value_of("Inference-Header-Content-Length");
-  parts.model_name = response_head_.value_of("X-Model-Name");
-  parts.model_version = response_head_.value_of("X-Model-Version");
-  if (alias_fields_[3].empty()) alias_fields_[3] = response_head_.value_of("Seldon-Puid");
+  parts.response_json_bytes = response_head_.value_of(FieldId::inference_header_content_length);
+  parts.model_name = response_head_.value_of(FieldId::x_model_name);
+  parts.model_version = response_head_.value_of(FieldId::x_model_version);
+  if (alias_fields_[3].empty()) alias_fields_[3] = response_head_.value_of(FieldId::seldon_puid);
   parts.aliases = alias_fields_;
   return true;
 }
@@ -313,8 +314,14 @@ Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::
 }
 
 Decoded<void> Decoder::Impl::add_query(std::string_view query) {
-  const auto keep = [this](std::string_view raw) -> Decoded<std::string_view> {
-    if (raw.find_first_of("%+") == std::string_view::npos) {
+  const auto is_encoded = [](std::string_view raw) {
+    return raw.find('%') != std::string_view::npos || raw.find('+') != std::string_view::npos;
+  };
+  // Mostly, all of it is as it stands; then its pieces are.
+  const bool plain = !is_encoded(query) && is_valid_utf8(query);
+  const auto keep = [&](std::string_view raw) -> Decoded<std::string_view> {
+    if (plain) return raw;
+    if (!is_encoded(raw)) {
       if (!is_valid_utf8(raw)) return failed(FailReason::invalid_utf8);
       return raw;
     }

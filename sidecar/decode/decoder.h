@@ -21,7 +21,7 @@
 //   const auto observation = decoder.decode(exchange);
 //   if (!observation) source.dispose(observation.error());
 //
-// Not thread-safe: one a thread; it keeps its buffers. About 2 µs for 20 features of flat JSON.
+// Not thread-safe: one a thread; it keeps its buffers. About 1.8 µs for 20 features of flat JSON.
 
 #include <memory>
 #include <span>

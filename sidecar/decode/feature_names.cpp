@@ -36,6 +36,9 @@ const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> 
   added->serial = next_serial_++;
   added->positional = positional;
   added->names.assign(names.begin(), names.end());
+  added->plain = std::all_of(names.begin(), names.end(), [](std::string_view name) {
+    return name.find_first_of("\"\\") == std::string_view::npos;
+  });
   std::size_t bytes = 0;
   for (const std::string& name : added->names) bytes += sizeof name + name.size();
   if (lists_.size() >= lists_max_ || bytes_ + bytes > names_bytes_max) {

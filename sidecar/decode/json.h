@@ -31,6 +31,13 @@ FailReason to_reason(simdjson::error_code code);
   if (const auto code = std::move(expression).get(target); code != simdjson::SUCCESS) [[unlikely]] \
   return failed(to_reason(code))
 
+// Names simdjson's value where it lies, or returns its error likewise. For the loops over a body: a copy
+// of what was written piece by piece a moment ago waits for those pieces.
+#define OUTRIDER_NAME(name, result)                     \
+  if (result.error() != simdjson::SUCCESS) [[unlikely]] \
+    return failed(to_reason(result.error()));           \
+  auto&& name = std::move(result).value_unsafe()
+
 class JsonDocument {
  public:
   // Copies the text (the parser reads a little past its end). invalid_json, invalid_utf8.
@@ -48,6 +55,20 @@ class JsonDocument {
 Decoded<FeatureValue> read_scalar(ondemand::value value);
 // The same where the type is known already.
 Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type type);
+// The same into where it is to stay. Most values are numbers, and those go there straight.
+inline Decoded<void> read_scalar(ondemand::value& value, ondemand::json_type type,
+                                 FeatureValue& into) {
+  if (type == ondemand::json_type::number) {
+    double number = 0;
+    OUTRIDER_TAKE(number, value.get_double());
+    into = FeatureValue::of(number);
+    return {};
+  }
+  const auto scalar = read_scalar(value, type);
+  if (!scalar) return failed(scalar);
+  into = *scalar;
+  return {};
+}
 
 // Nothing may follow the document's value: invalid_json.
 Decoded<void> expect_end(ondemand::document& document);

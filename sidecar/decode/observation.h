@@ -34,6 +34,8 @@ struct FeatureNames {
   // The traffic names no feature, only their order ("x0", "x1", …): a reader that knows the model's
   // features, and finds as many, takes them by position.
   bool positional = false;
+  // No name holds a quote or a backslash: each stands in JSON as it is.
+  bool plain = true;
   std::vector<std::string> names;
 };
 

@@ -55,8 +55,7 @@ Decoded<void> RequestBody::read(std::string_view json, std::string_view binary, 
 Decoded<void> RequestBody::read_object(ondemand::object body, RowTable& table) {
   if (auto ok = table.begin_row(); !ok) return ok;
   for (auto item : body) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
+    OUTRIDER_NAME(field, item);
     ondemand::json_type type{};
     const bool known = field.value().type().get(type) == simdjson::SUCCESS;
     if (known && (type == ondemand::json_type::object || type == ondemand::json_type::array)) {

@@ -36,6 +36,11 @@ void RowTable::clear() {
   rows_ = width_ = stride_ = position_ = 0;
 }
 
+inline FeatureValue& RowTable::next_place() {
+  const std::size_t position = position_++;
+  return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
+}
+
 Decoded<void> RowTable::begin_row() {
   if (rows_ >= rows_max_) return failed(FailReason::too_many_rows);
   if ((rows_ + 1) * stride_ > cells_max) return failed(FailReason::too_many_rows);
@@ -108,13 +113,10 @@ Decoded<void> RowTable::add_field(ondemand::field& field, std::string_view* id) 
   ondemand::json_type type{};
   if (field.value().type().get(type) == simdjson::SUCCESS && type != ondemand::json_type::object &&
       type != ondemand::json_type::array) {
-    // The usual case: the very name that is expected here.
-    if (position_ < names_count() && (rows_ > 0 || position_ == values_.size()) &&
-        field.key().unsafe_is_equal(name_at(position_))) {
-      const auto value = read_scalar(field.value(), type);
-      if (!value) return failed(value);
-      put_next(*value);
-      return {};
+    // The usual case: the very name that is expected here, byte by byte.
+    if (!own_names_ && guess_->plain && next_is_free() &&
+        field.key().unsafe_is_equal(guess_->names[position_])) {
+      return read_scalar(field.value(), type, next_place());
     }
     if (id && type == ondemand::json_type::string && field.key().unsafe_is_equal("id")) {
       OUTRIDER_TAKE(*id, field.value().get_string());
@@ -129,8 +131,7 @@ Decoded<void> RowTable::add_field(ondemand::field& field, std::string_view* id) 
 Decoded<void> RowTable::add_object(ondemand::object object, const std::string* prefix, int depth) {
   if (depth > depth_max) return failed(FailReason::json_too_deep);
   for (auto item : object) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
+    OUTRIDER_NAME(field, item);
     if (!prefix) {
       if (auto ok = add_field(field, nullptr); !ok) return ok;
       continue;
@@ -148,8 +149,7 @@ Decoded<void> RowTable::add_array(ondemand::array array, const std::string* pref
   if (depth > depth_max) return failed(FailReason::json_too_deep);
   std::size_t item_number = 0;
   for (auto item : array) {
-    ondemand::value value;
-    OUTRIDER_TAKE(value, item);
+    OUTRIDER_NAME(value, item);
     if (prefix) {
       const auto name = keep(*prefix, std::to_string(item_number++));
       if (!name) return failed(name);
@@ -157,13 +157,18 @@ Decoded<void> RowTable::add_array(ondemand::array array, const std::string* pref
       continue;
     }
     ondemand::json_type type{};
-    if (value.type().get(type) == simdjson::SUCCESS && type == ondemand::json_type::array) {
+    const bool known = value.type().get(type) == simdjson::SUCCESS;
+    if (known && type == ondemand::json_type::array) {
       ondemand::array inner;
       OUTRIDER_TAKE(inner, value.get_array());
       if (auto ok = add_array(inner, nullptr, depth + 1); !ok) return ok;
       continue;
     }
-    const auto scalar = read_scalar(value);
+    if (known && type == ondemand::json_type::number && next_is_positional()) {
+      if (auto ok = read_scalar(value, type, next_place()); !ok) return ok;
+      continue;
+    }
+    const auto scalar = known ? read_scalar(value, type) : read_scalar(value);
     if (!scalar) {
       return failed(scalar.error() == FailReason::wrong_type ? FailReason::wrong_shape
                                                              : scalar.error());
@@ -188,27 +193,15 @@ Decoded<void> RowTable::add_named(std::string_view name, ondemand::value value, 
     const std::string prefix(name);
     return add_array(array, &prefix, depth + 1);
   }
-  const auto scalar = read_scalar(value);
+  const auto scalar = known ? read_scalar(value, type) : read_scalar(value);
   if (!scalar) return failed(scalar);
   return put(name, *scalar);
 }
 
-void RowTable::put_next(const FeatureValue& value) {
-  if (rows_ == 0) {
-    values_.push_back(value);
-  } else {
-    values_[rows_ * stride_ + position_] = value;
-  }
-  ++position_;
-}
-
 Decoded<void> RowTable::put(std::string_view name, const FeatureValue& value) {
-  if (position_ < names_count() && name_at(position_) == name) {
-    // In the first row of a guessed list the value has no place yet; in every other case it has.
-    if (rows_ > 0 || position_ == values_.size()) {
-      put_next(value);
-      return {};
-    }
+  if (next_is_free() && name_at(position_) == name) {
+    next_place() = value;
+    return {};
   }
   if (rows_ == 0 && !own_names_) own_names(position_);
   const std::size_t place = find(name);

@@ -61,7 +61,14 @@ class RowTable {
   Decoded<void> add_array(ondemand::array array, const std::string* prefix, int depth);
   Decoded<void> add_named(std::string_view name, ondemand::value value, int depth);
   Decoded<void> put(std::string_view name, const FeatureValue& value);
-  void put_next(const FeatureValue& value);
+  // Whether the value at hand has the next place, when its name is the next one: in the first row of
+  // a guessed list not after a name that came twice.
+  bool next_is_free() const {
+    return position_ < names_count() && (rows_ > 0 || position_ == values_.size());
+  }
+  // Likewise, for a value without a name: positional names are alike in every list.
+  bool next_is_positional() const { return !own_names_ && guess_->positional && next_is_free(); }
+  FeatureValue& next_place();
   Decoded<void> append_column(std::string_view name, const FeatureValue& value);
   Decoded<void> widen(std::size_t rows, std::size_t features);
 

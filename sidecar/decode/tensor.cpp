@@ -114,28 +114,25 @@ struct Nesting {
   int leaf_depth = -1;  // Where the first value was found; every other must be as deep.
 };
 
-Decoded<void> flatten(ondemand::value value, Nesting& nesting, int depth) {
+Decoded<void> flatten(ondemand::value& value, Nesting& nesting, int depth) {
   if (depth > depth_max) return failed(FailReason::json_too_deep);
   ondemand::json_type type{};
   OUTRIDER_TAKE(type, value.type());
   Tensor& tensor = nesting.tensor;
   if (type != ondemand::json_type::array) {
-    const auto scalar = read_scalar(value);
-    if (!scalar) return failed(scalar);
+    if (auto ok = read_scalar(value, type, tensor.values.emplace_back()); !ok) return ok;
     if (nesting.set_shape && nesting.leaf_depth >= 0 && nesting.leaf_depth != depth) {
       return failed(FailReason::wrong_shape);
     }
     nesting.leaf_depth = depth;
-    if (tensor.values.size() >= nesting.values_max) return failed(FailReason::wrong_shape);
-    tensor.values.push_back(*scalar);
+    if (tensor.values.size() > nesting.values_max) return failed(FailReason::wrong_shape);
     return {};
   }
   ondemand::array array;
   OUTRIDER_TAKE(array, value.get_array());
   std::uint64_t items = 0;
   for (auto item : array) {
-    ondemand::value element;
-    OUTRIDER_TAKE(element, item);
+    OUTRIDER_NAME(element, item);
     if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
     ++items;
   }

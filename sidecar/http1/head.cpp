@@ -44,9 +44,11 @@ FieldId identify(const char* name, std::size_t size) {
       if (equals_lower(name, "tracestate")) return FieldId::tracestate;
       return known(name, "keep-alive", FieldId::keep_alive);
     case 11:
-      return known(name, "traceparent", FieldId::traceparent);
+      if (equals_lower(name, "traceparent")) return FieldId::traceparent;
+      return known(name, "seldon-puid", FieldId::seldon_puid);
     case 12:
       if (equals_lower(name, "content-type")) return FieldId::content_type;
+      if (equals_lower(name, "x-model-name")) return FieldId::x_model_name;
       return known(name, "x-request-id", FieldId::x_request_id);
     case 13:
       return known(name, "authorization", FieldId::authorization);
@@ -55,12 +57,16 @@ FieldId identify(const char* name, std::size_t size) {
       return known(name, "http2-settings", FieldId::http2_settings);
     case 15:
       if (equals_lower(name, "accept-encoding")) return FieldId::accept_encoding;
+      if (equals_lower(name, "x-model-version")) return FieldId::x_model_version;
       return known(name, "x-prediction-id", FieldId::x_prediction_id);
     case 16:
       if (equals_lower(name, "content-encoding")) return FieldId::content_encoding;
       return known(name, "proxy-connection", FieldId::proxy_connection);
     case 17:
       return known(name, "transfer-encoding", FieldId::transfer_encoding);
+    case 31:
+      return known(name, "inference-header-content-length",
+                   FieldId::inference_header_content_length);
     default:
       return FieldId::other;
   }

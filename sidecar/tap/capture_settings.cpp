@@ -63,6 +63,8 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
   std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
+      const std::string_view rest = pattern.substr(p + 1);
+      if (rest.find('*') == std::string_view::npos) return text.substr(t).ends_with(rest);
       star = p++;
       resume = t;
     } else if (p < pattern.size() && pattern[p] == text[t]) {

@@ -139,8 +139,9 @@ struct Case {
     test::FakeClock clock;
     monitor::Monitor monitor(monitor::Settings{}, clock.now());
     if (watched) {
-      monitor.set_references({reference_of("unknown", "3"), reference_of("house", "unknown"),
-                              reference_of("house", "3")},
+      // One for each model and version that the cases name: without its reference nothing is watched.
+      monitor.set_references({reference_of("unknown", "3"), reference_of("unknown", "unknown"),
+                              reference_of("house", "unknown"), reference_of("house", "3")},
                              clock.now());
     }
     std::vector<tap::Exchange> exchanges;

@@ -25,6 +25,25 @@ std::vector<double> sorted_normals(std::size_t count, std::uint64_t seed) {
 
 }  // namespace
 
+TEST_CASE("the search counts what lies below, whatever the table holds") {
+  for (std::size_t size = 0; size < search_width; ++size) {
+    SearchTable table;
+    std::vector<double> asked = {-infinity, -1, 0.5, 1e300, infinity};
+    for (std::size_t i = 0; i < size; ++i) {
+      table.numbers[i] = static_cast<double>(i / 2);  // Pairs: equal ones do not lie below.
+      asked.push_back(table.numbers[i]);
+      asked.push_back(table.numbers[i] + 0.5);
+    }
+    for (const double x : asked) {
+      INFO(size << " " << x);
+      const auto below = std::count_if(table.numbers.begin(), table.numbers.end(),
+                                       [&](double number) { return number < x; });
+      CHECK(count_below(table, x) == static_cast<std::size_t>(below));
+    }
+    CHECK(count_below(table, std::numeric_limits<double>::quiet_NaN()) == 0);
+  }
+}
+
 TEST_CASE("a value falls into the bin that ends at the first edge not below it") {
   const auto bins = Binning::numeric({1, 2, 4});
   REQUIRE(bins);

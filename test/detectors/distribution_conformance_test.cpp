@@ -47,7 +47,7 @@ struct PanesSubject {
     Frame& frame = detector.panes.open();
     ++frame.counts[bins().slot_of(value)];
     ++frame.rows;
-    if (std::isfinite(value)) bins().add_tails(value, frame.tails[0]);
+    if (std::isfinite(value)) frame.tails[0].add(bins().tails_of(value));
   }
   static void reset(Detector& detector) { detector = fresh(); }
   static std::vector<double> stream(std::uint64_t seed) { return normals(seed, 3000); }
@@ -85,7 +85,7 @@ struct FrameSubject {
   static void feed(Frame& frame, double value) {
     ++frame.counts[bins().slot_of(value)];
     ++frame.rows;
-    if (std::isfinite(value)) bins().add_tails(value, frame.tails[0]);
+    if (std::isfinite(value)) frame.tails[0].add(bins().tails_of(value));
   }
   static void reset(Frame& frame) { frame.clear(); }
   static std::vector<double> stream(std::uint64_t seed) { return normals(seed, 2000); }

@@ -81,5 +81,13 @@ TEST_CASE("UTF-8 is checked as the standard has it: no overlong form, no surroga
   CHECK(is_valid_utf8("grün €\xF0\x9F\x9A\x80"));
   for (const char* bad : {"\xC0\xAF", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xE2\x82", "\x80"}) {
     CHECK_FALSE(is_valid_utf8(bad));
+    // Wherever it stands.
+    for (std::size_t before = 0; before < 20; ++before) {
+      CHECK_FALSE(is_valid_utf8(std::string(before, 'a') + bad));
+      CHECK_FALSE(is_valid_utf8(std::string(before, 'a') + bad + std::string(20, 'b')));
+    }
+  }
+  for (std::size_t before = 0; before < 20; ++before) {
+    CHECK(is_valid_utf8(std::string(before, 'a') + "€" + std::string(20, 'b')));
   }
 }

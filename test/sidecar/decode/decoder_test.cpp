@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -682,6 +683,113 @@ TEST_CASE("exchanges of different shapes in turn are told apart") {
     CHECK(outcome_of(decoder, posted("/p", R"({"a":1,"a":2})", R"({"y":1})")) ==
           "unknown/unknown | a=2 -> 1");
   }
+}
+
+TEST_CASE("what is unlike the last body is read for itself, and the usual one after it again") {
+  struct Field {
+    std::string key;
+    int value;
+  };
+  const auto body_of = [](const std::vector<Field>& fields) {
+    std::string body = "{";
+    for (const Field& field : fields) {
+      body += (body.size() > 1 ? ",\"" : "\"") + field.key + "\":" + std::to_string(field.value);
+    }
+    return body + "}";
+  };
+  const auto described = [](const std::vector<Field>& fields) {
+    std::string text;
+    for (const Field& f : fields) text += " " + f.key + "=" + std::to_string(f.value);
+    return text;
+  };
+  // Few names are looked through, many have an index.
+  for (const int count : {3, 20, 40}) {
+    std::vector<Field> usual;
+    for (int i = 0; i < count; ++i) usual.push_back({"f" + std::to_string(i), i});
+    Decoder decoder(Rules{});
+    const auto check = [&](const std::vector<Field>& fields, const std::vector<Field>& expected) {
+      const auto read = [&](const std::string& body, const std::string& answer) {
+        return outcome_of(decoder, posted("/p", body, answer));
+      };
+      const std::string plain = "unknown/unknown |" + described(usual) + " -> 1";
+      REQUIRE(read(body_of(usual), R"({"y":1})") == plain);
+      CHECK(read(body_of(fields), R"({"y":1})") ==
+            "unknown/unknown |" + described(expected) + " -> 1");
+      CHECK(read(body_of(usual), R"({"y":1})") == plain);
+      // Of a later row what is not there is missing, so compare with the row alone only where it names
+      // the same features.
+      std::vector<Field> sorted = expected;
+      std::sort(sorted.begin(), sorted.end(),
+                [](const Field& a, const Field& b) { return a.value % 100 < b.value % 100; });
+      if (sorted.size() != usual.size()) return;
+      CHECK(read("[" + body_of(usual) + "," + body_of(fields) + "," + body_of(usual) + "]",
+                 "[1,2,3]") == "unknown/unknown |" + described(usual) + " -> 1 |" +
+                                   described(sorted) + " -> 2 |" + described(usual) + " -> 3");
+    };
+    std::vector<Field> other = usual;
+    std::reverse(other.begin(), other.end());
+    check(other, other);
+    other = usual;
+    std::swap(other[1], other[2]);
+    check(other, other);
+    for (const std::size_t twice : {std::size_t{0}, usual.size() / 2, usual.size() - 1}) {
+      INFO(twice);
+      // The last value counts, at the place of the first.
+      std::vector<Field> last_counts = usual;
+      last_counts[twice].value += 100;
+      for (const std::size_t again : {twice + 1, usual.size()}) {
+        other = usual;
+        other.insert(other.begin() + static_cast<std::ptrdiff_t>(again), last_counts[twice]);
+        check(other, last_counts);
+      }
+      other = usual;
+      other.insert(other.begin() + static_cast<std::ptrdiff_t>(twice), {"extra", 7});
+      check(other, other);
+      other = usual;
+      other.erase(other.begin() + static_cast<std::ptrdiff_t>(twice));
+      check(other, other);
+    }
+  }
+}
+
+TEST_CASE("a name with a quote or a backslash is not taken for the bytes of another one") {
+  Decoder decoder(Rules{});
+  const auto read = [&](const std::string& body) {
+    return outcome_of(decoder, posted("/p", body, R"({"y":1})"));
+  };
+  for (int i = 0; i < 2; ++i) {
+    CHECK(read(R"({"a\":1,\"b":2})") == R"(unknown/unknown | a":1,"b=2 -> 1)");
+    CHECK(read(R"({"a":1,"b":2})") == "unknown/unknown | a=1 b=2 -> 1");
+    CHECK(read(R"({"a\\t":3})") == R"(unknown/unknown | a\t=3 -> 1)");
+    CHECK(read(R"({"a\t":4})") == "unknown/unknown | a\t=4 -> 1");
+    CHECK(read(R"({"\u0061":5})") == "unknown/unknown | a=5 -> 1");
+    CHECK(read(R"({"a":6})") == "unknown/unknown | a=6 -> 1");
+  }
+}
+
+TEST_CASE("names that look like positions are names, and values without names follow them") {
+  Decoder decoder(Rules{});
+  for (int i = 0; i < 2; ++i) {
+    CHECK(outcome_of(decoder, posted("/p", R"({"x0":1,"x1":2})", R"({"y":1})")) ==
+          "unknown/unknown | x0=1 x1=2 -> 1");
+    const MadeExchange made = posted("/p", "[[1,2],[3,4]]", "[1,2]");
+    const tap::Exchange exchange = made.view();
+    const auto outcome = decoder.decode(exchange);
+    REQUIRE(outcome);
+    CHECK(describe(*outcome) == "unknown/unknown | x0=1 x1=2 -> 1 | x0=3 x1=4 -> 2");
+    CHECK(outcome->names->positional);
+  }
+}
+
+TEST_CASE("a query is taken as it stands, or decoded, or refused, piece by piece") {
+  const auto answered = [](const std::string& query) {
+    return decode_one(queried("/predict?" + query, R"({"y":1})"));
+  };
+  CHECK(answered("a=1&b+c=2&d=%41") == "unknown/unknown | a=1 b c=2 d='A' -> 1");
+  CHECK(answered("a=1&b=%C3%BC") == "unknown/unknown | a=1 b='\xC3\xBC' -> 1");
+  CHECK(answered("a=1&b=%C3") == "failed invalid_utf8");
+  CHECK(answered("a=%4&b=%C3") == "failed invalid_query");
+  CHECK(answered("a=%C3&b=%4") == "failed invalid_utf8");
 }
 
 TEST_CASE("feature names that never repeat do not pile up") {

@@ -460,8 +460,10 @@ TEST_CASE("Every kind of field is known by its name") {
                                     "Forwarded",
                                     "Host",
                                     "HTTP2-Settings",
+                                    "Inference-Header-Content-Length",
                                     "Keep-Alive",
                                     "Proxy-Connection",
+                                    "Seldon-Puid",
                                     "TE",
                                     "traceparent",
                                     "tracestate",
@@ -470,6 +472,8 @@ TEST_CASE("Every kind of field is known by its name") {
                                     "Upgrade",
                                     "User-Agent",
                                     "Via",
+                                    "X-Model-Name",
+                                    "X-Model-Version",
                                     "X-Prediction-Id",
                                     "X-Request-Id"};
   REQUIRE(std::size(names) + 1 == field_id_count);

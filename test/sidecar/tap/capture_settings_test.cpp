@@ -20,6 +20,9 @@ TEST_CASE("a path pattern matches as its stars allow") {
   CHECK(matches_pattern("*", ""));
   CHECK(matches_pattern("/a*b*c", "/aXbYbZc"));
   CHECK_FALSE(matches_pattern("/a*b*c", "/aXbYbZ"));
+  CHECK_FALSE(matches_pattern("/a*a", "/a"));
+  CHECK(matches_pattern("*/load", "/v2/load"));
+  CHECK_FALSE(matches_pattern("*/load", "/v2/load/more"));
   CHECK(matches_pattern("/v2/*", "/v2/"));
 }
 
