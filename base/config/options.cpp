@@ -105,6 +105,10 @@ Option& Option::as_url() {
   value_text = "URL";
   return *this;
 }
+Option& Option::as_word() {
+  word_ = true;
+  return *this;
+}
 
 OptionTable::OptionTable() {
   add("config.file", config_file_, "YAML file with any of these options.").value_name("FILE");
@@ -136,6 +140,9 @@ Option& OptionTable::add(std::string name, std::string& target, std::string desc
             !text.starts_with("unix:")) {
           return "expected http://HOST[:PORT][/PATH], https://… or unix:PATH";
         }
+        const auto is_visible = [](char c) { return c > ' ' && c <= '~'; };
+        if (option.word_ && !std::all_of(text.begin(), text.end(), is_visible))
+          return "expected one word of visible ASCII characters";
         target = text;
         return std::nullopt;
       },

@@ -41,6 +41,8 @@ class Option {
   Option& one_of(std::vector<std::string> choices);
   Option& as_bytes();  // An integer written "32MiB".
   Option& as_url();    // Must begin with http://, https:// (or unix:).
+  Option&
+  as_word();  // Visible ASCII without blanks, as goes into a line of a protocol; or nothing.
 
   std::string name;
   std::string description;
@@ -65,6 +67,7 @@ class Option {
   std::vector<std::string> choices_;
   bool bytes_ = false;
   bool url_ = false;
+  bool word_ = false;
   std::function<std::string()> print_default_ = [] { return std::string(); };
 };
 

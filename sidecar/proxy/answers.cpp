@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/proxy/answers.h"
 
+#include <ctime>
+
 namespace outrider::proxy {
 namespace {
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), in the words of the C locale.
+std::string http_date(Time now) {
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[40];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
 
 std::string render(int status, std::string_view content_type, std::string_view body,
                    std::string_view more_fields, const AnswerContext& context) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
   out += reason_phrase(status);
+  out += "\r\nDate: " + http_date(context.now);
   out += "\r\nContent-Type: ";
   out += content_type;
   out += "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";

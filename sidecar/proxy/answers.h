@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/core/clock.h"
+
 namespace outrider::proxy {
 
 struct Answer {
@@ -17,6 +19,7 @@ struct Answer {
 };
 
 struct AnswerContext {
+  Time now = {};         // For Date (RFC 9110, 6.6.1).
   bool is_head = false;  // A HEAD request: the body is left out.
   bool close = true;
   std::string_view prediction_id = {};  // Echoed when not empty.

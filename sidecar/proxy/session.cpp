@@ -393,7 +393,9 @@ void Session::answer_reserved(const http1::RequestHead& head, const Input& input
   const bool is_ready = asks_liveness || !worker_.is_leaving();
   close_after_ = close_after_ || !request_body_.over() || worker_.is_leaving();
   client_.write(render_text(is_ready ? 200 : 503, is_ready ? "OK\n" : "draining\n",
-                            {request_.method == http1::Method::head, close_after_}));
+                            {.now = worker_.wall_now(),
+                             .is_head = request_.method == http1::Method::head,
+                             .close = close_after_}));
   is_counted_ = true;
   worker_.counters.requests_in_flight.subtract();
   keep_rest(client_, request_unseen_, input, head.size);
@@ -770,9 +772,11 @@ void Session::fail_upstream(tap::UpstreamFailure failure, std::string_view messa
 }
 
 void Session::answer(const Answer& text) {
-  const bool is_head = request_.method == http1::Method::head;
-  client_.write(render_error(
-      text, {is_head, close_after_, id_[0] != 0 ? tap::view(id_) : std::string_view()}));
+  AnswerContext context{.now = worker_.wall_now(),
+                        .is_head = request_.method == http1::Method::head,
+                        .close = close_after_};
+  if (id_[0] != 0) context.prediction_id = tap::view(id_);
+  client_.write(render_error(text, context));
   close_after_ ? linger() : next_request();
 }
 

@@ -55,7 +55,7 @@ void Settings::add_to(config::OptionTable& table) {
       .add("proxy.drain-timeout", drain_timeout,
            "After SIGTERM and that delay, for requests at hand.")
       .between(0, hour);
-  table.add("proxy.via", via, "Pseudonym to add to Via; empty: no Via is added.");
+  table.add("proxy.via", via, "Pseudonym to add to Via; empty: no Via is added.").as_word();
   table.add("proxy.forwarded", forwarded, "Add Forwarded with the client's address.");
   table.add("proxy.traceparent", traceparent, "Add traceparent where the client sent none.");
   table.add("upstream.connections-max", upstream_connections_max, "Connections to the upstream.")

@@ -183,7 +183,7 @@ bool Worker::accept_some() {
       const std::string answer =
           render_error({503, "too_many_connections",
                         "proxy.connections-max connections are open; raise it or add replicas", 1},
-                       {});
+                       {.now = wall_now_});
       (void)!::send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       ::shutdown(socket.get(), SHUT_WR);
       continue;

@@ -19,7 +19,7 @@ struct Fixture {
   std::int64_t threads = 1;
   Duration timeout = 5s;
   bool dry_run = true;
-  std::string upstream, token;
+  std::string upstream, token, pseudonym;
   std::vector<std::string> references;
   std::map<std::string, std::string> variables;
   OptionTable table;
@@ -32,6 +32,7 @@ struct Fixture {
     table.add("dry-run", dry_run, "Only say what would be done.");
     table.add("upstream", upstream, "The model server.").as_url();
     table.add("token", token, "Bearer token.").secret().one_of({"a", "b"});
+    table.add("pseudonym", pseudonym, "Name in Via.").as_word();
     table.add("reference", references, "Reference file.");
   }
   Result<std::vector<std::string>> parse(std::vector<std::string> arguments) {
@@ -62,6 +63,18 @@ TEST_CASE_METHOD(Fixture,
   CHECK(timeout == 250ms);
   CHECK_FALSE(dry_run);
   CHECK(references == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a word goes into a protocol's line, so it has no blanks and no line ends") {
+  REQUIRE(parse({"--pseudonym=edge-1:9500"}));
+  CHECK(pseudonym == "edge-1:9500");
+  REQUIRE(parse({"--pseudonym="}));
+  for (const char* bad : {"two words", "edge\n", "edge\r\nX: y", "caf\xc3\xa9", "\x7f"}) {
+    const auto parsed = parse({"--pseudonym", bad});
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().message.find("expected one word") != std::string::npos);
+  }
 }
 
 TEST_CASE_METHOD(
