@@ -15,7 +15,6 @@ sys.path.insert(0, str(ROOT / "demo"))
 
 from processes import Programs  # noqa: E402
 
-
 # Side by side (-n), each worker is given whole files in their order: the longest come first, so that none runs alone at the end.
 LONGEST = ("cluster_test", "getting_started_test", "differential_test", "agent_test", "story_test", "predictor_test",
            "proxy_isolation_test", "remote_write_sender_test", "fleet_test", "crash_test")

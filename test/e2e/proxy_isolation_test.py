@@ -251,7 +251,7 @@ def test_reloads_under_load_change_what_is_captured_and_no_request(programs, tmp
     config = tmp_path / "model.yaml"
 
     def write(path):
-        config.write_text("model: {name: m}\nrequest: {match: {path: %s}}\n" % path)
+        config.write_text(f"model: {{name: m}}\nrequest: {{match: {{path: {path}}}}}\n")
     write("/predict")
     with ScriptedUpstream(echo) as upstream:
         proxy = Proxy(programs, tmp_path, upstream.url, "--model.config", config)
