@@ -18,11 +18,19 @@ namespace {
 constexpr std::chrono::milliseconds tend_every{50};
 
 // Connections are limited by proxy.connections-max, not by the shell's habitual 1024 descriptors.
-void raise_descriptor_limit() {
+void raise_descriptor_limit(const proxy::Settings& settings) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
+  const auto wanted =
+      static_cast<rlim_t>(settings.connections_max + settings.upstream_connections_max);
+  if (limit.rlim_max <= wanted)
+    spdlog::warn(
+        "only {} files may be open here, and proxy.connections-max and upstream.connections-max "
+        "may want "
+        "{}: past that new connections wait; raise the limit (ulimit -Hn) or lower these",
+        limit.rlim_max, wanted);
 }
 
 tap::MemoryFile create_memory_file(const proxy::Settings& settings) {
@@ -35,7 +43,7 @@ tap::MemoryFile create_memory_file(const proxy::Settings& settings) {
 
 int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   const net::Signals signals;
-  raise_descriptor_limit();
+  raise_descriptor_limit(settings.proxy);
   tap::MemoryFile file = create_memory_file(settings.proxy);
   proxy::Server server(settings.proxy, file);
   spdlog::info("proxy listening on port {}, upstream {}", server.port(), settings.proxy.upstream);

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::chrono::seconds proven{
     10};  // A monitor that lived so long starts the back-off anew.
+// A killed process ends at once unless the kernel waits for a disk on its behalf.
+constexpr std::chrono::seconds kill_patience{1};
 // When the whole machine stood still, the monitor is not to blame: a long step counts as a short one.
 constexpr std::chrono::milliseconds watch_step_max{200};
 
@@ -139,7 +141,9 @@ void Supervisor::stop(Duration limit) {
     spdlog::warn("the monitor did not flush within {}; what was not stored is lost",
                  format_duration(limit));
     ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
+    if (!wait_for_end(kill_patience))
+      spdlog::warn("the monitor, process {}, does not end: the kernel waits for a disk; it is left",
+                   child_);
   }
   child_ = -1;
 }

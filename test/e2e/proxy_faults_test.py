@@ -579,8 +579,9 @@ def test_past_the_connection_limit_the_longest_idle_one_goes_else_the_new_one(be
         assert connection.message()[1] == b"done"
 
 
-def test_running_out_of_file_descriptors_is_survived(behind):
+def test_running_out_of_file_descriptors_is_foretold_and_survived(behind, programs):
     proxy = behind(echo, wrap=("prlimit", "--nofile=48"))
+    assert "only 48 files may be open here" in programs.log("sidecar")
     crowd = []
     for _ in range(120):
         try:
