@@ -82,7 +82,7 @@ def test_it_is_small_labelled_and_nobodys(name, revision):
     assert labels["org.opencontainers.image.version"] == VERSION
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.description"]
-    assert about["Size"] < 40e6
+    assert about["Size"] < 50e6
 
 
 @pytest.mark.parametrize("name", NAMES)
