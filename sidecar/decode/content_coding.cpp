@@ -34,21 +34,37 @@ namespace {
 constexpr std::size_t first_guess_bytes = 16 << 10;
 constexpr std::size_t codings_max = 4;
 
-// Grows the output up to the limit; false when the limit is reached.
-bool grow(std::string& out, std::size_t bytes_max) {
-  if (out.size() >= bytes_max) return false;
-  out.resize(std::min(bytes_max, std::max(first_guess_bytes, out.size() * 2)));
-  return true;
-}
+// Where a body is unpacked to. Of a buffer that earlier bodies made large only so much is used as a new one would have:
+// zstd takes another way when a frame fits at once, and must not judge a broken body by what came before it.
+class Output {
+ public:
+  Output(std::string& buffer, std::size_t bytes_max) : buffer_(buffer), bytes_max_(bytes_max) {
+    grow();
+  }
 
-Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, std::string& out,
-                                      std::size_t bytes_max) {
+  // False when the limit is reached.
+  bool grow() {
+    if (size_ >= bytes_max_) return false;
+    size_ = std::min(bytes_max_, std::max(first_guess_bytes, size_ * 2));
+    if (buffer_.size() < size_) buffer_.resize(size_);
+    return true;
+  }
+
+  char* bytes() { return buffer_.data(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::string& buffer_;
+  const std::size_t bytes_max_;
+  std::size_t size_ = 0;
+};
+
+Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, Output out) {
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
   stream.avail_in = static_cast<uInt>(body.size());
   std::size_t written = 0;
-  if (out.empty()) grow(out, bytes_max);
   while (true) {
-    stream.next_out = reinterpret_cast<Bytef*>(out.data() + written);
+    stream.next_out = reinterpret_cast<Bytef*>(out.bytes() + written);
     stream.avail_out = static_cast<uInt>(out.size() - written);
     const int status = inflate(&stream, Z_NO_FLUSH);
     written = out.size() - stream.avail_out;
@@ -60,27 +76,25 @@ Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, s
     }
     if (status != Z_OK && status != Z_BUF_ERROR) return failed(FailReason::invalid_encoding);
     if (stream.avail_out > 0) return failed(FailReason::invalid_encoding);  // Input cut short.
-    if (!grow(out, bytes_max)) return failed(FailReason::unpacked_too_large);
+    if (!out.grow()) return failed(FailReason::unpacked_too_large);
   }
-  return std::string_view(out.data(), written);
+  return std::string_view(out.bytes(), written);
 }
 
-Decoded<std::string_view> unpack_zstd(ZSTD_DCtx* context, std::string_view body, std::string& out,
-                                      std::size_t bytes_max) {
+Decoded<std::string_view> unpack_zstd(ZSTD_DCtx* context, std::string_view body, Output out) {
   ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
   ZSTD_inBuffer in{body.data(), body.size(), 0};
-  if (out.empty()) grow(out, bytes_max);
   std::size_t written = 0;
   while (true) {
-    ZSTD_outBuffer to{out.data(), out.size(), written};
+    ZSTD_outBuffer to{out.bytes(), out.size(), written};
     const std::size_t hint = ZSTD_decompressStream(context, &to, &in);
     written = to.pos;
     if (ZSTD_isError(hint)) return failed(FailReason::invalid_encoding);
     if (hint == 0 && in.pos == in.size) break;
     if (to.pos < to.size && in.pos == in.size) return failed(FailReason::invalid_encoding);
-    if (to.pos == to.size && !grow(out, bytes_max)) return failed(FailReason::unpacked_too_large);
+    if (to.pos == to.size && !out.grow()) return failed(FailReason::unpacked_too_large);
   }
-  return std::string_view(out.data(), written);
+  return std::string_view(out.bytes(), written);
 }
 
 // RFC 1950: method 8, and the two bytes are a multiple of 31.
@@ -122,13 +136,13 @@ Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::str
   if (coding.empty() || iequals_ascii(coding, "identity")) return body;
   if (body.empty()) return body;  // An empty body was not packed at all (HEAD, 204, some servers).
   Contexts& c = *contexts_;
-  std::string& out = c.plain[c.turn ^= 1];
+  std::string& buffer = c.plain[c.turn ^= 1];
   // A buffer that one large body made large is not kept.
-  if (out.size() > (1 << 20)) std::string().swap(out);
+  if (buffer.size() > (1 << 20)) std::string().swap(buffer);
   if (iequals_ascii(coding, "gzip") || iequals_ascii(coding, "x-gzip")) {
     constexpr int gzip_window_bits = 15 + 16;
     if (!ready(c.gzip, c.gzip_ready, gzip_window_bits)) return failed(FailReason::invalid_encoding);
-    return unpack_zlib(c.gzip, body, out, bytes_max_);
+    return unpack_zlib(c.gzip, body, {buffer, bytes_max_});
   }
   if (iequals_ascii(coding, "deflate")) {
     // RFC 9110 means zlib's format by it; some senders leave its wrapper out, and clients put up with that.
@@ -136,14 +150,14 @@ Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::str
     bool& is_ready = has_zlib_header(body) ? c.deflate_ready : c.raw_ready;
     const int window_bits = has_zlib_header(body) ? 15 : -15;
     if (!ready(stream, is_ready, window_bits)) return failed(FailReason::invalid_encoding);
-    return unpack_zlib(stream, body, out, bytes_max_);
+    return unpack_zlib(stream, body, {buffer, bytes_max_});
   }
   if (iequals_ascii(coding, "zstd")) {
     if (!c.zstd) c.zstd = ZSTD_createDCtx();
     if (!c.zstd) return failed(FailReason::invalid_encoding);
     constexpr int window_log_max = 23;  // 8 MiB, what RFC 9659 requires of a decoder.
     ZSTD_DCtx_setParameter(c.zstd, ZSTD_d_windowLogMax, window_log_max);
-    return unpack_zstd(c.zstd, body, out, bytes_max_);
+    return unpack_zstd(c.zstd, body, {buffer, bytes_max_});
   }
   return failed(FailReason::unsupported_encoding);
 }
