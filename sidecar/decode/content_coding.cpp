@@ -17,7 +17,6 @@ struct Unpacker::Contexts {
   bool gzip_ready = false;
   bool deflate_ready = false;
   bool raw_ready = false;
-  ZSTD_DCtx* zstd = nullptr;
   std::string plain[2];  // Two, so that stacked codings read one and write the other.
   int turn = 0;
 
@@ -25,7 +24,6 @@ struct Unpacker::Contexts {
     if (gzip_ready) inflateEnd(&gzip);
     if (deflate_ready) inflateEnd(&deflate);
     if (raw_ready) inflateEnd(&raw);
-    ZSTD_freeDCtx(zstd);
   }
 };
 
@@ -81,13 +79,19 @@ Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, O
   return std::string_view(out.bytes(), written);
 }
 
-Decoded<std::string_view> unpack_zstd(ZSTD_DCtx* context, std::string_view body, Output out) {
-  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+// A context each: a used one keeps the buffers of larger frames, and lets broken ones pass into them that a new one
+// refuses.
+Decoded<std::string_view> unpack_zstd(std::string_view body, Output out) {
+  constexpr int window_log_max = 23;  // 8 MiB, what RFC 9659 requires of a decoder.
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                     &ZSTD_freeDCtx);
+  if (!context) return failed(FailReason::invalid_encoding);
+  ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, window_log_max);
   ZSTD_inBuffer in{body.data(), body.size(), 0};
   std::size_t written = 0;
   while (true) {
     ZSTD_outBuffer to{out.bytes(), out.size(), written};
-    const std::size_t hint = ZSTD_decompressStream(context, &to, &in);
+    const std::size_t hint = ZSTD_decompressStream(context.get(), &to, &in);
     written = to.pos;
     if (ZSTD_isError(hint)) return failed(FailReason::invalid_encoding);
     if (hint == 0 && in.pos == in.size) break;
@@ -152,13 +156,7 @@ Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::str
     if (!ready(stream, is_ready, window_bits)) return failed(FailReason::invalid_encoding);
     return unpack_zlib(stream, body, {buffer, bytes_max_});
   }
-  if (iequals_ascii(coding, "zstd")) {
-    if (!c.zstd) c.zstd = ZSTD_createDCtx();
-    if (!c.zstd) return failed(FailReason::invalid_encoding);
-    constexpr int window_log_max = 23;  // 8 MiB, what RFC 9659 requires of a decoder.
-    ZSTD_DCtx_setParameter(c.zstd, ZSTD_d_windowLogMax, window_log_max);
-    return unpack_zstd(c.zstd, body, {buffer, bytes_max_});
-  }
+  if (iequals_ascii(coding, "zstd")) return unpack_zstd(body, {buffer, bytes_max_});
   return failed(FailReason::unsupported_encoding);
 }
 
