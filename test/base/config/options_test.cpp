@@ -69,7 +69,7 @@ TEST_CASE_METHOD(Fixture,
                  "a word goes into a protocol's line, so it has no blanks and no line ends") {
   REQUIRE(parse({"--pseudonym=edge-1:9500"}));
   CHECK(pseudonym == "edge-1:9500");
-  REQUIRE(parse({"--pseudonym="}));
+  REQUIRE(parse({"--pseudonym", ""}));
   for (const char* bad : {"two words", "edge\n", "edge\r\nX: y", "caf\xc3\xa9", "\x7f"}) {
     const auto parsed = parse({"--pseudonym", bad});
     REQUIRE_FALSE(parsed);
