@@ -2,6 +2,7 @@
 """What the proxy does when a client, the upstream or the machine misbehaves: a named answer within a
 bounded time, never a response that looks complete and is not."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -735,7 +736,12 @@ def test_no_fault_leaves_a_descriptor_or_a_gauge_behind(behind):
     proxy.get()
     wait_for("rest", lambda: all(proxy.metric(g) == 0 for g in GAUGES), 10)
     before = len(list(descriptors.iterdir()))
-    ends = [reset, lambda sock: sock.shutdown(socket.SHUT_WR), lambda sock: sock.close(), lambda sock: None]
+
+    def half_close(sock):
+        with contextlib.suppress(OSError):  # The proxy may have ended it already.
+            sock.shutdown(socket.SHUT_WR)
+
+    ends = [reset, half_close, lambda sock: sock.close(), lambda sock: None]
     heads = [b"%s %s HTTP/1.1\r\nHost: m\r\n" % (method, path) for method in (b"GET", b"POST")
              for path in (b"/reset", b"/hang", b"/early", b"/broken", b"/nonsense", b"/to-the-end", b"/upgrade", b"/large",
                           b"/good", b"/-/healthy")]
