@@ -52,7 +52,10 @@ function(outrider_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(outrider-${name} ${arg_SOURCES})
   target_link_libraries(outrider-${name} PRIVATE outrider::flags ${arg_DEPENDS})
-  target_link_options(outrider-${name} PRIVATE LINKER:--as-needed)
+  if(NOT OUTRIDER_SANITIZE)
+    # Under a sanitizer the linker would take its wrapper of a function (crypt_r) for the function's library.
+    target_link_options(outrider-${name} PRIVATE LINKER:--as-needed)
+  endif()
   set_target_properties(outrider-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${OUTRIDER_PROGRAM_DIR})
 endfunction()
 

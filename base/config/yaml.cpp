@@ -197,7 +197,7 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail("cannot_read", path + ": " + std::strerror(errno));
   std::string text;
-  char piece[65536];
+  char piece[4096];  // On the stack of an HTTP handler too: net/http_server.h.
   while (file.read(piece, sizeof piece) || file.gcount() > 0) {
     text.append(piece, static_cast<std::size_t>(file.gcount()));
     if (text.size() > bytes_max) {

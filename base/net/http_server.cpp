@@ -339,7 +339,7 @@ class HttpServer::Impl {
     const long long announced = mg_get_request_info(connection)->content_length;
     if (announced > static_cast<long long>(settings_.body_bytes_max)) return false;
     if (announced > 0) request.body.reserve(static_cast<std::size_t>(announced));
-    char piece[16384];
+    char piece[8192];
     for (;;) {
       const int got = mg_read(connection, piece, sizeof piece);
       if (got <= 0) return true;

@@ -5,7 +5,8 @@
 // not use it: see sidecar/proxy.)
 //
 // One thread serves one live connection, so `connections_max` bounds both. Handlers run concurrently
-// and must be thread-safe; what they throw becomes a 500. No document root is ever set, and every URI
+// and must be thread-safe; what they throw becomes a 500. Their threads are CivetWeb's, with stacks of 100 KiB that nobody
+// can enlarge: nothing large belongs there. No document root is ever set, and every URI
 // goes to the router: CivetWeb 1.15 is in the range of CVE-2025-55763.
 //
 //   Router router;

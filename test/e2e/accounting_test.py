@@ -46,6 +46,7 @@ BINARY_HEAD = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": 
 BINARY = BINARY_HEAD + struct.pack("<2f", 1, 2)
 BINARY_FIELD = b"Inference-Header-Content-Length: %d\r\n" % len(BINARY_HEAD)
 PACKED, GZIP = gzip.compress(TWO_ROWS), JSON + b"Content-Encoding: gzip\r\n"
+LONG = b" " * ((1 << 20) + 1)  # Past the default limit, which holds until the monitor has read its configuration.
 
 # name: (fields and body of the request, status, fields and body of the answer, what becomes of it, rows). A reason follows the colon.
 KINDS = {
@@ -75,8 +76,8 @@ KINDS = {
     "bomb": (GZIP, gzip.compress(bytes(4 << 20)), 200, JSON, TWO, "failed:unpacked_too_large", 0),
     "image": (typed("image/png"), b"\x89PNG", 200, JSON, TWO, "failed:unsupported_format", 0),
     "silent": (JSON, TWO_ROWS, 200, JSON, b'{"message": "hi"}', "failed:missing_prediction", 0),
-    "long": (JSON, b" " * 70_000, 200, JSON, TWO, "dropped:too_large", 0),
-    "long_answer": (JSON, TWO_ROWS, 200, JSON, b" " * 70_000, "dropped:too_large", 0),
+    "long": (JSON, LONG, 200, JSON, TWO, "dropped:too_large", 0),
+    "long_answer": (JSON, TWO_ROWS, 200, JSON, LONG, "dropped:too_large", 0),
     "hung_up": (JSON, TWO_ROWS, 0, b"", b"", "analysed", "failure"),           # The upstream resets: 502.
     "truncated": (JSON, TWO_ROWS, 200, JSON, TWO, "analysed", "failure"),      # ... in the middle of its answer.
     "gone": (JSON, TWO_ROWS, 200, JSON, TWO, "failed:incomplete", 0),          # The client resets.
