@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from processes import Programs, free_port, http, wait_for
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 PROGRAMS = {"agent": {"agent"}, "sidecar": {"sidecar", "monitor"}, "predictor": {"predictor"}}
 NAMES = tuple(PROGRAMS)
@@ -20,6 +20,28 @@ HOUSE_SALES = "size,bedrooms,price\n" + "".join(f"{size},{size // 500},{size * 1
 # What the chart's security contexts ask for. The limits only lower: podman's own may be above what this machine allows.
 RESTRICTED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host",
               "--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"]
+
+
+def output(*words):
+    return subprocess.run(list(map(str, words)), check=True, capture_output=True, text=True).stdout
+
+
+def package_of(library):
+    """The Debian package of a shared library; dpkg knows some files by a path without /usr."""
+    path = os.path.realpath(library)
+    found = subprocess.run(["dpkg", "-S", path, path.removeprefix("/usr")], capture_output=True, text=True).stdout
+    return found.partition(":")[0]
+
+
+def test_the_packages_of_an_image_are_those_that_the_programs_call():
+    called = set()
+    for program in sorted(set.union(*PROGRAMS.values())):
+        path = ROOT / "build" / "bin" / f"outrider-{program}"
+        needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", output("readelf", "-d", path)))
+        places = dict(re.findall(r"^\s*(\S+) => (\S+)", output("ldd", path), re.M))
+        called |= {package_of(places[name]) for name in needed if name in places}
+    listed = set(output(ROOT / "scripts" / "install", "--print", "image").split())
+    assert called == listed - {"binutils", "ca-certificates"}, "scripts/install's list named image"
 
 
 def podman(*words, check=True, timeout=120):
@@ -66,12 +88,14 @@ def container(tmp_path, revision):
                 podman("rm", "--force", "--ignore", "--time", "5", name, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_its_version_and_commit(name, revision):
     run = podman("run", "--rm", *RESTRICTED, image(name), "--version")
     assert run.stdout.strip() == f"outrider-{name}, version {VERSION} (revision {revision[:12]})"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_small_labelled_and_nobodys(name, revision):
     about = json.loads(podman("image", "inspect", image(name)).stdout)[0]
@@ -85,6 +109,7 @@ def test_it_is_small_labelled_and_nobodys(name, revision):
     assert about["Size"] < 50e6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_it_holds_its_programs_their_libraries_and_their_licences_only(name, revision, tmp_path):
     made = podman("create", image(name)).stdout.strip()
@@ -110,6 +135,7 @@ def test_it_holds_its_programs_their_libraries_and_their_licences_only(name, rev
     assert not [row for row in rows if "s" in row[0].lower()[1:]]
 
 
+@pytest.mark.long
 def test_the_agent_runs_restricted_and_ends_when_asked(container, revision):
     port = free_port()
     process = container("agent", f"--web.listen-address=127.0.0.1:{port}", "--data.dir=/var/lib/outrider",
@@ -121,6 +147,7 @@ def test_the_agent_runs_restricted_and_ends_when_asked(container, revision):
     assert process.wait(20) == 0
 
 
+@pytest.mark.long
 def test_the_predictor_and_its_sidecar_run_restricted(container, tmp_path, revision):
     (tmp_path / "data" / "sales.csv").write_text(HOUSE_SALES)
     podman("run", "--rm", *RESTRICTED, f"--volume={tmp_path / 'data'}:/var/lib/outrider",
