@@ -13,7 +13,7 @@ import time
 
 import pytest
 from processes import free_port, http, wait_for
-from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, answer, echo, reset
+from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, answer, cpu_ticks, echo, reset
 
 GET = b"GET /predict?size=1 HTTP/1.1\r\nHost: model\r\n\r\n"
 
@@ -843,13 +843,9 @@ def test_draining_costs_no_cpu(programs, behind):
     time.sleep(.1)
     proxy.process.send_signal(signal.SIGTERM)
     time.sleep(.2)
-    stat = pathlib.Path(f"/proc/{proxy.process.pid}/stat")
-
-    def ticks():
-        return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
-    before = ticks()
+    before = cpu_ticks(proxy.process.pid)
     time.sleep(1)
-    assert ticks() - before < 25, "hundredths of a second within a second"
+    assert cpu_ticks(proxy.process.pid) - before < 25, "hundredths of a second within a second"
     assert proxy.process.wait(10) == 0
     programs.running.pop("sidecar")
 

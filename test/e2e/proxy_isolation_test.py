@@ -11,7 +11,7 @@ import time
 
 import pytest
 from processes import http, wait_for
-from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, echo
+from raw_http import IS_SANITIZED, Load, Proxy, ScriptedUpstream, cpu_ticks, echo
 
 
 @pytest.fixture
@@ -125,14 +125,10 @@ def test_the_exchange_that_a_monitor_died_on_is_given_to_no_other_and_those_behi
         os.kill(victim, signal.SIGSTOP)
         for _ in range(30):
             assert proxy.post(rows)[0] == 200
-        stat = pathlib.Path(f"/proc/{victim}/stat")
-
-        def ticks():
-            return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
-        before = ticks()
+        before = cpu_ticks(victim)
         os.kill(victim, signal.SIGCONT)
         # All of them take it some hundred ms of CPU: it is within one.
-        wait_for("it to be at work", lambda: ticks() > before + 2, 10, .002)
+        wait_for("it to be at work", lambda: cpu_ticks(victim) > before + 2, 10, .002)
         os.kill(victim, signal.SIGKILL)
         found = proxy.settled(30)
         assert proxy.metric("outrider_exchanges_failed_total", reason="poisoned") == found["failed"] == 1
