@@ -16,6 +16,10 @@
 //     p of chi-square / rank with (B - 1) bins / rank degrees of freedom.
 // Panes. A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
 //   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
+//   A busy one's pane is looked at before it ends; the looks share its 1e-3 (pane_looks.h), and a
+//   pane has one vote: what exceeded in any of its looks.
+// Ratio. How far a pane exceeds, in one number: the smaller of effect and significance, each over its
+//   threshold: min(max(D / D*, PSI0 / PSI0*), chi2 / chi2*). Above 1 exactly when the pane exceeds.
 // Cost. O(subjects x bins) each five minutes.
 // Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
 // Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
@@ -66,7 +70,8 @@ struct Scores {
 struct Thresholds {
   double psi = 0.1;
   double ks = 0;    // 0.05 + 1.63 sqrt(rank (1/n + 1/m)); of l_infinity where categorical
-  double chi2 = 0;  // the statistic at which q = q_max, given the other subjects
+  double chi2 = 0;  // the statistic at which q is significant, given the other subjects
+  double q = 0;     // what q has to be below: q_max, or a look's share of it
 };
 
 struct Verdict {
@@ -82,7 +87,8 @@ struct Verdict {
   Thresholds thresholds;
   double q = 1;  // Benjamini-Hochberg
   bool effect = false;
-  bool exceeded = false;  // effect and q < q_max, in this pane
+  bool exceeded = false;  // effect and q < thresholds.q, in this pane
+  double ratio = 0;       // score over threshold, >= 0: above 1 exactly when it exceeded
 };
 
 // All distances of the live value bins against the reference's (or another version's) over the same
@@ -91,9 +97,9 @@ Scores compare(const Binning& bins, const BinCounts& frozen, double deviation,
                const BinCounts& live);
 
 // Judges one pane of all subjects, whose n, m and scores are filled in: fills thresholds, q,
-// effect, exceeded and the state by this pane alone: warming_up where n < 25 B (such a subject
-// takes no part in the correction), else stable or drift.
-void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts);
+// effect, exceeded, ratio and the state by this pane alone: warming_up where n < 25 B (such a subject
+// takes no part in the correction), else stable or drift. A look spends a `share` of q_max.
+void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts, double share = 1);
 
 // The memory of the last panes of one subject: which exceeded. 1 byte.
 class PaneHistory {

@@ -81,6 +81,9 @@ class Panes {
   bool due(Time now) const { return now >= open_until_; }
 
   Frame& open() { return open_; }
+  const Frame& open() const { return open_; }
+  // The ten-second panes that have closed of the five minutes that are still filling.
+  const Frame& filling() const { return open_five_minutes_; }
   const FrameLayout& layout() const { return layout_; }
 
   // Counts of one subject over the window that ends now (as of the last advance).

@@ -17,6 +17,7 @@ namespace outrider::detectors {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint16_t state_version = 3;
 
 // The subjects in the order of the frame layout; the calibration's bins follow, but have no counts
 // to compare with.
@@ -57,12 +58,12 @@ void raise_distances(Scores& to, const Scores& from) {
   }
 }
 
-std::array<double*, 16> numbers_of(Verdict& v) {
+std::array<double*, 18> numbers_of(Verdict& v) {
   Scores& s = v.scores;
   Thresholds& t = v.thresholds;
-  return {&s.psi,         &s.psi_plain,   &s.ks,          &s.js, &s.hellinger, &s.l_infinity,
-          &s.wasserstein, &s.chi2,        &s.degrees,     &s.p,  &t.psi,       &t.ks,
-          &t.chi2,        &v.design.rank, &v.design.bins, &v.q};
+  return {&s.psi,         &s.psi_plain, &s.ks,          &s.js,          &s.hellinger, &s.l_infinity,
+          &s.wasserstein, &s.chi2,      &s.degrees,     &s.p,           &t.psi,       &t.ks,
+          &t.chi2,        &t.q,         &v.design.rank, &v.design.bins, &v.q,         &v.ratio};
 }
 
 void write_verdict(SnapshotWriter& out, Verdict verdict) {
@@ -115,13 +116,16 @@ VersionWatch::VersionWatch(std::shared_ptr<const Reference> reference, DriftRule
       total_tails_(panes_.layout().subjects()),
       quality_(reference_->features.size()),
       dispersions_(frozen_.size()),
-      designs_(frozen_.size()) {
+      designs_(frozen_.size()),
+      looks_(0) {
   for (const FrozenSubject* subject : frozen_) {
     pane_rows_min_ =
         std::max<std::uint64_t>(pane_rows_min_, rule_.rows_per_bin * subject->bins.value_bins());
   }
+  looks_ = PaneLooks(pane_rows_min_);
   verdicts_ = judge_all();
   histories_.resize(verdicts_.size());
+  voted_.resize(verdicts_.size());
   if (reference_->multivariate) {
     row_.resize(reference_->multivariate->features.size());
     z_.resize(reference_->multivariate->pca.components());
@@ -205,7 +209,40 @@ Surprise VersionWatch::observe(std::span<const Value> features, const Value& pre
 }
 
 void VersionWatch::advance(Time now) {
+  if (!panes_.due(now)) return;
   panes_.advance(now, [this](const Frame& pane, Time end) { on_pane(pane, end); });
+  look();
+}
+
+// At the end of a ten-second batch: the pane that is filling, if it has enough rows for its next look.
+void VersionWatch::look() {
+  const std::uint64_t rows = joined_.rows + panes_.filling().rows;
+  const double share = looks_.due(rows);
+  if (share <= 0) return;
+  looks_.take(rows);
+  take_look(judge_counts(
+      [&](std::size_t i) {
+        BinCounts counts = joined_.subject(panes_.layout(), i);
+        counts.add(panes_.filling().subject(panes_.layout(), i));
+        return counts;
+      },
+      share));
+}
+
+// A subject votes once a pane: by the first look in which it exceeds. One that does not exceed, yet, keeps the
+// verdict of the pane before, which had more rows; unless there is none.
+void VersionWatch::take_look(std::vector<Verdict> look) {
+  bool changed = false;
+  for (std::size_t i = 0; i < look.size(); ++i) {
+    const bool first = verdicts_[i].state == State::warming_up;
+    if (voted_[i] || look[i].state == State::warming_up || !(look[i].exceeded || first)) continue;
+    PaneHistory history = histories_[i];  // It moves on when the pane ends.
+    look[i].state = history.next(rule_, look[i]);
+    voted_[i] = look[i].exceeded;
+    verdicts_[i] = std::move(look[i]);
+    changed = true;
+  }
+  judgements_ += changed ? 1 : 0;
 }
 
 void VersionWatch::on_pane(const Frame& pane, Time end) {
@@ -215,8 +252,10 @@ void VersionWatch::on_pane(const Frame& pane, Time end) {
   joined_.add(pane);
   const bool enough = joined_.rows >= pane_rows_min_;
   if (!enough && end - joined_since_ < rule_.join_max) return;
-  take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); }));
+  take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); },
+                    looks_.rest()));
   joined_.clear();
+  looks_.begin();
 }
 
 // How the pane's ten-second batches differ among themselves, in fours, and it from the pane before.
@@ -255,18 +294,41 @@ void VersionWatch::note_dispersion(const Frame& pane, Time end) {
 }
 
 // A pane's verdicts become those of the watch: what had enough rows moves its history on, and the
-// history gives the state.
+// history gives the state. What voted in a look keeps that look's scores: they are why it voted.
 void VersionWatch::take(std::vector<Verdict> pane) {
   for (std::size_t i = 0; i < pane.size(); ++i) {
+    if (voted_[i]) pane[i] = std::move(verdicts_[i]);
+    voted_[i] = false;
     if (pane[i].state == State::warming_up) continue;
     pane[i].state = histories_[i].next(rule_, pane[i]);
   }
   verdicts_ = std::move(pane);
   ++panes_judged_;
+  ++judgements_;
+}
+
+FillingPane VersionWatch::filling_pane(Time now) const {
+  using namespace std::chrono_literals;
+  const auto five_minutes = Duration(5min).count();
+  const Time begun{Duration{now.time_since_epoch().count() / five_minutes * five_minutes}};
+  FillingPane pane;
+  pane.since = joined_.rows > 0 ? joined_since_ : begun;
+  pane.ends = begun + 5min;
+  // A pane is judged at the first multiple of five minutes at which it has rows enough or is an hour old.
+  pane.ends_at_most = std::max(pane.ends, pane.since + rule_.join_max);
+  pane.rows = joined_.rows + panes_.filling().rows + panes_.open().rows;
+  pane.look_at = looks_.next_rows();
+  pane.verdicts = judge_counts([&](std::size_t i) {
+    BinCounts counts = joined_.subject(panes_.layout(), i);
+    counts.add(panes_.filling().subject(panes_.layout(), i));
+    counts.add(panes_.open().subject(panes_.layout(), i));
+    return counts;
+  });
+  return pane;
 }
 
 template <class Live>
-std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
+std::vector<Verdict> VersionWatch::judge_counts(Live live, double share) const {
   std::vector<Verdict> verdicts;
   for (std::size_t i = 0; i < first_score_; ++i) {
     verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i), designs_[i]));
@@ -275,7 +337,7 @@ std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
     }
   }
   if (reference_->multivariate) verdicts.push_back(judge_multivariate(live));
-  judge_pane(rule_, verdicts);
+  judge_pane(rule_, verdicts, share);
   return verdicts;
 }
 
@@ -358,22 +420,25 @@ std::string VersionWatch::fingerprint() const {
 }
 
 std::string VersionWatch::serialise() const {
-  SnapshotWriter out("WTCH", 2);
+  SnapshotWriter out("WTCH", state_version);
   out.text(fingerprint());
   out.text(panes_.serialise());
   write(out, joined_);
   out.i64(joined_since_.time_since_epoch().count());
   out.u64(panes_judged_);
+  out.u64(judgements_);
+  out.u64(looks_.taken());
   for (const Dispersion& dispersion : dispersions_) dispersion.write(out);
   for (std::size_t i = 0; i < verdicts_.size(); ++i) {
     out.u64(histories_[i].bits());
+    out.boolean(voted_[i]);
     write_verdict(out, verdicts_[i]);
   }
   return out.finish();
 }
 
 Result<void> VersionWatch::restore(std::string_view bytes) {
-  auto in = SnapshotReader::open(bytes, "WTCH", 2);
+  auto in = SnapshotReader::open(bytes, "WTCH", state_version);
   if (!in) return fail(in);
   if (in->text() != fingerprint()) {
     return fail("snapshot_foreign",
@@ -385,16 +450,18 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   bool sound = read(*in, joined);
   const Time joined_since{Duration{in->i64()}};
   sound = sound && joined_since >= Time{};  // So that no difference of times overflows.
-  const std::uint64_t panes_judged = in->u64();
+  const std::uint64_t panes_judged = in->u64(), judgements = in->u64(), looks = in->u64();
   std::vector<Dispersion> dispersions(dispersions_.size());
   for (Dispersion& dispersion : dispersions) {
     sound = sound && Dispersion::read(*in, dispersion);
   }
   std::vector<Verdict> verdicts = verdicts_;
   std::vector<PaneHistory> histories;
+  std::vector<bool> voted;
   for (Verdict& verdict : verdicts) {
     const std::uint64_t bits = in->u64();
     sound = sound && bits <= 0xFF;
+    voted.push_back(in->boolean());
     histories.push_back(PaneHistory::of(static_cast<std::uint8_t>(bits)));
     sound = read_verdict(*in, verdict) && sound;
   }
@@ -407,6 +474,9 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   joined_ = std::move(joined);
   joined_since_ = joined_since;
   panes_judged_ = panes_judged;
+  judgements_ = judgements;
+  looks_.restore(static_cast<std::uint8_t>(std::min<std::uint64_t>(looks, 0xFF)));
+  voted_ = std::move(voted);
   dispersions_ = std::move(dispersions);
   std::transform(dispersions_.begin(), dispersions_.end(), designs_.begin(),
                  [](const Dispersion& dispersion) { return dispersion.effect(); });

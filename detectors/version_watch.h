@@ -8,7 +8,8 @@
 //   const Surprise s = watch.observe(values, Value::of(price), score, at);
 //   if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
 //   watch.advance(now);                                     // from a timer, each second or so
-//   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane
+//   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane, or
+//                                                           // of a look into the one that is filling
 //   watch.totals(i)                                         // since the start: what counters
 //   export
 //
@@ -34,6 +35,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "detectors/drift_rule.h"
+#include "detectors/pane_looks.h"
 #include "detectors/panes.h"
 #include "detectors/reference.h"
 
@@ -55,6 +57,16 @@ struct Surprise {
   double score = 0;     // the larger of T2 and tail score, on the reference's scale
 };
 
+// The pane that is filling: what will be judged next.
+struct FillingPane {
+  Time since{};                   // when it began
+  Time ends{};                    // when five minutes are over next
+  Time ends_at_most{};            // when it is judged at the latest, however few rows there are
+  std::uint64_t rows = 0;         // so far
+  std::uint64_t look_at = 0;      // rows of the next look into it
+  std::vector<Verdict> verdicts;  // by what has come so far alone; votes for nothing
+};
+
 class VersionWatch {
  public:
   explicit VersionWatch(std::shared_ptr<const Reference> reference, DriftRule rule = {});
@@ -70,10 +82,13 @@ class VersionWatch {
   void advance(Time now);
 
   // One a feature in order, then "prediction" and "multivariate" where the reference has them; as
-  // of the last judged pane. Before the first all are warming_up.
+  // of the last judged pane. A subject that exceeded in a look into the pane that is filling, or was warming
+  // up, is as of that look. Before the first look all are warming_up.
   const std::vector<Verdict>& verdicts() const { return verdicts_; }
-  // How many panes were judged: verdicts() changes when this does.
+  // How many panes were judged, and how often verdicts() has changed: by a pane or by a look.
   std::uint64_t panes_judged() const { return panes_judged_; }
+  std::uint64_t judgements() const { return judgements_; }
+  FillingPane filling_pane(Time now) const;
   // The verdicts of a whole window by that window alone, without the 2-of-3 rule (a status page).
   std::vector<Verdict> judge(Window window) const;
   // All that was ever observed as one pane (a backtest without a time column).
@@ -113,10 +128,12 @@ class VersionWatch {
   Surprise observe_multivariate(std::span<const Value> features);
   void on_pane(const Frame& pane, Time end);
   void note_dispersion(const Frame& pane, Time end);
+  void look();
+  void take_look(std::vector<Verdict> look);
   void take(std::vector<Verdict> pane);
-  // `live(i)` gives the counts of subject i; the verdicts are by those alone.
+  // `live(i)` gives the counts of subject i; the verdicts are by those alone, with a share of the error budget.
   template <class Live>
-  std::vector<Verdict> judge_counts(Live live) const;
+  std::vector<Verdict> judge_counts(Live live, double share = 1) const;
   template <class Live>
   Verdict judge_multivariate(Live live) const;
   std::string fingerprint() const;
@@ -137,8 +154,11 @@ class VersionWatch {
   std::vector<DesignEffect> designs_;    // theirs
   std::vector<PaneHistory> histories_;
   std::vector<Verdict> verdicts_;
+  PaneLooks looks_;
+  std::vector<bool> voted_;  // as verdicts_: exceeded in a look into the pane that is filling
   std::uint64_t rows_ = 0;
   std::uint64_t panes_judged_ = 0;
+  std::uint64_t judgements_ = 0;
   std::vector<double> row_, z_;  // scratch of observe()
 };
 

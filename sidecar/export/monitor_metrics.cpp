@@ -408,6 +408,7 @@ void MonitorMetrics::Page::write_verdicts(const std::vector<detectors::Verdict>&
       value(keys[i].thresholds[1], verdict.thresholds.ks);
       value(keys[i].thresholds[2], verdict.thresholds.chi2);
     }
+    if (part == 3 && judged) value(keys[i].plain, verdict.ratio);
     if (part == 2) {
       for (std::size_t s = 0; s < states.size(); ++s) {
         value(keys[i].states[s], verdict.state == states[s]);
@@ -423,8 +424,11 @@ void MonitorMetrics::Page::write_drift() {
   } parts[] = {
       {"outrider_drift_score", "Distance of the last judged pane of inputs from the reference."},
       {"outrider_drift_threshold", "The score from which on a subject counts as moved."},
-      {"outrider_drift_verdict", "The state of the judgement of a subject: 1 where it holds."}};
-  for (int part = 0; part < 3; ++part) {
+      {"outrider_drift_verdict", "The state of the judgement of a subject: 1 where it holds."},
+      {"outrider_drift_ratio",
+       "Score over threshold by the verdict's own rule, effect and significance: above 1 the last "
+       "judged pane counts as moved."}};
+  for (int part = 0; part < 4; ++part) {
     family(parts[part].name, gauge, parts[part].help);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
       if (v.watch()) write_verdicts(v.watch()->verdicts(), k.verdicts, part);

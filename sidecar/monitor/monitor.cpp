@@ -342,9 +342,25 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
           {"thresholds",
            {{"psi", verdict.thresholds.psi},
             {"ks", verdict.thresholds.ks},
-            {"chi2", verdict.thresholds.chi2}}},
+            {"chi2", verdict.thresholds.chi2},
+            {"q", verdict.thresholds.q}}},
+          {"ratio", verdict.ratio},
           {"p", verdict.scores.p},
           {"q", verdict.q}};
+}
+
+// What will be judged next, and by what has come of it so far.
+wire::Json filling_pane_status(const detectors::FillingPane& pane) {
+  wire::Json json = {{"since", format_rfc3339(pane.since)},
+                     {"ends", format_rfc3339(pane.ends)},
+                     {"ends_at_most", format_rfc3339(pane.ends_at_most)},
+                     {"rows", pane.rows},
+                     {"next_look_at_rows", pane.look_at},
+                     {"verdicts", wire::Json::array()}};
+  for (const detectors::Verdict& verdict : pane.verdicts) {
+    json["verdicts"].push_back(verdict_status(verdict));
+  }
+  return json;
 }
 
 // Null for a version that is compared with none.
@@ -357,7 +373,7 @@ wire::Json comparison_status(const VersionMonitor& version) {
   return json;
 }
 
-wire::Json inputs_status(const VersionMonitor& version) {
+wire::Json inputs_status(const VersionMonitor& version, Time now) {
   wire::Json json;
   json["reference"] = !version.reference()                           ? "none"
                       : version.reference()->statistics->provisional ? "provisional"
@@ -368,9 +384,14 @@ wire::Json inputs_status(const VersionMonitor& version) {
   if (!watch) return json;
   json["reference_hash"] = version.reference()->hash;
   json["reference_rows"] = version.reference()->statistics->rows;
-  for (const detectors::Verdict& verdict : watch->verdicts()) {
-    json["verdicts"].push_back(verdict_status(verdict));
+  const detectors::FillingPane pane = watch->filling_pane(now);
+  for (std::size_t i = 0; i < watch->verdicts().size(); ++i) {
+    // What was never judged shows what there is of it.
+    const bool judged = watch->verdicts()[i].state != detectors::State::warming_up;
+    json["verdicts"].push_back(verdict_status(judged ? watch->verdicts()[i] : pane.verdicts[i]));
+    json["verdicts"].back()["state"] = to_string(watch->verdicts()[i].state);
   }
+  json["pane"] = filling_pane_status(pane);
   for (std::size_t i = 0; i < watch->reference().features.size(); ++i) {
     const detectors::Quality& quality = watch->quality(i);
     json["quality"][watch->reference().features[i].name] = {{"missing", quality.missing},
@@ -395,7 +416,7 @@ wire::Json Monitor::status(Time now) const {
          {"in_service", !version->retired() && !version->idle(now)},
          {"predictions", {{"success", version->successes()}, {"failure", version->failures()}}},
          {"accuracy", accuracy_status(*version, now)},
-         {"inputs", inputs_status(*version)},
+         {"inputs", inputs_status(*version, now)},
          {"comparison", comparison_status(*version)}});
   }
   return {{"versions", models}};

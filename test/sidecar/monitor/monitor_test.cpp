@@ -5,6 +5,7 @@
 #include <map>
 #include <random>
 
+#include "base/core/text.h"
 #include "reference/builder.h"
 #include "reference/reference_json.h"
 #include "sidecar/decode/decoder.h"
@@ -418,6 +419,35 @@ TEST_CASE("the status tells everything of a version as JSON") {
   CHECK(version["accuracy"]["windows"]["5m"]["labels"] == 1);
   CHECK(version["inputs"]["reference"] == "trained");
   CHECK(version["inputs"]["verdicts"].size() >= 3);
+}
+
+TEST_CASE(
+    "before its first judgement the status shows what has come so far, and when it is judged") {
+  Rig rig;
+  rig.clock.advance(Duration(5min) - rig.clock.now().time_since_epoch() % Duration(5min));
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> size(1500, 300);
+  for (int i = 0; i < 300; ++i) rig.ask("1", size(random), 75);
+  const wire::Json early = rig.monitor.status(rig.clock.now())["versions"][0]["inputs"];
+  CHECK(early["pane"]["rows"] == 300);
+  CHECK(early["pane"]["next_look_at_rows"] == 500);
+  CHECK(early["pane"]["ends"] == format_rfc3339(rig.clock.now() + 5min));
+  CHECK(early["verdicts"][0]["state"] == "warming_up");
+  CHECK(early["verdicts"][0]["n"] == 300);
+  CHECK(early["verdicts"][0]["scores"]["ks"] > 0);
+  CHECK(rig.value(R"(outrider_drift_ratio{)" + v1 + R"(,subject="size"})") == "");
+
+  for (int i = 0; i < 300; ++i) rig.ask("1", size(random), 75);
+  rig.clock.advance(10s);
+  rig.monitor.advance(rig.clock.now());
+  const wire::Json judged = rig.monitor.status(rig.clock.now())["versions"][0]["inputs"];
+  CHECK(judged["verdicts"][0]["state"] == "stable");
+  CHECK(judged["verdicts"][0]["n"] == 600);
+  CHECK(judged["pane"]["next_look_at_rows"] == 1000);
+  const std::string ratio = rig.value(R"(outrider_drift_ratio{)" + v1 + R"(,subject="size"})");
+  CHECK(std::stod(ratio) == judged["verdicts"][0]["ratio"].get<double>());
+  CHECK(std::stod(ratio) < 1);
 }
 
 TEST_CASE("features that the reference does not know are counted as extra") {
