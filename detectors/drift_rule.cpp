@@ -89,11 +89,17 @@ void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts, double sh
   for (std::size_t i = 0; i < judged.size(); ++i) {
     Verdict& verdict = *judged[i];
     const DesignEffect& design = verdict.design;
-    const double noise = 1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m);
+    const double noise = 1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m) +
+                         verdict.hours.noise;
     const double contrasts = static_cast<double>(verdict.bins) - 1;
-    verdict.thresholds = {rule.psi_effect + (design.bins - 1) * contrasts * noise,
-                          rule.ks_effect + rule.ks_noise * std::sqrt(design.rank * noise),
-                          chi_square_critical(cut, verdict.scores.degrees, design), q_max};
+    const double unknown = std::sqrt(verdict.hours.unknown);
+    const double psi = rule.psi_effect + (design.bins - 1) * contrasts * noise;
+    // PSI is the square of a shift: what is allowed for adds to its root.
+    const double allowed = rule.rhythm_psi * unknown;
+    verdict.thresholds = {
+        psi + allowed * (2 * std::sqrt(psi) + allowed),
+        rule.ks_effect + rule.ks_noise * std::sqrt(design.rank * noise) + rule.rhythm_ks * unknown,
+        chi_square_critical(cut, verdict.scores.degrees, design), q_max};
     const double distance =
         verdict.kind == FeatureKind::numeric ? verdict.scores.ks : verdict.scores.l_infinity;
     verdict.q = q[i];

@@ -18,15 +18,23 @@
 //   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
 //   A busy one's pane is looked at before it ends; the looks share its 1e-3 (pane_looks.h), and a
 //   pane has one vote: what exceeded in any of its looks.
+// Hours. Where a rhythm is watched (rhythm.h) the rows are compared with what is expected of their hours; the
+//   expectation's sampling noise joins 1/n + 1/m, and what is not known of the rhythm yet is allowed for:
+//     D by 0.6 sqrt(unknown) more, sqrt(PSI0) by 1.5 sqrt(unknown): a shift of 1.5 standard deviations of
+//     the unknown, as a normal distribution has it.
+// Long windows. At the end of each hour the last 6, 12 and 24 hours are judged too, by a 1/72 of the error budget each:
+//   what five minutes are too few for, or what an unknown rhythm of the day hides. Exceeding, they are
+//   drift, as long as the newest hour agrees: its deviation has at least half of the window's along it.
 // Ratio. How far a pane exceeds, in one number: the smaller of effect and significance, each over its
 //   threshold: min(max(D / D*, PSI0 / PSI0*), chi2 / chi2*). Above 1 exactly when the pane exceeds.
 // Cost. O(subjects x bins) each five minutes.
 // Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
 // Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
 //   Kolmogorov distribution.
-// Fails. A season within the day that the reference averages over is a difference from the
-//   reference, hence drift; a drift that lasts less than two panes of three stays a warning.
+// Fails. A season that is neither the day's nor the week's is a difference from the reference, hence drift; a drift
+//   that lasts less than two panes of three stays a warning.
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -51,6 +59,10 @@ struct DriftRule {
   std::size_t panes_kept = 3;  // at most 8
   std::size_t panes_needed = 2;
   Duration join_max = std::chrono::hours(1);
+  bool by_hours = true;  // false: neither rhythm nor long windows
+  double rhythm_ks = 0.6;
+  double rhythm_psi = 1.5;
+  std::array<std::size_t, 3> long_hours = {6, 12, 24};  // at most 24
 };
 
 // One subject's live counts against its reference (or another version's).
@@ -74,6 +86,13 @@ struct Thresholds {
   double q = 0;     // what q has to be below: q_max, or a look's share of it
 };
 
+// What the rows' hours explain of a distance from the reference.
+struct HoursAllowance {
+  double noise = 0;    // of the expectation, as 1 / rows
+  double unknown = 0;  // variance of what is not known of the rhythm
+  bool operator==(const HoursAllowance&) const = default;
+};
+
 struct Verdict {
   std::string subject;    // the feature's name, "prediction", "multivariate"
   std::string reference;  // the `reference` label: which bins
@@ -83,6 +102,8 @@ struct Verdict {
   std::uint64_t n = 0;  // value rows in the pane judged
   std::uint64_t m = 0;  // value rows in the reference
   DesignEffect design;  // of the live rows
+  HoursAllowance hours;
+  std::size_t window_hours = 0;  // of a long window; 0: a pane
   Scores scores;
   Thresholds thresholds;
   double q = 1;  // Benjamini-Hochberg

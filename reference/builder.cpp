@@ -9,7 +9,9 @@
 #include "base/core/text.h"
 #include "detectors/e_detector.h"
 #include "reference/column_scan.h"
+#include "reference/row_time.h"
 #include "reference/table.h"
+#include "reference/timed_counts.h"
 
 namespace outrider::reference {
 namespace {
@@ -78,17 +80,12 @@ class SubjectCounter {
  public:
   explicit SubjectCounter(FrozenSubject subject) : subject_(std::move(subject)) {}
 
-  void add(const Value& value) {
+  // The slot that the value is counted in; none for a wrong type.
+  std::optional<std::size_t> add(const Value& value) {
     const auto outcome = subject_.counts.observe(subject_.bins, value);
-    if (!outcome.counted || value.kind != Value::Kind::number || !std::isfinite(value.number))
-      return;
-    // Welford's update: exact to rounding whatever the mean.
-    ++finite_;
-    const double step = value.number - subject_.mean;
-    subject_.mean += step / static_cast<double>(finite_);
-    squares_ += step * (value.number - subject_.mean);
-    subject_.low = finite_ == 1 ? value.number : std::min(subject_.low, value.number);
-    subject_.high = finite_ == 1 ? value.number : std::max(subject_.high, value.number);
+    if (!outcome.counted) return std::nullopt;
+    if (value.kind == Value::Kind::number && std::isfinite(value.number)) note(value);
+    return outcome.slot;
   }
 
   const Binning& bins() const { return subject_.bins; }
@@ -103,6 +100,16 @@ class SubjectCounter {
   }
 
  private:
+  void note(const Value& value) {
+    // Welford's update: exact to rounding whatever the mean.
+    ++finite_;
+    const double step = value.number - subject_.mean;
+    subject_.mean += step / static_cast<double>(finite_);
+    squares_ += step * (value.number - subject_.mean);
+    subject_.low = finite_ == 1 ? value.number : std::min(subject_.low, value.number);
+    subject_.high = finite_ == 1 ? value.number : std::max(subject_.high, value.number);
+  }
+
   FrozenSubject subject_;
   std::uint64_t finite_ = 0;
   double squares_ = 0;
@@ -147,6 +154,8 @@ class Builder {
   Result<void> freeze_multivariate();
   void count_multivariate(std::span<const Value> row);
   void count_truth(std::span<const Value> row);
+  void begin_timed_counts();
+  void begin_row(std::span<const Value> row);
   bool same_class(const Value& a, const Value& b) const;
   bool right(const Value& prediction, const Value& truth) const;
 
@@ -157,7 +166,8 @@ class Builder {
   std::uint64_t rows_ = 0;
   std::uint64_t rows_counted_ = 0;
   ModelKind kind_ = ModelKind::unknown;
-  std::size_t target_ = 0, prediction_ = 0, score_ = 0;  // Columns; names_.size() for none.
+  std::size_t target_ = 0, prediction_ = 0, score_ = 0,
+              time_ = 0;  // Columns; names_.size() for none.
   std::string positive_;
   std::vector<ColumnReport> reports_;
   std::vector<std::size_t> feature_columns_;
@@ -170,6 +180,10 @@ class Builder {
   detectors::ConformalHistogram anomaly_;
   std::vector<SubjectCounter> components_;
   std::vector<double> row_, z_;
+
+  std::optional<TimedCounter> timed_;
+  std::uint64_t rows_without_time_ = 0;
+  std::optional<Error> bad_time_;  // The first.
 
   detectors::ErrorReferenceEstimator errors_;
   std::vector<double> scores_;
@@ -186,6 +200,7 @@ Result<void> Builder::check_names() const {
   check("target", settings_.target);
   check("prediction", settings_.prediction);
   check("score", settings_.score);
+  check("time", settings_.time);
   for (const std::string& name : settings_.ignore) check("ignore", name);
   for (const std::string& name : settings_.categorical) check("categorical", name);
   for (const std::string& name : settings_.numeric) check("numeric", name);
@@ -205,6 +220,7 @@ void Builder::decide_roles() {
   target_ = settings_.target.empty() ? names_.size() : column(settings_.target);
   prediction_ = settings_.prediction.empty() ? names_.size() : column(settings_.prediction);
   score_ = settings_.score.empty() ? names_.size() : column(settings_.score);
+  time_ = settings_.time.empty() ? names_.size() : column(settings_.time);
   for (std::size_t i = 0; i < names_.size(); ++i) {
     ColumnReport report{names_[i],
                         ColumnRole::feature,
@@ -220,6 +236,9 @@ void Builder::decide_roles() {
       report.role = i == target_       ? ColumnRole::target
                     : i == prediction_ ? ColumnRole::prediction
                                        : ColumnRole::score;
+      report.note.clear();
+    } else if (i == time_) {
+      report.role = ColumnRole::time;
       report.note.clear();
     } else if (listed(settings_.ignore, names_[i])) {
       report.role = ColumnRole::ignored;
@@ -304,7 +323,33 @@ Result<void> Builder::freeze() {
     if (!made) return fail(made);
     prediction_counter_.emplace(std::move(*made));
   }
-  return freeze_multivariate();
+  if (auto made = freeze_multivariate(); !made) return made;
+  begin_timed_counts();
+  return {};
+}
+
+// The subjects in the order of a watch: features, prediction, PCA scores.
+void Builder::begin_timed_counts() {
+  if (!has(time_)) return;
+  std::vector<const Binning*> subjects;
+  for (const SubjectCounter& feature : features_) subjects.push_back(&feature.bins());
+  if (prediction_counter_) subjects.push_back(&prediction_counter_->bins());
+  for (const SubjectCounter& component : components_) subjects.push_back(&component.bins());
+  timed_.emplace(subjects);
+}
+
+void Builder::begin_row(std::span<const Value> row) {
+  if (!timed_) return;
+  const Value& value = row[time_];
+  const auto at = row_time(value);
+  timed_->begin_row(at);
+  if (at) return;
+  ++rows_without_time_;
+  if (value.kind == Value::Kind::missing || bad_time_) return;
+  bad_time_ =
+      Error{"bad_time", "time=" + settings_.time + ": row " + std::to_string(rows_counted_ + 1) +
+                            " has '" + category_text(value).substr(0, 40) + "': expected " +
+                            row_time_expected};
 }
 
 Result<void> Builder::freeze_multivariate() {
@@ -364,9 +409,12 @@ void Builder::count_multivariate(std::span<const Value> row) {
     row_[i] = number_of(row[feature_columns_[numeric_features_[i]]]);
   }
   const auto distance = pca_->project(row_, z_);
-  for (std::size_t j = 0; j < z_.size(); ++j) components_[j].add(Value::of(z_[j]));
-  components_[z_.size()].add(Value::of(distance.t2));
-  components_[z_.size() + 1].add(Value::of(distance.q));
+  const std::size_t first = features_.size() + (prediction_counter_ ? 1 : 0);
+  for (std::size_t j = 0; j < components_.size(); ++j) {
+    const double score = j < z_.size() ? z_[j] : j == z_.size() ? distance.t2 : distance.q;
+    const auto slot = components_[j].add(Value::of(score));
+    if (timed_ && slot) timed_->add(first + j, *slot);
+  }
   anomaly_.add(std::max(distance.t2_shrunk, tails_.score(z_)));
 }
 
@@ -399,8 +447,15 @@ void Builder::count_truth(std::span<const Value> row) {
 }
 
 void Builder::count(std::span<const Value> row) {
-  for (std::size_t i = 0; i < features_.size(); ++i) features_[i].add(row[feature_columns_[i]]);
-  if (prediction_counter_) prediction_counter_->add(row[prediction_]);
+  begin_row(row);
+  for (std::size_t i = 0; i < features_.size(); ++i) {
+    const auto slot = features_[i].add(row[feature_columns_[i]]);
+    if (timed_ && slot) timed_->add(i, *slot);
+  }
+  if (prediction_counter_) {
+    const auto slot = prediction_counter_->add(row[prediction_]);
+    if (timed_ && slot) timed_->add(features_.size(), *slot);
+  }
   if (pca_) count_multivariate(row);
   count_truth(row);
   ++rows_counted_;
@@ -412,6 +467,17 @@ Result<Built> Builder::finish() {
                                " and " + std::to_string(rows_counted_));
   }
   auto statistics = std::make_shared<detectors::Reference>();
+  if (bad_time_) return Failure(*bad_time_);
+  if (timed_) {
+    auto counts = timed_->finish();
+    if (!counts) {
+      return fail(counts.error().code, "time=" + settings_.time + ": " + counts.error().message);
+    }
+    statistics->timed = std::move(*counts);
+    if (rows_without_time_ > 0) {
+      reports_[time_].note = std::to_string(rows_without_time_) + " rows without a time";
+    }
+  }
   statistics->rows = rows_;
   statistics->provisional = settings_.provisional;
   for (SubjectCounter& feature : features_) statistics->features.push_back(feature.finish());
@@ -454,6 +520,9 @@ Result<Built> Builder::finish() {
   }
   for (const ColumnReport& report : built.columns) {
     if (report.role == ColumnRole::ignored) reference.ignored.push_back({report.name, report.note});
+    if (report.role == ColumnRole::time) {
+      reference.ignored.push_back({report.name, "it is the rows' time"});
+    }
   }
   reference.statistics = std::move(statistics);
   return built;

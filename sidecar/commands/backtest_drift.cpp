@@ -13,6 +13,7 @@
 #include "detectors/e_detector.h"
 #include "reference/column_scan.h"
 #include "reference/reference_json.h"
+#include "reference/row_time.h"
 #include "sidecar/commands/table_file.h"
 
 namespace outrider::sidecar {
@@ -21,21 +22,6 @@ namespace {
 using detectors::Value;
 
 constexpr double unusual_p = 0.001;
-
-// Seconds or milliseconds since 1970, or RFC 3339; a blank between date and time is a T, and no zone is UTC.
-std::optional<Time> time_of(const Value& value) {
-  if (value.kind == Value::Kind::number) {
-    const double seconds = std::abs(value.number) > 1e11 ? value.number / 1000 : value.number;
-    if (!(seconds >= 0 && seconds < 9e9)) return std::nullopt;
-    return Time{from_seconds(seconds)};
-  }
-  if (value.kind != Value::Kind::text) return std::nullopt;
-  std::string text(trim(value.text));
-  if (text.size() == 10) text += "T00:00:00";
-  if (text.size() > 10 && text[10] == ' ') text[10] = 'T';
-  if (const auto time = parse_rfc3339(text)) return time;
-  return parse_rfc3339(text + "Z");
-}
 
 // Which column is which; the table's column count for none.
 struct Columns {
@@ -66,11 +52,10 @@ class Backtest {
     if (mistake_) return;
     Time at{};
     if (has(columns_.time)) {
-      const auto time = time_of(row[columns_.time]);
+      const auto time = reference::row_time(row[columns_.time]);
       if (!time) {
-        mistake_ = Error{"bad_time", "line " + std::to_string(line) +
-                                         ": expected seconds since 1970 or a time such as "
-                                         "2026-01-31T12:00:00Z in the time column"};
+        mistake_ = Error{"bad_time", "line " + std::to_string(line) + ": expected " +
+                                         reference::row_time_expected + " in the time column"};
         return;
       }
       at = *time;

@@ -434,6 +434,13 @@ void MonitorMetrics::Page::write_drift() {
       if (v.watch()) write_verdicts(v.watch()->verdicts(), k.verdicts, part);
     });
   }
+  family(
+      "outrider_drift_rhythm_known_ratio", gauge,
+      "Share of the traffic in hours of the week whose rhythm is known, seen in two weeks: 1 when "
+      "seasons are told from drift.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (v.watch() && v.watch()->rhythm()) value(k.plain, v.watch()->rhythm()->share_known());
+  });
   family("outrider_drift_design_effect", gauge,
          "How many rows say as much as one independent row: 1 unless rows hang together.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {

@@ -327,11 +327,16 @@ wire::Json accuracy_status(const VersionMonitor& version, Time now) {
   return json;
 }
 
+std::string window_name(std::size_t hours) {
+  return hours == 0 ? "pane" : std::to_string(hours) + "h";
+}
+
 wire::Json verdict_status(const detectors::Verdict& verdict) {
   return {{"subject", verdict.subject},
           {"state", to_string(verdict.state)},
           {"n", verdict.n},
           {"m", verdict.m},
+          {"window", window_name(verdict.window_hours)},
           {"design_effect", verdict.design.rank},
           {"scores",
            {{"psi", verdict.scores.psi},
@@ -347,6 +352,15 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
           {"ratio", verdict.ratio},
           {"p", verdict.scores.p},
           {"q", verdict.q}};
+}
+
+// How far the rhythm of the week is known, by which five-minute panes are judged.
+wire::Json rhythm_status(const detectors::Rhythm& rhythm) {
+  return {{"state", rhythm.known() ? "known" : "rhythm not yet known"},
+          {"from", rhythm.from_training() ? "training rows and live ones" : "live rows"},
+          {"hours_known", rhythm.hours_known()},
+          {"hours", detectors::week_hours},
+          {"known_ratio", rhythm.share_known()}};
 }
 
 // What will be judged next, and by what has come of it so far.
@@ -392,6 +406,7 @@ wire::Json inputs_status(const VersionMonitor& version, Time now) {
     json["verdicts"].back()["state"] = to_string(watch->verdicts()[i].state);
   }
   json["pane"] = filling_pane_status(pane);
+  if (watch->rhythm()) json["rhythm"] = rhythm_status(*watch->rhythm());
   for (std::size_t i = 0; i < watch->reference().features.size(); ++i) {
     const detectors::Quality& quality = watch->quality(i);
     json["quality"][watch->reference().features[i].name] = {{"missing", quality.missing},

@@ -109,6 +109,22 @@ TEST_CASE("a look that may spend a share of the budget asks for so much more sig
   CHECK(verdicts[0].scores.chi2 < verdicts[0].thresholds.chi2);
 }
 
+TEST_CASE(
+    "what the hours explain raises the thresholds: noise as fewer rows would, the unknown as a "
+    "shift") {
+  Verdict plain = pane(0.15, 0, 1e-9), noisy = plain, unknown = plain;
+  noisy.hours.noise = 1e-3;
+  unknown.hours.unknown = 0.04;
+  std::vector<Verdict> verdicts{plain, noisy, unknown};
+  judge_pane({}, verdicts);
+  CHECK(verdicts[0].thresholds.ks == Approx(0.05 + 1.63 * std::sqrt(1e-3)));
+  CHECK(verdicts[1].thresholds.ks == Approx(0.05 + 1.63 * std::sqrt(2e-3)));
+  CHECK(verdicts[2].thresholds.ks == Approx(verdicts[0].thresholds.ks + 0.6 * 0.2));
+  CHECK(std::sqrt(verdicts[2].thresholds.psi) == Approx(std::sqrt(0.1) + 1.5 * 0.2));
+  CHECK(verdicts[0].state == State::drift);
+  CHECK(verdicts[2].state == State::stable);
+}
+
 TEST_CASE("one pane of three is a warning, two are drift, and it goes as it came") {
   PaneHistory history;
   Verdict quiet, loud;

@@ -450,6 +450,34 @@ TEST_CASE(
   CHECK(std::stod(ratio) < 1);
 }
 
+TEST_CASE("how far the rhythm of the week is known is told, and survives a restart") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  const std::string known = "outrider_drift_rhythm_known_ratio{" + v1 + "}";
+  CHECK(rig.value(known) == "0");
+  const auto rhythm = [](Rig& of) {
+    return of.monitor.status(of.clock.now())["versions"][0]["inputs"]["rhythm"];
+  };
+  CHECK(rhythm(rig)["state"] == "rhythm not yet known");
+  CHECK(rhythm(rig)["from"] == "live rows");
+  std::mt19937_64 random(12);
+  std::normal_distribution<double> size(1500, 300);
+  for (int hour = 0; hour < 11 * 24; ++hour) {
+    for (int i = 0; i < 60; ++i) rig.ask("1", size(random), 75);
+    rig.clock.advance(1h);
+    rig.monitor.advance(rig.clock.now());
+  }
+  const double share = std::stod(rig.value(known));
+  CHECK(share == Approx(4.0 / 7).margin(0.02));
+  CHECK(rhythm(rig)["hours_known"] == 96);
+  Rig again;
+  for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
+  again.clock.advance(rig.clock.now() - again.clock.now());
+  again.monitor.set_references({make_reference("1")}, again.clock.now());
+  again.ask("1", 1500, 75);
+  CHECK(std::stod(again.value(known)) == share);
+}
+
 TEST_CASE("features that the reference does not know are counted as extra") {
   Rig rig;
   rig.monitor.set_references({make_reference("1")}, rig.clock.now());
