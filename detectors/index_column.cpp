@@ -22,7 +22,8 @@ bool is_unnamed(std::string_view name) {
 }
 
 bool is_counter(std::string_view name) {
-  constexpr std::string_view names[] = {"index", "level_0", "rownames", "row.names", "rn"};
+  constexpr std::string_view names[] = {"index",      "level_0",  "row_nr",    "rowid", "row_id",
+                                        "row_number", "rownames", "row.names", "rn",    "#"};
   return std::any_of(std::begin(names), std::end(names),
                      [&](std::string_view known) { return iequals_ascii(name, known); });
 }

@@ -7,7 +7,8 @@
 //   it has no name;
 //   it is "Unnamed: 0", "Unnamed: 0.1", … (an index that was read and written again), of whole numbers that all differ:
 //     a shuffled or filtered frame keeps its numbers;
-//   it is "index", "level_0", "rownames", "row.names" or "rn", of 0, 1, 2, … or 1, 2, 3, … in order, at least two.
+//   it is "index", "level_0", "row_nr", "rowid", "row_id", "row_number", "rownames", "row.names", "rn" or "#", of 0, 1, 2, … or
+//     1, 2, 3, … in order, at least two.
 // Memory: at most 100 000 numbers; more are taken to differ.
 
 #include <cstdint>

@@ -193,7 +193,8 @@ bool named_like_a_time(std::string_view name) {
         lower.starts_with(std::string(word) + "_"))
       return true;
   }
-  return lower.ends_with("_at") || lower.ends_with("date") || lower.ends_with("timestamp");
+  return lower.ends_with("_at") || name.ends_with("Date") || name.ends_with("Time") ||
+         lower.ends_with("timestamp");  // Not any "date": candidates have numbers too.
 }
 
 constexpr std::uint32_t bit(MomentForm form) {

@@ -191,9 +191,10 @@ std::optional<Error> header_mistake(const std::vector<std::string>& header) {
 
 std::string ragged_row(std::size_t fields, std::size_t header_fields) {
   return std::to_string(fields) + " fields, but the header has " + std::to_string(header_fields) +
-         (fields == header_fields + 1
-              ? "; write.table of R leaves out the name of the row names: row.names = FALSE"
-              : "");
+         (fields == header_fields + 1 ? "; look for a comma at the end of lines, or row names "
+                                        "without a name (R's write.table: "
+                                        "row.names = FALSE)"
+                                      : "");
 }
 
 Result<CsvTable> parse_csv(std::string_view text) {

@@ -104,6 +104,8 @@ TEST_CASE("a column of times is told by its values, plain digits by all of them 
   CHECK(is_time("sale_date", {"20240225"}));
   CHECK(is_time("timestamp", {"1708819200", "1708819201"}));
   CHECK(is_time("created_at", {"1708819200123"}));
+  CHECK(is_time("createdDate", {"1708819200"}));
   CHECK_FALSE(is_time("price", {"1708819200", "1708819201"}));
+  CHECK_FALSE(is_time("candidate", {"1708819200", "1708819201"}));
   CHECK_FALSE(is_time("time", {"12", "14"}));
 }
