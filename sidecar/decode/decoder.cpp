@@ -303,7 +303,6 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   kept_.clear();
   selection_.clear();
   table_.clear();
-  request_.clear();
   answer_.clear();
   row_counts_.clear();
   request_is_opaque_ = answer_is_table_ = false;
@@ -390,6 +389,7 @@ Decoder::Outcome Decoder::Impl::give_up(const ExchangeParts& parts, FailReason r
 
 Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   query_fields_.clear();
+  request_.clear();
   if (parts.request_body.empty()) {
     if (auto ok = add_query(parts.query); !ok) return ok;
     if (table_.rows() > 0) row_counts_.push_back(1);

@@ -154,16 +154,6 @@ std::optional<dom::element> member(dom::object object, std::string_view name) {
   return found;
 }
 
-std::optional<dom::array> array_of(std::optional<dom::element> element) {
-  if (!element || !element->is_array()) return std::nullopt;
-  return element->get_array().value_unsafe();
-}
-
-std::optional<dom::object> object_of(std::optional<dom::element> element) {
-  if (!element || !element->is_object()) return std::nullopt;
-  return element->get_object().value_unsafe();
-}
-
 std::optional<std::string_view> text_of(std::optional<dom::element> element) {
   if (!element || !element->is_string()) return std::nullopt;
   return element->get_string().value_unsafe();
