@@ -18,6 +18,7 @@ from triton_server import start_triton
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 KEEP_FEATURES = "log: {keep_features: true}\n"
+JSON = {"Content-Type": "application/json"}
 PROBABILITIES = [[0.25, 0.5, 0.25], [0.75, 0.125, 0.125]]
 
 
@@ -148,7 +149,8 @@ def test_bytes_that_are_no_text_are_an_unseen_feature_of_a_prediction_that_count
 
 def test_a_raw_binary_request_has_a_prediction_and_no_features_that_we_know(watched):
     raw = numpy.array([1.0, 2.0, 3.0]).tobytes()
-    answer = watched.post("/v2/models/matrix/infer", raw, **{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"})
+    answer = watched.post("/v2/models/matrix/infer", raw,
+                          **{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"})
     assert answer.status_code == 200
     rows = watched.rows(1)
     assert [float(row["prediction"]) for row in rows] == [9.0]
@@ -162,15 +164,19 @@ def test_the_generate_extension_takes_and_gives_flat_json(watched):
 
 def test_a_gzip_request_by_hand_and_a_json_answer(watched):
     body = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}
-    watched.post("/v2/models/matrix/infer", gzip.compress(json.dumps(body).encode()), **{"Content-Encoding": "gzip", "Content-Type": "application/json"})
+    watched.post("/v2/models/matrix/infer", gzip.compress(json.dumps(body).encode()), **JSON, **{"Content-Encoding": "gzip"})
     assert [float(row["prediction"]) for row in watched.rows(1)] == [9.0]
 
 
 # ---- classes ----
 
+def best(count):
+    return [{"name": "prob", "parameters": {"classification": count}}]
+
+
 def test_of_score_index_label_the_label_is_the_prediction(watched):
     """The label may hold colons itself; the best class comes first."""
-    answer = watched.infer("cat", ("x", [2, 3], "FP32", sum(PROBABILITIES, [])), outputs=[{"name": "prob", "parameters": {"classification": 2}}])
+    answer = watched.infer("cat", ("x", [2, 3], "FP32", sum(PROBABILITIES, [])), outputs=best(2))
     assert answer.json()["outputs"][0]["data"][0] == "0.500000:1:persian: long hair"
     assert [row["prediction"] for row in watched.rows(2)] == ["persian: long hair", "siamese"]
 
@@ -185,14 +191,14 @@ def test_the_clients_class_count_gives_one_prediction_a_row(watched, binary, top
 
 
 def test_without_a_label_file_the_index_is_the_class(watched):
-    answer = watched.infer("unlabelled", ("x", [2, 3], "FP32", sum(PROBABILITIES, [])), outputs=[{"name": "prob", "parameters": {"classification": 1}}])
+    answer = watched.infer("unlabelled", ("x", [2, 3], "FP32", sum(PROBABILITIES, [])), outputs=best(1))
     assert answer.json()["outputs"][0]["data"] == ["0.500000:1", "0.750000:0"]
     assert [row["prediction"] for row in watched.rows(2)] == ["1", "0"]
 
 
 def test_classes_of_a_model_that_does_not_batch_are_of_one_row(watched):
     """As many classes as inputs: by their number alone they could be three rows."""
-    answer = watched.infer("pet", ("x", [3], "FP32", PROBABILITIES[0]), outputs=[{"name": "prob", "parameters": {"classification": 3}}])
+    answer = watched.infer("pet", ("x", [3], "FP32", PROBABILITIES[0]), outputs=best(3))
     assert answer.json()["outputs"][0]["shape"] == [3]
     watched.rows(1)
     assert outcomes(watched.settle(1)) == {"success": 1, "failure": 0}
@@ -230,7 +236,7 @@ def test_a_nan_among_the_predictions_is_one_failure(watched, binary):
 
 def test_a_nan_among_the_inputs_is_a_missing_value(watched):
     body = b'{"inputs":[{"name":"x","shape":[2,1],"datatype":"FP32","data":[NaN,4]}]}'
-    answer = watched.post("/v2/models/root/infer", body, **{"Content-Type": "application/json"})
+    answer = watched.post("/v2/models/root/infer", body, **JSON)
     assert answer.status_code == 200, answer.text
     assert outcomes(watched.settle(1)) == {"success": 1, "failure": 1}  # The root of NaN is NaN.
     assert [float(row["prediction"]) for row in watched.rows(2)] == [2.0]
@@ -251,7 +257,7 @@ def test_errors_of_the_model_and_of_the_request_are_failures_and_never_predictio
     assert watched.infer("house", ("size", [1, 1], "FP32", [-1e9]), ("rooms", [1, 1], "INT32", [3])).status_code == 500
     assert watched.infer("house", ("sizes", [1, 1], "FP32", [1.0])).status_code == 400
     assert watched.infer("house", ("size", [1, 2], "FP32", [1.0, 2.0]), ("rooms", [1, 1], "INT32", [3])).status_code == 400
-    assert watched.post("/v2/models/house/infer", b'{"inputs": [', **{"Content-Type": "application/json"}).status_code == 500
+    assert watched.post("/v2/models/house/infer", b'{"inputs": [', **JSON).status_code == 500
     metrics = watched.settle(4)
     assert outcomes(metrics, model_name="house") == {"success": 0, "failure": 4}
     assert metrics.sum("outrider_exchanges_failed_total") == 0
@@ -268,11 +274,12 @@ def test_names_of_models_that_do_not_exist_take_no_slot(watched):
 
 def test_tensors_in_shared_memory_are_not_seen(watched):
     """An input there is an unseen feature; an output there is an exchange that is not understood."""
-    regions = [shared_memory.create_shared_memory_region(name, f"/outrider_{watched.sidecar.proxy[-5:]}_{name}", 8) for name in ("in", "out")]
+    keys = {name: f"/outrider_{watched.sidecar.proxy[-5:]}_{name}" for name in ("in", "out")}
+    regions = [shared_memory.create_shared_memory_region(name, key, 8) for name, key in keys.items()]
     try:
         shared_memory.set_shared_memory_region(regions[0], [numpy.array([[1800], [1000]], numpy.float32)])
-        for name in ("in", "out"):
-            watched.client.register_system_shared_memory(name, f"/outrider_{watched.sidecar.proxy[-5:]}_{name}", 8)
+        for name, key in keys.items():
+            watched.client.register_system_shared_memory(name, key, 8)
         size, rooms = house([0, 0])
         size.set_shared_memory("in", 8)
         watched.client.infer("house", [size, rooms], request_id="mine")
