@@ -15,6 +15,7 @@ from stack import Sidecar
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
 VENV = ROOT / "build" / "servers" / "bin"
+AZURE = ROOT / "build" / "azure" / "bin"
 SERVERS = ROOT / "test" / "e2e" / "servers"
 HOUSES = [{"size": 1800.0, "rooms": 3.0}, {"size": 1000.0, "rooms": 2.0}]
 FEATURES = [(1800.0, 3.0), (1000.0, 2.0)]
@@ -25,14 +26,15 @@ COLUMNS = {"id", "timestamp", "model_version", "prediction", "label", "size", "r
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """server(name, command, ready path): starts it once a module, and gives its URL. {port} in the command is its port."""
-    if not VENV.exists():
-        pytest.fail("build/servers is absent: scripts/test --all installs test/servers-requirements.txt into it")
+    for folder in (VENV, AZURE):
+        if not folder.exists():
+            pytest.fail(f"{folder.parent} is absent: scripts/test --all installs test/{folder.parent.name}-requirements.txt into it")
     urls = {}
     with Programs(tmp_path_factory.mktemp("servers")) as programs:
-        def start(name, command, ready):
+        def start(name, command, ready, venv=VENV):
             if name not in urls:
                 port = free_port()
-                environment = {"PATH": f"{VENV}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": "sqlite://"}
+                environment = {"PATH": f"{venv}:{os.environ['PATH']}", "MLFLOW_TRACKING_URI": "sqlite://"}
                 programs.start(name, [str(word).format(port=port) for word in command], folder=SERVERS, environment=environment)
                 programs.wait_until_ready(name, f"http://127.0.0.1:{port}{ready}", 120)
                 urls[name] = f"http://127.0.0.1:{port}"
@@ -304,3 +306,40 @@ def test_vertex_ais_value_counts_and_its_interval_does_not(vertex):
     watched = vertex()
     watched.post("/predict", {"instances": HOUSES, "parameters": {"how": "interval"}})
     assert watched.numbers() == PRICES
+
+
+# ---- Azure Machine Learning ----
+
+@pytest.fixture
+def azure(server, watch):
+    def start(configuration=""):
+        command = [AZURE / "azmlinfsrv", "--entry_script", "azure_score.py", "--port", "{port}"]
+        return watch(server("azure", command, "/", AZURE), configuration)
+
+    return start
+
+
+@pytest.mark.parametrize("body", [
+    {"data": HOUSES},
+    {"input_data": {"columns": ["size", "rooms"], "index": [0, 1], "data": [list(row) for row in FEATURES]}},
+    {"Inputs": {"data": HOUSES}, "GlobalParameters": "list"},
+    {"Inputs": {"WebServiceInput0": HOUSES}, "GlobalParameters": "result"},
+    {"data": HOUSES, "GlobalParameters": "result"},
+    {"data": HOUSES, "GlobalParameters": "json text"},
+], ids=["data", "input_data", "Inputs data", "Inputs of the designer", "an object of results", "a text of JSON"])
+def test_azures_inference_server_is_understood_in_every_form_of_its_examples(azure, body):
+    watched = azure()
+    assert watched.post("/score", body).status_code == 200
+    watched.assert_houses()
+
+
+def test_rows_as_lists_have_the_features_that_the_configuration_names(azure):
+    watched = azure("request: {features: [{name: size}, {name: rooms}]}\n")
+    watched.post("/score", {"data": [list(row) for row in FEATURES]})
+    watched.assert_houses()
+
+
+def test_an_error_that_a_scoring_script_returns_is_a_failure(azure):
+    watched = azure()
+    watched.post("/score", {"data": HOUSES, "GlobalParameters": "error"})
+    assert watched.outcomes() == {"success": 0, "failure": 1}
