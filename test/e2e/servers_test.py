@@ -324,8 +324,8 @@ def azure(server, watch):
     {"input_data": {"columns": ["size", "rooms"], "index": [0, 1], "data": [list(row) for row in FEATURES]}},
     {"Inputs": {"data": HOUSES}, "GlobalParameters": "list"},
     {"Inputs": {"WebServiceInput0": HOUSES}, "GlobalParameters": "result"},
-    {"data": HOUSES, "GlobalParameters": "result"},
-    {"data": HOUSES, "GlobalParameters": "json text"},
+    {"Inputs": {"data": HOUSES}, "GlobalParameters": "result"},
+    {"Inputs": {"data": HOUSES}, "GlobalParameters": "json text"},
 ], ids=["data", "input_data", "Inputs data", "Inputs of the designer", "an object of results", "a text of JSON"])
 def test_azures_inference_server_is_understood_in_every_form_of_its_examples(azure, body):
     watched = azure()
@@ -341,5 +341,5 @@ def test_rows_as_lists_have_the_features_that_the_configuration_names(azure):
 
 def test_an_error_that_a_scoring_script_returns_is_a_failure(azure):
     watched = azure()
-    watched.post("/score", {"data": HOUSES, "GlobalParameters": "error"})
+    watched.post("/score", {"Inputs": {"data": HOUSES}, "GlobalParameters": "error"})
     assert watched.outcomes() == {"success": 0, "failure": 1}

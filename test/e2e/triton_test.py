@@ -152,8 +152,9 @@ def test_a_raw_binary_request_has_a_prediction_and_no_features_that_we_know(watc
     answer = watched.post("/v2/models/matrix/infer", raw,
                           **{"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"})
     assert answer.status_code == 200
-    rows = watched.rows(1)
-    assert [float(row["prediction"]) for row in rows] == [9.0]
+    assert outcomes(watched.settle(1), model_name="matrix") == {"success": 1, "failure": 0}
+    assert watched.sidecar.label({"id": watched.id, "label": 9.0}) == ["joined"]
+    assert watched.sidecar.metrics().by("outrider_outcomes_total", "correct") == {"true": 1, "false": 0}
 
 
 def test_the_generate_extension_takes_and_gives_flat_json(watched):
