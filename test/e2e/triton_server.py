@@ -49,7 +49,7 @@ max_batch_size: 8
 input [ { name: "x" data_type: TYPE_INT32 dims: [ 1 ] } ]
 output [ { name: "y" data_type: TYPE_INT64 dims: [ 1 ] } ]
 """, {1: "y=x.astype('int64') + (1 << 60)"}),
-    "root": ("""
+    "sqrt": ("""
 max_batch_size: 8
 input [ { name: "x" data_type: TYPE_FP32 dims: [ 1 ] } ]
 output [ { name: "y" data_type: TYPE_FP32 dims: [ 1 ] } ]

@@ -229,15 +229,15 @@ def test_booleans_are_classes(watched):
 @pytest.mark.parametrize("binary", [True, False])
 def test_a_nan_among_the_predictions_is_one_failure(watched, binary):
     wanted = [tritonclient.http.InferRequestedOutput("y", binary_data=binary)]
-    answer = watched.client.infer("root", [tensor("x", numpy.array([[4], [-1], [9]], numpy.float32), "FP32")], outputs=wanted, request_id="mine")
+    answer = watched.client.infer("sqrt", [tensor("x", numpy.array([[4], [-1], [9]], numpy.float32), "FP32")], outputs=wanted, request_id="mine")
     assert math.isnan(answer.as_numpy("y")[1][0])
-    assert outcomes(watched.settle(1), model_name="root") == {"success": 2, "failure": 1}
+    assert outcomes(watched.settle(1), model_name="sqrt") == {"success": 2, "failure": 1}
     assert [float(row["prediction"]) for row in watched.rows(3, alias="mine")] == [2.0, 3.0]
 
 
 def test_a_nan_among_the_inputs_is_a_missing_value(watched):
     body = b'{"inputs":[{"name":"x","shape":[2,1],"datatype":"FP32","data":[NaN,4]}]}'
-    answer = watched.post("/v2/models/root/infer", body, **JSON)
+    answer = watched.post("/v2/models/sqrt/infer", body, **JSON)
     assert answer.status_code == 200, answer.text
     assert outcomes(watched.settle(1)) == {"success": 1, "failure": 1}  # The root of NaN is NaN.
     assert [float(row["prediction"]) for row in watched.rows(2)] == [2.0]
