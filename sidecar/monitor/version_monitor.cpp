@@ -40,6 +40,7 @@ void VersionMonitor::observe(const decode::Observation& observation) {
   }
   successes_ += observation.rows.size();
   for (const decode::Row& row : observation.rows) {
+    if (!row.segment.empty()) outcomes_.announce(row.segment);
     if (watch_) watch_row(row, observation);
     if (!learned_) learn_row(row, observation);
     if (comparison_) {
