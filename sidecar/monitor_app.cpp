@@ -384,7 +384,7 @@ tap::Disposal MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   decode::ExchangeParts parts;
   parts.id = id;
   parts.started = time;
-  parts.status = 200;
+  parts.status = pair.response.status;
   parts.method = "POST";
   const decode::BodyNature request = decode::nature_of(pair.request.data, pair.request.data_type);
   const decode::BodyNature response =
