@@ -145,12 +145,18 @@ class LogHolder {
   std::atomic<labels::PredictionLog*> current_{nullptr};
 };
 
-// The log's metrics, once there is one.
+// The log's metrics, once there is one: labels' counters of every version that the monitor knows.
 class LogMetrics final : public wire::Collector {
  public:
-  explicit LogMetrics(const LogHolder& holder) : holder_(holder) {}
+  LogMetrics(const LogHolder& holder, const monitor::Monitor& monitor, std::mutex& lock)
+      : holder_(holder), monitor_(monitor), lock_(lock) {}
   void collect(wire::MetricSink& sink) override {
     labels::PredictionLog* log = holder_.get();
+    if (log) {
+      const std::lock_guard hold(lock_);
+      for (const auto& version : monitor_.versions())
+        log->announce(version->name().model, version->name().version);
+    }
     sink.family({"outrider_log_up", wire::MetricType::gauge,
                  "1 while the prediction log is open and takes predictions and labels."});
     sink.value(wire::SeriesKey(), log && log->figures().available ? 1 : 0);
@@ -159,6 +165,8 @@ class LogMetrics final : public wire::Collector {
 
  private:
   const LogHolder& holder_;
+  const monitor::Monitor& monitor_;
+  std::mutex& lock_;
 };
 
 class ReloadMetrics final : public wire::Collector {
@@ -285,7 +293,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
       reference_path_(settings.reference),
       references_(settings.reference),
       provisional_(folder_ / "provisional"),
-      log_metrics_(log_),
+      log_metrics_(log_, monitor_, lock_),
       monitor_metrics_(monitor_, lock_, clock) {
   log_settings_.folder = folder_ / "log";
   log_settings_.bytes_max = settings.log.bytes_max;
@@ -376,7 +384,7 @@ tap::Disposal MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   decode::ExchangeParts parts;
   parts.id = id;
   parts.started = time;
-  parts.status = 200;
+  parts.status = pair.response.status;
   parts.method = "POST";
   const decode::BodyNature request = decode::nature_of(pair.request.data, pair.request.data_type);
   const decode::BodyNature response =

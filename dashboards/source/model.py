@@ -34,11 +34,12 @@ VERSIONS = f"sum by (model_version) (increase(outrider_predictions_total{{{MODEL
 SERVING = f"and on (model_version) ({VERSIONS} > 0)"
 BUSIEST = f"and on (model_version) topk(1, {VERSIONS})"
 OF_FLEET = FLEET + ', model_name=~"$model"'
-# Requests are counted by the proxy, which need not know the model: those of the pods that serve it.
+# Requests are counted by the proxy, which need not know the model: of the pods that serve it, those that name it or none.
 OF_MODEL = f"and on (job, instance) outrider_accuracy_alarm{{{MODEL}}}"
-REQUESTS = f"(rate(outrider_requests_total{{{PODS}}}[$__rate_interval]) {OF_MODEL})"
-FAILED = f"""(rate(outrider_requests_total{{{PODS}, outcome=~"server_error|timeout|unreachable"}}[$__rate_interval]) {OF_MODEL})"""
-DURATION = f"(rate(outrider_request_duration_seconds_bucket{{{PODS}}}[$__rate_interval]) {OF_MODEL})"
+NAMED = PODS + ', model_name=~"$model|unknown"'
+REQUESTS = f"(rate(outrider_requests_total{{{NAMED}}}[$__rate_interval]) {OF_MODEL})"
+FAILED = f"""(rate(outrider_requests_total{{{NAMED}, outcome=~"server_error|timeout|unreachable"}}[$__rate_interval]) {OF_MODEL})"""
+DURATION = f"(rate(outrider_request_duration_seconds_bucket{{{NAMED}}}[$__rate_interval]) {OF_MODEL})"
 VERDICTS = {0: ("warming up", GREY), 1: ("stable", GREEN), 2: ("warning", YELLOW), 3: ("drift", RED)}
 
 
@@ -140,9 +141,9 @@ def service():
                     "cps", query(f"sum by (model_version) (rate(outrider_predictions_total{{{MODEL}}}[$__rate_interval]))",
                                  "{{model_version}}"), stacked=True), 6),
         (timeseries("Requests that did not succeed", "Requests a second by how they ended. client_error is the callers' doing; "
-                    "rejected was turned away by the proxy; the others are the model server's.", "reqps",
+                    "rejected was turned away by the proxy; the others are the model server's. Requests that name no model are among them.", "reqps",
                     query(f"""sum by (outcome) (
-                        rate(outrider_requests_total{{{PODS}, outcome!="success"}}[$__rate_interval]) {OF_MODEL})""",
+                        rate(outrider_requests_total{{{NAMED}, outcome!="success"}}[$__rate_interval]) {OF_MODEL})""",
                           "{{outcome}}"), stacked=True, high=0.1,
                     colours=[fixed("/server_error/", RED), fixed("/timeout/", ORANGE), fixed("/unreachable/", PURPLE),
                              fixed("/client_error/", BLUE), fixed("/cancelled/", GREY), fixed("/rejected/", YELLOW)]), 6),

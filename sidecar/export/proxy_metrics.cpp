@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/export/proxy_metrics.h"
 
-#include <algorithm>
 #include <array>
 #include <functional>
-#include <iterator>
+#include <map>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -19,8 +19,6 @@ using wire::MetricSink;
 using wire::MetricType;
 using wire::SeriesKey;
 
-static_assert(std::equal(std::begin(tap::latency_buckets), std::end(tap::latency_buckets),
-                         std::begin(wire::latency_buckets), std::end(wire::latency_buckets)));
 static_assert(http1::violation_count <= std::tuple_size_v<decltype(ProxyCounters::violations)>);
 
 // Sums over the data threads.
@@ -63,27 +61,97 @@ SeriesKey key(std::string_view label, std::string_view word) {
   return SeriesKey(Labels{{std::string(label), std::string(word)}});
 }
 
-void requests(MetricSink& sink, const Lanes& lanes, const std::string& model) {
+// ---- Requests by model ----
+
+using tap::ModelCounters;
+using tap::ModelTable;
+using tap::Outcome;
+
+// Outcomes with the codes that they usually end in. These series are there, at 0, from the first scrape on that knows the model:
+// rate() does not see the first increase of one that comes later, and alerts read them.
+constexpr std::pair<Outcome, int> usual_ends[] = {
+    {Outcome::success, 200},      {Outcome::client_error, 400}, {Outcome::server_error, 200},
+    {Outcome::server_error, 500}, {Outcome::server_error, 502}, {Outcome::server_error, 503},
+    {Outcome::server_error, 504}, {Outcome::timeout, 200},      {Outcome::timeout, 504},
+    {Outcome::unreachable, 200},  {Outcome::unreachable, 502},  {Outcome::unreachable, 503},
+    {Outcome::cancelled, 0},      {Outcome::rejected, 400},     {Outcome::rejected, 408},
+    {Outcome::rejected, 413},     {Outcome::rejected, 503}};
+// Of requests whose head was refused, so that they name no model.
+constexpr std::pair<Outcome, int> unread_ends[] = {{Outcome::rejected, 414},
+                                                   {Outcome::rejected, 417},
+                                                   {Outcome::rejected, 431},
+                                                   {Outcome::rejected, 501},
+                                                   {Outcome::rejected, 505}};
+
+// A model's counts over all data threads.
+struct ModelSums {
+  std::map<std::pair<Outcome, int>, std::uint64_t> requests;  // Code -1: not kept.
+  std::array<std::uint64_t, tap::latency_bounds_max + 1> buckets{};
+  std::uint64_t nanoseconds = 0, durations = 0;
+
+  void add(const ModelCounters& counters) {
+    counters.requests.each([this](Outcome outcome, int code, std::uint64_t n) {
+      requests[{outcome, code}] += n;
+    });
+    for (std::size_t i = 0; i < buckets.size(); ++i) {
+      const std::uint64_t n = counters.duration.buckets[i].get();
+      buckets[i] += n;
+      durations += n;
+    }
+    nanoseconds += counters.duration.sum_nanoseconds.get();
+  }
+  void add(std::span<const std::pair<Outcome, int>> ends) {
+    for (const auto& end : ends) requests.try_emplace(end, 0);
+  }
+};
+
+// The sums by name; under one name all of them where exactly one is configured.
+std::map<std::string, ModelSums> sum_models(const tap::MemoryFile& file,
+                                            const std::string& configured) {
+  std::map<std::string, ModelSums> models;
+  bool is_full = false;
+  models[configured.empty() ? std::string(tap::unknown_model) : configured].add(unread_ends);
+  for (std::size_t lane = 0; lane < file.lane_count(); ++lane) {
+    const std::span<const ModelCounters> slots = file.models(lane);
+    for (const ModelCounters& slot : slots) {
+      if (!slot.is_taken()) break;
+      models[configured.empty() ? std::string(slot.name()) : configured].add(slot);
+    }
+    is_full = is_full || slots.back().is_taken();
+  }
+  for (auto& [name, sums] : models) sums.add(usual_ends);
+  // Until a name has found no slot, "other" is no model.
+  const auto other = models.find(std::string(tap::other_model));
+  if (other != models.end() && other->second.durations == 0 && !is_full) models.erase(other);
+  return models;
+}
+
+void requests_by_model(MetricSink& sink, const std::map<std::string, ModelSums>& models) {
   sink.family(
       {"outrider_requests_total", MetricType::counter,
-       "HTTP requests by how they ended and the status that the client was sent; 0: none."});
-  constexpr std::pair<tap::Outcome, int> usual[] = {
-      {tap::Outcome::success, 200},      {tap::Outcome::client_error, 400},
-      {tap::Outcome::server_error, 500}, {tap::Outcome::timeout, 504},
-      {tap::Outcome::unreachable, 503},  {tap::Outcome::cancelled, 0},
-      {tap::Outcome::rejected, 400}};
-  for (const auto& [outcome, usual_code] : usual) {
-    const auto row = static_cast<std::size_t>(outcome);
-    for (std::size_t i = 0; i < tap::code_count; ++i) {
-      const int code = i == 0 ? 0 : tap::code_first + static_cast<int>(i) - 1;
-      const double count =
-          lanes.sum([&](const ProxyCounters& c) { return std::cref(c.requests[row][i]); });
-      if (count == 0 && code != usual_code) continue;
-      sink.value(SeriesKey(Labels{{"model_name", model},
+       "HTTP requests by model, how they ended and the status that the client was sent; 0: none."});
+  for (const auto& [name, sums] : models) {
+    for (const auto& [end, count] : sums.requests) {
+      const auto& [outcome, code] = end;
+      sink.value(SeriesKey(Labels{{"model_name", name},
                                   {"outcome", std::string(to_string(outcome))},
-                                  {"code", std::to_string(code)}}),
-                 count);
+                                  {"code", code < 0 ? "other" : std::to_string(code)}}),
+                 static_cast<double>(count));
     }
+  }
+}
+
+void durations_by_model(MetricSink& sink, const std::map<std::string, ModelSums>& models,
+                        std::span<const double> bounds) {
+  sink.family(
+      {"outrider_request_duration_seconds", MetricType::histogram,
+       "From a request's first byte until its response's last was handed to the client's socket."});
+  for (const auto& [name, sums] : models) {
+    // Where every request names its model, there is no "unknown" one to tell the latency of.
+    if (name == tap::unknown_model && sums.durations == 0 && models.size() > 1) continue;
+    sink.histogram(key("model_name", name),
+                   {bounds, std::span(sums.buckets).first(bounds.size() + 1),
+                    static_cast<double>(sums.nanoseconds) / 1e9});
   }
 }
 
@@ -143,6 +211,10 @@ struct Cell {
 
 constexpr MetricType counter = MetricType::counter, gauge = MetricType::gauge;
 constexpr Cell cells[] = {
+    {"outrider_requests_of_other_models_total", counter,
+     "Requests counted as model_name `other`: proxy.models-max names were taken, or the name is no "
+     "text of at most 100 bytes.",
+     &ProxyCounters::requests_of_other_models},
     {"outrider_request_body_bytes_total", counter, "Bytes of request bodies, as forwarded.",
      &ProxyCounters::request_bytes},
     {"outrider_response_body_bytes_total", counter, "Bytes of response bodies, as forwarded.",
@@ -194,16 +266,13 @@ void ProxyMetrics::collect(MetricSink& sink) {
     const std::lock_guard hold(lock_);
     model = model_;
   }
-  const SeriesKey of_model = key("model_name", model);
   const Lanes lanes(file_);
-  requests(sink, lanes, model);
+  const auto models = sum_models(file_, model);
+  requests_by_model(sink, models);
   sink.family({"outrider_requests_in_flight", gauge, "Requests whose response is not complete."});
-  sink.value(of_model,
+  sink.value(key("model_name", model),
              lanes.sum([](const ProxyCounters& c) { return std::cref(c.requests_in_flight); }));
-  sink.family(
-      {"outrider_request_duration_seconds", MetricType::histogram,
-       "From a request's first byte until its response's last was handed to the client's socket."});
-  lanes.histogram(sink, of_model, &ProxyCounters::duration, tap::latency_buckets);
+  durations_by_model(sink, models, file_.latency_bounds());
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});

@@ -4,11 +4,12 @@
 // The proxy's and the exchanges' metrics, read from the memory file at each scrape. They belong to the
 // proxy process, so they outlive the monitor that renders them.
 //
-// What concerns requests carries the model's name where one is configured; the proxy itself knows none.
+// Requests are told apart by model: under the configured name where exactly one is configured, else by the names that the proxy
+// found in paths and headers, "unknown" where there is none and "other" past proxy.models-max. Requests in flight are the model
+// server's as a whole, so they carry a configured name or none.
 //
-// Thread-safe: collect() may run in several threads at once. O(series), a few hundred at most: a code
-// and outcome that never occurred has no series, except the outcomes' usual ones, which begin at 0 so
-// that rate() sees their first increase.
+// Thread-safe: collect() may run in several threads at once. O(series): about 40 a model and a hundred more. A code and outcome
+// that never occurred has no series, except the outcomes' usual ones, which begin at 0 so that rate() sees their first increase.
 
 #include <mutex>
 #include <string>
@@ -22,7 +23,7 @@ namespace outrider::exporting {
 class ProxyMetrics final : public wire::Collector {
  public:
   explicit ProxyMetrics(const tap::MemoryFile& file) : file_(file) {}
-  void set_model(std::string_view name);  // "": no label.
+  void set_model(std::string_view name);  // "": by what the proxy found.
   void collect(wire::MetricSink& sink) override;
 
  private:

@@ -63,6 +63,11 @@ void LabelMetrics::count_now(std::string_view model_name, std::string_view model
       .tally.results[static_cast<std::size_t>(result)] += labels;
 }
 
+void LabelMetrics::announce(std::string_view model_name, std::string_view model_version) {
+  const std::lock_guard lock(mutex_);
+  publish({std::string(model_name), std::string(model_version)});
+}
+
 LabelMetrics::Published& LabelMetrics::publish(const Model& model) {
   auto found = published_.find(model);
   if (found != published_.end()) return found->second;

@@ -4,7 +4,7 @@
 // Counts of labels by model and result, and their delays. A group of labels is tallied by the
 // owner, then published whole by commit() once it is on disk, or forgotten by roll_back().
 //
-// Thread-safe: count_now() and collect(); the rest is the owner's. At most `models_max` model
+// Thread-safe: count_now(), announce() and collect(); the rest is the owner's. At most `models_max` model
 // versions are told apart; further ones are counted as model_version "other".
 
 #include <array>
@@ -39,6 +39,10 @@ class LabelMetrics {
   // Counts at once what is on no disk: labels that could not be read.
   void count_now(std::string_view model_name, std::string_view model_version, LabelResult result,
                  std::uint64_t labels);
+
+  // The series of a model version, at 0: rate() does not see the first increase of a counter that is born with it, and labels
+  // come in batches. Nothing where they are there already.
+  void announce(std::string_view model_name, std::string_view model_version);
 
   std::array<std::uint64_t, label_result_count> totals() const;
   void collect(wire::MetricSink& sink) const;  // outrider_labels_total, …_delay_seconds, log_sync

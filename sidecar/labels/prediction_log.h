@@ -136,6 +136,10 @@ class PredictionLog {
   bool flush(Duration deadline);
   void close();  // Writes what is buffered, syncs, stops the thread. Idempotent.
 
+  // A model version that labels may come for: its counters are there, at 0, from now on. Those of labels that no model is known
+  // of are there from the start.
+  void announce(std::string_view model_name, std::string_view model_version);
+
   // outrider_labels_total, outrider_label_delay_seconds, outrider_log_*. Valid as long as the log.
   wire::Collector& collector();
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/core/text.h"
+#include "sidecar/tap/model_path.h"
 
 namespace outrider::monitor {
 namespace {
@@ -12,16 +13,9 @@ namespace {
 constexpr std::string_view other = "other";
 constexpr std::string_view unknown = "unknown";
 constexpr std::string_view state_prefix = "accuracy/";
-constexpr std::size_t name_bytes_max = 100;
 
-// Names come from URLs and bodies: what is too long or no text is not carried into labels.
 std::string clean_name(std::string_view name) {
-  if (name.empty() || name.size() > name_bytes_max || !is_valid_utf8(name))
-    return std::string(other);
-  for (const char c : name) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return std::string(other);
-  }
-  return std::string(name);
+  return std::string(tap::is_model_name(name) ? name : other);
 }
 
 std::string state_key(const VersionName& name) {

@@ -44,6 +44,7 @@ void VersionMonitor::observe(const decode::Observation& observation) {
       continue;
     }
     ++successes_;
+    if (!row.segment.empty()) outcomes_.announce(row.segment);
     if (watch_) watch_row(row, observation);
     if (!learned_) learn_row(row, observation);
     if (comparison_) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/core/text.h"
+
 namespace outrider::tap {
 namespace {
 
@@ -45,6 +47,12 @@ std::string_view without_query(std::string_view target) {
 
 bool is_model_verb(std::string_view word) {
   return std::find(std::begin(verbs), std::end(verbs), word) != std::end(verbs);
+}
+
+bool is_model_name(std::string_view name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return !name.empty() && name.size() <= model_name_bytes_max && is_valid_utf8(name) &&
+         std::none_of(name.begin(), name.end(), is_control);
 }
 
 std::string_view model_in_path(std::string_view path) {

@@ -17,15 +17,22 @@
 // Sources: KServe, "Open Inference Protocol" and V1 protocol; TensorFlow Serving, "RESTful API"; Google AIP-136 (custom methods
 // after a colon) with the methods of aiplatform v1 and generativelanguage v1beta.
 
+#include <cstddef>
 #include <string_view>
 
 namespace outrider::tap {
+
+inline constexpr std::size_t model_name_bytes_max = 100;
 
 // The segment after the first "/models/", without a verb.
 std::string_view model_in_path(std::string_view path);
 
 // The segment after the first "/versions/" behind the model's name (anywhere, where no model is named), without a verb.
 std::string_view version_in_path(std::string_view path);
+
+// Whether a name, of a model or a version, can stand in a label: 1 to model_name_bytes_max bytes of UTF-8 without control characters. Names come
+// from URLs, headers and bodies; what is no such text is called "other".
+bool is_model_name(std::string_view name);
 
 // Whether a colon before `word` ends a name: "predict", "generateContent", … Case matters, as it does in paths.
 bool is_model_verb(std::string_view word);

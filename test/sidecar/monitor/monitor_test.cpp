@@ -254,6 +254,38 @@ TEST_CASE("models and versions past the cap are other, and counted") {
       "2");
 }
 
+TEST_CASE("a segment's outcomes are there at 0 from its first prediction on") {
+  Settings settings;
+  settings.rules.segments = {"city"};
+  Rig rig(settings);
+  const auto outcomes = [&rig](const std::string& segment, const std::string& correct) {
+    return rig.value("outrider_outcomes_total{correct=\"" + correct +
+                     "\",model_name=\"house\",model_version=\"1\",segment=\"" + segment + "\"}");
+  };
+  rig.ask("1", 1500, 75);
+  CHECK(outcomes("city=bonn", "true") == "0");
+  CHECK(outcomes("city=bonn", "false") == "0");
+  labels::JoinedRow row = Rig::joined("1", 100, 200, rig.clock.now());
+  row.segment = "city=bonn";
+  rig.monitor.on_joined(row);
+  rig.monitor.committed();
+  CHECK(outcomes("city=bonn", "false") == "1");
+}
+
+TEST_CASE("segments past the cap are announced as other, and counted only by labels") {
+  Outcomes outcomes({.segments = 3, .classes = 2});
+  for (const char* segment : {"a", "b", "c", "d", "a"}) outcomes.announce(segment);
+  std::vector<std::string> names;
+  for (const auto& segment : outcomes.segments()) names.push_back(segment.name);
+  CHECK(names == std::vector<std::string>{"a", "b", "other"});
+  CHECK(outcomes.segments_turned_away() == 0);
+  Judgement right;
+  right.correct = right.is_number = true;
+  outcomes.add(right, "d");
+  CHECK(outcomes.segments()[2].counts.correct == 1);
+  CHECK(outcomes.segments_turned_away() == 1);
+}
+
 TEST_CASE("only allowed names come from the traffic") {
   Settings settings;
   settings.allowed_models = {"mine"};
