@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/core/text.h"
+#include "sidecar/decode/feature_names.h"
 #include "sidecar/decode/json.h"
 
 namespace outrider::decode {
@@ -18,8 +19,7 @@ FeatureSelection::FeatureSelection(const std::vector<FeatureRule>& rules) : rule
     wants_query_ = wants_query_ || query;
     names_.names.push_back(rule.name);
   }
-  // Interned lists count up from 1; there is one configured list a decoder.
-  names_.serial = UINT64_MAX;
+  names_.serial = next_names_serial();
 }
 
 const std::vector<std::size_t>& FeatureSelection::places_in(const FeatureNames& from) {
