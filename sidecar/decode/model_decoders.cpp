@@ -59,6 +59,7 @@ template <class Source>
 ModelDecoders::Outcome ModelDecoders::decode_named(const Source& source,
                                                    std::optional<std::string_view> name,
                                                    bool heavy) {
+  own_ = nullptr;
   Kind* kind = name ? kind_of(*name) : nullptr;
   if (!kind) {
     auto outcome = common_.decode(source);
@@ -71,7 +72,9 @@ ModelDecoders::Outcome ModelDecoders::decode_named(const Source& source,
     heavy_ = nullptr;
   }
   if (heavy) heavy_ = kind;
-  return decoder_of(*kind).decode(source);
+  Decoder& decoder = decoder_of(*kind);
+  own_ = &decoder;
+  return decoder.decode(source);
 }
 
 // The name as far as it is told before the response's body; nothing where that may tell it.

@@ -39,6 +39,8 @@ class ModelDecoders {
   // The observation is valid until the next call.
   Outcome decode(const tap::Exchange& exchange);
   Outcome decode(const ExchangeParts& parts);
+  // As Decoder::words(), of the last exchange.
+  std::string_view words() const { return own_ ? own_->words() : common_.words(); }
 
   std::size_t kept() const;  // Decoders beside the common one; for tests.
 
@@ -59,6 +61,7 @@ class ModelDecoders {
   Decoder common_;
   std::vector<Kind> kinds_;
   std::map<std::string, std::size_t, std::less<>> kind_of_model_;  // Index into kinds_.
+  const Decoder* own_ = nullptr;  // That decoded last; null: the common one.
   std::uint64_t uses_ = 0;
   Kind* heavy_ = nullptr;  // Read a large body last; given up when another is used.
   http1::RequestHead request_head_;

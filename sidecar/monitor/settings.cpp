@@ -104,8 +104,9 @@ void read_feature(YamlReader& reader, const Yaml& item, decode::Rules& rules) {
   decode::FeatureRule rule;
   take(rule.name, reader.text(item, "name"));
   if (rule.name.empty()) reader.mistake(item, "expected a name");
-  take_place(reader, item, "from", rule.from, {Place::Kind::query, Place::Kind::json},
-             "query:NAME or json:/json/pointer");
+  take_place(reader, item, "from", rule.from,
+             {Place::Kind::query, Place::Kind::json, Place::Kind::row},
+             "query:NAME, json:/json/pointer or row:/json/pointer");
   if (const auto kind = reader.text(item, "kind")) {
     if (*kind == "numeric") {
       rule.kind = FeatureKind::numeric;
@@ -135,13 +136,22 @@ void read_features(YamlReader& reader, const Yaml& request, decode::Rules& rules
   for (const Yaml& item : reader.items(request, "features")) read_feature(reader, item, rules);
 }
 
+void read_rows(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
+  const auto rows = reader.text(request, "rows");
+  if (!rows) return;
+  rules.one_row = *rows == "one";
+  if (*rows != "one" && *rows != "many") {
+    reader.mistake(reader.child(request, "rows"), "expected one or many, got '" + *rows + "'");
+  }
+}
+
 void read_segments(YamlReader& reader, const Yaml& parent, decode::Rules& rules) {
   if (is_written(reader, parent, "segments")) rules.segments = reader.texts(parent, "segments");
 }
 
 void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   const Yaml request = reader.child(root, "request");
-  reader.only_keys(request, {"match", "features"});
+  reader.only_keys(request, {"match", "features", "rows"});
   const Yaml match = reader.child(request, "match");
   reader.only_keys(match, {"method", "path"});
   rules.methods = reader.texts(match, "method");
@@ -152,15 +162,32 @@ void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
                      "expected a path that begins with '/', got '" + path + "'");
     }
   }
+  read_rows(reader, request, rules);
   read_features(reader, request, rules);
+}
+
+void read_classes(YamlReader& reader, const Yaml& response, decode::Rules& rules) {
+  if (!is_written(reader, response, "classes")) return;
+  const decode::Rules usual;
+  rules.negative_class = usual.negative_class;
+  rules.positive_class = usual.positive_class;
+  rules.classes = reader.texts(response, "classes");
+  if (rules.classes.size() == 1) {
+    reader.mistake(reader.child(response, "classes"),
+                   "expected two classes or more, of two the negative one first");
+  } else if (rules.classes.size() == 2) {
+    rules.negative_class = rules.classes[0];
+    rules.positive_class = rules.classes[1];
+  }
 }
 
 void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   const Yaml response = reader.child(root, "response");
   reader.only_keys(response, {"prediction", "score", "kind", "threshold", "classes", "streams"});
-  const auto json = {Place::Kind::json, Place::Kind::response};
-  take_place(reader, response, "prediction", rules.prediction, json, "json:/json/pointer");
-  take_place(reader, response, "score", rules.score, json, "json:/json/pointer");
+  const auto json = {Place::Kind::json, Place::Kind::row, Place::Kind::response};
+  constexpr std::string_view expected = "json:/json/pointer or row:/json/pointer";
+  take_place(reader, response, "prediction", rules.prediction, json, expected);
+  take_place(reader, response, "score", rules.score, json, expected);
   if (const auto kind = reader.text(response, "kind")) {
     if (*kind == "regression") {
       rules.prediction_kind = PredictionKind::regression;
@@ -172,13 +199,7 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
     }
   }
   take_share(reader, response, "threshold", 0, 1, rules.score_threshold);
-  if (const auto classes = reader.texts(response, "classes"); classes.size() == 2) {
-    rules.negative_class = classes[0];
-    rules.positive_class = classes[1];
-  } else if (!classes.empty()) {
-    reader.mistake(reader.child(response, "classes"),
-                   "expected two classes, the negative one first");
-  }
+  read_classes(reader, response, rules);
   if (const auto streams = reader.text(response, "streams")) {
     rules.skip_streams = *streams == "skip";
     if (*streams != "skip" && *streams != "observe") {
@@ -266,7 +287,8 @@ void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
                 {"log", "sampling", "limits"});
   take_name(reader, entry, "version", model.rules.model_version);
   const Yaml request = reader.child(entry, "request");
-  only_own_keys(reader, request, {"features"}, {"match"});
+  only_own_keys(reader, request, {"features", "rows"}, {"match"});
+  read_rows(reader, request, model.rules);
   read_features(reader, request, model.rules);
   read_response(reader, entry, model.rules);
   read_truth(reader, entry, model.truth, false);

@@ -55,7 +55,9 @@ TEST_CASE("a model that the path names is decoded by its own rules") {
 TEST_CASE("rules of its own are enough where the common ones cannot decode") {
   ModelDecoders decoders(pointing_at("/nowhere"), {{"b", pointing_at("/right")}});
   CHECK(told(decoders, asked("/v1/models/a:predict")) == "failed missing_prediction");
+  CHECK(decoders.words() != "");
   CHECK(told(decoders, asked("/v1/models/b:predict")) == "b 2");
+  CHECK(decoders.words() == "");
 }
 
 TEST_CASE("a model that a header names is decoded by its own rules") {

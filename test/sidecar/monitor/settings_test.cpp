@@ -88,7 +88,7 @@ limits: {models: 0}
 TEST_CASE("one model of several has of its own what its entry says, else what the top level says") {
   const auto settings = parse_settings(R"(
 request:  {match: {path: /v1/*}, features: [{name: size}, {name: city}]}
-response: {kind: regression, prediction: "json:/price"}
+response: {kind: regression, prediction: "json:/price", classes: [low, high]}
 truth:    {tolerance: 5%, absolute_tolerance: 3, max_delay: 7d}
 accuracy: {slack: 2%}
 sampling: {rate: 10%}
@@ -98,7 +98,7 @@ limits:   {rows: 50}
 models:
   fraud:
     version: "3"
-    request: {features: [{name: amount, from: "json:/amount", kind: numeric}]}
+    request: {rows: one, features: [{name: amount, from: "json:/amount", kind: numeric}]}
     response: {kind: classification, prediction: "json:/label", score: "json:/score", classes: [good, bad], threshold: 0.3}
     truth: {absolute_tolerance: 0}
     accuracy: {slack: 4%}
@@ -106,10 +106,11 @@ models:
     segments: []
   "qwen3:0.6b": {truth: {tolerance: 1%}}
   plain:
+  three: {response: {classes: [a, b, c]}}
 )",
                                        "model.yaml");
   REQUIRE(settings);
-  REQUIRE(settings->models.size() == 3);
+  REQUIRE(settings->models.size() == 4);
   const ModelSettings& fraud = settings->of("fraud");
   CHECK(fraud.default_version() == "3");
   REQUIRE(fraud.rules.features.size() == 1);
@@ -118,6 +119,8 @@ models:
   CHECK(fraud.rules.score.text == "/score");
   CHECK(fraud.rules.prediction_kind == decode::PredictionKind::classification);
   CHECK(fraud.rules.positive_class == "bad");
+  CHECK(fraud.rules.classes == std::vector<std::string>{"good", "bad"});
+  CHECK(fraud.rules.one_row);
   CHECK(fraud.rules.score_threshold == 0.3);
   CHECK(fraud.truth.tolerance == 0.05);
   CHECK(fraud.truth.absolute_tolerance == 0.0);
@@ -133,6 +136,9 @@ models:
   CHECK(language.rules == settings->rules);
   CHECK(language.reference.empty());  // The common place is nobody's own.
   CHECK(settings->of("plain").rules == settings->rules);
+  CHECK(settings->of("plain").rules.classes == std::vector<std::string>{"low", "high"});
+  CHECK(settings->of("three").rules.classes.size() == 3);
+  CHECK(settings->of("three").rules.positive_class == "1");  // Of three classes none is `high`.
   CHECK(&settings->of("unheard-of") == &*settings);
   CHECK(settings->truth.tolerance == 0.05);
   CHECK(settings->reference == "refs/");
