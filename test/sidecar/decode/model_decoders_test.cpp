@@ -54,7 +54,7 @@ TEST_CASE("a model that the path names is decoded by its own rules") {
 
 TEST_CASE("rules of its own are enough where the common ones cannot decode") {
   ModelDecoders decoders(pointing_at("/nowhere"), {{"b", pointing_at("/right")}});
-  CHECK(told(decoders, asked("/v1/models/a:predict")) == "failed missing_prediction");
+  CHECK(told(decoders, asked("/v1/models/a:predict")) == "failed pointer_not_found");
   CHECK(decoders.words() != "");
   CHECK(told(decoders, asked("/v1/models/b:predict")) == "b 2");
   CHECK(decoders.words() == "");
@@ -112,7 +112,7 @@ TEST_CASE("a model that only the body names is decoded again by its own rules") 
   }
   SECTION("and fails where its own rules cannot decode") {
     ModelDecoders strict(pointing_at("/left"), {{"b", pointing_at("/nowhere")}});
-    CHECK(told(strict, asked("/predict", answer)) == "failed missing_prediction");
+    CHECK(told(strict, asked("/predict", answer)) == "failed pointer_not_found");
   }
 }
 

@@ -72,11 +72,11 @@ limits: {models: 0}
   for (const char* expected :
        {"model.yaml:2: model.name: expected a name, header:FIELD",
         "model.yaml:3: requests: unknown key", "model.yaml:6: request.features[0]: expected a name",
-        "request.features[0].from: expected query:NAME or json:/json/pointer",
+        "request.features[0].from: expected query:NAME, json:/json/pointer or row:/json/pointer",
         "model.yaml:7: request.features[1].kind: expected numeric or categorical, got 'number'",
         "model.yaml:8: request.features[2]: there is a feature 'a' already",
         "response.kind: expected regression or classification, got 'guess'",
-        "response.prediction: expected json:/json/pointer, got 'price'",
+        "response.prediction: expected json:/json/pointer or row:/json/pointer, got 'price'",
         "truth.tolerance: expected 0 or more", "truth.max_delay: expected a duration",
         "accuracy.slack: expected 0 to 0.5, got 0.8",
         "accuracy.false_alarms: expected a rate such as '1 per 30d', got 'often'",
