@@ -23,8 +23,8 @@ models:
 """
 ENTRIES = {
     "rent": '{truth: {tolerance: 20%}, segments: [district]}',
-    "fraud": '{response: {kind: classification, score: "json:/risk/share", threshold: 0.8, classes: [fine, stolen]}}',
-    "stock": '{truth: {tolerance: 0, absolute_tolerance: 2}, request: {features: [{name: place, from: "json:/shelf"}]}}',
+    "fraud": '{response: {kind: classification, score: "json:/score", threshold: 0.8, classes: [fine, stolen]}}',
+    "stock": '{truth: {tolerance: 0, absolute_tolerance: 2}, request: {features: [{name: shelf}]}}',
     "grade": '{response: {kind: classification, prediction: "json:/verdict/mark"}}',
 }
 
@@ -40,7 +40,7 @@ def answer(path, body):
     if name in RENTS:
         result = {"predictions": [row["area"] * 11 for row in request["instances"]]}
     elif name in FRAUDS:
-        result = {"risk": {"share": request["amount"] / 1000}, "seconds": 0.25}
+        result = {"score": request["amount"] / 1000}
     elif name in STOCKS:
         values = request["inputs"][0]["data"]
         result = {"model_name": name, "model_version": "5",
@@ -79,7 +79,8 @@ def ask(sidecar, name, number):
         body = {"instances": [{"area": number, "district": "west"}]}
     elif name in STOCKS:
         path = f"/v2/models/{name}/infer"
-        body = {"inputs": [{"name": "shelf", "shape": [1, 1], "datatype": "FP64", "data": [number]}]}
+        body = {"inputs": [{"name": "shelf", "shape": [1, 1], "datatype": "FP64", "data": [number]},
+                           {"name": "noise", "shape": [1, 1], "datatype": "FP64", "data": [0.1]}]}
     else:
         body = {"amount": number} if name in FRAUDS else {"points": number}
     status, headers, text = http("POST", f"{sidecar.proxy}{path}", body)
@@ -104,6 +105,7 @@ def test_forty_models_are_read_and_judged_each_by_its_own_entry(sidecar):
             exchanges += 1
     wait_until_seen(sidecar, exchanges)
     seen = sidecar.metrics()
+    assert {reason: count for reason, count in seen.by("outrider_exchanges_failed_total", "reason").items() if count} == {}
     assert seen.sum("outrider_exchanges_analysed_total") == exchanges
     by_name = seen.by("outrider_predictions_total", "model_name")
     assert by_name == {name: 2 for name in RENTS + FRAUDS + STOCKS + GRADES}
@@ -119,8 +121,8 @@ def test_forty_models_are_read_and_judged_each_by_its_own_entry(sidecar):
     assert seen.sum("outrider_confusion_total", model_name="grade3", actual="B", predicted="F") == 1
     assert seen.sum("outrider_absolute_error_total", model_name="stock_9") == pytest.approx(1.5 + 3)
     rows = sidecar.training_data()
-    assert {"area", "amount", "place", "points"} <= set(rows[0]) and "shelf" not in rows[0]
-    assert sum(1 for row in rows if row["place"]) == 2 * len(STOCKS)
+    assert {"area", "amount", "shelf", "points"} <= set(rows[0]) and "noise" not in rows[0]
+    assert sum(1 for row in rows if row["shelf"]) == 2 * len(STOCKS)
 
 
 def test_names_that_clients_make_up_push_no_model_out(programs, binaries, model, tmp_path):
