@@ -302,6 +302,9 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   log_settings_.keep_features = settings.log.keep_features;
   log_settings_.max_delay = settings.truth.max_delay;
   log_settings_.model_name = settings.default_model();
+  constexpr std::size_t versions_of_entry = 4;  // While labels of the last ones still come.
+  log_settings_.models_max =
+      std::max(log_settings_.models_max, versions_of_entry * settings.models.size());
   std::error_code error;
   fs::create_directories(folder_ / "provisional", error);
   if (error) {

@@ -165,15 +165,21 @@ def test_two_hundred_configured_models_keep_their_names(programs, binaries, tmp_
 
     with ModelServer(of_tenant) as server:
         sidecar = Sidecar(programs, binaries, server.url, tmp_path / "data", options=["--model.config", config])
+        labels = []
         for _ in range(2):
             for name in names:
-                assert http("POST", f"{sidecar.proxy}/v1/models/{name}:predict", {"n": 3})[0] == 200
+                status, headers, _ = http("POST", f"{sidecar.proxy}/v1/models/{name}:predict", {"n": 3})
+                assert status == 200
+                labels.append({"id": headers["X-Prediction-Id"], "label": 3})
         wait_until_seen(sidecar, 400)
         seen = sidecar.metrics()
         assert seen.by("outrider_predictions_total", "model_name") == {name: 2 for name in names}
         assert seen.sum("outrider_exchanges_analysed_total") == 400
         assert seen.sum("outrider_series_dropped_total") == 0
         assert seen.sum("process_resident_memory_bytes") < 200 << 20
+        sidecar.label(labels)
+        wait_for("all labels", lambda: sidecar.metrics().sum("outrider_labels_total", result="joined") == 400, 90)
+        assert sidecar.metrics().by("outrider_outcomes_total", "model_name") == {name: 2 for name in names}
 
 
 def profile(binaries, file, rows, *options):
