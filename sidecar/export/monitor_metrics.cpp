@@ -550,8 +550,11 @@ MonitorMetrics::VersionKeys& MonitorMetrics::keys_of(const VersionMonitor& versi
 
 void MonitorMetrics::forget_gone() {
   std::erase_if(keys_, [this](const auto& entry) {
-    return std::none_of(monitor_.versions().begin(), monitor_.versions().end(),
-                        [&](const auto& version) { return version->serial() == entry.first; });
+    const auto& versions = monitor_.versions();  // By serial, as they came.
+    const auto place = std::lower_bound(
+        versions.begin(), versions.end(), entry.first,
+        [](const auto& version, std::uint64_t serial) { return version->serial() < serial; });
+    return place == versions.end() || (*place)->serial() != entry.first;
   });
 }
 
@@ -575,20 +578,20 @@ void MonitorMetrics::collect(wire::MetricSink& sink) {
 
 // A few series that no limit holds back, since they tell of the limits.
 void MonitorMetrics::write_dropped(wire::MetricSink& sink) {
-  std::uint64_t segments = 0, classes = 0;
-  for (const auto& version : monitor_.versions()) {
-    segments += version->outcomes().segments_turned_away();
-    classes += version->outcomes().classes_turned_away();
-  }
   sink.family(
       {"outrider_series_dropped_total", MetricType::counter,
        "What a limit on label sets turned away: values counted as `other`, and series that did "
        "not fit the page."});
   sink.value(dropped_models_, static_cast<double>(monitor_.models_turned_away()));
   sink.value(dropped_versions_, static_cast<double>(monitor_.versions_turned_away()));
-  sink.value(dropped_segments_, static_cast<double>(segments));
-  sink.value(dropped_classes_, static_cast<double>(classes));
+  sink.value(dropped_segments_, static_cast<double>(monitor_.segments_turned_away()));
+  sink.value(dropped_classes_, static_cast<double>(monitor_.classes_turned_away()));
   sink.value(dropped_page_, static_cast<double>(series_dropped_));
+  sink.family(
+      {"outrider_learning_restarts_total", MetricType::counter,
+       "Times that a version began anew to learn a provisional reference, as limits.learning "
+       "was reached."});
+  sink.value(SeriesKey(), static_cast<double>(monitor_.learning_given_up()));
 }
 
 }  // namespace outrider::exporting

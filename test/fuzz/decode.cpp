@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "sidecar/decode/decoder.h"
+#include "sidecar/decode/model_decoders.h"
 #include "test/fuzz/require.h"
 
 namespace {
@@ -48,6 +49,7 @@ void check(const decode::Observation& observation) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static decode::Decoder inferring{decode::Rules{}};
   static decode::Decoder ruled{configured()};
+  static decode::ModelDecoders several{decode::Rules{}, {{"m", configured()}}};
   if (size == 0) return 0;
   const std::uint8_t choice = data[0];
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
@@ -88,5 +90,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     is_observation[i++] = outcome.has_value();
   }
   fuzz::require(is_observation[0] == is_observation[2], "what came before changes nothing");
+  const auto chosen = several.decode(parts);
+  if (chosen) check(*chosen);
+  fuzz::require(chosen.has_value() == is_observation[1], "the path chooses the model's rules");
   return 0;
 }
