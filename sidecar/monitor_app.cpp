@@ -28,6 +28,7 @@
 #include "sidecar/export/export_loop.h"
 #include "sidecar/export/monitor_metrics.h"
 #include "sidecar/export/scraper.h"
+#include "sidecar/failure_notes.h"
 #include "sidecar/input_state_file.h"
 #include "sidecar/labels/label_api.h"
 #include "sidecar/labels/prediction_log.h"
@@ -261,6 +262,7 @@ class MonitorApp {
   LogHolder log_{"the prediction log is being opened; try again in a moment"};
   labels::LogSettings log_settings_;
   decode::ModelDecoders decoders_;
+  FailureNotes failures_;
   std::vector<labels::RowView> row_views_;
   std::vector<labels::FeatureValueView> feature_views_;
   std::vector<std::string_view> name_views_;
@@ -434,7 +436,15 @@ tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
 }
 
 tap::Disposal MonitorApp::note(const decode::Decoder::Outcome& observation) {
-  if (!observation) return observation.error();
+  if (!observation) {
+    const tap::Disposal& disposal = observation.error();
+    if (disposal.kind == tap::Disposal::Kind::failed &&
+        failures_.note(disposal.fail_reason, decoders_.words(), clock_.now())) {
+      spdlog::warn("an exchange could not be analysed: {}{}{}", to_string(disposal.fail_reason),
+                   decoders_.words().empty() ? "" : ": ", decoders_.words());
+    }
+    return disposal;
+  }
   {
     const std::lock_guard hold(lock_);
     monitor_.observe(*observation, clock_.now());
@@ -769,6 +779,7 @@ net::Router MonitorApp::admin_routes() {
       const std::lock_guard hold(lock_);
       status = monitor_.status(clock_.now());
     }
+    status["failed_exchanges"] = failures_.to_json();
     if (const labels::PredictionLog* log = log_.get()) {
       const auto figures = log->figures();
       status["log"] = {{"available", figures.available},

@@ -301,7 +301,8 @@ void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
 // Why no prediction can ever be of a model of that name; "" when it can.
 std::string never_named(const Settings& settings, const std::string& name) {
   if (name.empty() || name.size() > tap::model_name_bytes_max) {
-    return "expected a model's name of 1 to " + std::to_string(tap::model_name_bytes_max) + " bytes";
+    return "expected a model's name of 1 to " + std::to_string(tap::model_name_bytes_max) +
+           " bytes";
   }
   if (name == other_name) return "`other` is the name of all models that have none of their own";
   const Place& place = settings.rules.model_name;
