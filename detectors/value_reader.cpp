@@ -232,18 +232,8 @@ bool has_leading_zero(std::string_view text) {
 }
 
 Value read_value(std::string_view text) {
-  Value value;
   // Nearly always a short number, without blanks around it.
-  if (!text.empty() && text.size() <= digits_always_exact && text.front() <= '9') {
-    const char* const last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, value.number);
-    if (end == last && error == std::errc() && !std::isnan(value.number)) {
-      value.kind = Value::Kind::number;
-      value.text = text;
-      return value;
-    }
-    value = Value();
-  }
+  if (const auto number = parse_plain_decimal(text)) return number_of_text(*number, text);
   text = trim(text);
   if (const auto number = parse_exact(text)) return number_of_text(*number, text);
   if (const auto word = read_word(text)) return *word;

@@ -162,6 +162,7 @@ Decoded<void> read_parameters(dom::element value, Tensor& tensor) {
     OUTRIDER_TAKE(tensor.binary_bytes, bytes->get_uint64());
     tensor.is_binary = true;
   }
+  tensor.is_elsewhere = member(parameters, "shared_memory_region").has_value();
   return {};
 }
 
@@ -185,7 +186,7 @@ void Tensor::clear() {
   shape.clear();
   values.clear();
   binary_bytes = 0;
-  is_binary = false;
+  is_binary = is_elsewhere = false;
 }
 
 Decoded<void> read_nested(dom::element value, JsonTree& json, Tensor& tensor, bool set_shape,

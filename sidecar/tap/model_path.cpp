@@ -8,6 +8,8 @@ namespace outrider::tap {
 namespace {
 
 constexpr std::string_view models = "/models/", versions = "/versions/";
+constexpr std::string_view torchserve =
+    "/predictions/";  // "/predictions/NAME" or "/predictions/NAME/2.0".
 
 constexpr std::string_view verbs[] = {
     // KServe V1, TF-Serving.
@@ -46,11 +48,15 @@ bool is_model_verb(std::string_view word) {
 }
 
 std::string_view model_in_path(std::string_view path) {
-  return first_segment(after(without_query(path), models));
+  path = without_query(path);
+  if (path.starts_with(torchserve)) return first_segment(path.substr(torchserve.size()));
+  return first_segment(after(path, models));
 }
 
 std::string_view version_in_path(std::string_view path) {
   path = without_query(path);
+  if (path.starts_with(torchserve))
+    return first_segment(after(path.substr(torchserve.size()), "/"));
   // A model may be called "versions": its own segment is passed over.
   const std::string_view behind = after(path, models);
   if (behind.data() != nullptr) path = behind.substr(std::min(behind.find('/'), behind.size()));

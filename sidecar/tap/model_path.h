@@ -8,6 +8,7 @@
 //   /v1/models/NAME:predict                          NAME
 //   /v1/models/NAME/versions/3:predict               NAME, 3
 //   /seldon/ns/d/v2/models/NAME/versions/v7/infer    NAME, v7
+//   /predictions/NAME/2.0                            NAME, 2.0: TorchServe
 //   /v1/models/qwen3:0.6b                            qwen3:0.6b: no verb follows the colon, so it belongs to the name
 //
 // A path of bytes as they came: percent escapes are not decoded, so "a%2Fb" is a name of five characters. What follows '?' is
