@@ -299,7 +299,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
                   error.message());
   }
   parts_.publish_capture(capture_of(settings));
-  parts_.on_model(configured_model(settings));
+  parts_.on_model(configured_model(settings), settings.info.objectives);
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
@@ -477,7 +477,7 @@ void MonitorApp::take_new_settings() {
   }
   decoder_ = decode::Decoder(settings->rules);
   parts_.publish_capture(capture_of(*settings));
-  parts_.on_model(configured_model(*settings));
+  parts_.on_model(configured_model(*settings), settings->info.objectives);
   {
     const std::lock_guard hold(house_lock_);
     reference_path_ = settings->reference;

@@ -32,7 +32,9 @@ int monitor(const MonitorOptions& options) {
     if (!compiled) throw std::runtime_error(compiled.error().message);
     file.capture_settings().publish(*compiled);
   };
-  parts.on_model = [&](std::string_view name) { proxy_metrics.set_model(name); };
+  parts.on_model = [&](std::string_view name, const monitor::Objectives& objectives) {
+    proxy_metrics.set_model(name, objectives);
+  };
   parts.on_turn = [&] { cells.monitor_beats.add(); };
   parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
   parts.on_listening = [&](std::uint16_t port) {

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/core/text.h"
 #include "sidecar/http1/violation.h"
 
 namespace outrider::exporting {
@@ -34,6 +35,19 @@ class Lanes {
     for (std::size_t i = 0; i < file_.lane_count(); ++i)
       total += static_cast<const Counter&>(pick(file_.lane(i).counters)).get();
     return static_cast<double>(total);
+  }
+
+  // Observations of a histogram up to the bound of that bucket, and beyond it.
+  template <std::size_t Buckets>
+  std::pair<double, double> split(tap::HistogramCells<Buckets> ProxyCounters::*cells,
+                                  std::size_t bucket) const {
+    std::uint64_t within = 0, beyond = 0;
+    for (std::size_t i = 0; i < file_.lane_count(); ++i) {
+      const tap::HistogramCells<Buckets>& lane = file_.lane(i).counters.*cells;
+      for (std::size_t b = 0; b < Buckets; ++b)
+        (b <= bucket ? within : beyond) += lane.buckets[b].get();
+    }
+    return {static_cast<double>(within), static_cast<double>(beyond)};
   }
 
   template <std::size_t Buckets, std::size_t Bounds>
@@ -84,6 +98,55 @@ void requests(MetricSink& sink, const Lanes& lanes, const std::string& model) {
                                   {"code", std::to_string(code)}}),
                  count);
     }
+  }
+}
+
+void gauge_of(MetricSink& sink, const SeriesKey& model, std::string name, std::string help,
+              double value) {
+  sink.family({std::move(name), MetricType::gauge, std::move(help)});
+  sink.value(model, value);
+}
+
+// Counters born with the objective: a ratio of the two is right from their second sample on, whatever was counted before.
+void latency_objective(MetricSink& sink, const Lanes& lanes, const std::string& model,
+                       const monitor::Objectives::Latency& latency) {
+  const SeriesKey of_model = key("model_name", model);
+  gauge_of(sink, of_model, "outrider_objective_latency_seconds",
+           "What a request may take, by the model's objective.", latency.seconds);
+  gauge_of(sink, of_model, "outrider_objective_latency_ratio",
+           "Share of requests that take at most so long, by the model's objective.", latency.ratio);
+  const auto* bound = std::lower_bound(std::begin(tap::latency_buckets),
+                                       std::end(tap::latency_buckets), latency.seconds);
+  const auto [within, beyond] = lanes.split(
+      &ProxyCounters::duration, static_cast<std::size_t>(bound - std::begin(tap::latency_buckets)));
+  sink.family({"outrider_objective_latency_requests_total", MetricType::counter,
+               "Requests by whether they took at most as long as the objective has it, `bound` in "
+               "seconds."});
+  for (const auto& [word, count] : {std::pair{"true", within}, std::pair{"false", beyond}}) {
+    sink.value(
+        SeriesKey(Labels{
+            {"model_name", model}, {"bound", format_double(latency.seconds)}, {"within", word}}),
+        count);
+  }
+}
+
+void objectives_of(MetricSink& sink, const Lanes& lanes, const std::string& model,
+                   const monitor::Objectives& objectives) {
+  const SeriesKey of_model = key("model_name", model);
+  if (objectives.availability) {
+    gauge_of(
+        sink, of_model, "outrider_objective_availability_ratio",
+        "Share of requests that are answered, and not by a server error, by the model's objective.",
+        *objectives.availability);
+  }
+  if (objectives.latency) latency_objective(sink, lanes, model, *objectives.latency);
+  if (objectives.saturation) {
+    gauge_of(sink, of_model, "outrider_objective_in_flight_requests",
+             "Requests in flight that are too many for one pod, by the model's objective.",
+             objectives.saturation->in_flight);
+    gauge_of(sink, of_model, "outrider_objective_in_flight_wanted_requests",
+             "Requests in flight that a pod should have, by the model's objective.",
+             objectives.saturation->wanted);
   }
 }
 
@@ -183,16 +246,19 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
-void ProxyMetrics::set_model(std::string_view name) {
+void ProxyMetrics::set_model(std::string_view name, const monitor::Objectives& objectives) {
   const std::lock_guard hold(lock_);
   model_ = name;
+  objectives_ = objectives;
 }
 
 void ProxyMetrics::collect(MetricSink& sink) {
   std::string model;
+  monitor::Objectives objectives;
   {
     const std::lock_guard hold(lock_);
     model = model_;
+    objectives = objectives_;
   }
   const SeriesKey of_model = key("model_name", model);
   const Lanes lanes(file_);
@@ -204,6 +270,7 @@ void ProxyMetrics::collect(MetricSink& sink) {
       {"outrider_request_duration_seconds", MetricType::histogram,
        "From a request's first byte until its response's last was handed to the client's socket."});
   lanes.histogram(sink, of_model, &ProxyCounters::duration, tap::latency_buckets);
+  objectives_of(sink, lanes, model, objectives);
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});

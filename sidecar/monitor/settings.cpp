@@ -217,6 +217,17 @@ void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
   }
 }
 
+// `objectives.accuracy.slack` is `accuracy.slack`: the detector's, and told to the rules.
+void read_info(YamlReader& reader, const Yaml& root, Settings& settings) {
+  read_model_info(reader, root, settings.info);
+  auto& promised = settings.info.objectives.accuracy_slack;
+  if (promised) {
+    settings.accuracy.slack = *promised;
+  } else if (reader.child(reader.child(root, "accuracy"), "slack").node.IsDefined()) {
+    promised = settings.accuracy.slack;
+  }
+}
+
 }  // namespace
 
 Result<Settings> parse_settings(const std::string& text, const std::string& file) {
@@ -224,12 +235,13 @@ Result<Settings> parse_settings(const std::string& text, const std::string& file
   YamlReader reader(file);
   const Yaml root = reader.parse(text);
   reader.only_keys(root, {"model", "request", "response", "truth", "accuracy", "log", "sampling",
-                          "reference", "segments", "limits"});
+                          "reference", "segments", "limits", "owner", "labels", "objectives"});
   read_model(reader, root, settings);
   read_request(reader, root, settings);
   read_response(reader, root, settings.rules);
   read_truth(reader, root, settings.truth);
   read_accuracy(reader, root, settings.accuracy);
+  read_info(reader, root, settings);
   const Yaml log = reader.child(root, "log");
   reader.only_keys(log, {"max_bytes", "keep_features"});
   take(settings.log.bytes_max, reader.bytes(log, "max_bytes"));

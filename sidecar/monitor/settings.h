@@ -16,6 +16,7 @@
 //   sampling: {rate: 100%}
 //   reference: /etc/outrider/references/          # one a model version
 //   segments: [bedrooms]
+//   owner: risk, labels: {…}, objectives: {…}     # model_info.h
 //   limits:   {models: 16, versions: 8, features: 1000, exported_features: 50, segments: 20,
 //              classes: 20, series: 20000, rows: 10000, body: 1MiB, unpacked: 64MiB}
 
@@ -28,6 +29,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "sidecar/decode/rules.h"
+#include "sidecar/monitor/model_info.h"
 
 namespace outrider::monitor {
 
@@ -68,6 +70,7 @@ struct Settings {
   decode::Rules rules;
   TruthSettings truth;
   AccuracySettings accuracy;
+  ModelInfo info;
   LogSettings log;
   Limits limits;
   std::string reference;                    // A file or folder; "" when there is none.

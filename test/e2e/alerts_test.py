@@ -76,7 +76,7 @@ def test_the_rules_do_what_their_tests_say(file):
     ("outrider", "owner", "(model:outrider_model_info:majority)) == 1", "(model:outrider_model_info:majority)) > 0"),
     ("outrider-slo", "objectives", " unless model:outrider_objective_failed:ratio", ""),
     ("outrider-slo", "objectives", "failed:ratio, 0.9)", "failed:ratio, 9)"),
-    ("outrider-slo", "objectives", "or ignoring (le, within)", "or ignoring (le, within, pod)"),
+    ("outrider-slo", "objectives", "or ignoring (le, bound, within)", "or ignoring (le, bound, within, pod)"),
     ("outrider", "objectives", "> model:outrider_objective_accuracy_slack:ratio", "> 0.02"),
     ("outrider", "objectives", "> model:outrider_objective_in_flight:limit", "> 50"),
     ("outrider-drift", "drift", "bins:count / 2)", "bins:count)"),
