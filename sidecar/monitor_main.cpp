@@ -16,7 +16,7 @@ namespace {
 
 using namespace outrider;
 
-int monitor(const MonitorOptions& options) {
+int run(const MonitorOptions& options) {
   const net::Signals signals;
   tap::MemoryFile file = sidecar::inherit_memory_file();
   tap::RingSource ring(file);
@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   const config::Command serve = sidecar::serve_command(settings, serve_is_elsewhere);
   const config::Command monitoring{
       "monitor", "The monitoring half, which serve starts itself.", "", serve.options,
-      [&](const config::Positional&) { return monitor(settings.monitor); }};
+      [&](const config::Positional&) { return run(settings.monitor); }};
   return config::run_program(
       sidecar::program_name, sidecar::program_summary,
       {serve, monitoring, sidecar::profile_command(), sidecar::inspect_command(),
