@@ -166,6 +166,14 @@ def test_every_alert_follows_the_conventions(name):
         assert heading in text, f"{page.name} lacks '{heading}'"
 
 
+def test_a_runbooks_queries_are_about_the_alerts_own_model():
+    for page in (ROOT / "docs" / "runbooks").glob("*.md"):
+        queries = [span for span in re.findall(r"`([^`\n]+)`", page.read_text()) if "outrider_" in span and re.search(r"[(/]|==", span)]
+        for query in queries:
+            bare = re.findall(r"(?:\w+:)?outrider_[\w:]+(?![\w:]|\{…)", query)
+            assert not bare, f"{page.name}: {query}: write {{…}} after {bare}"
+
+
 def test_runbooks_are_of_alerts_that_exist():
     assert {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} == set(BLOCKS)
 
