@@ -445,6 +445,7 @@ void MonitorApp::append(const decode::Observation& observation) {
   }
   for (const decode::Row& row : observation.rows) {
     labels::RowView view{.prediction = value_view(row.prediction.value), .segment = row.segment};
+    view.failed = row.failed;
     if (row.prediction.score == row.prediction.score) view.score = row.prediction.score;
     if (features) {
       const std::size_t first = feature_views_.size();

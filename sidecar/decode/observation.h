@@ -50,6 +50,7 @@ struct Row {
   std::span<const FeatureValue> features;  // As many as there are names.
   Prediction prediction;
   std::string_view segment;  // "bedrooms=3", of the configured segment features; "" without any.
+  bool failed = false;  // The model gave this row no prediction (null, NaN, an error): a failure.
 };
 
 struct Observation {

@@ -81,8 +81,9 @@ void read_feature(YamlReader& reader, const Yaml& item, decode::Rules& rules) {
   decode::FeatureRule rule;
   take(rule.name, reader.text(item, "name"));
   if (rule.name.empty()) reader.mistake(item, "expected a name");
-  take_place(reader, item, "from", rule.from, {Place::Kind::query, Place::Kind::json},
-             "query:NAME or json:/json/pointer");
+  take_place(reader, item, "from", rule.from,
+             {Place::Kind::query, Place::Kind::json, Place::Kind::row},
+             "query:NAME, json:/json/pointer or row:/json/pointer");
   if (const auto kind = reader.text(item, "kind")) {
     if (*kind == "numeric") {
       rule.kind = FeatureKind::numeric;
@@ -103,7 +104,7 @@ void read_feature(YamlReader& reader, const Yaml& item, decode::Rules& rules) {
 
 void read_request(YamlReader& reader, const Yaml& root, Settings& settings) {
   const Yaml request = reader.child(root, "request");
-  reader.only_keys(request, {"match", "features"});
+  reader.only_keys(request, {"match", "features", "rows"});
   const Yaml match = reader.child(request, "match");
   reader.only_keys(match, {"method", "path"});
   settings.rules.methods = reader.texts(match, "method");
@@ -114,6 +115,12 @@ void read_request(YamlReader& reader, const Yaml& root, Settings& settings) {
                      "expected a path that begins with '/', got '" + path + "'");
     }
   }
+  if (const auto rows = reader.text(request, "rows")) {
+    settings.rules.one_row = *rows == "one";
+    if (*rows != "one" && *rows != "many") {
+      reader.mistake(reader.child(request, "rows"), "expected one or many, got '" + *rows + "'");
+    }
+  }
   for (const Yaml& item : reader.items(request, "features")) {
     read_feature(reader, item, settings.rules);
   }
@@ -122,9 +129,10 @@ void read_request(YamlReader& reader, const Yaml& root, Settings& settings) {
 void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   const Yaml response = reader.child(root, "response");
   reader.only_keys(response, {"prediction", "score", "kind", "threshold", "classes", "streams"});
-  const auto json = {Place::Kind::json, Place::Kind::response};
-  take_place(reader, response, "prediction", rules.prediction, json, "json:/json/pointer");
-  take_place(reader, response, "score", rules.score, json, "json:/json/pointer");
+  const auto json = {Place::Kind::json, Place::Kind::row, Place::Kind::response};
+  constexpr std::string_view expected = "json:/json/pointer or row:/json/pointer";
+  take_place(reader, response, "prediction", rules.prediction, json, expected);
+  take_place(reader, response, "score", rules.score, json, expected);
   if (const auto kind = reader.text(response, "kind")) {
     if (*kind == "regression") {
       rules.prediction_kind = PredictionKind::regression;
@@ -136,12 +144,13 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
     }
   }
   take_share(reader, response, "threshold", 0, 1, rules.score_threshold);
-  if (const auto classes = reader.texts(response, "classes"); classes.size() == 2) {
-    rules.negative_class = classes[0];
-    rules.positive_class = classes[1];
-  } else if (!classes.empty()) {
+  rules.classes = reader.texts(response, "classes");
+  if (rules.classes.size() == 1) {
     reader.mistake(reader.child(response, "classes"),
-                   "expected two classes, the negative one first");
+                   "expected two classes or more, of two the negative one first");
+  } else if (rules.classes.size() == 2) {
+    rules.negative_class = rules.classes[0];
+    rules.positive_class = rules.classes[1];
   }
   if (const auto streams = reader.text(response, "streams")) {
     rules.skip_streams = *streams == "skip";

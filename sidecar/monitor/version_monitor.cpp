@@ -38,8 +38,12 @@ void VersionMonitor::observe(const decode::Observation& observation) {
     ++failures_;
     return;
   }
-  successes_ += observation.rows.size();
   for (const decode::Row& row : observation.rows) {
+    if (row.failed) {
+      ++failures_;
+      continue;
+    }
+    ++successes_;
     if (watch_) watch_row(row, observation);
     if (!learned_) learn_row(row, observation);
     if (comparison_) {
