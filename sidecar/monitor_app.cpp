@@ -323,7 +323,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   }
   warn_of(settings);
   parts_.publish_capture(capture_of(settings));
-  parts_.on_model(configured_model(settings));
+  parts_.on_model(configured_model(settings), settings.info.objectives);
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
@@ -510,7 +510,7 @@ void MonitorApp::take_new_settings() {
   }
   decoders_ = decoders_for(*settings);
   parts_.publish_capture(capture_of(*settings));
-  parts_.on_model(configured_model(*settings));
+  parts_.on_model(configured_model(*settings), settings->info.objectives);
   auto places = *settings;
   {
     const std::lock_guard hold(lock_);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -211,6 +212,7 @@ class MonitorMetrics::Page {
   void add(const VersionMonitor& version, const VersionKeys& keys) {
     versions_.emplace_back(&version, &keys);
   }
+  void write_info(const monitor::Settings& settings);
   void write_predictions();
   void write_outcomes();
   void write_errors();
@@ -258,6 +260,29 @@ class MonitorMetrics::Page {
   Family family_;
   bool begun_ = false;
 };
+
+// Of every model that is known, also by its configuration alone. One series each.
+void MonitorMetrics::Page::write_info(const monitor::Settings& settings) {
+  std::set<std::string_view> models;
+  if (settings.rules.model_name.kind == decode::Place::Kind::literal) {
+    models.insert(settings.default_model());
+  }
+  each([&](const VersionMonitor& v, const VersionKeys&) { models.insert(v.name().model); });
+  family("outrider_model_info", gauge,
+         "The model's owner and labels, as its configuration has them; always 1.");
+  for (const std::string_view model : models) {
+    Labels labels = settings.info.labels;
+    labels.set("model_name", model);
+    value(SeriesKey(std::move(labels)), 1.0);
+  }
+  const auto& slack = settings.info.objectives.accuracy_slack;
+  if (!slack) return;
+  family("outrider_objective_accuracy_slack_ratio", gauge,
+         "How much worse than promised is still as promised, by the model's objective.");
+  for (const std::string_view model : models) {
+    value(SeriesKey(Labels{{"model_name", std::string(model)}}), *slack);
+  }
+}
 
 void MonitorMetrics::Page::write_predictions() {
   family("outrider_predictions_total", counter,
@@ -563,6 +588,7 @@ void MonitorMetrics::collect(wire::MetricSink& sink) {
   forget_gone();
   Page page(sink, monitor_.settings().limits.series, clock_.now());
   for (const auto& version : monitor_.versions()) page.add(*version, keys_of(*version));
+  page.write_info(monitor_.settings());
   page.write_predictions();
   page.write_outcomes();
   page.write_errors();

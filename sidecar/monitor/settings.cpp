@@ -336,19 +336,32 @@ void read_models(YamlReader& reader, const Yaml& root, Settings& settings) {
 
 constexpr std::size_t series_of_entry = 1'000;  // Of limits.series, unless it is written.
 
+// `objectives.accuracy.slack` is `accuracy.slack`: the detector's, and told to the rules.
+void read_info(YamlReader& reader, const Yaml& root, Settings& settings) {
+  read_model_info(reader, root, settings.info);
+  auto& promised = settings.info.objectives.accuracy_slack;
+  if (promised) {
+    settings.accuracy.slack = *promised;
+  } else if (reader.child(reader.child(root, "accuracy"), "slack").node.IsDefined()) {
+    promised = settings.accuracy.slack;
+  }
+}
+
 }  // namespace
 
 Result<Settings> parse_settings(const std::string& text, const std::string& file) {
   Settings settings;
   YamlReader reader(file);
   const Yaml root = reader.parse(text);
-  reader.only_keys(root, {"model", "request", "response", "truth", "accuracy", "log", "sampling",
-                          "reference", "segments", "limits", "models"});
+  reader.only_keys(
+      root, {"model", "request", "response", "truth", "accuracy", "log", "sampling", "reference",
+             "segments", "limits", "models", "owner", "labels", "objectives"});
   read_model(reader, root, settings);
   read_request(reader, root, settings.rules);
   read_response(reader, root, settings.rules);
   read_truth(reader, root, settings.truth, true);
   read_accuracy(reader, root, settings.accuracy);
+  read_info(reader, root, settings);
   const Yaml log = reader.child(root, "log");
   reader.only_keys(log, {"max_bytes", "keep_features"});
   take(settings.log.bytes_max, reader.bytes(log, "max_bytes"));

@@ -16,6 +16,7 @@
 //   sampling: {rate: 100%}
 //   reference: /etc/outrider/references/          # one a model version
 //   segments: [bedrooms]
+//   owner: risk, labels: {…}, objectives: {…}     # model_info.h
 //   limits:   {models: 16, versions: 8, features: 1000, exported_features: 50, segments: 20,
 //              classes: 20, series: 20000, learning: 192MiB, rows: 10000, body: 1MiB, unpacked: 16MiB}
 //   models:                                       # a server of several: what one has of its own
@@ -32,6 +33,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "sidecar/decode/rules.h"
+#include "sidecar/monitor/model_info.h"
 
 namespace outrider::monitor {
 
@@ -92,6 +94,7 @@ struct ModelSettings {
 
 // The top level, which holds for every model without an entry, and the entries.
 struct Settings : ModelSettings {
+  ModelInfo info;  // Owner, labels and objectives, of all models here.
   LogSettings log;
   Limits limits;
   std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.

@@ -15,6 +15,27 @@ const std::string v1 = R"(model_name="house",model_version="1")";
 
 }  // namespace
 
+TEST_CASE("whose a model is and what it promises is exported once a model, whatever its versions") {
+  Settings settings;
+  settings.info.labels = {{"owner", "homes"}, {"team", "core"}};
+  settings.info.objectives.accuracy_slack = 0.03;
+  Rig rig(settings);
+  CHECK(rig.page().find("outrider_model_info") == std::string::npos);
+  rig.ask("1", 1000, 50);
+  rig.ask("2", 1000, 50);
+  const std::string info = R"(outrider_model_info{model_name="house",owner="homes",team="core"})";
+  CHECK(rig.value(info) == "1");
+  CHECK(rig.value(R"(outrider_objective_accuracy_slack_ratio{model_name="house"})") == "0.03");
+  const std::string page = rig.page();
+  CHECK(page.find("outrider_model_info{", page.find(info) + 1) == std::string::npos);
+  // Before its first prediction too, where its name is configured; an owner is no must.
+  Settings named;
+  named.rules.model_name = {decode::Place::Kind::literal, "rent"};
+  Rig idle(named);
+  CHECK(idle.value(R"(outrider_model_info{model_name="rent"})") == "1");
+  CHECK(idle.page().find("outrider_objective") == std::string::npos);
+}
+
 TEST_CASE("predictions and failures are counted by model and version") {
   Rig rig;
   rig.ask("1", 1000, 50);
