@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A response's body: the predictions, one a row, and what it says of the model. Recognised without
-// configuration: KServe V1 and TF-Serving ({"predictions": […]}, {"outputs": …}), V2 ({"outputs":
-// [tensors]}, also binary), Seldon ({"data": {"ndarray" | "tensor"}}), a flat object, a list, a
-// bare value, and CSV. Not thread-safe; one is used again for every exchange.
+// A response's body: the predictions, one a row, and what it says of the model. What the protocols
+// recognise (protocols/protocols.h), else the general shapes: an object with a named prediction
+// (prediction_names.h) or columns of them, a list of rows, a bare value, CSV. One row is read by
+// answer_row.h. What is in none of these is refused by a reason, and words() say what to write.
 //
-// Which field of a flat object is the prediction: the one that the rules name; else the first of
-// well-known names (prediction, result, label, …); else its first number that is no meta data and
-// no score; else its first text. A list of numbers that are probabilities (each in [0, 1], sum 1)
-// is a class, its index or name, with that probability as score.
+// A prediction that the configuration names is there or it is an error (pointer_not_found); nothing else
+// is taken in its stead:
+//   json:/out/price    from the whole body; where that has no such place, from each row
+//   row:/price         from each row: a member of an object, a place of a list, a column, a tensor's name
+//
+//   Answer answer(rules);
+//   answer.open(json, binary);
+//   if (answer.nature() == Answer::Nature::prediction) answer.read(request.row_counts());
+//
+// Not thread-safe; one is used again for every exchange.
 
 #include <cstddef>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "sidecar/decode/json.h"
+#include "sidecar/decode/answer_row.h"
+#include "sidecar/decode/protocols/answer_shape.h"
 #include "sidecar/decode/rules.h"
 #include "sidecar/decode/tensor.h"
 
@@ -28,73 +33,102 @@ namespace outrider::decode {
 
 class Answer {
  public:
+  enum class Nature { prediction, error, language_model };
+
   explicit Answer(const Rules& rules);
 
-  // `json` is the body (the part before the binary tensors), `expected_rows` how many rows the
-  // request had, 0 when it is not known. wrong_shape when they differ; missing_prediction; JSON's
-  // reasons.
-  Decoded<void> read(std::string_view json, std::string_view binary, std::size_t expected_rows);
+  // `json` is the body (the part before the binary tensors). JSON's reasons.
+  Decoded<void> open(std::string_view json, std::string_view binary);
+  // JSON lines as one list: a row a line, or a stream whose last line counts.
+  Decoded<void> open_lines(std::string_view list);
+  void note_error() { nature_ = Nature::error; }  // A stream said so by an event's name.
+  Nature nature() const { return nature_; }
+  // Whether the configuration says where the prediction or its score is.
+  bool names_prediction() const { return prediction_.configured || score_.configured; }
 
-  // The same of CSV: a row each, whose prediction is its first column, a class where its columns are
-  // probabilities, or what the header names. One line may hold a batch's predictions.
+  // `row_counts`: how many rows the request may have, the likeliest first; empty where nobody knows.
+  // wrong_shape where none fits; pointer_not_found, ambiguous_prediction, missing_prediction, wrong_type.
+  Decoded<void> read(std::span<const std::size_t> row_counts);
+  // The same of CSV, whose columns may have names. One line may hold a batch's predictions.
   Decoded<void> read_table(const Tensor& table, std::span<const std::string_view> names,
-                           std::size_t expected_rows);
+                           std::span<const std::size_t> row_counts);
 
+  // A row whose value is missing is one that the model failed.
   std::span<const Prediction> rows() const { return rows_; }
-  // A scalar field of the body by its flattened name ("meta.puid"), as text; "" when there is none.
-  std::string_view field(std::string_view name);
+  // A single value of the body as text, by the pieces of a pointer; "" when there is none.
+  std::string_view field(std::span<const std::string> tokens);
+  std::string_view field(std::string_view name);  // Of the body itself.
+  std::string_view puid();                        // Seldon's meta.puid.
+  // What was seen and what to write, of the last failure; "" where its reason says it.
+  const std::string& words() const { return words_.empty() ? row_.words() : words_; }
+
+  void clear();  // For an exchange whose body is not read.
 
  private:
-  struct Scalar {
-    std::string_view name;  // Flattened: "meta.puid".
-    FeatureValue value;
+  // Where a rule finds its value: a list with an element a row, or tokens to follow in each row.
+  struct Source {
+    std::vector<std::string> tokens;
+    bool whole_first = false, configured = false;
   };
-  struct Named {
-    std::string_view name;
-    Tensor tensor;
+  // A prediction or score as it was found: elements (a row each), or a tensor.
+  struct Column {
+    std::vector<dom::element> elements;
+    const Tensor* tensor = nullptr;
+    bool found = false;
   };
 
-  void start(std::size_t expected_rows);
-  Decoded<void> read_object(ondemand::object body);
-  Decoded<void> read_field(ondemand::field& field);
-  Decoded<void> read_list(ondemand::value list);  // One element a row.
-  Decoded<void> read_outputs(ondemand::value outputs);
-  Decoded<void> read_seldon(ondemand::object data);
-  Decoded<void> read_output_columns(ondemand::object columns);
-  Decoded<void> collect(std::string_view name, ondemand::value value, int depth,
-                        std::vector<Scalar>& into);
-  Decoded<Prediction> read_row(ondemand::value value);
+  static Source source_of(const Place& place);
+  void look_at_root();
+  std::string_view as_text(std::optional<dom::element> element);
+  Decoded<void> read_shape(const AnswerShape& shape);
+  Decoded<void> read_list(const AnswerShape& shape);
+  Decoded<void> read_object(const AnswerShape& shape);
+  Decoded<void> read_matrix(const AnswerShape& shape);
+  Decoded<void> read_seldon(const AnswerShape& shape);
+  Decoded<void> read_named_list(const AnswerRow::Named& named, std::size_t rows, bool& done);
 
-  Decoded<void> conclude(std::string_view binary);
-  Decoded<void> read_binary_outputs(std::string_view binary);
-  Decoded<void> rows_of(const Tensor& tensor, const Tensor* scores);
-  Decoded<void> rows_of_scalars();
-  std::optional<Prediction> choose(std::span<const Scalar> scalars);
-  Prediction of_vector(std::span<const FeatureValue> values);
+  Decoded<void> read_configured(const AnswerShape& shape);
+  Decoded<void> read_each_row(const AnswerShape& shape);
+  std::optional<dom::element> in_row(const Source& source, dom::element row);
+  Decoded<void> fill_scores(const AnswerShape& shape);
+
+  Decoded<void> read_tensors(const AnswerShape& shape);
+  Decoded<void> open_tensors(const AnswerShape& shape);
+  Decoded<void> choose_tensor();
+  Decoded<void> rows_of(const Tensor& tensor, std::size_t rows, const Tensor* scores,
+                        std::optional<std::size_t> place = std::nullopt);
+  const Tensor* tensor_by(std::span<const std::string> tokens, bool whole,
+                          std::optional<std::size_t>& place) const;
+  std::optional<std::size_t> rows_in(const Tensor& tensor) const;
+
+  Decoded<void> rows_of(std::span<const dom::element> elements);
+  Decoded<void> one_row(dom::element element);
+  Decoded<void> add(Decoded<Prediction> row);
+  bool expects(std::size_t rows) const;
   Decoded<void> finish();
-  Decoded<Prediction> judged(Prediction prediction);  // As the rule on the kind wants it.
-
-  std::string_view keep(std::string text);
-  Decoded<Named*> next_named(std::string_view name);  // Valid until the next call.
-  std::size_t values_left() const;                    // Of all that one body may have.
+  tl::unexpected<FailReason> rows_differ(std::size_t rows);
+  tl::unexpected<FailReason> not_found(const Place& place);
+  Decoded<Tensor*> next_tensor();
+  std::size_t values_left() const;
   bool holds_much() const;
 
   Rules rules_;
-  std::string prediction_name_;  // Of the rule, flattened; "" without one.
-  std::string score_name_;
-  JsonDocument json_;
-  ondemand::document* document_ = nullptr;
-  std::size_t expected_rows_ = 0;
-  bool has_rows_ = false;  // A list of rows was read.
+  Source prediction_, score_;
+  JsonTree json_;
+  AnswerRow row_;
+  dom::element root_, lines_;
+  bool has_root_ = false, are_lines_ = false;
+  BodyView view_;
+  Nature nature_ = Nature::prediction;
+  std::string_view binary_;
+  std::span<const std::size_t> row_counts_;
   std::vector<Prediction> rows_;
-  std::vector<Scalar> scalars_;      // Of the body itself.
-  std::vector<Scalar> row_scalars_;  // Of a row that is an object.
-  std::vector<Named> named_;         // Arrays of the body, and V2's outputs.
-  std::size_t named_count_ = 0;
-  std::vector<std::string_view> class_names_;
-  Tensor scratch_;
-  std::deque<std::string> kept_;
-  std::size_t kept_bytes_ = 0;  // Of flattened names.
+  std::size_t unrecognised_ = 0;  // Rows that are objects without a prediction.
+  std::vector<dom::element> elements_;
+  AnswerRow::Named named_;
+  std::vector<Tensor> tensors_;
+  std::size_t tensor_count_ = 0;
+  std::string words_, inner_;
 };
 
 }  // namespace outrider::decode

@@ -6,15 +6,19 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 #include "sidecar/decode/answer.h"
 #include "sidecar/decode/content_coding.h"
 #include "sidecar/decode/csv_body.h"
 #include "sidecar/decode/event_stream.h"
 #include "sidecar/decode/feature_selection.h"
+#include "sidecar/decode/json_pointer.h"
+#include "sidecar/decode/protocols/language_model.h"
 #include "sidecar/decode/request_body.h"
 #include "sidecar/decode/row_table.h"
 #include "sidecar/http1/head.h"
 #include "sidecar/tap/capture_settings.h"
+#include "sidecar/tap/model_path.h"
 
 namespace outrider::decode {
 namespace {
@@ -42,8 +46,9 @@ std::string_view media_type(std::string_view content_type) {
 bool starts_like_json(std::string_view body) {
   if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
   const std::string_view text = trim(body.substr(0, 64));
-  return !text.empty() &&
-         std::string_view("{[\"0123456789-tfnN").find(text.front()) != std::string_view::npos;
+  if (text.empty()) return false;
+  if (std::string_view("{[\"0123456789-").find(text.front()) != std::string_view::npos) return true;
+  return text == "true" || text == "false" || text == "null" || text == "NaN" || text == "Infinity";
 }
 
 bool is_json_type(std::string_view type) {
@@ -52,18 +57,44 @@ bool is_json_type(std::string_view type) {
   return lower == "application/json" || lower.ends_with("+json") || lower == "text/json";
 }
 
-enum class Format { json, form, csv, json_lines, event_stream, other };
+enum class Format { json, form, csv, json_lines, event_stream, opaque, other };
+
+bool is_opaque_type(std::string_view lower) {
+  for (const std::string_view prefix : {"image/", "audio/", "video/", "multipart/", "font/"}) {
+    if (lower.starts_with(prefix)) return true;
+  }
+  constexpr std::string_view types[] = {"application/pdf",
+                                        "application/zip",
+                                        "application/x-npy",
+                                        "application/x-npz",
+                                        "application/x-parquet",
+                                        "application/vnd.apache.parquet",
+                                        "application/vnd.apache.arrow.stream",
+                                        "application/x-recordio",
+                                        "application/x-recordio-protobuf",
+                                        "application/x-protobuf",
+                                        "application/protobuf",
+                                        "application/msgpack",
+                                        "application/x-msgpack",
+                                        "application/cbor",
+                                        "application/x-pickle"};
+  return std::find(std::begin(types), std::end(types), lower) != std::end(types);
+}
 
 Format format_of(std::string_view content_type, std::string_view json_bytes,
                  std::string_view body) {
-  if (!json_bytes.empty()) return Format::json;  // The binary tensor extension: JSON comes first.
+  // The binary tensor extension: JSON comes first; a length of 0 says that there is none.
+  if (!json_bytes.empty()) return json_bytes == "0" ? Format::opaque : Format::json;
   const std::string_view type = media_type(content_type);
   if (is_json_type(type)) return Format::json;
-  // Many a server and client names no type, or a vague one.
-  const bool vague = type.empty() || iequals_ascii(type, "text/plain") ||
-                     iequals_ascii(type, "application/octet-stream");
-  if (vague) return starts_like_json(body) ? Format::json : Format::other;
   const std::string lower = lower_ascii(type);
+  // Frameworks call JSON all kinds of text: Flask says text/html of a view that returns a string.
+  if (lower.empty() || lower == "*/*" || lower == "text/plain" || lower == "text/html") {
+    return starts_like_json(body) ? Format::json : Format::other;
+  }
+  if (lower == "application/octet-stream" || lower == "binary/octet-stream") {
+    return starts_like_json(body) ? Format::json : Format::opaque;
+  }
   if (lower == "application/x-www-form-urlencoded") {
     // curl -d says so whatever the data is, and model servers take JSON by it. A form escapes braces.
     const std::string_view text = trim(body.substr(0, 64));
@@ -74,16 +105,19 @@ Format format_of(std::string_view content_type, std::string_view json_bytes,
   constexpr std::string_view lines[] = {"application/x-ndjson", "application/ndjson",
                                         "application/jsonl", "application/jsonlines",
                                         "application/x-jsonlines"};
-  const bool is_lines = std::find(std::begin(lines), std::end(lines), lower) != std::end(lines);
-  return is_lines ? Format::json_lines : Format::other;
+  if (std::find(std::begin(lines), std::end(lines), lower) != std::end(lines)) {
+    return Format::json_lines;
+  }
+  if (is_opaque_type(lower)) return Format::opaque;
+  const std::string_view text = trim(body.substr(0, 64));  // "*/*", and whatever else is JSON.
+  return text.starts_with('{') || text.starts_with('[') ? Format::json : Format::other;
 }
 
-// The piece of a path after a marker, up to the next '/' or ':'.
-std::string_view after(std::string_view path, std::string_view marker) {
-  const std::size_t at = path.find(marker);
-  if (at == std::string_view::npos) return {};
-  const std::string_view rest = path.substr(at + marker.size());
-  return rest.substr(0, rest.find_first_of("/:"));
+// JSON lines that are called JSON: objects, each on a line.
+bool are_json_lines(FailReason reason, std::string_view body) {
+  const std::size_t end = body.find('\n');
+  if (reason != FailReason::invalid_json || end == std::string_view::npos) return false;
+  return trim(body.substr(0, end)).ends_with('}') && trim(body.substr(end)).starts_with('{');
 }
 
 struct Bodies {
@@ -125,16 +159,25 @@ class Decoder::Impl {
   Outcome decode(const tap::Exchange& exchange);
   Outcome decode(const ExchangeParts& parts);
   const Rules& rules() const { return rules_; }
+  std::string_view words() const { return words_; }
 
  private:
   bool read_heads(const tap::Exchange& exchange, ExchangeParts& parts);
-  bool is_prediction(const ExchangeParts& parts) const;
+  void look_at_path(const ExchangeParts& parts);
+  bool matches(const ExchangeParts& parts) const;
   bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
   Decoded<void> read_request(const ExchangeParts& parts);
+  Decoded<void> read_no_request();
   Decoded<void> read_request_body(const ExchangeParts& parts, std::string_view body);
   Decoded<void> add_query(std::string_view query);
-  Decoded<void> read_answer(const ExchangeParts& parts);
+  Outcome model_failure(const ExchangeParts& parts);
+  std::optional<SkipReason> out_of_scope(const ExchangeParts& parts) const;
+  Outcome observe_answer(const ExchangeParts& parts);
+  Outcome give_up(const ExchangeParts& parts, FailReason reason);
+  Decoded<void> open_answer(const ExchangeParts& parts);
+  Decoded<void> read_answer();
   void build_rows();
+  void select_from_body(std::size_t rows, std::size_t width);
   void identify(const ExchangeParts& parts, bool answered);
   std::string_view find_place(const Place& place, bool answered);
   void gather_aliases(const ExchangeParts& parts);
@@ -152,11 +195,21 @@ class Decoder::Impl {
   http1::ResponseHead response_head_;
   const tap::Exchange* exchange_ = nullptr;  // Null when there are no heads.
 
-  std::array<std::string_view, 4> alias_fields_{};
+  struct Route {
+    std::string method, path;
+    std::string_view model, version;  // In the path.
+    bool is_prediction = false, is_language_model = false;
+  };
+  Route route_;
+  bool request_is_opaque_ = false, answer_is_table_ = false;
+  std::vector<std::size_t> row_counts_;  // That the request may have; empty where nobody knows.
+  std::string words_;
+
+  std::array<std::string_view, 5> alias_fields_{};
   std::vector<std::string_view> aliases_;
   std::vector<std::pair<std::string_view, FeatureValue>> query_fields_;
-  std::deque<std::string> kept_;  // Decoded query text, segments.
-  std::string event_;             // Data of a server-sent event, or JSON lines as a list.
+  std::deque<std::string> kept_;     // Decoded query text, segments.
+  std::string event_, answer_text_;  // JSON lines as a list; data of a server-sent event.
   std::vector<FeatureValue> selected_;
   std::vector<Row> rows_;
   Observation observation_;
@@ -193,7 +246,8 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
                    request_head_.value_of(FieldId::x_request_id),
                    request_head_.value_of(FieldId::ce_id),
-                   request_head_.value_of(FieldId::seldon_puid)};
+                   request_head_.value_of(FieldId::seldon_puid),
+                   request_head_.value_of(FieldId::x_amzn_sagemaker_inference_id)};
   const auto own = std::find_if(alias_fields_.begin(), alias_fields_.begin() + 3,
                                 [](std::string_view id) { return !id.empty(); });
   if (own != alias_fields_.begin() + 3) parts.sampling_key = *own;
@@ -217,8 +271,19 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   return true;
 }
 
-bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
-  if (parts.exchange_is_prediction) return true;
+// Traffic is mostly on one path: what its method and path say is kept for the next exchange.
+void Decoder::Impl::look_at_path(const ExchangeParts& parts) {
+  if (parts.path == route_.path && parts.method == route_.method) return;
+  route_.path = parts.path;
+  route_.method = parts.method;
+  route_.is_prediction = matches(parts);
+  route_.is_language_model = protocols::is_language_model_path(parts.path);
+  route_.model = tap::model_in_path(route_.path);
+  route_.version = tap::version_in_path(route_.path);
+}
+
+// By the rules; else every POST and PUT but those above, and every GET with a query.
+bool Decoder::Impl::matches(const ExchangeParts& parts) const {
   if (!rules_.methods.empty() && std::find(rules_.methods.begin(), rules_.methods.end(),
                                            parts.method) == rules_.methods.end()) {
     return false;
@@ -232,19 +297,26 @@ bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
     return std::none_of(std::begin(no_prediction_paths), std::end(no_prediction_paths),
                         [&](std::string_view p) { return tap::matches_pattern(p, parts.path); });
   }
-  return parts.method == "GET" && !parts.query.empty();
+  return parts.method == "GET";
 }
 
 Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   kept_.clear();
   selection_.clear();
   table_.clear();
-  request_.clear();
+  answer_.clear();
+  row_counts_.clear();
+  request_is_opaque_ = answer_is_table_ = false;
+  words_.clear();
   rows_.clear();
   observation_ = Observation{};
   observation_.id = parts.id;
   observation_.time = parts.started;
-  if (!is_prediction(parts)) return skip(SkipReason::not_matched);
+  look_at_path(parts);
+  const bool is_bare_get = parts.method == "GET" && parts.query.empty() && rules_.paths.empty();
+  if (!parts.exchange_is_prediction && (!route_.is_prediction || is_bare_get)) {
+    return skip(SkipReason::not_matched);
+  }
   const std::string_view key = parts.sampling_key.empty() ? parts.id : parts.sampling_key;
   if (!tap::is_sampled(sampling_, key)) return skip(SkipReason::sampled_out);
 
@@ -252,10 +324,8 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   if (parts.status >= 400 || parts.outcome == Outcome::timeout ||
       parts.outcome == Outcome::unreachable || parts.outcome == Outcome::client_error ||
       parts.outcome == Outcome::server_error) {
-    identify(parts, false);
-    gather_aliases(parts);
-    observation_.model_failed = true;
-    return observation_;
+    if (const auto reason = out_of_scope(parts)) return skip(*reason);
+    return model_failure(parts);
   }
   if (parts.outcome != Outcome::success) return fail_with(FailReason::incomplete);
   if (parts.status < 200 || parts.status >= 300 || parts.status == 204) {
@@ -263,13 +333,46 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   }
   const bool streamed = iequals_ascii(media_type(parts.response_type), "text/event-stream");
   if (streamed && rules_.skip_streams) return skip(SkipReason::not_matched);
+  return observe_answer(parts);
+}
 
-  if (const auto ok = read_request(parts); !ok) return fail_with(ok.error());
-  if (const auto ok = read_answer(parts); !ok) {
-    // A page or a file that somebody fetched with a query is no prediction, unless we were told so.
-    const bool page = ok.error() == FailReason::unsupported_format && parts.method == "GET" &&
-                      !names_paths() && !parts.exchange_is_prediction;
-    return page ? skip(SkipReason::not_matched) : Decoder::Outcome(fail_with(ok.error()));
+Decoder::Outcome Decoder::Impl::model_failure(const ExchangeParts& parts) {
+  identify(parts, false);
+  gather_aliases(parts);
+  observation_.model_failed = true;
+  return observation_;
+}
+
+// What is skipped when it succeeds is when it fails, too: a share of failures needs both.
+std::optional<SkipReason> Decoder::Impl::out_of_scope(const ExchangeParts& parts) const {
+  if (answer_.names_prediction()) return std::nullopt;
+  if (route_.is_language_model) return SkipReason::language_model;
+  const bool is_opaque = !parts.request_body.empty() && parts.request_json_bytes.empty() &&
+                         format_of(parts.request_type, {}, parts.request_body) == Format::opaque;
+  return is_opaque ? std::optional(SkipReason::opaque_body) : std::nullopt;
+}
+
+// The answer is looked at first: what it is decides whether the request has to be understood.
+Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
+  const auto opened = open_answer(parts);
+  if (opened && answer_.nature() == Answer::Nature::error) return model_failure(parts);
+  const bool is_language =
+      (opened && answer_.nature() == Answer::Nature::language_model) || route_.is_language_model;
+  if (is_language && !answer_.names_prediction()) return skip(SkipReason::language_model);
+  // Who says where the prediction is means what stands there. A prompt is no feature unless it is named one.
+  const bool has_features = !is_language || !selection_.empty();
+  const auto request = has_features ? read_request(parts) : read_no_request();
+  if (request_is_opaque_) return skip(SkipReason::opaque_body);
+  if (!request) return give_up(parts, request.error());
+  if (!opened) return give_up(parts, opened.error());
+  if (const auto ok = read_answer(); !ok) return give_up(parts, ok.error());
+  if (answer_.nature() == Answer::Nature::error) return model_failure(parts);
+  if (const auto ok = request_.fill(answer_.rows().size(), table_); !ok) {
+    return give_up(parts, ok.error());
+  }
+  if (selection_.wants_query() && !parts.request_body.empty() && !parts.query.empty()) {
+    // The same for each of the body's rows.
+    if (const auto ok = add_query(parts.query); !ok) return give_up(parts, ok.error());
   }
   build_rows();
   identify(parts, true);
@@ -277,16 +380,37 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   return observation_;
 }
 
+Decoder::Outcome Decoder::Impl::give_up(const ExchangeParts& parts, FailReason reason) {
+  // A page or a file that somebody fetched with a query is no prediction, unless we were told so.
+  if (reason == FailReason::unsupported_format && parts.method == "GET" && !names_paths() &&
+      !parts.exchange_is_prediction) {
+    return skip(SkipReason::not_matched);
+  }
+  words_ = answer_.words();
+  return fail_with(reason);
+}
+
 Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   query_fields_.clear();
-  const bool has_body = !parts.request_body.empty();
-  if (!has_body) return add_query(parts.query);
+  request_.clear();
+  if (parts.request_body.empty()) {
+    if (auto ok = add_query(parts.query); !ok) return ok;
+    if (table_.rows() > 0) row_counts_.push_back(1);
+    return {};
+  }
   const auto body = request_unpacker_.unpack(parts.request_coding, parts.request_body);
   if (!body) return failed(body);
   if (auto ok = read_request_body(parts, *body); !ok) return ok;
-  if (selection_.wants_query() && !parts.query.empty()) {
-    return add_query(parts.query);  // The same for each of the body's rows.
-  }
+  const auto counts = request_.row_counts();
+  row_counts_.assign(counts.begin(), counts.end());
+  if (counts.empty() && table_.rows() > 0) row_counts_.push_back(table_.rows());
+  return {};
+}
+
+Decoded<void> Decoder::Impl::read_no_request() {
+  query_fields_.clear();
+  request_.clear();
+  row_counts_.push_back(1);
   return {};
 }
 
@@ -295,17 +419,25 @@ Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::
     case Format::json: {
       const auto pieces = split_binary(body, parts.request_json_bytes);
       if (!pieces) return failed(pieces);
-      return request_.read(pieces->json, pieces->binary, table_);
+      const auto ok = request_.open(pieces->json, pieces->binary, table_);
+      if (ok || !are_json_lines(ok.error(), body)) return ok;
+      table_.clear();
+      return request_.open(read_json_lines(body, event_).as_list, {}, table_);
     }
     case Format::json_lines: {
       const JsonLines lines = read_json_lines(body, event_);
-      return request_.read(lines.count == 1 ? lines.last : lines.as_list, {}, table_);
+      return request_.open(lines.count == 1 ? lines.last : lines.as_list, {}, table_);
     }
     case Format::csv:
       if (auto ok = request_csv_.read(body); !ok) return ok;
       return table_.add_matrix(request_csv_.matrix(), request_csv_.names());
     case Format::form:
       return add_query(body);
+    case Format::opaque:
+      // Raw tensors (Triton's raw binary request) have no names; what they are answered is a prediction all
+      // the same, and so is what the configuration says is one.
+      request_is_opaque_ = parts.request_json_bytes.empty() && !answer_.names_prediction();
+      return {};
     case Format::event_stream:
     case Format::other:
       break;
@@ -341,50 +473,53 @@ Decoded<void> Decoder::Impl::add_query(std::string_view query) {
     if (!name) return failed(name);
     if (!text) return failed(text);
     if (query_fields_.size() >= rules_.features_max) return failed(FailReason::wrong_shape);
-    FeatureValue value;
-    if (const auto number = parse_double(*text)) {
-      value = FeatureValue::of(*number);
-      value.text = *text;
-    } else if (!text->empty()) {
-      value = FeatureValue::of(*text);
-    }
-    query_fields_.emplace_back(*name, value);
+    query_fields_.emplace_back(*name, detectors::read_value(*text));
   }
   if (query_fields_.empty()) return {};
   return table_.add_fields(query_fields_);
 }
 
-Decoded<void> Decoder::Impl::read_answer(const ExchangeParts& parts) {
+Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
   const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
   if (!body) return failed(body);
-  const std::size_t rows = table_.rows();
   switch (format_of(parts.response_type, parts.response_json_bytes, *body)) {
     case Format::json: {
       const auto pieces = split_binary(*body, parts.response_json_bytes);
       if (!pieces) return failed(pieces);
-      return answer_.read(pieces->json, pieces->binary, rows);
+      const auto ok = answer_.open(pieces->json, pieces->binary);
+      if (ok || !are_json_lines(ok.error(), *body)) return ok;
+      return answer_.open_lines(read_json_lines(*body, answer_text_).as_list);
     }
     case Format::event_stream: {
-      const std::string_view event = last_json_event(*body, event_);
-      if (event.empty()) return failed(FailReason::missing_prediction);
-      return answer_.read(event, {}, rows);
+      const StreamEnd end = read_stream_end(*body, answer_text_);
+      if (end.has_error) {
+        answer_.note_error();
+        return {};
+      }
+      if (end.last_json.empty()) return failed(FailReason::missing_prediction);
+      return answer_.open(end.last_json, {});
     }
     case Format::json_lines: {
-      // A line for each of the request's rows, or a stream whose last line counts.
-      const JsonLines lines = read_json_lines(*body, event_);
+      // A line for each of the request's rows, or a stream whose last line counts: read() will know.
+      const JsonLines lines = read_json_lines(*body, answer_text_);
       if (lines.count == 0) return failed(FailReason::missing_prediction);
-      const bool are_rows = lines.count > 1 && lines.count == rows;
-      return answer_.read(are_rows ? lines.as_list : lines.last, {}, rows);
+      return lines.count == 1 ? answer_.open(lines.last, {}) : answer_.open_lines(lines.as_list);
     }
     case Format::csv:
       if (parts.method == "GET" && !names_paths()) break;  // A file that somebody fetched.
-      if (auto ok = answer_csv_.read(*body); !ok) return ok;
-      return answer_.read_table(answer_csv_.matrix(), answer_csv_.names(), rows);
+      answer_is_table_ = true;
+      return answer_csv_.read(*body);
     case Format::form:
+    case Format::opaque:
     case Format::other:
       break;
   }
   return failed(FailReason::unsupported_format);
+}
+
+Decoded<void> Decoder::Impl::read_answer() {
+  if (!answer_is_table_) return answer_.read(row_counts_);
+  return answer_.read_table(answer_csv_.matrix(), answer_csv_.names(), row_counts_);
 }
 
 void Decoder::Impl::build_rows() {
@@ -398,6 +533,7 @@ void Decoder::Impl::build_rows() {
     for (std::size_t i = 0; i < count; ++i) {
       selection_.select(names, names ? table_.row(i) : std::span<const FeatureValue>(), selected_);
     }
+    if (request_.root()) select_from_body(count, width);
     names = selection_.names();
   }
   for (std::size_t i = 0; i < count; ++i) {
@@ -408,11 +544,32 @@ void Decoder::Impl::build_rows() {
       row.features = table_.row(i);
     }
     row.prediction = answer_.rows()[i];
+    row.failed = row.prediction.value.kind == ValueKind::missing;
     if (!rules_.segments.empty()) row.segment = segment_of(names, row.features);
     rows_.push_back(row);
   }
   observation_.names = names;
   observation_.rows = rows_;
+}
+
+// A pointer leads from the whole body; what it finds there belongs to every row, or is a list of as many.
+void Decoder::Impl::select_from_body(std::size_t rows, std::size_t width) {
+  for (std::size_t place = 0; place < width; ++place) {
+    const std::span<const std::string> tokens = selection_.pointer(place);
+    if (tokens.empty()) continue;
+    const auto found = follow(tokens, *request_.root());
+    if (!found) continue;
+    const auto value_of = [&](dom::element value) {
+      return selection_.as_configured(request_.json().scalar(value), place);
+    };
+    if (!is_container(*found)) {
+      const FeatureValue value = value_of(*found);
+      for (std::size_t row = 0; row < rows; ++row) selected_[row * width + place] = value;
+    } else if (const auto list = array_of(found); list && list->size() == rows) {
+      std::size_t row = 0;
+      for (const dom::element value : *list) selected_[row++ * width + place] = value_of(value);
+    }
+  }
 }
 
 std::string_view Decoder::Impl::segment_of(const FeatureNames* names,
@@ -444,11 +601,10 @@ void Decoder::Impl::identify(const ExchangeParts& parts, bool answered) {
       answered && parts.model_name.empty() ? answer_.field("model_name") : std::string_view();
   const std::string_view in_body_version =
       answered && parts.model_version.empty() ? answer_.field("model_version") : std::string_view();
-  observation_.model_name = first({find_place(rules_.model_name, answered),
-                                   after(parts.path, "/models/"), parts.model_name, in_body_name});
-  observation_.model_version =
-      first({find_place(rules_.model_version, answered), after(parts.path, "/versions/"),
-             parts.model_version, in_body_version});
+  observation_.model_name = first(
+      {find_place(rules_.model_name, answered), route_.model, parts.model_name, in_body_name});
+  observation_.model_version = first({find_place(rules_.model_version, answered), route_.version,
+                                      parts.model_version, in_body_version});
 }
 
 std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
@@ -472,7 +628,9 @@ std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
       return {};
     case Place::Kind::json:
     case Place::Kind::response:
-      return answered ? answer_.field(flattened_name(place.text)) : std::string_view();
+      return answered ? answer_.field(pointer_tokens(place.text)) : std::string_view();
+    case Place::Kind::row:  // Of features and predictions only.
+      return {};
   }
   return {};
 }
@@ -489,7 +647,7 @@ void Decoder::Impl::gather_aliases(const ExchangeParts& parts) {
   for (const std::string_view alias : parts.aliases) add(alias);
   if (!observation_.model_failed) {
     add(request_.id());
-    add(answer_.field("meta.puid"));
+    add(answer_.puid());
     add(answer_.field("id"));
   }
   observation_.aliases = aliases_;
@@ -508,6 +666,9 @@ Decoder::Outcome Decoder::decode(const ExchangeParts& parts) {
 }
 const Rules& Decoder::rules() const {
   return impl_->rules();
+}
+std::string_view Decoder::words() const {
+  return impl_->words();
 }
 
 }  // namespace outrider::decode

@@ -26,7 +26,8 @@ bool looks_like_json(std::string_view data) {
 
 }  // namespace
 
-std::string_view last_json_event(std::string_view stream, std::string& scratch) {
+StreamEnd read_stream_end(std::string_view stream, std::string& scratch) {
+  bool has_error = false;
   std::string_view best;     // Data of one line; a view into the stream.
   bool best_joined = false;  // The best one's data is in `scratch`.
   std::string_view one;
@@ -48,6 +49,7 @@ std::string_view last_json_event(std::string_view stream, std::string& scratch) 
       dispatch();
       continue;
     }
+    if (line.starts_with("event:") && trim(line.substr(6)) == "error") has_error = true;
     if (!line.starts_with("data:")) continue;
     std::string_view data = line.substr(5);
     if (data.starts_with(' ')) data.remove_prefix(1);
@@ -57,7 +59,7 @@ std::string_view last_json_event(std::string_view stream, std::string& scratch) 
     ++lines;
   }
   dispatch();  // A last event without its empty line: the stream was closed behind it.
-  return best_joined ? std::string_view(scratch) : best;
+  return {best_joined ? std::string_view(scratch) : best, has_error};
 }
 
 JsonLines read_json_lines(std::string_view text, std::string& scratch) {

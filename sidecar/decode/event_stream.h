@@ -10,9 +10,14 @@
 
 namespace outrider::decode {
 
-// The data of the last event that begins with '{' or '[' and is not a marker such as "[DONE]"; ""
-// when there is none. An event whose data stands on several lines is joined in `scratch`. O(bytes).
-std::string_view last_json_event(std::string_view stream, std::string& scratch);
+struct StreamEnd {
+  // The data of the last event that begins with '{' or '[' and is not a marker such as "[DONE]"; "" when
+  // there is none. One whose data stands on several lines is joined in `scratch`.
+  std::string_view last_json;
+  bool has_error = false;  // An event is called "error".
+};
+// O(bytes).
+StreamEnd read_stream_end(std::string_view stream, std::string& scratch);
 
 // JSON lines: one value a line, whether they are the rows of a batch or a stream of results.
 struct JsonLines {

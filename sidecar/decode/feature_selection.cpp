@@ -4,22 +4,26 @@
 #include <algorithm>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
+#include "sidecar/decode/feature_names.h"
 #include "sidecar/decode/json.h"
+#include "sidecar/decode/json_pointer.h"
 
 namespace outrider::decode {
 
 FeatureSelection::FeatureSelection(const std::vector<FeatureRule>& rules) : rules_(rules) {
   for (const FeatureRule& rule : rules_) {
-    const bool pointer = rule.from.kind == Place::Kind::json;
+    const bool from_body = rule.from.kind == Place::Kind::json;
+    const bool pointer = from_body || rule.from.kind == Place::Kind::row;
     const bool query = rule.from.kind == Place::Kind::query;
     sources_.push_back(pointer ? flattened_name(rule.from.text)
                        : query ? rule.from.text
                                : rule.name);
+    pointers_.push_back(from_body ? pointer_tokens(rule.from.text) : std::vector<std::string>());
     wants_query_ = wants_query_ || query;
     names_.names.push_back(rule.name);
   }
-  // Interned lists count up from 1; there is one configured list a decoder.
-  names_.serial = UINT64_MAX;
+  names_.serial = next_names_serial();
 }
 
 const std::vector<std::size_t>& FeatureSelection::places_in(const FeatureNames& from) {
@@ -53,7 +57,7 @@ void FeatureSelection::select(const FeatureNames* from, std::span<const FeatureV
 
 FeatureValue FeatureSelection::as_kind(const FeatureValue& value, FeatureKind kind) {
   if (kind == FeatureKind::numeric && value.kind == ValueKind::text) {
-    const auto number = parse_double(value.text);
+    const auto number = detectors::as_number(value);
     return number ? FeatureValue::of(*number) : value;  // Text stays text: a quality matter.
   }
   if (kind == FeatureKind::categorical && value.kind == ValueKind::number) {

@@ -22,6 +22,11 @@ class FeatureSelection {
 
   bool empty() const { return rules_.empty(); }
   bool wants_query() const { return wants_query_; }
+  // The pieces of a configured feature's pointer from the whole body; empty where it has none.
+  std::span<const std::string> pointer(std::size_t place) const { return pointers_[place]; }
+  FeatureValue as_configured(const FeatureValue& value, std::size_t place) {
+    return as_kind(value, rules_[place].kind);
+  }
   void clear() { kept_.clear(); }  // Before each exchange: frees the texts that had to be made.
 
   // The configured names.
@@ -37,6 +42,7 @@ class FeatureSelection {
 
   std::vector<FeatureRule> rules_;
   std::vector<std::string> sources_;  // The flattened name under which each comes.
+  std::vector<std::vector<std::string>> pointers_;
   bool wants_query_ = false;
   FeatureNames names_;
   std::unordered_map<std::uint64_t, std::vector<std::size_t>> places_;  // By serial; bounded.

@@ -1,9 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/decode/json.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "detectors/value_reader.h"
+#include "sidecar/decode/json_pointer.h"
+#include "sidecar/decode/lenient_json.h"
+
 namespace outrider::decode {
+namespace {
+
+constexpr std::size_t kept_bytes = 1 << 20;  // A larger buffer is given back with the next body.
+
+std::string_view without_mark(std::string_view text) {  // .NET's; servers pass over it.
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  return text;
+}
+
+void copy_padded(std::string_view text, std::unique_ptr<char[]>& buffer, std::size_t& capacity) {
+  const std::size_t needed = text.size() + simdjson::SIMDJSON_PADDING;
+  if (needed > capacity || (capacity > kept_bytes && needed <= kept_bytes)) {
+    capacity = std::max(needed, std::size_t{16} << 10);
+    buffer = std::make_unique<char[]>(capacity);
+  }
+  if (!text.empty()) std::memcpy(buffer.get(), text.data(), text.size());
+  std::memset(buffer.get() + text.size(), 0, simdjson::SIMDJSON_PADDING);
+}
+
+}  // namespace
 
 FailReason to_reason(simdjson::error_code code) {
   switch (code) {
@@ -22,50 +48,92 @@ FailReason to_reason(simdjson::error_code code) {
 }
 
 Decoded<ondemand::document*> JsonDocument::open(std::string_view text) {
-  if (text.starts_with("\xEF\xBB\xBF"))
-    text.remove_prefix(3);  // .NET's mark; servers pass over it.
-  const std::size_t needed = text.size() + simdjson::SIMDJSON_PADDING;
-  constexpr std::size_t kept_bytes = 1 << 20;  // A larger buffer is given back with the next body.
-  if (needed > capacity_ || (capacity_ > kept_bytes && needed <= kept_bytes)) {
-    capacity_ = std::max(needed, std::size_t{16} << 10);
-    buffer_ = std::make_unique<char[]>(capacity_);
-  }
-  if (!text.empty()) std::memcpy(buffer_.get(), text.data(), text.size());
-  std::memset(buffer_.get() + text.size(), 0, simdjson::SIMDJSON_PADDING);
+  text = without_mark(text);
+  copy_padded(text, buffer_, capacity_);
   const auto code = parser_.iterate(buffer_.get(), text.size(), capacity_).get(document_);
   if (code != simdjson::SUCCESS) return failed(to_reason(code));
   return &document_;
 }
 
-Decoded<FeatureValue> read_scalar(ondemand::value value) {
-  ondemand::json_type type{};
-  if (value.type().get(type) != simdjson::SUCCESS) {
-    // Python's json module writes NaN and Infinity, which JSON does not have.
-    const std::string_view token = value.raw_json_token();
-    const bool number_like = token.starts_with("NaN") || token.starts_with("Inf");
-    return failed(number_like ? FailReason::invalid_number : FailReason::invalid_json);
+JsonTree::JsonTree() : parser_(std::make_unique<dom::parser>()) {}
+
+Decoded<dom::element> JsonTree::parse(std::string_view text) {
+  if (!digits_.empty()) digits_.clear();
+  const auto strict = parse_strict(without_mark(text));
+  if (strict || strict.error() == FailReason::invalid_utf8 ||
+      strict.error() == FailReason::json_too_deep) {
+    return strict;
   }
-  return read_scalar(value, type);
+  if (!quote_what_json_lacks(without_mark(text), lenient_)) return strict;
+  return parse_strict(lenient_);
+}
+
+Decoded<dom::element> JsonTree::parse_strict(std::string_view text) {
+  copy_padded(text, buffer_, capacity_);
+  // Its tape takes eight times the body: that of a large body is given back, too.
+  if (parser_->capacity() > kept_bytes && text.size() <= kept_bytes) {
+    parser_ = std::make_unique<dom::parser>();
+  }
+  if (parser_->capacity() < text.size() || parser_->max_depth() != depth_max + 1) {
+    const std::size_t room = std::max(text.size(), std::size_t{16} << 10);
+    if (parser_->allocate(room, depth_max + 1) != simdjson::SUCCESS) {
+      return failed(FailReason::unpacked_too_large);
+    }
+  }
+  dom::element root;
+  OUTRIDER_TAKE(root, parser_->parse(buffer_.get(), text.size(), false));
+  return root;
+}
+
+FeatureValue JsonTree::other_scalar(dom::element element) {
+  switch (element.type()) {
+    case dom::element_type::INT64:
+      return integer(element.get_int64().value_unsafe());
+    case dom::element_type::UINT64:
+      return integer(element.get_uint64().value_unsafe());
+    case dom::element_type::STRING:
+      return detectors::read_value(element.get_string().value_unsafe());
+    case dom::element_type::BOOL:
+      return detectors::boolean_value(element.get_bool().value_unsafe());
+    default:
+      return {};
+  }
+}
+
+FeatureValue JsonTree::integer(std::int64_t integer) {
+  if (detectors::is_exact(integer)) return FeatureValue::of(static_cast<double>(integer));
+  return FeatureValue::of(std::string_view(digits_.emplace_back(std::to_string(integer))));
+}
+
+FeatureValue JsonTree::integer(std::uint64_t integer) {
+  if (detectors::is_exact(integer)) return FeatureValue::of(static_cast<double>(integer));
+  return FeatureValue::of(std::string_view(digits_.emplace_back(std::to_string(integer))));
+}
+
+FeatureValue exact_value(double number, std::string_view token) {
+  if (std::abs(number) < exact_max) return FeatureValue::of(number);
+  token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+  const bool is_integer = token.find_first_not_of("-0123456789") == std::string_view::npos;
+  if (is_integer && !detectors::parse_exact(token)) return FeatureValue::of(token);
+  return FeatureValue::of(number);
 }
 
 Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type type) {
   switch (type) {
     case ondemand::json_type::number: {
-      double number = 0;  // simdjson takes -Infinity for one that is of the wrong type.
-      if (value.get_double().get(number) != simdjson::SUCCESS) {
-        return failed(FailReason::invalid_number);
-      }
-      return FeatureValue::of(number);
+      double number = 0;
+      OUTRIDER_TAKE(number, value.get_double());
+      return exact_value(number, value.raw_json_token());
     }
     case ondemand::json_type::string: {
       std::string_view text;
       OUTRIDER_TAKE(text, value.get_string());
-      return FeatureValue::of(text);
+      return detectors::read_value(text);
     }
     case ondemand::json_type::boolean: {
       bool flag = false;
       OUTRIDER_TAKE(flag, value.get_bool());
-      return FeatureValue::of(flag ? std::string_view("true") : std::string_view("false"));
+      return detectors::boolean_value(flag);
     }
     case ondemand::json_type::null: {
       bool null = false;
@@ -78,28 +146,24 @@ Decoded<FeatureValue> read_scalar(ondemand::value value, ondemand::json_type typ
   }
 }
 
-Decoded<void> expect_end(ondemand::document& document) {
-  // simdjson tells the end of the document as the lack of a location.
-  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) {
-    return failed(FailReason::invalid_json);
+std::optional<dom::element> member(dom::object object, std::string_view name) {
+  std::optional<dom::element> found;
+  for (const auto field : object) {
+    if (field.key == name) found = field.value;
   }
-  return {};
+  return found;
+}
+
+std::optional<std::string_view> text_of(std::optional<dom::element> element) {
+  if (!element || !element->is_string()) return std::nullopt;
+  return element->get_string().value_unsafe();
 }
 
 std::string flattened_name(std::string_view pointer) {
   std::string name;
-  for (std::size_t i = pointer.starts_with('/') ? 1 : 0; i < pointer.size(); ++i) {
-    if (pointer[i] == '/') {
-      name += '.';
-    } else if (pointer[i] == '~' && i + 1 < pointer.size() && pointer[i + 1] == '0') {
-      name += '~';
-      ++i;
-    } else if (pointer[i] == '~' && i + 1 < pointer.size() && pointer[i + 1] == '1') {
-      name += '/';
-      ++i;
-    } else {
-      name += pointer[i];
-    }
+  for (const std::string& token : pointer_tokens(pointer)) {
+    if (!name.empty()) name += '.';
+    name += token;
   }
   return name;
 }

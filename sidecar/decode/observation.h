@@ -50,6 +50,7 @@ struct Row {
   std::span<const FeatureValue> features;  // As many as there are names.
   Prediction prediction;
   std::string_view segment;  // "bedrooms=3", of the configured segment features; "" without any.
+  bool failed = false;  // The model gave this row no prediction (null, NaN, an error): a failure.
 };
 
 struct Observation {
@@ -62,6 +63,7 @@ struct Observation {
   std::span<const Row> rows;
   bool model_failed =
       false;  // The model answered 4xx or 5xx, or not at all: a failure, without rows.
+  bool refused = false;  // Of a failure: it answered 4xx, as for a model that it does not have.
 };
 
 }  // namespace outrider::decode

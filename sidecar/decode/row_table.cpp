@@ -36,11 +36,6 @@ void RowTable::clear() {
   rows_ = width_ = stride_ = position_ = 0;
 }
 
-inline FeatureValue& RowTable::next_place() {
-  const std::size_t position = position_++;
-  return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
-}
-
 Decoded<void> RowTable::begin_row() {
   if (rows_ >= rows_max_) return failed(FailReason::too_many_rows);
   if ((rows_ + 1) * stride_ > cells_max) return failed(FailReason::too_many_rows);
@@ -60,27 +55,21 @@ Decoded<void> RowTable::end_row() {
   return {};
 }
 
-Decoded<void> RowTable::add_row(ondemand::value row) {
+Decoded<void> RowTable::add_row(dom::element row, JsonTree& json) {
   if (auto ok = begin_row(); !ok) return ok;
-  ondemand::json_type type{};
-  OUTRIDER_TAKE(type, row.type());
-  if (type == ondemand::json_type::object) {
+  if (const auto object = object_of(row)) {
     if (positional_) return failed(FailReason::wrong_shape);
-    ondemand::object object;
-    OUTRIDER_TAKE(object, row.get_object());
-    if (auto ok = add_object(object, nullptr, 0); !ok) return ok;
+    for (const auto field : *object) {
+      if (auto ok = add_named(field.key, field.value, json); !ok) return ok;
+    }
     return end_row();
   }
   if (rows_ > 0 && !positional_) return failed(FailReason::wrong_shape);
   positional_ = true;
-  if (type == ondemand::json_type::array) {
-    ondemand::array array;
-    OUTRIDER_TAKE(array, row.get_array());
-    if (auto ok = add_array(array, nullptr, 0); !ok) return ok;
-  } else {
-    const auto scalar = read_scalar(row);
-    if (!scalar) return failed(scalar);
-    if (auto ok = put(positional_name(0), *scalar); !ok) return ok;
+  if (const auto array = array_of(row)) {
+    if (auto ok = add_values(*array, json); !ok) return ok;
+  } else if (auto ok = put(positional_name(0), json.scalar(row)); !ok) {
+    return ok;
   }
   // Rows of a matrix have one length.
   if (rows_ > 0 && position_ != width_) return failed(FailReason::wrong_shape);
@@ -109,93 +98,56 @@ Decoded<void> RowTable::add_fields(
   return {};
 }
 
-Decoded<void> RowTable::add_field(ondemand::field& field, std::string_view* id) {
-  ondemand::json_type type{};
-  if (field.value().type().get(type) == simdjson::SUCCESS && type != ondemand::json_type::object &&
-      type != ondemand::json_type::array) {
-    // The usual case: the very name that is expected here, byte by byte.
-    if (!own_names_ && guess_->plain && next_is_free() &&
-        field.key().unsafe_is_equal(guess_->names[position_])) {
-      return read_scalar(field.value(), type, next_place());
-    }
-    if (id && type == ondemand::json_type::string && field.key().unsafe_is_equal("id")) {
-      OUTRIDER_TAKE(*id, field.value().get_string());
-      return {};
-    }
+Decoded<void> RowTable::add_value(ondemand::field& field, ondemand::json_type type) {
+  // The usual case: the very name that is expected here, byte by byte.
+  if (!own_names_ && guess_->plain && next_is_free() &&
+      field.key().unsafe_is_equal(guess_->names[position_])) {
+    return read_scalar(field.value(), type, next_place());
   }
   std::string_view key;
   OUTRIDER_TAKE(key, field.unescaped_key());
-  return add_named(key, field.value(), 0);
+  const auto value = read_scalar(field.value(), type);
+  if (!value) return failed(value);
+  return put(key, *value);
 }
 
-Decoded<void> RowTable::add_object(ondemand::object object, const std::string* prefix, int depth) {
-  if (depth > depth_max) return failed(FailReason::json_too_deep);
-  for (auto item : object) {
-    OUTRIDER_NAME(field, item);
-    if (!prefix) {
-      if (auto ok = add_field(field, nullptr); !ok) return ok;
-      continue;
+// The values of a list without names, of lists in it too, in their order.
+Decoded<void> RowTable::add_values(dom::array array, JsonTree& json) {
+  for (const dom::element element : array) {
+    const dom::element_type type = element.type();
+    if (type == dom::element_type::DOUBLE && next_is_positional()) {
+      next_place() = FeatureValue::of(element.get_double().value_unsafe());  // Nearly always.
+    } else if (type == dom::element_type::ARRAY) {
+      if (auto ok = add_values(list_in(element), json); !ok) return ok;
+    } else if (type == dom::element_type::OBJECT) {
+      return failed(FailReason::wrong_shape);
+    } else if (next_is_positional()) {
+      next_place() = json.scalar(element);
+    } else if (auto ok = put(positional_name(position_), json.scalar(element)); !ok) {
+      return ok;
     }
-    std::string_view key;
-    OUTRIDER_TAKE(key, field.unescaped_key());
-    const auto name = keep(*prefix, key);
-    if (!name) return failed(name);
-    if (auto ok = add_named(*name, field.value(), depth); !ok) return ok;
   }
   return {};
 }
 
-Decoded<void> RowTable::add_array(ondemand::array array, const std::string* prefix, int depth) {
-  if (depth > depth_max) return failed(FailReason::json_too_deep);
-  std::size_t item_number = 0;
-  for (auto item : array) {
-    OUTRIDER_NAME(value, item);
-    if (prefix) {
-      const auto name = keep(*prefix, std::to_string(item_number++));
-      if (!name) return failed(name);
-      if (auto ok = add_named(*name, value, depth); !ok) return ok;
-      continue;
+Decoded<void> RowTable::add_named(std::string_view name, dom::element value, JsonTree& json) {
+  if (!is_container(value)) return put(name, json.scalar(value));
+  const auto add = [&](std::string_view key, dom::element inner) -> Decoded<void> {
+    const auto full = keep(name, key);
+    if (!full) return failed(full);
+    return add_named(*full, inner, json);
+  };
+  if (const auto object = object_of(value)) {
+    for (const auto field : *object) {
+      if (auto ok = add(field.key, field.value); !ok) return ok;
     }
-    ondemand::json_type type{};
-    const bool known = value.type().get(type) == simdjson::SUCCESS;
-    if (known && type == ondemand::json_type::array) {
-      ondemand::array inner;
-      OUTRIDER_TAKE(inner, value.get_array());
-      if (auto ok = add_array(inner, nullptr, depth + 1); !ok) return ok;
-      continue;
-    }
-    if (known && type == ondemand::json_type::number && next_is_positional()) {
-      if (auto ok = read_scalar(value, type, next_place()); !ok) return ok;
-      continue;
-    }
-    const auto scalar = known ? read_scalar(value, type) : read_scalar(value);
-    if (!scalar) {
-      return failed(scalar.error() == FailReason::wrong_type ? FailReason::wrong_shape
-                                                             : scalar.error());
-    }
-    if (auto ok = put(positional_name(position_), *scalar); !ok) return ok;
+    return {};
+  }
+  std::size_t number = 0;
+  for (const dom::element element : list_in(value)) {
+    if (auto ok = add(std::to_string(number++), element); !ok) return ok;
   }
   return {};
-}
-
-Decoded<void> RowTable::add_named(std::string_view name, ondemand::value value, int depth) {
-  ondemand::json_type type{};
-  const bool known = value.type().get(type) == simdjson::SUCCESS;
-  if (known && type == ondemand::json_type::object) {
-    ondemand::object object;
-    OUTRIDER_TAKE(object, value.get_object());
-    const std::string prefix(name);
-    return add_object(object, &prefix, depth + 1);
-  }
-  if (known && type == ondemand::json_type::array) {
-    ondemand::array array;
-    OUTRIDER_TAKE(array, value.get_array());
-    const std::string prefix(name);
-    return add_array(array, &prefix, depth + 1);
-  }
-  const auto scalar = known ? read_scalar(value, type) : read_scalar(value);
-  if (!scalar) return failed(scalar);
-  return put(name, *scalar);
 }
 
 Decoded<void> RowTable::put(std::string_view name, const FeatureValue& value) {

@@ -31,12 +31,15 @@ class RowTable {
   void clear();
 
   // One more row: the fields of an object, the values of an array, or one value. wrong_shape,
-  // too_many_rows and JSON's reasons.
-  Decoded<void> add_row(ondemand::value row);
-  // One more row of named fields, one by one, between begin_row and end_row. A text field "id" is
-  // taken out into *id when that is given.
+  // too_many_rows, json_too_deep.
+  Decoded<void> add_row(dom::element row, JsonTree& json);
+  // One more row of named fields, one by one, between begin_row and end_row.
   Decoded<void> begin_row();
-  Decoded<void> add_field(ondemand::field& field, std::string_view* id);
+  Decoded<void> add_field(std::string_view name, dom::element value, JsonTree& json) {
+    return add_named(name, value, json);
+  }
+  // The same of a flat object that is read on demand: wrong_type for a list or an object.
+  Decoded<void> add_value(ondemand::field& field, ondemand::json_type type);
   Decoded<void> end_row();
   // Named values, as a query has them: a row of their own, or more features of every row there is
   // (a row's own value of that name stands).
@@ -57,9 +60,8 @@ class RowTable {
   }
 
  private:
-  Decoded<void> add_object(ondemand::object object, const std::string* prefix, int depth);
-  Decoded<void> add_array(ondemand::array array, const std::string* prefix, int depth);
-  Decoded<void> add_named(std::string_view name, ondemand::value value, int depth);
+  Decoded<void> add_values(dom::array array, JsonTree& json);
+  Decoded<void> add_named(std::string_view name, dom::element value, JsonTree& json);
   Decoded<void> put(std::string_view name, const FeatureValue& value);
   // Whether the value at hand has the next place, when its name is the next one: in the first row of
   // a guessed list not after a name that came twice.
@@ -68,7 +70,10 @@ class RowTable {
   }
   // Likewise, for a value without a name: positional names are alike in every list.
   bool next_is_positional() const { return !own_names_ && guess_->positional && next_is_free(); }
-  FeatureValue& next_place();
+  FeatureValue& next_place() {
+    const std::size_t position = position_++;
+    return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
+  }
   Decoded<void> append_column(std::string_view name, const FeatureValue& value);
   Decoded<void> widen(std::size_t rows, std::size_t features);
 

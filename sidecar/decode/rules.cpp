@@ -11,11 +11,12 @@ Result<Place> parse_place(std::string_view text) {
   } prefixes[] = {{"header:", Kind::header},
                   {"query:", Kind::query},
                   {"json:", Kind::json},
+                  {"row:", Kind::row},
                   {"response:", Kind::response}};
   for (const auto& [prefix, kind] : prefixes) {
     if (!text.starts_with(prefix)) continue;
     const std::string_view rest = text.substr(prefix.size());
-    const bool pointer = kind == Kind::json || kind == Kind::response;
+    const bool pointer = kind != Kind::header && kind != Kind::query;
     if (rest.empty() || (pointer && rest.front() != '/')) {
       return fail("bad_place", "expected " + std::string(prefix) +
                                    (pointer ? "/a/json/pointer" : "NAME") + ", got '" +

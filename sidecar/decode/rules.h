@@ -7,9 +7,12 @@
 // A Place is written in the model configuration as
 //   "header:X-Model-Version"   a field of the response, else of the request
 //   "query:size"               a parameter of the request's query
-//   "json:/bedrooms"           a JSON pointer (RFC 6901) into the body at hand (request or
-//   response) "response:/model_version"  a JSON pointer into the response's body "path" the segment
-//   of the path after /models/ (or after /versions/) anything else              a literal
+//   "json:/bedrooms"           a JSON pointer (RFC 6901) from the whole of the body at hand (request or
+//                              response); where that has no such place, from each row of a list of rows
+//   "row:/bedrooms"            a JSON pointer from each row alone
+//   "response:/model_version"  a JSON pointer from the whole of the response's body
+//   "path"                     the segment of the path after /models/ (or after /versions/)
+//   anything else              a literal
 
 #include <cstdint>
 #include <string>
@@ -21,7 +24,7 @@
 namespace outrider::decode {
 
 struct Place {
-  enum class Kind : std::uint8_t { inferred, literal, header, query, json, response, path };
+  enum class Kind : std::uint8_t { inferred, literal, header, query, json, row, response, path };
   Kind kind = Kind::inferred;
   std::string text;  // The literal, the field's or parameter's name, or the JSON pointer.
 
@@ -38,6 +41,8 @@ struct FeatureRule {
   std::string name;
   Place from;  // query or json; inferred: the name, wherever the protocol puts it.
   FeatureKind kind = FeatureKind::inferred;
+
+  bool operator==(const FeatureRule&) const = default;
 };
 
 struct Rules {
@@ -49,6 +54,7 @@ struct Rules {
   std::vector<std::string> paths;  // Exact, or a prefix that ends in '*'.
 
   std::vector<FeatureRule> features;  // Empty: all that the request has.
+  bool one_row = false;               // Every request is one row, whatever its shape: no batches.
   Place prediction;                   // json; inferred: by the protocol.
   Place score;
   PredictionKind prediction_kind = PredictionKind::inferred;
@@ -56,6 +62,7 @@ struct Rules {
   // negative_class.
   std::string positive_class = "1";
   std::string negative_class = "0";
+  std::vector<std::string> classes;  // Names of a vector's places; empty: its indices, from 0.
   double score_threshold = 0.5;
 
   std::vector<std::string> segments;  // Features whose values name an observation's segment.
@@ -68,6 +75,8 @@ struct Rules {
   std::size_t rows_max = 10'000;              // too_many_rows
   std::size_t features_max = 10'000;          // wrong_shape
   std::size_t unpacked_bytes_max = 16 << 20;  // unpacked_too_large
+
+  bool operator==(const Rules&) const = default;
 };
 
 }  // namespace outrider::decode

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::decode {
 namespace {
@@ -71,7 +72,8 @@ const Datatype* find_datatype(std::string_view name) {
 }
 
 // Texts, each behind its length in four bytes.
-Decoded<void> read_texts(std::string_view bytes, Tensor& tensor, std::size_t values_max) {
+Decoded<void> read_texts(std::string_view bytes, Tensor& tensor, std::size_t values_max,
+                         Bytes texts) {
   while (!bytes.empty()) {
     if (bytes.size() < 4) return failed(FailReason::wrong_shape);
     const auto length = load<std::uint32_t>(bytes.data());
@@ -80,19 +82,21 @@ Decoded<void> read_texts(std::string_view bytes, Tensor& tensor, std::size_t val
       return failed(FailReason::wrong_shape);
     }
     const std::string_view text = bytes.substr(0, length);
-    if (!is_valid_utf8(text)) return failed(FailReason::invalid_utf8);
-    tensor.values.push_back(FeatureValue::of(text));
+    const bool is_text = is_valid_utf8(text);
+    if (!is_text && texts == Bytes::must_be_text) return failed(FailReason::invalid_utf8);
+    tensor.values.push_back(is_text ? detectors::read_value(text) : FeatureValue{});
     bytes.remove_prefix(length);
   }
   return {};
 }
 
-Decoded<void> read_binary_tensor(Tensor& tensor, std::string_view bytes, std::size_t values_max) {
-  if (tensor.datatype == "BYTES") return read_texts(bytes, tensor, values_max);
+Decoded<void> read_binary_tensor(Tensor& tensor, JsonTree& json, std::string_view bytes,
+                                 std::size_t values_max, Bytes texts) {
+  if (tensor.datatype == "BYTES") return read_texts(bytes, tensor, values_max, texts);
   if (tensor.datatype == "BOOL") {
     if (bytes.size() > values_max) return failed(FailReason::wrong_shape);
     for (const char c : bytes) {
-      tensor.values.push_back(FeatureValue::of(std::string_view(c ? "true" : "false")));
+      tensor.values.push_back(detectors::boolean_value(c != 0));
     }
     return {};
   }
@@ -102,25 +106,32 @@ Decoded<void> read_binary_tensor(Tensor& tensor, std::string_view bytes, std::si
     return failed(FailReason::wrong_shape);
   }
   for (std::size_t at = 0; at < bytes.size(); at += type->bytes) {
-    tensor.values.push_back(FeatureValue::of(type->read(bytes.data() + at)));
+    if (tensor.datatype == "INT64" || tensor.datatype == "UINT64") {
+      const char* place = bytes.data() + at;
+      tensor.values.push_back(tensor.datatype == "INT64"
+                                  ? json.integer(load<std::int64_t>(place))
+                                  : json.integer(load<std::uint64_t>(place)));
+      continue;
+    }
+    const double number = type->read(bytes.data() + at);
+    tensor.values.push_back(std::isnan(number) ? FeatureValue{} : FeatureValue::of(number));
   }
   return {};
 }
 
 struct Nesting {
+  JsonTree& json;
   Tensor& tensor;
   bool set_shape;
   std::size_t values_max;
   int leaf_depth = -1;  // Where the first value was found; every other must be as deep.
 };
 
-Decoded<void> flatten(ondemand::value& value, Nesting& nesting, int depth) {
-  if (depth > depth_max) return failed(FailReason::json_too_deep);
-  ondemand::json_type type{};
-  OUTRIDER_TAKE(type, value.type());
+Decoded<void> flatten(dom::element value, Nesting& nesting, int depth) {
   Tensor& tensor = nesting.tensor;
-  if (type != ondemand::json_type::array) {
-    if (auto ok = read_scalar(value, type, tensor.values.emplace_back()); !ok) return ok;
+  if (!value.is_array()) {
+    if (value.is_object()) return failed(FailReason::wrong_type);
+    tensor.values.push_back(nesting.json.scalar(value));
     if (nesting.set_shape && nesting.leaf_depth >= 0 && nesting.leaf_depth != depth) {
       return failed(FailReason::wrong_shape);
     }
@@ -128,13 +139,15 @@ Decoded<void> flatten(ondemand::value& value, Nesting& nesting, int depth) {
     if (tensor.values.size() > nesting.values_max) return failed(FailReason::wrong_shape);
     return {};
   }
-  ondemand::array array;
-  OUTRIDER_TAKE(array, value.get_array());
   std::uint64_t items = 0;
-  for (auto item : array) {
-    OUTRIDER_NAME(element, item);
-    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
+  for (const dom::element element : list_in(value)) {
     ++items;
+    if (!nesting.set_shape && element.type() == dom::element_type::DOUBLE) {  // Nearly always.
+      if (tensor.values.size() >= nesting.values_max) return failed(FailReason::wrong_shape);
+      tensor.values.push_back(FeatureValue::of(element.get_double().value_unsafe()));
+      continue;
+    }
+    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
   }
   if (!nesting.set_shape) return {};
   const auto level = static_cast<std::size_t>(depth);
@@ -146,29 +159,25 @@ Decoded<void> flatten(ondemand::value& value, Nesting& nesting, int depth) {
   return {};
 }
 
-Decoded<void> read_parameters(ondemand::value value, Tensor& tensor) {
-  ondemand::json_type type;
-  OUTRIDER_TAKE(type, value.type());
-  if (type == ondemand::json_type::null) return {};  // KServe's own server writes what it lacks.
-  ondemand::object parameters;
+Decoded<void> read_parameters(dom::element value, Tensor& tensor) {
+  if (value.is_null()) return {};  // KServe's own server writes what it lacks.
+  dom::object parameters;
   OUTRIDER_TAKE(parameters, value.get_object());
-  for (auto item : parameters) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
-    if (!field.key().unsafe_is_equal("binary_data_size")) continue;
-    OUTRIDER_TAKE(tensor.binary_bytes, field.value().get_uint64());
+  if (const auto bytes = member(parameters, "binary_data_size")) {
+    OUTRIDER_TAKE(tensor.binary_bytes, bytes->get_uint64());
     tensor.is_binary = true;
   }
+  tensor.is_elsewhere = member(parameters, "shared_memory_region").has_value();
   return {};
 }
 
-Decoded<void> read_shape(ondemand::value value, Tensor& tensor) {
-  ondemand::array shape;
+Decoded<void> read_shape(dom::element value, Tensor& tensor) {
+  dom::array shape;
   OUTRIDER_TAKE(shape, value.get_array());
   tensor.shape.clear();
-  for (auto item : shape) {
+  for (const dom::element item : shape) {
     std::uint64_t extent = 0;
-    OUTRIDER_TAKE(extent, item.get_uint64());
+    if (item.get_uint64().get(extent) != simdjson::SUCCESS) return failed(FailReason::wrong_type);
     if (tensor.shape.size() >= depth_max) return failed(FailReason::wrong_shape);
     tensor.shape.push_back(extent);
   }
@@ -182,57 +191,54 @@ void Tensor::clear() {
   shape.clear();
   values.clear();
   binary_bytes = 0;
-  is_binary = false;
+  is_binary = is_elsewhere = false;
 }
 
-Decoded<void> read_nested(ondemand::value value, Tensor& tensor, bool set_shape,
+Decoded<void> read_nested(dom::element value, JsonTree& json, Tensor& tensor, bool set_shape,
                           std::size_t values_max) {
-  Nesting nesting{tensor, set_shape, values_max};
+  Nesting nesting{json, tensor, set_shape, values_max};
   return flatten(value, nesting, 0);
 }
 
-Decoded<void> read_tensor(ondemand::object object, Tensor& tensor, std::size_t values_max) {
-  for (auto item : object) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
-    const ondemand::raw_json_string key = field.key();
-    if (key.unsafe_is_equal("name")) {
-      OUTRIDER_TAKE(tensor.name, field.value().get_string());
-    } else if (key.unsafe_is_equal("datatype")) {
-      OUTRIDER_TAKE(tensor.datatype, field.value().get_string());
-    } else if (key.unsafe_is_equal("shape")) {
-      if (auto ok = read_shape(field.value(), tensor); !ok) return ok;
-    } else if (key.unsafe_is_equal("data")) {
-      if (auto ok = read_nested(field.value(), tensor, false, values_max); !ok) return ok;
-    } else if (key.unsafe_is_equal("parameters")) {
-      if (auto ok = read_parameters(field.value(), tensor); !ok) return ok;
-    }
-  }
-  return {};
-}
-
-Decoded<void> read_plain_tensor(ondemand::object object, Tensor& tensor, std::size_t values_max) {
-  for (auto item : object) {
-    ondemand::field field;
-    OUTRIDER_TAKE(field, item);
-    if (field.key().unsafe_is_equal("shape")) {
-      if (auto ok = read_shape(field.value(), tensor); !ok) return ok;
-    } else if (field.key().unsafe_is_equal("values")) {
-      if (auto ok = read_nested(field.value(), tensor, false, values_max); !ok) return ok;
-    }
-  }
-  return {};
-}
-
-Decoded<void> read_binary(std::span<Tensor> tensors, std::string_view bytes,
+Decoded<void> read_tensor(dom::object object, JsonTree& json, Tensor& tensor,
                           std::size_t values_max) {
+  for (const auto field : object) {
+    if (field.key == "name") {
+      OUTRIDER_TAKE(tensor.name, field.value.get_string());
+    } else if (field.key == "datatype") {
+      OUTRIDER_TAKE(tensor.datatype, field.value.get_string());
+    } else if (field.key == "shape") {
+      if (auto ok = read_shape(field.value, tensor); !ok) return ok;
+    } else if (field.key == "data") {
+      if (auto ok = read_nested(field.value, json, tensor, false, values_max); !ok) return ok;
+    } else if (field.key == "parameters") {
+      if (auto ok = read_parameters(field.value, tensor); !ok) return ok;
+    }
+  }
+  return {};
+}
+
+Decoded<void> read_plain_tensor(dom::object object, JsonTree& json, Tensor& tensor,
+                                std::size_t values_max) {
+  for (const auto field : object) {
+    if (field.key == "shape") {
+      if (auto ok = read_shape(field.value, tensor); !ok) return ok;
+    } else if (field.key == "values") {
+      if (auto ok = read_nested(field.value, json, tensor, false, values_max); !ok) return ok;
+    }
+  }
+  return {};
+}
+
+Decoded<void> read_binary(std::span<Tensor> tensors, JsonTree& json, std::string_view bytes,
+                          std::size_t values_max, Bytes texts) {
   for (Tensor& tensor : tensors) {
     if (!tensor.is_binary) continue;
     if (!tensor.values.empty() || tensor.binary_bytes > bytes.size()) {
       return failed(FailReason::wrong_shape);
     }
     const auto piece = bytes.substr(0, tensor.binary_bytes);
-    if (auto ok = read_binary_tensor(tensor, piece, values_max); !ok) return ok;
+    if (auto ok = read_binary_tensor(tensor, json, piece, values_max, texts); !ok) return ok;
     bytes.remove_prefix(tensor.binary_bytes);
     values_max -= tensor.values.size();
   }

@@ -21,6 +21,7 @@ struct Tensor {
   std::vector<FeatureValue> values;  // In row-major order.
   std::uint64_t binary_bytes = 0;    // parameters.binary_data_size.
   bool is_binary = false;
+  bool is_elsewhere = false;  // parameters.shared_memory_region: the values are not in the body.
 
   void clear();
   std::uint64_t rows() const { return shape.empty() ? values.size() : shape.front(); }
@@ -28,23 +29,28 @@ struct Tensor {
 
 // Flattens nested arrays (or one scalar) into tensor.values, and tells their nesting in `shape`
 // when `set_shape`: wrong_shape for ragged rows then. Limits: depth_max, values_max (wrong_shape).
-Decoded<void> read_nested(ondemand::value value, Tensor& tensor, bool set_shape,
+Decoded<void> read_nested(dom::element value, JsonTree& json, Tensor& tensor, bool set_shape,
                           std::size_t values_max);
 
 // One V2 tensor object {"name", "datatype", "shape", "data", "parameters"}, keys in any order.
-Decoded<void> read_tensor(ondemand::object object, Tensor& tensor, std::size_t values_max);
+Decoded<void> read_tensor(dom::object object, JsonTree& json, Tensor& tensor,
+                          std::size_t values_max);
 
 // Seldon's plain tensor {"shape": […], "values": […]}, keys in any order.
-Decoded<void> read_plain_tensor(ondemand::object object, Tensor& tensor, std::size_t values_max);
+Decoded<void> read_plain_tensor(dom::object object, JsonTree& json, Tensor& tensor,
+                                std::size_t values_max);
 
 // How many values one body may have, in all its tensors together: wrong_shape past it.
 inline constexpr std::size_t body_values_max = 2 << 20;
 
+// BYTES are texts or anything, pictures for instance.
+enum class Bytes : std::uint8_t { must_be_text, may_be_opaque };
+
 // Fills the values of the binary tensors, in their order, from the bytes behind the JSON, all of which
-// must be theirs. wrong_shape when sizes do not add up; unsupported_format for an unknown datatype;
-// invalid_utf8 for BYTES that are no text.
-Decoded<void> read_binary(std::span<Tensor> tensors, std::string_view bytes,
-                          std::size_t values_max);
+// must be theirs; NaN is missing, as it is in JSON. wrong_shape when sizes do not add up; unsupported_format for an unknown datatype;
+// invalid_utf8 for BYTES that are no text and must be; those that may be opaque are missing values.
+Decoded<void> read_binary(std::span<Tensor> tensors, JsonTree& json, std::string_view bytes,
+                          std::size_t values_max, Bytes texts);
 
 // Whether used tensors hold so much memory that they are better made anew than used again.
 bool holds_much(std::span<const Tensor> tensors);

@@ -64,6 +64,8 @@ FieldId identify(const char* name, std::size_t size) {
       return known(name, "proxy-connection", FieldId::proxy_connection);
     case 17:
       return known(name, "transfer-encoding", FieldId::transfer_encoding);
+    case 29:
+      return known(name, "x-amzn-sagemaker-inference-id", FieldId::x_amzn_sagemaker_inference_id);
     case 31:
       return known(name, "inference-header-content-length",
                    FieldId::inference_header_content_length);

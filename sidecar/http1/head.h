@@ -97,6 +97,7 @@ enum class FieldId : std::uint8_t {
   upgrade,
   user_agent,
   via,
+  x_amzn_sagemaker_inference_id,
   x_model_name,
   x_model_version,
   x_prediction_id,

@@ -16,6 +16,7 @@ enum RowFlag : std::uint8_t {
   row_score = 2,
   row_segment = 4,
   row_features = 8,
+  row_failed = 16,  // Nothing follows.
 };
 enum JoinedFlag : std::uint8_t {
   joined_truth_time = 1,
@@ -103,6 +104,10 @@ Time read_time(ByteReader& in, std::int64_t base_micros = 0) {
 }
 
 void append_row(std::string& out, const RowView& row, bool with_features) {
+  if (row.failed) {
+    out += static_cast<char>(row_failed);
+    return;
+  }
   const auto* text = std::get_if<std::string_view>(&row.prediction);
   std::uint8_t flags = 0;
   if (text) flags |= row_text;
@@ -122,9 +127,10 @@ void append_row(std::string& out, const RowView& row, bool with_features) {
   }
 }
 
-// Reads one row; keeps it only when `into` is given.
-void read_row(ByteReader& in, const std::vector<std::string_view>& names, StoredPrediction* into) {
+// Reads one row; keeps it only when `into` is given. False for one that the model failed: there is none.
+bool read_row(ByteReader& in, const std::vector<std::string_view>& names, StoredPrediction* into) {
   const std::uint8_t flags = in.byte();
+  if (flags & row_failed) return false;
   Value prediction = 0.0;
   if (flags & row_text) {
     const std::string_view text = in.text();
@@ -139,11 +145,12 @@ void read_row(ByteReader& in, const std::vector<std::string_view>& names, Stored
     if (flags & row_score) into->score = score;
     into->segment = segment;
   }
-  if (!(flags & row_features)) return;
+  if (!(flags & row_features)) return true;
   for (const std::string_view name : names) {
     FeatureValue value = read_feature_value(in);
     if (into) into->features.push_back({std::string(name), std::move(value)});
   }
+  return true;
 }
 
 std::optional<StoredPrediction> read_group(std::string_view group, const PredictionKey& key,
@@ -166,8 +173,8 @@ std::optional<StoredPrediction> read_group(std::string_view group, const Predict
   rows_found = found.rows;
   if (key.row >= found.rows) return std::nullopt;
   for (std::uint32_t row = 0; row < key.row && in.ok(); ++row) read_row(in, names, nullptr);
-  read_row(in, names, &found);
-  return in.ok() ? std::optional(std::move(found)) : std::nullopt;
+  const bool has_prediction = read_row(in, names, &found);
+  return has_prediction && in.ok() ? std::optional(std::move(found)) : std::nullopt;
 }
 
 void append_features(std::string& out, const std::vector<Feature>& features) {

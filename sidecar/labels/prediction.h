@@ -75,6 +75,7 @@ struct RowView {
       std::nullopt;               // The model's own confidence or probability, if it said one.
   std::string_view segment = {};  // Empty: none.
   std::span<const FeatureValueView> features = {};  // As many as feature_names, or none.
+  bool failed = false;  // The model gave this row no prediction: its label is `unknown`.
 };
 
 struct PredictionView {

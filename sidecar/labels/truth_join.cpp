@@ -355,7 +355,9 @@ LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group&
             "the prediction " + id + " has its label already; the first stands"};
   }
   if (!work.found.prediction) {
-    return {LabelResult::unknown, rows_message(id, work.found.rows)};
+    const bool failed = work.key->row < work.found.rows;
+    return {LabelResult::unknown,
+            failed ? "the model gave no prediction for " + id : rows_message(id, work.found.rows)};
   }
   return accept(item, *work.key, work.found.rows, row_of(std::move(*work.found.prediction)), true,
                 group);

@@ -10,7 +10,8 @@ std::string_view to_string(Outcome outcome) {
 }
 
 std::string_view to_string(SkipReason reason) {
-  constexpr std::string_view words[skip_reason_count] = {"sampled_out", "not_matched"};
+  constexpr std::string_view words[skip_reason_count] = {"sampled_out", "not_matched",
+                                                         "language_model", "opaque_body"};
   return words[static_cast<std::size_t>(reason)];
 }
 
@@ -21,10 +22,11 @@ std::string_view to_string(DropReason reason) {
 
 std::string_view to_string(FailReason reason) {
   constexpr std::string_view words[fail_reason_count] = {
-      "invalid_json",       "json_too_deep",        "invalid_utf8",     "invalid_number",
-      "invalid_query",      "unsupported_encoding", "invalid_encoding", "unpacked_too_large",
-      "invalid_csv",        "unsupported_format",   "wrong_shape",      "wrong_type",
-      "missing_prediction", "too_many_rows",        "incomplete",       "poisoned"};
+      "invalid_json",         "json_too_deep",        "invalid_utf8",     "invalid_number",
+      "invalid_query",        "unsupported_encoding", "invalid_encoding", "unpacked_too_large",
+      "invalid_csv",          "unsupported_format",   "wrong_shape",      "wrong_type",
+      "missing_prediction",   "too_many_rows",        "incomplete",       "poisoned",
+      "ambiguous_prediction", "pointer_not_found"};
   return words[static_cast<std::size_t>(reason)];
 }
 

@@ -37,7 +37,12 @@ enum class Outcome : std::uint8_t {
   rejected,      // refused by the proxy itself: malformed, too large, overloaded. No Exchange.
 };
 
-enum class SkipReason : std::uint8_t { sampled_out, not_matched };
+enum class SkipReason : std::uint8_t {
+  sampled_out,
+  not_matched,
+  language_model,  // chat, completions, embeddings: no rows of features, nothing to compare with a truth
+  opaque_body,  // an image, a form of several parts: nothing that a feature could be read of
+};
 enum class DropReason : std::uint8_t { ring_full, capture_full, too_large };
 
 // Why an exchange could not be analysed. The words are the metric's `reason` label.
@@ -56,16 +61,18 @@ enum class FailReason : std::uint8_t {
   wrong_type,            // text where a number belongs, and the like
   missing_prediction,
   too_many_rows,
-  incomplete,  // the response ended early
-  poisoned,    // the monitor died while it decoded this one
+  incomplete,            // the response ended early
+  poisoned,              // the monitor died while it decoded this one
+  ambiguous_prediction,  // several values could be it
+  pointer_not_found,     // the answer has nothing where the configuration says the prediction is
 };
 
 std::string_view to_string(Outcome);
 std::string_view to_string(SkipReason);
 std::string_view to_string(DropReason);
 std::string_view to_string(FailReason);
-inline constexpr std::size_t outcome_count = 7, skip_reason_count = 2, drop_reason_count = 3,
-                             fail_reason_count = 16;
+inline constexpr std::size_t outcome_count = 7, skip_reason_count = 4, drop_reason_count = 3,
+                             fail_reason_count = 18;
 
 struct Exchange {
   PredictionId id{};  // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.

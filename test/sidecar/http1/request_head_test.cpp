@@ -472,6 +472,7 @@ TEST_CASE("Every kind of field is known by its name") {
                                     "Upgrade",
                                     "User-Agent",
                                     "Via",
+                                    "X-Amzn-SageMaker-Inference-Id",
                                     "X-Model-Name",
                                     "X-Model-Version",
                                     "X-Prediction-Id",
