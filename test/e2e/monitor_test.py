@@ -132,7 +132,7 @@ def test_every_exchange_is_accounted_for(sidecar):
     assert metrics.by("outrider_exchanges_skipped_total", "reason")["not_matched"] == 1
     assert metrics.sum("outrider_exchanges_failed_total") == 0
     assert metrics.sum("outrider_predictions_total", outcome="success") == 2
-    assert metrics.sum("outrider_predictions_total", outcome="failure") == 2
+    assert metrics.sum("outrider_predictions_total", outcome="failure") == 3  # It has no price for a missing size.
 
 
 def test_the_page_is_clean_in_both_formats(sidecar):
