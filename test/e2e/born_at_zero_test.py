@@ -8,6 +8,7 @@ import pathlib
 import random
 import re
 import subprocess
+import time
 
 import pytest
 from conftest import ROOT
@@ -136,7 +137,8 @@ def test_labels_of_no_prediction_are_counted_from_0_before_anything_was_predicte
         before = series(sidecar)
         assert before[("outrider_labels_total", frozenset({("model_name", "unknown"), ("model_version", "unknown"),
                                                            ("result", "unknown")}))] == 0
-        sidecar.label([{"id": f"0190a6b0-0000-7000-8000-{i:012x}", "label": 1} for i in range(300)])
+        made = f"{int((time.time() - 3600) * 1000):012x}"  # An hour ago, so that they are not waited for.
+        sidecar.label([{"id": f"{made[:8]}-{made[8:]}-7000-8000-{i:012x}", "label": 1} for i in range(300)])
         assert sidecar.metrics().sum("outrider_labels_total", result="unknown") == 300
         assert not born_late(before, series(sidecar))
 
