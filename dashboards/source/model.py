@@ -9,7 +9,10 @@ from parts import (
     GREY,
     MODEL,
     NO_FILL,
+    OF_POD,
     ORANGE,
+    PLACE,
+    POD,
     PODS,
     PURPLE,
     RED,
@@ -35,7 +38,7 @@ SERVING = f"and on (model_version) ({VERSIONS} > 0)"
 BUSIEST = f"and on (model_version) topk(1, {VERSIONS})"
 OF_FLEET = FLEET + ', model_name=~"$model"'
 # Requests are counted by the proxy, which need not know the model: of the pods that serve it, those that name it or none.
-OF_MODEL = f"and on (job, instance) outrider_accuracy_alarm{{{MODEL}}}"
+OF_MODEL = f"and on ({PLACE}, instance) outrider_accuracy_alarm{{{MODEL}}}"
 NAMED = PODS + ', model_name=~"$model|unknown"'
 REQUESTS = f"(rate(outrider_requests_total{{{NAMED}}}[$__rate_interval]) {OF_MODEL})"
 FAILED = f"""(rate(outrider_requests_total{{{NAMED}, outcome=~"server_error|timeout|unreachable"}}[$__rate_interval]) {OF_MODEL})"""
@@ -55,9 +58,9 @@ ACCURACY = f"""
   / (sum{{by}} (increase(outrider_outcomes_total{{{{{MODEL}}}}}[$window])) >= {{enough}})"""
 SINCE_CHANGE = f"""
   sum (outrider_labels_since_change{{{MODEL}, correct="true"}}
-    * on (job, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))
+    * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))
   / sum (outrider_labels_since_change{{{MODEL}}}
-    * on (job, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))"""
+    * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))"""
 
 
 def now():
@@ -150,8 +153,9 @@ def service():
         (timeseries("Latency", "From a request's first byte until its response was handed to the client.", "s",
                     [query(f"histogram_quantile({quantile}, sum by (le) {DURATION})", name)
                      for quantile, name in ((0.99, "p99"), (0.9, "p90"), (0.5, "median"))]), 6),
-        (timeseries("Requests in flight", "Requests under way, by pod. ModelSaturated fires at 50 a pod.", "none",
-                    query(f"sum by (instance) (outrider_requests_in_flight{{{PODS}}} {OF_MODEL})", "{{instance}}"), high=5), 6),
+        (timeseries("Requests in flight", "Requests under way, by pod. ModelSaturated fires at 50 a pod, unless the model "
+                    "promises another number.", "none",
+                    query(f"sum by ({POD}) (outrider_requests_in_flight{{{PODS}}} {OF_MODEL})", OF_POD), high=5), 6),
     ]
 
 
@@ -203,7 +207,7 @@ def board():
                   variables("outrider_exchanges_seen_total", model=True, window=True))
     # Its own alerts, and those of its job that name no model.
     model.annotate("Alerts", f"""ALERTS{{{OF_FLEET}, alertstate="firing"}}
-        or (ALERTS{{{FLEET}, model_name="", alertstate="firing"}} and on (job) outrider_accuracy_alarm{{{MODEL}}})""", RED, "{{alertname}}",
+        or (ALERTS{{{FLEET}, model_name="", alertstate="firing"}} and on ({PLACE}) outrider_accuracy_alarm{{{MODEL}}})""", RED, "{{alertname}}",
                    "{{severity}} {{model_version}}")
     # A version is new where it predicts and did not a minute ago.
     model.annotate("New versions", f"""

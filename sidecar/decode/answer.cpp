@@ -82,12 +82,13 @@ Decoded<void> Answer::open_lines(std::string_view list) {
   return {};
 }
 
-// What it is, by its names. Who says where the prediction is means what stands there.
+// What it is, by its names.
 void Answer::look_at_root() {
   view_.containers.clear();
   if (!root_.is_object()) {
-    const bool is_language = root_.is_array() && protocols::is_language_model_answer(root_);
-    if (is_language && !names_prediction()) nature_ = Nature::language_model;
+    if (root_.is_array() && protocols::is_language_model_answer(root_)) {
+      nature_ = Nature::language_model;
+    }
     return;
   }
   view_.element = root_;
@@ -99,8 +100,7 @@ void Answer::look_at_root() {
   }
   if ((flags & NameRole::error) && protocols::says_error(view_.root)) {
     nature_ = Nature::error;
-  } else if ((flags & NameRole::language_model) && !names_prediction() &&
-             protocols::is_language_model_answer(root_)) {
+  } else if ((flags & NameRole::language_model) && protocols::is_language_model_answer(root_)) {
     nature_ = Nature::language_model;
   }
 }
@@ -187,6 +187,9 @@ Decoded<void> Answer::read_object(const AnswerShape& shape) {
   }
   if (done) return {};
   if (expects(1)) return add(row_.read(object, named_));
+  const Choice choice = choose(named_.candidates, rules_.prediction_kind);
+  const bool has_none = choice.prediction == Choice::none && choice.score == Choice::none;
+  if (has_none && !choice.ambiguous) return failed(FailReason::missing_prediction);
   return rows_differ(longest > 1 ? longest : 1);
 }
 

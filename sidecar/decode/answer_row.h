@@ -62,7 +62,7 @@ class AnswerRow {
     void clear();
   };
   Decoded<void> collect(dom::object object, Named& into);
-  // An object whose named values were collected.
+  // An object whose named values were collected, and that is no error.
   Decoded<Prediction> read(dom::object object, const Named& named);
   // What was seen and what to write, of the last ambiguous_prediction.
   const std::string& words() const { return words_; }

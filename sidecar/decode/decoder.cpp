@@ -167,6 +167,7 @@ class Decoder::Impl {
   bool matches(const ExchangeParts& parts) const;
   bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
   Decoded<void> read_request(const ExchangeParts& parts);
+  Decoded<void> read_no_request();
   Decoded<void> read_request_body(const ExchangeParts& parts, std::string_view body);
   Decoded<void> add_query(std::string_view query);
   Outcome model_failure(const ExchangeParts& parts);
@@ -303,7 +304,6 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   kept_.clear();
   selection_.clear();
   table_.clear();
-  request_.clear();
   answer_.clear();
   row_counts_.clear();
   request_is_opaque_ = answer_is_table_ = false;
@@ -359,7 +359,9 @@ Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
   const bool is_language =
       (opened && answer_.nature() == Answer::Nature::language_model) || route_.is_language_model;
   if (is_language && !answer_.names_prediction()) return skip(SkipReason::language_model);
-  const auto request = read_request(parts);
+  // Who says where the prediction is means what stands there. A prompt is no feature unless it is named one.
+  const bool has_features = !is_language || !selection_.empty();
+  const auto request = has_features ? read_request(parts) : read_no_request();
   if (request_is_opaque_) return skip(SkipReason::opaque_body);
   if (!request) return give_up(parts, request.error());
   if (!opened) return give_up(parts, opened.error());
@@ -390,6 +392,7 @@ Decoder::Outcome Decoder::Impl::give_up(const ExchangeParts& parts, FailReason r
 
 Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   query_fields_.clear();
+  request_.clear();
   if (parts.request_body.empty()) {
     if (auto ok = add_query(parts.query); !ok) return ok;
     if (table_.rows() > 0) row_counts_.push_back(1);
@@ -401,6 +404,13 @@ Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   const auto counts = request_.row_counts();
   row_counts_.assign(counts.begin(), counts.end());
   if (counts.empty() && table_.rows() > 0) row_counts_.push_back(table_.rows());
+  return {};
+}
+
+Decoded<void> Decoder::Impl::read_no_request() {
+  query_fields_.clear();
+  request_.clear();
+  row_counts_.push_back(1);
   return {};
 }
 

@@ -141,8 +141,13 @@ Decoded<void> flatten(dom::element value, Nesting& nesting, int depth) {
   }
   std::uint64_t items = 0;
   for (const dom::element element : list_in(value)) {
-    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
     ++items;
+    if (!nesting.set_shape && element.type() == dom::element_type::DOUBLE) {  // Nearly always.
+      if (tensor.values.size() >= nesting.values_max) return failed(FailReason::wrong_shape);
+      tensor.values.push_back(FeatureValue::of(element.get_double().value_unsafe()));
+      continue;
+    }
+    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
   }
   if (!nesting.set_shape) return {};
   const auto level = static_cast<std::size_t>(depth);

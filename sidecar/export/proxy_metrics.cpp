@@ -4,10 +4,12 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <span>
 #include <tuple>
 #include <utility>
 
+#include "base/core/text.h"
 #include "sidecar/http1/violation.h"
 
 namespace outrider::exporting {
@@ -32,6 +34,19 @@ class Lanes {
     for (std::size_t i = 0; i < file_.lane_count(); ++i)
       total += static_cast<const Counter&>(pick(file_.lane(i).counters)).get();
     return static_cast<double>(total);
+  }
+
+  // Observations of a histogram up to the bound of that bucket, and beyond it.
+  template <std::size_t Buckets>
+  std::pair<double, double> split(tap::HistogramCells<Buckets> ProxyCounters::*cells,
+                                  std::size_t bucket) const {
+    std::uint64_t within = 0, beyond = 0;
+    for (std::size_t i = 0; i < file_.lane_count(); ++i) {
+      const tap::HistogramCells<Buckets>& lane = file_.lane(i).counters.*cells;
+      for (std::size_t b = 0; b < Buckets; ++b)
+        (b <= bucket ? within : beyond) += lane.buckets[b].get();
+    }
+    return {static_cast<double>(within), static_cast<double>(beyond)};
   }
 
   template <std::size_t Buckets, std::size_t Bounds>
@@ -155,6 +170,63 @@ void durations_by_model(MetricSink& sink, const std::map<std::string, ModelSums>
   }
 }
 
+using Models = std::map<std::string, ModelSums>;
+
+// One gauge a model that requests are told apart by.
+void gauge_of_each(MetricSink& sink, const Models& models, std::string name, std::string help,
+                   double value) {
+  sink.family({std::move(name), MetricType::gauge, std::move(help)});
+  for (const auto& [model, sums] : models) sink.value(key("model_name", model), value);
+}
+
+// Counters born with the objective: a ratio of the two is right from their second sample on, whatever was counted
+// before. Nothing of an objective that is no bucket's bound: nobody could say how many requests kept it.
+void latency_objective(MetricSink& sink, const Models& models, std::span<const double> bounds,
+                       const monitor::Objectives::Latency& latency) {
+  const auto bound = std::find(bounds.begin(), bounds.end(), latency.seconds);
+  if (bound == bounds.end()) return;
+  gauge_of_each(sink, models, "outrider_objective_latency_seconds",
+                "What a request may take, by the model's objective.", latency.seconds);
+  gauge_of_each(sink, models, "outrider_objective_latency_ratio",
+                "Share of requests that take at most so long, by the model's objective.",
+                latency.ratio);
+  sink.family({"outrider_objective_latency_requests_total", MetricType::counter,
+               "Requests by whether they took at most as long as the objective has it, `bound` in "
+               "seconds."});
+  const auto within_count = static_cast<std::size_t>(bound - bounds.begin()) + 1;
+  for (const auto& [model, sums] : models) {
+    const std::uint64_t within = std::accumulate(
+        sums.buckets.begin(), sums.buckets.begin() + static_cast<std::ptrdiff_t>(within_count),
+        std::uint64_t{0});
+    for (const auto& [word, count] :
+         {std::pair{"true", within}, std::pair{"false", sums.durations - within}}) {
+      sink.value(
+          SeriesKey(Labels{
+              {"model_name", model}, {"bound", format_double(latency.seconds)}, {"within", word}}),
+          static_cast<double>(count));
+    }
+  }
+}
+
+void objectives_of(MetricSink& sink, const Models& models, std::span<const double> bounds,
+                   const monitor::Objectives& objectives) {
+  if (objectives.availability) {
+    gauge_of_each(
+        sink, models, "outrider_objective_availability_ratio",
+        "Share of requests that are answered, and not by a server error, by the model's objective.",
+        *objectives.availability);
+  }
+  if (objectives.latency) latency_objective(sink, models, bounds, *objectives.latency);
+  if (objectives.saturation) {
+    gauge_of_each(sink, models, "outrider_objective_in_flight_requests",
+                  "Requests in flight that are too many for one pod, by the model's objective.",
+                  objectives.saturation->in_flight);
+    gauge_of_each(sink, models, "outrider_objective_in_flight_wanted_requests",
+                  "Requests in flight that a pod should have, by the model's objective.",
+                  objectives.saturation->wanted);
+  }
+}
+
 void rejections(MetricSink& sink, const Lanes& lanes) {
   sink.family({"outrider_rejected_requests_total", MetricType::counter,
                "Requests that the proxy refused itself, by reason."});
@@ -255,16 +327,19 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
-void ProxyMetrics::set_model(std::string_view name) {
+void ProxyMetrics::set_model(std::string_view name, const monitor::Objectives& objectives) {
   const std::lock_guard hold(lock_);
   model_ = name;
+  objectives_ = objectives;
 }
 
 void ProxyMetrics::collect(MetricSink& sink) {
   std::string model;
+  monitor::Objectives objectives;
   {
     const std::lock_guard hold(lock_);
     model = model_;
+    objectives = objectives_;
   }
   const Lanes lanes(file_);
   const auto models = sum_models(file_, model);
@@ -273,6 +348,7 @@ void ProxyMetrics::collect(MetricSink& sink) {
   sink.value(key("model_name", model),
              lanes.sum([](const ProxyCounters& c) { return std::cref(c.requests_in_flight); }));
   durations_by_model(sink, models, file_.latency_bounds());
+  objectives_of(sink, models, file_.latency_bounds(), objectives);
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});

@@ -5,7 +5,7 @@
 // owner, then published whole by commit() once it is on disk, or forgotten by roll_back().
 //
 // Thread-safe: count_now(), announce() and collect(); the rest is the owner's. At most `models_max` model
-// versions are told apart; further ones are counted as model_version "other".
+// versions are told apart; further ones are counted as model "other", version "other".
 
 #include <array>
 #include <cstdint>
@@ -27,7 +27,7 @@ inline constexpr std::size_t delay_bucket_count = std::size(delay_buckets) + 1;
 
 class LabelMetrics {
  public:
-  static constexpr std::size_t models_max = 200;
+  explicit LabelMetrics(std::size_t models_max) : models_max_(models_max) {}
 
   void count(std::string_view model_name, std::string_view model_version, LabelResult result);
   void observe_delay(std::string_view model_name, std::string_view model_version, Duration delay);
@@ -64,6 +64,7 @@ class LabelMetrics {
   Tally& group_tally(std::string_view model_name, std::string_view model_version);
   Published& publish(const Model& model);
 
+  const std::size_t models_max_;
   // The group at hand. Few models take part, and mostly the same one again.
   std::vector<std::pair<Model, Tally>> group_;
 

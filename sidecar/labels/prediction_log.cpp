@@ -95,7 +95,7 @@ class PredictionLog::Owner final : public wire::Collector {
   const LogSettings settings_;
   TruthConsumer& consumer_;
   const Clock& clock_;
-  LabelMetrics metrics_;
+  LabelMetrics metrics_{settings_.models_max};
   std::unique_ptr<AcceptedCounter> accepted_;
 
   // Shared with the callers.

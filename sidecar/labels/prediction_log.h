@@ -65,6 +65,7 @@ struct LogSettings {
   bool keep_features = false;                        // log.keep_features
   Duration max_delay = std::chrono::hours(24 * 30);  // truth.max_delay
   std::string model_name = "unknown";                // For labels that no model is known of.
+  std::size_t models_max = 200;                      // Model versions told apart in its metrics.
 
   Duration commit_interval = std::chrono::milliseconds(100);
   Duration sync_interval = std::chrono::seconds(1);
