@@ -187,6 +187,9 @@ Decoded<void> Answer::read_object(const AnswerShape& shape) {
   }
   if (done) return {};
   if (expects(1)) return add(row_.read(object, named_));
+  const Choice choice = choose(named_.candidates, rules_.prediction_kind);
+  const bool has_none = choice.prediction == Choice::none && choice.score == Choice::none;
+  if (has_none && !choice.ambiguous) return failed(FailReason::missing_prediction);
   return rows_differ(longest > 1 ? longest : 1);
 }
 

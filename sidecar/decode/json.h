@@ -59,7 +59,7 @@ class JsonTree {
  public:
   JsonTree();
 
-  // The root. Copies the text. invalid_json, invalid_utf8, invalid_number, json_too_deep.
+  // The root. Copies the text. unpacked_too_large (past 8 MiB), invalid_json, invalid_utf8, invalid_number, json_too_deep.
   Decoded<dom::element> parse(std::string_view text);
 
   // A value that is no list and no object; missing for those.

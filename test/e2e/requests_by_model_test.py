@@ -162,7 +162,7 @@ def test_a_configured_name_stands_for_all_of_them(start):
 
 @pytest.mark.parametrize("option, complaint", [
     ("--proxy.latency-buckets=1,0.5", "proxy.latency-buckets=1,0.5: expected ascending numbers such as 0.1,0.5,1"),
-    ("--proxy.latency-buckets=", "expected ascending numbers"),
+    ("--proxy.latency-buckets=", "--proxy.latency-buckets"),
     ("--proxy.latency-buckets=" + ",".join(str(i) for i in range(1, 34)), "at most 32"),
     ("--proxy.models-max=0", "proxy.models-max=0: expected a whole number, 1 to 4096"),
 ])

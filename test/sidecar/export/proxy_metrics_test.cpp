@@ -94,7 +94,7 @@ TEST_CASE("a configured name stands for all requests") {
   Fixture f;
   f.request(0, "quick", Outcome::success, 200);
   f.request(1, "", Outcome::rejected, 431);
-  f.metrics.set_model("house");
+  f.metrics.set_model("house", {});
   const std::string page = f.page();
   CHECK(value_of(page, requests("house", "success", "200")) == 1);
   CHECK(value_of(page, requests("house", "rejected", "431")) == 1);

@@ -56,7 +56,7 @@ TEST_CASE("a latency that no bucket counts is refused, with those that do") {
   CHECK(mistakes_of("objectives: {latency: {within: 300ms, ratio: 99%}}") ==
         "model.yaml:1: objectives.latency.within: expected one of the buckets that requests are "
         "counted by, 0.5ms, 1ms, 2.5ms, 5ms, 10ms, 25ms, 50ms, 100ms, 250ms, 500ms, 1s, 2.5s, 5s, "
-        "10s; got 300ms");
+        "10s, 30s, 60s, 120s; got 300ms");
   for (const char* within : {"500us", "0.5ms", "2500ms", "2.5s", "10s"}) {
     CAPTURE(within);
     CHECK(mistakes_of(std::string("objectives: {latency: {within: ") + within + ", ratio: 0.9}}") ==
@@ -148,9 +148,14 @@ TEST_CASE(
        R"(outrider_objective_in_flight_wanted_requests{model_name="m"} 10)"}) {
     CHECK_THAT(page(), Catch::Contains(line));
   }
-  // Where several models are served, the proxy knows none: as outrider_requests_total, without a name.
+  // Where no name is configured, under the names that the proxy found: as outrider_requests_total.
   metrics.set_model("", objectives);
-  CHECK_THAT(page(), Catch::Contains("outrider_objective_latency_seconds 0.25"));
+  CHECK_THAT(page(),
+             Catch::Contains(R"(outrider_objective_latency_seconds{model_name="unknown"} 0.25)"));
+  // Of an objective that is no bucket's bound nobody could say how many requests kept it.
+  objectives.latency->seconds = 0.3;
+  metrics.set_model("", objectives);
+  CHECK_THAT(page(), !Catch::Contains("outrider_objective_latency"));
 }
 
 }  // namespace outrider::monitor
