@@ -12,9 +12,9 @@ namespace {
 
 constexpr double hours_max = 2.5e6;  // Since 1970, as clocks of 64-bit nanoseconds have them.
 constexpr double share_unit = 65535;
-constexpr std::size_t seen_words = 3;
 constexpr double weeks_kept = 8;
 constexpr double weeks_needed = 1.5;  // Two, a few rows short of full ones.
+constexpr double rows_min = 0.5;      // One row, less what arithmetic loses.
 constexpr double rows_max = 1e15;
 
 // The prior, in units of one row's standard deviation. Chosen by simulation (decision 0028).
@@ -77,6 +77,15 @@ double variance_of_cell(double rows, double weeks) {
 double part_of_week(double rows) {
   const double wander = of_wander.deviation * of_wander.deviation;
   return rows > 0 ? wander / (wander + 1 / rows) : 0;
+}
+
+std::uint16_t packed(double share) {
+  return static_cast<std::uint16_t>(std::lround(share_unit * std::clamp(share, 0.0, 1.0)));
+}
+
+// 0 is for never any.
+std::uint16_t packed_values(double share) {
+  return std::max<std::uint16_t>(packed(share), 1);
 }
 
 std::vector<double> group_counts(const FrozenSubject& subject) {
@@ -163,10 +172,9 @@ Rhythm::Factor::Factor(const std::array<double, week_hours>& of_reference,
 Rhythm::Rhythm(Subjects subjects, const TimedCounts* timed) : subjects_(std::move(subjects)) {
   offsets_.push_back(0);
   for (const FrozenSubject* subject : subjects_) {
-    offsets_.push_back(offsets_.back() + week_hours * rhythm_groups(subject->bins));
+    offsets_.push_back(offsets_.back() + week_hours * (rhythm_groups(subject->bins) + 1));
   }
   shares_.resize(offsets_.back());
-  seen_.resize(seen_words * subjects_.size());
   if (timed) take(*timed);
   prepare();
 }
@@ -186,10 +194,8 @@ void Rhythm::take(const TimedCounts& timed) {
       const auto counts = std::span(timed.counts[s]).subspan(hour * groups, groups);
       const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
       if (total <= 0) continue;
-      for (std::size_t g = 0; g < groups; ++g) {
-        cell(s, hour)[g] = static_cast<std::uint16_t>(std::lround(share_unit * counts[g] / total));
-      }
-      seen_[s * seen_words + hour / 64] |= std::uint64_t{1} << (hour % 64);
+      for (std::size_t g = 0; g < groups; ++g) cell(s, hour)[g] = packed(counts[g] / total);
+      cell(s, hour).back() = packed_values(total / rows_[hour]);
     }
   }
 }
@@ -205,7 +211,7 @@ std::span<const std::uint16_t> Rhythm::cell(std::size_t subject, std::size_t hou
 }
 
 bool Rhythm::seen(std::size_t subject, std::size_t hour) const {
-  return (seen_[subject * seen_words + hour / 64] >> (hour % 64) & 1) != 0;
+  return cell(subject, hour).back() > 0;
 }
 
 void Rhythm::learn(Time hour_began, const Frame& frame, const FrameLayout& layout) {
@@ -235,15 +241,20 @@ void Rhythm::learn_cell(std::size_t subject, std::size_t hour, const Frame& fram
     groups[rhythm_group(bins, b)] += count;
     total += count;
   }
-  if (total == 0) return;
-  if (!seen(subject, hour)) gain = 1;
   const auto shares = cell(subject, hour);
-  for (std::size_t g = 0; g < shares.size(); ++g) {
-    const double before = shares[g];
-    const double after = before + gain * (share_unit * groups[g] / total - before);
-    shares[g] = static_cast<std::uint16_t>(std::lround(std::clamp(after, 0.0, share_unit)));
+  const bool first = !seen(subject, hour);
+  if (first && total == 0) return;
+  const auto rows = static_cast<double>(frame.rows);
+  const double values = first ? 1 : gain;
+  const double before = shares.back() / share_unit;
+  shares.back() = packed_values(before + values * (total / rows - before));
+  if (total == 0) return;
+  // A week in which few of the rows have a value tells less.
+  const double step = first ? 1 : gain * part_of_week(total) / part_of_week(rows);
+  for (std::size_t g = 0; g + 1 < shares.size(); ++g) {
+    const double was = shares[g] / share_unit;
+    shares[g] = packed(was + step * (groups[g] / total - was));
   }
-  seen_[subject * seen_words + hour / 64] |= std::uint64_t{1} << (hour % 64);
 }
 
 // How the reference's rows are spread over the hours of the week: as it says itself, else as the live ones are. An
@@ -315,6 +326,17 @@ Expectation Rhythm::expect(std::span<const Part> parts, int shift) const {
   return expectation;
 }
 
+double Rhythm::noise(std::size_t subject, const Expectation& expectation) const {
+  if (!expectation.learned) return 0;
+  double noise = 0;
+  for (std::size_t h = 0; h < week_hours; ++h) {
+    if (!factor_->seen[h] || !seen(subject, h)) continue;
+    const double values = rows_[h] * cell(subject, h).back() / share_unit;
+    noise += expectation.weights[h] * expectation.weights[h] * variance_of_cell(values, weeks_[h]);
+  }
+  return noise;
+}
+
 BinCounts Rhythm::expected(std::size_t subject, const Expectation& expectation) const {
   const FrozenSubject& frozen = *subjects_[subject];
   if (!expectation.learned) return frozen.counts;
@@ -343,7 +365,7 @@ BinCounts Rhythm::expected(std::size_t subject, const Expectation& expectation) 
   }
   if (hours == 0) return frozen.counts;
 
-  const double rows = 1 / (1 / m + expectation.noise);
+  const double rows = 1 / (1 / m + noise(subject, expectation));
   BinCounts counts = frozen.counts;
   double total = 0;
   std::vector<double> shares(groups);
@@ -394,7 +416,7 @@ double Rhythm::share_known() const {
 std::size_t Rhythm::memory_bytes() const {
   return sizeof(*this) + sizeof(Factor) + sizeof(double) * week_hours * (week_hours + 3) +
          subjects_.capacity() * sizeof(subjects_[0]) + offsets_.capacity() * sizeof(offsets_[0]) +
-         shares_.capacity() * sizeof(shares_[0]) + seen_.capacity() * sizeof(seen_[0]);
+         shares_.capacity() * sizeof(shares_[0]);
 }
 
 void Rhythm::write(SnapshotWriter& out) const {
@@ -404,14 +426,13 @@ void Rhythm::write(SnapshotWriter& out) const {
   }
   out.i64(first_hour_);
   out.i64(last_hour_);
-  for (const std::uint64_t word : seen_) out.u64(word);
-  std::string packed;
-  packed.reserve(2 * shares_.size());
+  std::string bytes;
+  bytes.reserve(2 * shares_.size());
   for (const std::uint16_t share : shares_) {
-    packed += static_cast<char>(share & 0xFF);
-    packed += static_cast<char>(share >> 8);
+    bytes += static_cast<char>(share & 0xFF);
+    bytes += static_cast<char>(share >> 8);
   }
-  out.text(packed);
+  out.text(bytes);
 }
 
 bool Rhythm::read(SnapshotReader& in) {
@@ -420,22 +441,21 @@ bool Rhythm::read(SnapshotReader& in) {
   for (std::size_t h = 0; h < week_hours; ++h) {
     rows[h] = in.f64();
     weeks[h] = in.f64();
-    sound =
-        sound && rows[h] >= 0 && rows[h] <= rows_max && weeks[h] >= 0 && weeks[h] <= weeks_kept + 1;
+    const bool none = rows[h] == 0 && weeks[h] == 0;
+    const bool some =
+        rows[h] >= rows_min && rows[h] <= rows_max && weeks[h] > 0 && weeks[h] <= weeks_kept + 1;
+    sound = sound && (none || some);
   }
   const std::int64_t first_hour = in.i64(), last_hour = in.i64();
   sound = sound && first_hour >= -1 && last_hour >= first_hour &&
           static_cast<double>(last_hour) <= hours_max;
-  std::vector<std::uint64_t> seen(seen_.size());
-  for (std::uint64_t& word : seen) word = in.u64();
-  const std::string_view packed = in.text();
-  if (!sound || packed.size() != 2 * shares_.size()) return false;
+  const std::string_view bytes = in.text();
+  if (!sound || bytes.size() != 2 * shares_.size()) return false;
   for (std::size_t i = 0; i < shares_.size(); ++i) {
-    const auto low = static_cast<unsigned char>(packed[2 * i]);
-    const auto high = static_cast<unsigned char>(packed[2 * i + 1]);
+    const auto low = static_cast<unsigned char>(bytes[2 * i]);
+    const auto high = static_cast<unsigned char>(bytes[2 * i + 1]);
     shares_[i] = static_cast<std::uint16_t>(low | high << 8);
   }
-  seen_ = std::move(seen);
   rows_ = rows;
   weeks_ = weeks;
   first_hour_ = first_hour;

@@ -22,9 +22,9 @@
 //   (drift_rule.h). An unknown rhythm's mean over 24 hours is nearly 0, so a window of a day is judged as it always was.
 // Early or late. A rhythm's edges need not lie at full hours, and clocks change twice a year: the expectation of an hour before and
 //   of an hour later will do too (expect()'s shift); the caller takes what explains the rows best.
-// Bins. A cell holds the shares of at most ten groups of bins: numeric bins in adjacent runs, categories the nine most
+// Bins. A cell holds the share of rows with a value, and of those the shares of at most ten groups of bins: numeric bins in adjacent runs, categories the nine most
 //   frequent and the rest. Within a group bins keep the reference's proportions.
-// Memory. 168 x 10 shares of 16 bits and 168 bits a subject: 3.4 KB; 230 KB a version for the factorised 168 x 168 matrix.
+// Memory. 168 x 11 shares of 16 bits a subject: 3.7 KB; 230 KB a version for the factorised 168 x 168 matrix.
 // Cost. learn: O(slots) an hour. prepare: a Cholesky factorisation, 2 ms, at most once an hour. expect: 0.1 ms. expected: O(168 x
 //   10) a subject, 2 us. Nothing a row.
 // Forgetting. The last eight weeks: a rhythm that changes is a drift first, and the rhythm a few weeks later.
@@ -72,7 +72,7 @@ struct TimedCounts {
 // How far a window's distribution may be from the reference's for reasons of its hours.
 struct Expectation {
   std::array<double, week_hours> weights{};  // of the cells' deviations
-  double noise = 0;                          // as 1 / rows
+  double noise = 0;                          // of a subject that all rows have, as 1 / rows
   double unknown = 0;                        // variance, in units of one row's
   bool learned = false;                      // false: weights are all 0
 };
@@ -95,6 +95,8 @@ class Rhythm {
   };
   // What is expected of rows at these times, moved by so many hours: weights only are of the moved ones.
   Expectation expect(std::span<const Part> parts, int shift = 0) const;
+  // Of a subject: more than `noise` where rows lack it.
+  double noise(std::size_t subject, const Expectation& expectation) const;
   // The reference's counts of a subject as expected, at the size at which sampling noise is that of reference and
   // rhythm together; the reference's own counts where nothing was learned.
   BinCounts expected(std::size_t subject, const Expectation& expectation) const;
@@ -114,6 +116,7 @@ class Rhythm {
   static constexpr double known_share = 0.95;
   struct Factor;
 
+  // The shares of the groups, then of the rows with a value: 0 when none ever had one.
   std::span<std::uint16_t> cell(std::size_t subject, std::size_t hour);
   std::span<const std::uint16_t> cell(std::size_t subject, std::size_t hour) const;
   bool seen(std::size_t subject, std::size_t hour) const;
@@ -124,8 +127,7 @@ class Rhythm {
 
   Subjects subjects_;
   std::vector<std::size_t> offsets_;        // of a subject's first cell; one more at the end
-  std::vector<std::uint16_t> shares_;       // of 65 535, by subject, hour and group
-  std::vector<std::uint64_t> seen_;         // three words a subject: hours with a share
+  std::vector<std::uint16_t> shares_;       // of 65 535: cells by subject and hour
   std::array<double, week_hours> rows_{};   // that would say as much as the cell does
   std::array<double, week_hours> weeks_{};  // that are in the cell
   std::array<double, week_hours>

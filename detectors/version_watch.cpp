@@ -18,7 +18,7 @@ namespace outrider::detectors {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint16_t state_version = 4;
+constexpr std::uint16_t state_version = 3;
 constexpr auto five_minutes = std::chrono::minutes(5);
 constexpr std::uint64_t newest_rows_min =
     200;  // Of the newest hours, for the direction of their deviation.
@@ -400,7 +400,7 @@ VersionWatch::Judged VersionWatch::judge_subject(std::size_t subject, const BinC
     if (!expectation.learned || !may_exceed(rule_, best.verdict)) break;
   }
   best.verdict.m = total(frozen.counts.values(frozen.bins));
-  best.verdict.hours = {hours->shifts[0].noise, hours->shifts[0].unknown};
+  best.verdict.hours = {rhythm_->noise(subject, hours->shifts[0]), hours->shifts[0].unknown};
   return best;
 }
 
@@ -650,7 +650,9 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
     sound = read_verdict(*in, verdict) && sound;
   }
   std::map<std::size_t, Verdict> long_verdicts;
-  for (std::uint64_t left = in->u64(); sound && left > 0; --left) {
+  const std::uint64_t longs = in->u64();
+  sound = sound && longs <= verdicts.size();
+  for (std::uint64_t left = longs; sound && left > 0; --left) {
     const std::uint64_t i = in->u64();
     sound = i < verdicts.size();
     if (!sound) break;

@@ -533,10 +533,10 @@ Result<Built> Builder::finish() {
   if (bad_time_) return Failure(*bad_time_);
   if (timed_) {
     auto counts = timed_->finish();
-    if (!counts) {
+    if (!counts && !settings_.provisional) {
       return fail(counts.error().code, "time=" + settings_.time + ": " + counts.error().message);
     }
-    statistics->timed = std::move(*counts);
+    if (counts) statistics->timed = std::move(*counts);
     if (rows_without_time_ > 0) {
       reports_[time_].note = std::to_string(rows_without_time_) + " rows without a time";
     }

@@ -23,6 +23,8 @@ void TimedCounter::begin_row(std::optional<Time> at) {
   hour_ = detectors::hour_of_week(*at);
   ++counts_.rows[*hour_];
   ++rows_;
+  all_quarters_ =
+      all_quarters_ && at->time_since_epoch() % Duration(std::chrono::minutes(15)) == Duration{};
   const std::int64_t number = at->time_since_epoch() / Duration(std::chrono::hours(1));
   if (hours_.size() < hours_max && hours_.insert(number).second) ++counts_.weeks[*hour_];
 }
@@ -44,9 +46,9 @@ Result<std::optional<detectors::TimedCounts>> TimedCounter::finish() {
     }
     hours_of_day += any ? 1 : 0;
   }
-  if (hours_of_day == 1 && hours_of_week > 1) {
+  if (hours_of_day == 1 && hours_of_week > 1 && all_quarters_) {
     return fail("bad_time",
-                "all rows are in one hour of the day, on several days: a date alone tells no hour. "
+                "all rows have one time of the day, on several days: a date alone tells no hour. "
                 "Name a column with times of day, or none");
   }
   return std::optional(std::move(counts_));

@@ -32,7 +32,8 @@ class TimedCounter {
   void add(std::size_t subject, std::size_t slot);
   std::uint64_t rows() const { return rows_; }
 
-  // Error "bad_time": rows of several days are all in one hour of the day, so what came with them was no time of day.
+  // Error "bad_time": rows of several days are all in one hour of the day, at full quarters of it (dates are midnights of some
+  // time zone), so what came with them was no time of day. A job that runs each night has minutes and seconds.
   Result<std::optional<detectors::TimedCounts>> finish();
 
  private:
@@ -45,6 +46,7 @@ class TimedCounter {
   std::unordered_set<std::int64_t> hours_;
   std::optional<std::size_t> hour_;  // Of the current row.
   std::uint64_t rows_ = 0;
+  bool all_quarters_ = true;
 };
 
 }  // namespace outrider::reference

@@ -8,6 +8,7 @@
 #include "detectors/version_watch.h"
 #include "test/detectors/conformance.h"
 #include "test/detectors/watch_fixture.h"
+#include "test/fuzz/checksummed.h"
 
 using namespace outrider;
 using namespace outrider::detectors;
@@ -247,6 +248,66 @@ TEST_CASE("a subject without values in some hours learns nothing from those, and
     CHECK(expected_tilt(rhythm, at(rhythm, hour)) == Approx(0).margin(0.01));
 }
 
+TEST_CASE("a subject that few rows have is as uncertain as its values, not as the rows") {
+  const FrozenSubject rare = numbers();
+  Rhythm rhythm({&numbers(), &rare}, nullptr);
+  const FrameLayout layout = layout_of({&numbers(), &rare});
+  for (int hour = 0; hour < 14 * 24; ++hour) {
+    Frame frame(layout);
+    frame.rows = 7200;
+    for (std::size_t b = 0; b < 20; ++b) {
+      frame.counts[layout.offset(0) + b] = 360;
+      frame.counts[layout.offset(1) + b] = 3;
+    }
+    rhythm.learn(monday + hour * Duration(1h), frame, layout);
+  }
+  rhythm.prepare();
+  const Expectation expectation = at(rhythm, 12h);
+  CHECK(rhythm.noise(0, expectation) == Approx(expectation.noise).epsilon(1e-6));
+  // Of sampling there is 120 times as much, of the weeks' irregularity as much.
+  CHECK(rhythm.noise(1, expectation) > 10 * expectation.noise);
+  const auto m = static_cast<double>(total(rhythm.expected(1, expectation).values(rare.bins)));
+  CHECK(1 / m == Approx(1 / 20'000.0 + rhythm.noise(1, expectation)).epsilon(0.02));
+}
+
+TEST_CASE("an hour with a few values of a subject does not outweigh those with many") {
+  Rhythm rhythm({&numbers()}, nullptr);
+  const FrameLayout layout = layout_of({&numbers()});
+  live(rhythm, 0, 14 * 24, day_tilt);
+  Frame few(layout);
+  few.rows = 7200;
+  few.counts[19] = 3;
+  rhythm.learn(monday + 14 * 24h + 12h, few, layout);
+  rhythm.prepare();
+  // As a third week it would have moved the cell by a sixth.
+  CHECK(expected_tilt(rhythm, at(rhythm, 12h + 30min)) == Approx(day_tilt(12)).margin(0.04));
+}
+
+TEST_CASE("a stored rhythm of hours without rows, or of rows without weeks, is refused") {
+  const auto stored = [](double rows, double weeks) {
+    SnapshotWriter out("TEST", 1);
+    for (std::size_t h = 0; h < week_hours; ++h) {
+      out.f64(rows);
+      out.f64(weeks);
+    }
+    out.i64(0);
+    out.i64(0);
+    out.text(std::string(2 * 11 * week_hours, '\1'));
+    const std::string bytes = out.finish();
+    auto in = SnapshotReader::open(bytes, "TEST", 1);
+    Rhythm rhythm({&numbers()}, nullptr);
+    return rhythm.read(*in);
+  };
+  CHECK(stored(7200, 2));
+  CHECK(stored(0, 0));
+  for (const double rows : {0.0, 1e-300, -1.0, std::nan(""), 1e300}) {
+    INFO(rows);
+    CHECK_FALSE(stored(rows, 2));
+  }
+  CHECK_FALSE(stored(7200, 0));
+  CHECK_FALSE(stored(7200, std::nan("")));
+}
+
 TEST_CASE("an hour that never comes is not waited for") {
   Rhythm rhythm({&numbers()}, nullptr);
   const FrameLayout layout = layout_of({&numbers()});
@@ -361,6 +422,22 @@ TEST_CASE("a season is no drift once it is known, and a shift on top of it is fo
   CHECK(restored.serialise() == watch.serialise());
   CHECK(live_hours(restored, rows, known + 7 * 24h, 24, 0.3) >= 1);
   CHECK(restored.verdicts()[0].state == State::drift);
+}
+
+TEST_CASE("a state that claims more windows than there are subjects is refused at once") {
+  VersionWatch watch(shared_reference());
+  std::string bytes = watch.serialise();
+  SnapshotWriter rhythm("TEST", 1);
+  watch.rhythm()->write(rhythm);
+  constexpr std::size_t frame = 4 + 2 + 8, checksum = 8;
+  const std::size_t tail = rhythm.finish().size() - frame + 1 + checksum;
+  const std::size_t count = bytes.size() - tail - 8;
+  REQUIRE(bytes.substr(count, 8) == std::string(8, '\0'));
+  bytes.replace(count, 8, std::string(8, '\xff'));
+  bytes.resize(count + 8 + checksum);
+  const auto refused = watch.restore(fuzz::with_checksum(bytes));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "snapshot_corrupt");
 }
 
 TEST_CASE("what has passed is no drift for a day, though it moves the day's mean") {

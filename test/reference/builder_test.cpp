@@ -389,3 +389,13 @@ TEST_CASE("dates alone tell no hour, and are refused as times") {
   CHECK(refused.error().code == "bad_time");
   CHECK_THAT(refused.error().message, Catch::Contains("a date alone tells no hour"));
 }
+
+TEST_CASE("rows of a job that runs each night have an hour, though it is one") {
+  Table table = timed_houses();
+  for (std::size_t i = 0; i < table.rows.size(); ++i)
+    table.rows[i].back() = std::to_string(1'735'516'800 + (i % 14) * 86400 + 7200 + i % 1000);
+  const Built built = build(table, with_time());
+  REQUIRE(built.reference.statistics->timed);
+  const auto& rows = built.reference.statistics->timed->rows;
+  CHECK(std::count_if(rows.begin(), rows.end(), [](auto n) { return n > 0; }) == 7);
+}

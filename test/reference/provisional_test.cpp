@@ -68,3 +68,14 @@ TEST_CASE("without a row, or without a feature that can be learned, there is no 
   empty.add({}, Value::none(), began);
   CHECK(empty.build("m", "v", Time{}).error().code == "no_features");
 }
+
+TEST_CASE("a version whose rows come at one time of the day has its reference all the same") {
+  ProvisionalReference learning({"x"}, 1000);
+  for (int i = 0; i < 1000; ++i) {
+    const Value row[] = {Value::of(0.001 * i)};
+    learning.add(row, Value::of(0.002 * i), began + (i % 7) * std::chrono::hours(24));
+  }
+  const auto reference = learning.build("m", "v1", Time{});
+  REQUIRE(reference);
+  CHECK_FALSE(reference->statistics->timed);
+}

@@ -190,10 +190,10 @@ TEST_CASE("a rhythm that cannot be is refused with its place and what was expect
   const std::size_t counts = text.find("\"counts\": [\n      [");
   REQUIRE(counts != std::string::npos);
   std::string more = text;
-  more.insert(counts + 18, "1,");
+  more.insert(counts + 19, "1,");
   CHECK_THAT(mistake(more),
              Catch::Contains("rhythm.counts[0]: expected 1680 whole numbers, 10 an hour"));
   std::string many = text;
-  many.insert(counts + 18, "9");
+  many.insert(counts + 19, "9");
   CHECK_THAT(mistake(many), Catch::Contains("rhythm.counts[0]: more values in hour 0 than rows"));
 }
