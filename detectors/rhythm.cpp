@@ -12,6 +12,7 @@ namespace {
 
 constexpr double hours_max = 2.5e6;  // Since 1970, as clocks of 64-bit nanoseconds have them.
 constexpr double share_unit = 65535;
+constexpr double weeks_min = 0.04;  // Of an hour with a row.
 constexpr double weeks_kept = 8;
 constexpr double weeks_needed = 1.5;  // Two, a few rows short of full ones.
 constexpr double rows_min = 0.5;      // One row, less what arithmetic loses.
@@ -74,9 +75,14 @@ double variance_of_cell(double rows, double weeks) {
 
 // What the rows of an hour count as a week's: all of one where the week's own wander is what makes them uncertain, less
 // where it is their number.
+constexpr double few_rows = 1 / (of_wander.deviation * of_wander.deviation);
 double part_of_week(double rows) {
-  const double wander = of_wander.deviation * of_wander.deviation;
-  return rows > 0 ? wander / (wander + 1 / rows) : 0;
+  return rows / (rows + few_rows);
+}
+
+// The other way round: the rows of one week, of as many in some weeks' parts.
+double rows_of_week(double rows, double weeks) {
+  return std::max(rows / weeks - few_rows, rows_min);
 }
 
 std::uint16_t packed(double share) {
@@ -257,17 +263,16 @@ void Rhythm::learn_cell(std::size_t subject, std::size_t hour, const Frame& fram
   }
 }
 
-// How the reference's rows are spread over the hours of the week: as it says itself, else as the live ones are. An
-// hour that has not come yet is taken for the mean of that hour on other days; after a week without any, for empty.
+// How rows are spread over the hours of the week, as far as they have come. An hour that has not come yet is taken for the
+// mean of that hour on other days; after a week without any, for empty.
 std::array<double, week_hours> Rhythm::traffic() const {
-  if (timed_) return reference_hours_;
   const bool whole_week = last_hour_ - first_hour_ >= static_cast<std::int64_t>(week_hours);
   std::array<double, week_hours> a_week{};
   std::array<double, 24> day{}, days{};
   double all = 0, hours = 0;
   for (std::size_t h = 0; h < week_hours; ++h) {
     if (weeks_[h] == 0) continue;
-    a_week[h] = rows_[h] / std::max(weeks_[h], 1.0);
+    a_week[h] = rows_of_week(rows_[h], weeks_[h]);
     day[h % 24] += a_week[h];
     days[h % 24] += 1;
     all += a_week[h];
@@ -283,7 +288,8 @@ std::array<double, week_hours> Rhythm::traffic() const {
 
 void Rhythm::prepare() {
   if (!stale_) return;
-  factor_ = std::make_shared<const Factor>(traffic(), rows_, weeks_);
+  // The reference's rows came as it says itself, else as the live ones do.
+  factor_ = std::make_shared<const Factor>(timed_ ? reference_hours_ : traffic(), rows_, weeks_);
   stale_ = false;
 }
 
@@ -404,7 +410,9 @@ std::size_t Rhythm::hours_known() const {
 }
 
 double Rhythm::share_known() const {
-  const auto hours = traffic();
+  // A reference may be of an hour: what is asked for is what comes.
+  const bool live = first_hour_ >= 0;
+  const auto hours = timed_ && !live ? reference_hours_ : traffic();
   double all = 0, known = 0;
   for (std::size_t h = 0; h < week_hours; ++h) {
     all += hours[h];
@@ -442,8 +450,8 @@ bool Rhythm::read(SnapshotReader& in) {
     rows[h] = in.f64();
     weeks[h] = in.f64();
     const bool none = rows[h] == 0 && weeks[h] == 0;
-    const bool some =
-        rows[h] >= rows_min && rows[h] <= rows_max && weeks[h] > 0 && weeks[h] <= weeks_kept + 1;
+    const bool some = rows[h] >= rows_min && rows[h] <= rows_max && weeks[h] >= weeks_min &&
+                      weeks[h] <= weeks_kept + 1;
     sound = sound && (none || some);
   }
   const std::int64_t first_hour = in.i64(), last_hour = in.i64();

@@ -218,6 +218,9 @@ TEST_CASE("a reference of a few hours is anchored at those hours") {
   // At its own hour nothing is unknown; twelve hours later much is.
   CHECK(at(rhythm, 6h + 30min).unknown < 0.002);
   CHECK(at(rhythm, 18h + 30min).unknown > 0.02);
+  live(rhythm, 6, 7, [](int) { return 0.0; });
+  CHECK(rhythm.hours_known() == 1);
+  CHECK(rhythm.share_known() == Approx(1.0 / 168));  // Of the traffic, not of the reference.
   live(rhythm, 0, 14 * 24, [](int hour) { return day_tilt(hour) - day_tilt(6); });
   const double own = expected_tilt(rhythm, at(rhythm, 6h + 30min));
   const double evening = expected_tilt(rhythm, at(rhythm, 18h + 30min));
@@ -305,6 +308,7 @@ TEST_CASE("a stored rhythm of hours without rows, or of rows without weeks, is r
     CHECK_FALSE(stored(rows, 2));
   }
   CHECK_FALSE(stored(7200, 0));
+  CHECK_FALSE(stored(7200, 1e-300));
   CHECK_FALSE(stored(7200, std::nan("")));
 }
 

@@ -404,6 +404,7 @@ TEST_CASE("how far the rhythm of the week is known is told, and survives a resta
   Rig rig;
   rig.monitor.set_references({make_reference("1")}, rig.clock.now());
   const std::string known = "outrider_drift_rhythm_known_ratio{" + v1 + "}";
+  rig.ask("1", 1500, 75);
   CHECK(rig.value(known) == "0");
   const auto rhythm = [](Rig& of) {
     return of.monitor.status(of.clock.now())["versions"][0]["inputs"]["rhythm"];
@@ -418,7 +419,7 @@ TEST_CASE("how far the rhythm of the week is known is told, and survives a resta
     rig.monitor.advance(rig.clock.now());
   }
   const double share = std::stod(rig.value(known));
-  CHECK(share == Approx(4.0 / 7).margin(0.02));
+  CHECK(share == Approx(4.0 / 7).margin(0.001));
   CHECK(rhythm(rig)["hours_known"] == 96);
   Rig again;
   for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
