@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/monitor.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 
 #include "test/sidecar/monitor/rig.h"
+#include "test/support/catch.h"
 
 namespace outrider::monitor {
 namespace {
