@@ -4,8 +4,9 @@
 import pathlib
 import subprocess
 
+import numpy as np
 import yaml
-from alarm_rules import ROOT, log_weights
+from alarm_rules import ROOT, Rules, log_weights, threshold_log10
 
 RULES = ROOT / "alerts" / "outrider-accuracy.rules.yml"
 STALE = "stale"
@@ -116,3 +117,42 @@ class Pod:
             if f'instance="{self.labels["instance"]}"' in series and max(samples) < second // self.play.step:
                 samples[second // self.play.step] = STALE
         return second
+
+
+def play_of_numpy(seed, scrapes):
+    """One pod with random counts of random sizes, silence among them, two falls and two recoveries: every number that the rules keep
+    must be what alarm_rules.py computes. Also how often the alarm was raised."""
+    random = np.random.default_rng(seed)
+    play, weights = Play(), log_weights(0.06)
+    pod = Pod(play, "a", 4)
+    pod.count(0, 0)
+    pod.newest = 1000
+    pod.scrape(0)
+    rules = Rules(1, weights, beginnings=True)
+    rules.step(np.array([0]), np.array([0]), 6, 1000)
+    labels = evaluations = raised = 0
+    for number in range(1, scrapes):
+        fallen = 0.2 < number / scrapes < 0.33 or 0.64 < number / scrapes < 0.78
+        count = int(random.choice([0, 3, 60, 400, 1000], p=[0.2, 0.2, 0.3, 0.2, 0.1]))
+        wrong = int(random.binomial(count, 0.28 if fallen else 0.02))
+        pod.count(count - wrong, wrong)
+        pod.newest = 1000 + number if count else pod.newest
+        pod.scrape(number)
+        threshold, before = threshold_log10(6, labels, evaluations), rules.dropped[0]
+        rules.step(np.array([count - wrong]), np.array([wrong]), threshold, pod.newest)
+        raised += int(rules.dropped[0] and not before)
+        labels, evaluations = labels + count, evaluations + (count > 0)
+        expect_state(play, 15 * (number + 1), rules, threshold)
+    return play, raised
+
+
+def expect_state(play, second, rules, threshold):
+    play.holds(f"abs(model:outrider_accuracy_evidence_threshold:log10 - {threshold:.12f}) < bool 1e-8", second)
+    play.holds(f"model:outrider_accuracy_dropped:bool == bool {int(rules.dropped[0])}", second)
+    for bet in range(rules.evidence.shape[1]):
+        evidence, cusum = float(rules.evidence[0, bet]), float(rules.cusum[0, bet])
+        play.holds(f'abs(model:outrider_accuracy_bet:evidence{{bet="{bet}"}} - {evidence!r}) <= bool {1e-6 * evidence + 1e-300!r}', second)
+        play.holds(f'abs(model:outrider_accuracy_bet:cusum{{bet="{bet}"}} - {cusum!r}) < bool 1e-6', second)
+    for correct, since in zip(("true", "false"), rules.since_change[:, 0], strict=True):
+        play.holds(f'model:outrider_labels_since_change:sum{{correct="{correct}"}} == bool {float(since)!r}', second)
+    play.holds(f"model:outrider_accuracy_change:timestamp_seconds == bool {float(rules.change[0])!r}", second)
