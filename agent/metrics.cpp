@@ -39,7 +39,7 @@ void AgentMetrics::set_state(std::size_t open_incidents, std::size_t active_acti
 
 void AgentMetrics::collect(MetricSink& sink) {
   sink.family({"outrider_agent_webhooks_total", MetricType::counter,
-               "Alertmanager webhooks received, by whether they were accepted."});
+               "Webhooks of Alertmanager and Grafana received, by whether they were accepted."});
   sink.value(SeriesKey({{"result", "accepted"}}), number(webhooks_accepted_));
   sink.value(SeriesKey({{"result", "refused"}}), number(webhooks_refused_));
 
@@ -49,6 +49,11 @@ void AgentMetrics::collect(MetricSink& sink) {
     const auto what = static_cast<IncidentBook::What>(i);
     sink.value(SeriesKey({{"result", std::string(incident::name(what))}}), number(alerts_[i]));
   }
+  sink.family({"outrider_agent_alerts_invalid_total", MetricType::counter,
+               "Alerts in webhooks that could not be read, by what was wrong; the others of their "
+               "webhook were taken."});
+  sink.value(SeriesKey({{"reason", "bad_alert"}}), number(alerts_bad_));
+  sink.value(SeriesKey({{"reason", "alert_limit"}}), number(alerts_past_limit_));
   single(sink, "outrider_agent_alerts_truncated_total", MetricType::counter,
          "Alerts that Alertmanager left out of its webhooks (max_alerts).",
          number(alerts_truncated_));

@@ -17,6 +17,7 @@ class AgentMetrics final : public wire::Collector {
  public:
   void count_webhook(bool accepted) { ++(accepted ? webhooks_accepted_ : webhooks_refused_); }
   void count_alert(incident::IncidentBook::What what) { ++alerts_[static_cast<std::size_t>(what)]; }
+  void count_invalid_alert(bool is_limit) { ++(is_limit ? alerts_past_limit_ : alerts_bad_); }
   void count_truncated(std::uint64_t alerts) { alerts_truncated_ += alerts; }
   void count_change() { ++changes_; }
   void count_outcome(decide::Kind kind, decide::Outcome outcome) {
@@ -35,6 +36,7 @@ class AgentMetrics final : public wire::Collector {
  private:
   using Count = std::atomic<std::uint64_t>;
   Count webhooks_accepted_{0}, webhooks_refused_{0}, alerts_truncated_{0}, changes_{0};
+  Count alerts_bad_{0}, alerts_past_limit_{0};
   Count queries_answered_{0}, queries_failed_{0}, journal_failures_{0}, actions_turned_away_{0};
   std::array<Count, 9> alerts_{};
   std::array<std::array<Count, 5>, 5> actions_{};

@@ -100,8 +100,9 @@ Steward::Receipt Steward::receive(const wire::AlertWebhook& webhook) {
       touched[heard.incident->id] = heard.incident;
       if (heard.what == IncidentBook::What::opened || heard.what == IncidentBook::What::reopened ||
           heard.what == IncidentBook::What::resolved) {
-        spdlog::info("incident {} {}: {} {}", heard.incident->id, incident::name(heard.what),
-                     heard.incident->alert, heard.incident->model);
+        spdlog::info("incident {} {}: {} {} {}", heard.incident->id, incident::name(heard.what),
+                     heard.incident->alert, heard.incident->model,
+                     place_text(heard.incident->identity()));
       }
     }
     metrics_.count_truncated(webhook.truncated_alerts);
@@ -266,7 +267,7 @@ void Steward::decide_one(const decide::Policy& policy, const Incident& incident,
       settled.insert(action.id);
     }
   }
-  const auto past = journal_.past(incident.model, now - decide::lookback(policy));
+  const auto past = journal_.past(incident.identity(), now - decide::lookback(policy));
   for (Action& action : decide::decide(policy, incident, past, settled, answers, now).actions) {
     if (action.stage == Stage::queued &&
         active_.size() + let_go.size() >= settings_.active_actions_max) {

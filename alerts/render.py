@@ -10,6 +10,7 @@ your own beside ours.
 import argparse
 import math
 import pathlib
+import re
 import sys
 
 import jinja2
@@ -64,6 +65,8 @@ def environment():
 def check(parameters):
     """What no template could say as well: every mistake at once."""
     slo, wrong = parameters["slo"], []
+    wrong += [f"model_labels: {name}: expected a label's name, as in `labels` of the model configuration"
+              for name in parameters["model_labels"] if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", str(name))]
     if slo["latency"]["seconds"] not in slo["buckets"]:
         wrong.append(f"slo.latency.seconds={slo['latency']['seconds']}: expected one of slo.buckets, {slo['buckets']}")
     for name in ("failures", "latency"):
@@ -83,7 +86,7 @@ def rendered(file):
     check(parameters)
     made = environment()
     texts = {name.removesuffix(".jinja"): NOTE.format(name=name) + made.get_template(name).render(parameters)
-             for name in sorted(made.list_templates())}
+             for name in sorted(made.list_templates(filter_func=lambda name: name.endswith(".rules.yml.jinja")))}
     for key in parameters:  # render() copies the top level, so what was asked of it is not seen.
         parameters.asked.add(key)
     if parameters.unused():

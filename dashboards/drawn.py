@@ -142,7 +142,8 @@ def named(labels, legend, fallback):
     if legend in ("", "__auto", None):
         rest = {key: value for key, value in labels.items() if key != "__name__"}
         return ", ".join(rest.values()) or fallback
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match.group(1), ""), legend)
+    # A label that is not there leaves a blank, which a browser does not show.
+    return " ".join(re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match.group(1), ""), legend).split())
 
 
 def series_of(panel, answers):

@@ -13,6 +13,7 @@ import re
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 ALL = ".+"
+NONE = {"cluster", "namespace"}  # Where no series has such a label there is nothing to choose, and Grafana fills in nothing.
 
 
 def boards():
@@ -33,7 +34,8 @@ def chosen(board, **values):
         name = variable["name"]
         if variable["type"] == "datasource":
             continue
-        found[name] = values.get(name, variable.get("allValue") or variable.get("current", {}).get("value") or ALL)
+        opened = variable.get("allValue") or variable.get("current", {}).get("value")
+        found[name] = values.get(name, opened or ("" if name in NONE else ALL))
     return found
 
 
@@ -53,7 +55,7 @@ def fill(expression, values, *, shown, step, scrape):
             raise KeyError(f"${name} in {expression}")
         return builtin.get(name) or values[name]
 
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, expression)
+    return re.sub(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))", value, expression)  # Not $1, which is label_replace's.
 
 
 def remote_write(loop):

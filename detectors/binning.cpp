@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::detectors {
 namespace {
@@ -95,6 +96,15 @@ Result<Binning> Binning::categorical(std::vector<std::string> categories,
                                         std::to_string(category_bytes_max) + " bytes");
     }
   }
+  // Last, so that a spelling or a number that is a category itself stays that one.
+  for (std::size_t i = 0; i < categories.size() + rare.size(); ++i) {
+    const std::string& text = i < categories.size() ? categories[i] : rare[i - categories.size()];
+    const auto truth = parse_boolean(text);
+    if (!truth) continue;
+    const auto slot = static_cast<std::uint8_t>(std::min(i, categories.size()));
+    binning.slot_by_text_.emplace(boolean_value(*truth).text, slot);
+    binning.slot_by_number_.emplace(*truth ? 1.0 : 0.0, slot);
+  }
   binning.categories_ = std::move(categories);
   binning.rare_ = std::move(rare);
   return binning;
@@ -145,6 +155,16 @@ std::optional<std::uint8_t> Binning::find_category(std::string_view text) const 
   return found->second;
 }
 
+// A boolean in a spelling that is no category.
+std::optional<std::uint8_t> Binning::find_boolean(std::string_view text) const {
+  const auto truth = parse_boolean(text);
+  if (!truth) return std::nullopt;
+  if (const auto slot = find_category(boolean_value(*truth).text)) return slot;
+  const auto found = slot_by_number_.find(*truth ? 1.0 : 0.0);
+  if (found == slot_by_number_.end()) return std::nullopt;
+  return found->second;
+}
+
 SlotOutcome Binning::classify(const Value& value) const {
   SlotOutcome outcome;
   outcome.slot = static_cast<std::uint8_t>(missing_slot());
@@ -154,8 +174,10 @@ SlotOutcome Binning::classify(const Value& value) const {
   }
   if (kind_ == FeatureKind::numeric) {
     if (value.kind == Value::Kind::text) {
-      outcome.wrong_type = true;
-      outcome.counted = false;
+      const auto number = as_number(value);
+      outcome.wrong_type = !number;
+      outcome.counted = number.has_value();
+      if (number) outcome.slot = static_cast<std::uint8_t>(slot_of(*number));
       return outcome;
     }
     outcome.slot = static_cast<std::uint8_t>(slot_of(value.number));
@@ -172,6 +194,7 @@ SlotOutcome Binning::classify(const Value& value) const {
     const auto found = slot_by_number_.find(value.number + 0.0);
     if (found != slot_by_number_.end()) slot = found->second;
   }
+  if (!slot && value.kind == Value::Kind::text) slot = find_boolean(value.text);
   outcome.unseen = !slot && rare_complete_;
   outcome.slot = slot.value_or(static_cast<std::uint8_t>(value_bins_ - 1));
   return outcome;
@@ -200,7 +223,7 @@ SlotOutcome BinCounts::observe(const Binning& binning, const Value& value) {
   if (!outcome.counted) return outcome;
   ++counts[outcome.slot];
   if (binning.kind() == FeatureKind::numeric && outcome.slot < binning.value_bins()) {
-    tails.add(binning.tails_of(value.number));
+    tails.add(binning.tails_of(*as_number(value)));
   }
   return outcome;
 }

@@ -111,11 +111,19 @@ bool only_points(std::string_view text) {
          without_sign(text).find_first_not_of("0123456789.") == text.npos;
 }
 
+// What each decimal mark makes of a text that has some mark; nothing of both when its points alone could be dots.
+struct Readings {
+  std::optional<double> point, comma;
+};
+
+Readings read_both(std::string_view text) {
+  if (text.find_first_of(",. '\xC2\xE2") == text.npos || only_points(text)) return {};
+  return {parse_marked(text, DecimalMark::point), parse_marked(text, DecimalMark::comma)};
+}
+
 // A number that only its marks keep from being one, where it can be read in one way.
 std::optional<double> read_marked_alone(std::string_view text) {
-  if (text.find_first_of(",. '\xC2\xE2") == text.npos || only_points(text)) return std::nullopt;
-  const auto point = parse_marked(text, DecimalMark::point);
-  const auto comma = parse_marked(text, DecimalMark::comma);
+  const auto [point, comma] = read_both(text);
   if (point && comma && *point != *comma) return std::nullopt;
   return point ? point : comma;
 }
@@ -212,12 +220,20 @@ bool is_exact(std::uint64_t integer) {
   return bits <= 53;
 }
 
+bool is_ambiguous_number(std::string_view text) {
+  if (text.empty() || !may_be_marked(text) || parse_exact(text)) return false;
+  const auto [point, comma] = read_both(text);
+  return point && comma && *point != *comma;
+}
+
 bool has_leading_zero(std::string_view text) {
   text = without_sign(text);
   return text.size() > 1 && text[0] == '0' && is_digit(text[1]);
 }
 
 Value read_value(std::string_view text) {
+  // Nearly always a short number, without blanks around it.
+  if (const auto number = parse_plain_decimal(text)) return number_of_text(*number, text);
   text = trim(text);
   if (const auto number = parse_exact(text)) return number_of_text(*number, text);
   if (const auto word = read_word(text)) return *word;
@@ -228,13 +244,10 @@ Value read_value(std::string_view text) {
 }
 
 Value read_value(std::string_view text, DecimalMark mark) {
-  text = trim(text);
-  if (const auto word = read_word(text)) return *word;
-  if (const auto number = parse_marked(text, mark)) return number_of_text(*number, text);
-  // Exponents and infinities; a point where the column's mark is a comma is none of them.
-  const bool other_mark = mark == DecimalMark::comma && text.find('.') != text.npos;
-  const auto number = other_mark ? std::nullopt : parse_exact(text);
-  return number ? number_of_text(*number, text) : Value::of(text);
+  const std::string_view trimmed = trim(text);
+  if (trimmed.empty() || !may_be_marked(trimmed)) return read_value(trimmed);
+  const auto number = parse_marked(trimmed, mark);
+  return number ? number_of_text(*number, trimmed) : read_value(trimmed);
 }
 
 std::string_view canonical_text(const Value& value, std::string& scratch) {
@@ -251,8 +264,25 @@ std::string_view canonical_text(const Value& value, std::string& scratch) {
   return scratch;
 }
 
+void merge_booleans(std::unordered_map<std::string, std::uint64_t>& counts) {
+  if (!counts.contains("true") && !counts.contains("false")) return;
+  for (const auto& [text, count] : counts) {
+    if (text != "1" && text != "0" && parse_exact(text)) return;
+  }
+  for (const auto& [number, boolean] : {std::pair{"1", "true"}, std::pair{"0", "false"}}) {
+    const auto found = counts.find(number);
+    if (found == counts.end()) continue;
+    counts[boolean] += found->second;
+    counts.erase(number);
+  }
+}
+
 bool same_class(const Value& a, const Value& b) {
-  if (a.kind == Value::Kind::missing || b.kind == Value::Kind::missing) return false;
+  const auto is_none = [](const Value& value) {
+    return value.kind == Value::Kind::missing ||
+           (value.kind == Value::Kind::number && std::isnan(value.number));
+  };
+  if (is_none(a) || is_none(b)) return false;
   std::string scratch_a, scratch_b;
   const std::string_view text_a = canonical_text(a, scratch_a);
   const std::string_view text_b = canonical_text(b, scratch_b);

@@ -26,7 +26,7 @@
 //   and class (canonical_text); "1", "1.0" and "1e0" are one.
 // Marks.    "1,234,567.8", "1.234.567,8", "12,5", "1 234", "1'234", "12,34,567": numbers where they can be read in one
 //   way only. "1,234" can be two numbers, so alone it is a text; a column decides by its other cells
-//   (reference/column_numbers.h) and reads by read_value(text, mark). "1.234" alone is 1.234, as every program has it; a
+//   (detectors/column_numbers.h) and reads by read_value(text, mark). "1.234" alone is 1.234, as every program has it; a
 //   text of points alone ("192.168.100.200") is a text.
 // Everything else is the text, without the blanks around it.
 
@@ -34,6 +34,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "detectors/value.h"
 
@@ -44,7 +45,8 @@ enum class DecimalMark : std::uint8_t { point, comma };
 
 // The value as above. A view into `text`, or static. ~20 ns.
 Value read_value(std::string_view text);
-// The same in a column whose decimal mark is known: nothing is ambiguous.
+// The same in a column whose decimal mark is known: what may be read in two ways is read by it, and what it does not read
+// (12.5 where the mark is the comma) as if alone.
 Value read_value(std::string_view text, DecimalMark mark);
 
 // JSON's true and false, and those of other typed formats.
@@ -65,6 +67,9 @@ std::optional<double> parse_marked(std::string_view text, DecimalMark mark);
 bool is_exact(std::int64_t integer);
 bool is_exact(std::uint64_t integer);
 
+// Whether the text is "1,234" or the like: another number by each decimal mark, so that alone it is none.
+bool is_ambiguous_number(std::string_view text);
+
 // A leading zero before a digit ("007", "-01"): more a name than a number.
 bool has_leading_zero(std::string_view text);
 
@@ -80,7 +85,10 @@ inline std::optional<double> as_number(const Value& value) {
 // text; else the text. Missing is "". `scratch` holds the text where one has to be made.
 std::string_view canonical_text(const Value& value, std::string& scratch);
 
-// Whether two values are one class: one canonical text, or a boolean and its number. Missing is of no class.
+// In counts of canonical texts, 1 is true and 0 is false where there are booleans and no other numbers.
+void merge_booleans(std::unordered_map<std::string, std::uint64_t>& counts);
+
+// Whether two values are one class: one canonical text, or a boolean and its number. Missing and NaN are of no class.
 bool same_class(const Value& a, const Value& b);
 
 }  // namespace outrider::detectors

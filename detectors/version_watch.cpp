@@ -12,6 +12,7 @@
 #include "detectors/psi.h"
 #include "detectors/rank_test.h"
 #include "detectors/snapshot.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::detectors {
 namespace {
@@ -149,11 +150,13 @@ void VersionWatch::count_number(std::size_t subject, double x) {
 void VersionWatch::observe_feature(std::size_t feature, const Value& value) {
   const FrozenSubject& frozen = *frozen_[feature];
   Quality& quality = quality_[feature];
-  if (frozen.bins.kind() == FeatureKind::numeric && value.kind == Value::Kind::number) {
-    quality.missing += value.number != value.number ? 1 : 0;
-    quality.range += out_of_range(frozen, value.number) ? 1 : 0;
-    count_number(feature, value.number);
-    return;
+  if (frozen.bins.kind() == FeatureKind::numeric) {
+    if (const auto number = as_number(value)) {
+      quality.missing += *number != *number ? 1 : 0;
+      quality.range += out_of_range(frozen, *number) ? 1 : 0;
+      count_number(feature, *number);
+      return;
+    }
   }
   const SlotOutcome outcome = frozen.bins.classify(value);
   quality.missing += outcome.missing ? 1 : 0;
@@ -166,8 +169,7 @@ Surprise VersionWatch::observe_multivariate(std::span<const Value> features) {
   const MultivariateReference& multivariate = *reference_->multivariate;
   for (std::size_t i = 0; i < row_.size(); ++i) {
     const std::size_t feature = multivariate.features[i];
-    const bool number = feature < features.size() && features[feature].kind == Value::Kind::number;
-    row_[i] = number ? features[feature].number : nan;
+    row_[i] = feature < features.size() ? as_number(features[feature]).value_or(nan) : nan;
   }
   const Pca::Scores distance = multivariate.pca.project(row_, z_);
   for (std::size_t j = 0; j < z_.size(); ++j) count_number(first_score_ + j, z_[j]);
@@ -193,9 +195,10 @@ Surprise VersionWatch::observe(std::span<const Value> features, const Value& pre
   if (reference_->prediction) {
     const SlotOutcome outcome = reference_->prediction->bins.classify(prediction);
     const std::size_t subject = reference_->features.size();
-    if (outcome.counted && reference_->prediction->bins.kind() == FeatureKind::numeric &&
-        prediction.kind == Value::Kind::number) {
-      count_number(subject, prediction.number);
+    const bool numeric = reference_->prediction->bins.kind() == FeatureKind::numeric;
+    const auto number = numeric ? as_number(prediction) : std::nullopt;
+    if (outcome.counted && number) {
+      count_number(subject, *number);
     } else if (outcome.counted) {
       count_slot(subject, outcome.slot);
     }

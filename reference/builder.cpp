@@ -8,8 +8,8 @@
 
 #include "base/core/text.h"
 #include "detectors/e_detector.h"
+#include "detectors/value_reader.h"
 #include "reference/column_scan.h"
-#include "reference/table.h"
 
 namespace outrider::reference {
 namespace {
@@ -28,7 +28,7 @@ bool listed(const std::vector<std::string>& names, const std::string& name) {
 }
 
 double number_of(const Value& value) {
-  return value.kind == Value::Kind::number ? value.number : nan;
+  return detectors::as_number(value).value_or(nan);
 }
 
 // A uniform sample of whole rows, as numbers (NaN where there is none): Vitter's algorithm R with a fixed seed,
@@ -80,15 +80,15 @@ class SubjectCounter {
 
   void add(const Value& value) {
     const auto outcome = subject_.counts.observe(subject_.bins, value);
-    if (!outcome.counted || value.kind != Value::Kind::number || !std::isfinite(value.number))
-      return;
+    const double number = number_of(value);
+    if (!outcome.counted || !std::isfinite(number)) return;
     // Welford's update: exact to rounding whatever the mean.
     ++finite_;
-    const double step = value.number - subject_.mean;
+    const double step = number - subject_.mean;
     subject_.mean += step / static_cast<double>(finite_);
-    squares_ += step * (value.number - subject_.mean);
-    subject_.low = finite_ == 1 ? value.number : std::min(subject_.low, value.number);
-    subject_.high = finite_ == 1 ? value.number : std::max(subject_.high, value.number);
+    squares_ += step * (number - subject_.mean);
+    subject_.low = finite_ == 1 ? number : std::min(subject_.low, number);
+    subject_.high = finite_ == 1 ? number : std::max(subject_.high, number);
   }
 
   const Binning& bins() const { return subject_.bins; }
@@ -122,16 +122,18 @@ Result<Binning> categorical_bins(const ColumnScan& scan) {
 class Builder {
  public:
   Builder(const std::vector<std::string>& columns, const BuildSettings& settings)
-      : names_(columns), settings_(settings), sample_(columns.size(), settings) {
-    for (const std::string& name : names_) {
-      const bool every_text = listed(settings.categorical, name) || name == settings.target ||
-                              name == settings.prediction;
-      scans_.emplace_back(settings.distinct_max, every_text);
-    }
+      : names_(columns),
+        settings_(settings),
+        sample_(columns.size(), settings),
+        marks_(columns.size()),
+        refusals_(columns.size()) {
+    begin_scan();
   }
 
   Result<void> check_names() const;
   void scan(std::span<const Value> row);
+  // After a scan: whether some columns are to be read by another decimal mark, so that all rows must be scanned again.
+  bool read_otherwise();
   Result<void> freeze();
   void count(std::span<const Value> row);
   Result<Built> finish();
@@ -141,19 +143,25 @@ class Builder {
     return static_cast<std::size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
   }
   bool has(std::size_t column) const { return column < names_.size(); }
+  void begin_scan();
+  std::span<const Value> read(std::span<const Value> row);
+  Result<void> refuse_ambiguous();
   void decide_roles();
   void decide_model_kind();
   Result<SubjectCounter> counter(std::size_t column, FeatureKind kind, std::string name) const;
   Result<void> freeze_multivariate();
   void count_multivariate(std::span<const Value> row);
   void count_truth(std::span<const Value> row);
-  bool same_class(const Value& a, const Value& b) const;
   bool right(const Value& prediction, const Value& truth) const;
 
   const std::vector<std::string>& names_;
   const BuildSettings& settings_;
   std::vector<ColumnScan> scans_;
   RowSample sample_;
+  std::vector<std::optional<detectors::DecimalMark>> marks_;  // Of columns that need one.
+  std::vector<std::string> refusals_;  // Why a column's mark cannot be told; mostly empty.
+  bool any_mark_ = false;
+  std::vector<Value> read_;
   std::uint64_t rows_ = 0;
   std::uint64_t rows_counted_ = 0;
   ModelKind kind_ = ModelKind::unknown;
@@ -195,7 +203,58 @@ Result<void> Builder::check_names() const {
   return fail("unknown_column", mistakes + "\ncolumns: " + known);
 }
 
-void Builder::scan(std::span<const Value> row) {
+void Builder::begin_scan() {
+  scans_.clear();
+  for (const std::string& name : names_) {
+    const bool every_text = listed(settings_.categorical, name) || name == settings_.target ||
+                            name == settings_.prediction;
+    scans_.emplace_back(name, settings_.distinct_max, every_text);
+  }
+  sample_ = RowSample(names_.size(), settings_);
+  rows_ = 0;
+}
+
+bool Builder::read_otherwise() {
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (listed(settings_.categorical, names_[i])) continue;  // Its texts are names.
+    const auto decision = scans_[i].numbers_decision();
+    marks_[i] = decision.mark;
+    refusals_[i] = decision.refusal;
+    any_mark_ = any_mark_ || decision.mark;
+  }
+  if (any_mark_) begin_scan();
+  return any_mark_;
+}
+
+std::span<const Value> Builder::read(std::span<const Value> row) {
+  if (!any_mark_) return row;
+  read_.assign(row.begin(), row.end());
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (marks_[i] && !read_[i].text.empty())
+      read_[i] = detectors::read_value(read_[i].text, *marks_[i]);
+  }
+  return read_;
+}
+
+Result<void> Builder::refuse_ambiguous() {
+  std::string mistakes;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (refusals_[i].empty() || reports_[i].role == ColumnRole::ignored) continue;
+    if (settings_.provisional) {
+      reports_[i].role = ColumnRole::ignored;
+      reports_[i].note = refusals_[i];
+      continue;
+    }
+    mistakes += (mistakes.empty() ? "" : "\n") + ("column '" + names_[i] + "': ") + refusals_[i];
+    if (reports_[i].role == ColumnRole::feature)
+      mistakes += "; or name the column as one to ignore, or as categorical";
+  }
+  if (mistakes.empty()) return {};
+  return fail("ambiguous_numbers", std::move(mistakes));
+}
+
+void Builder::scan(std::span<const Value> cells) {
+  const auto row = read(cells);
   for (std::size_t i = 0; i < names_.size(); ++i) scans_[i].add(row[i]);
   sample_.add(row);
   ++rows_;
@@ -205,17 +264,20 @@ void Builder::decide_roles() {
   target_ = settings_.target.empty() ? names_.size() : column(settings_.target);
   prediction_ = settings_.prediction.empty() ? names_.size() : column(settings_.prediction);
   score_ = settings_.score.empty() ? names_.size() : column(settings_.score);
+  bool leads = true;  // Nothing but indices so far.
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    ColumnReport report{names_[i],
-                        ColumnRole::feature,
-                        FeatureKind::numeric,
-                        scans_[i].missing(),
-                        0,
-                        scans_[i].distinct(),
-                        ""};
-    const ColumnScan::Kind inferred = scans_[i].infer(names_[i]);
+    ColumnReport report{
+        names_[i], ColumnRole::feature,  FeatureKind::numeric,   scans_[i].missing(),
+        0,         scans_[i].distinct(), scans_[i].overflowed(), ""};
+    const ColumnScan::Kind inferred = scans_[i].infer(names_[i], leads);
+    leads = leads && scans_[i].is_index();
     report.kind = inferred.kind;
     report.note = inferred.note;
+    if (marks_[i] && report.note.empty() && !inferred.ignored) {
+      report.note = *marks_[i] == detectors::DecimalMark::comma
+                        ? "read with a decimal comma"
+                        : "read with marks between thousands";
+    }
     if (i == target_ || i == prediction_ || i == score_) {
       report.role = i == target_       ? ColumnRole::target
                     : i == prediction_ ? ColumnRole::prediction
@@ -251,7 +313,7 @@ void Builder::decide_model_kind() {
   // A score without a prediction beside it is taken as the probability of 1 or true.
   if (positive_.empty() && has(score_) && !has(prediction_) && has(target_)) {
     for (const std::string& text : scans_[target_].categories_by_count()) {
-      if (text == "1" || text == "1.0" || text == "true" || text == "True") positive_ = text;
+      if (text == "1" || text == "true") positive_ = text;
     }
   }
   for (const std::size_t i : {target_, prediction_}) {
@@ -280,6 +342,7 @@ Result<SubjectCounter> Builder::counter(std::size_t column, FeatureKind kind,
 Result<void> Builder::freeze() {
   if (rows_ == 0) return fail("no_rows", "the table has a header but no rows");
   decide_roles();
+  if (auto clear = refuse_ambiguous(); !clear) return clear;
   decide_model_kind();
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (reports_[i].role != ColumnRole::feature) continue;
@@ -370,15 +433,11 @@ void Builder::count_multivariate(std::span<const Value> row) {
   anomaly_.add(std::max(distance.t2_shrunk, tails_.score(z_)));
 }
 
-bool Builder::same_class(const Value& a, const Value& b) const {
-  if (a.kind == Value::Kind::number && b.kind == Value::Kind::number) return a.number == b.number;
-  return category_text(a) == category_text(b);
-}
-
 bool Builder::right(const Value& prediction, const Value& truth) const {
-  if (kind_ == ModelKind::classification) return same_class(prediction, truth);
-  const double bound = settings_.tolerance * std::abs(truth.number) + settings_.absolute_tolerance;
-  return std::abs(prediction.number - truth.number) <= bound;
+  if (kind_ == ModelKind::classification) return detectors::same_class(prediction, truth);
+  const double said = number_of(prediction), true_number = number_of(truth);
+  const double bound = settings_.tolerance * std::abs(true_number) + settings_.absolute_tolerance;
+  return std::abs(said - true_number) <= bound;  // Of a text: NaN, and wrong.
 }
 
 void Builder::count_truth(std::span<const Value> row) {
@@ -391,14 +450,15 @@ void Builder::count_truth(std::span<const Value> row) {
   if (!(score >= 0 && score <= 1)) return;
   if (!positive_.empty()) {
     scores_.push_back(score);
-    hits_.push_back(same_class(truth, field_value(positive_)));
+    hits_.push_back(detectors::same_class(truth, detectors::read_value(positive_)));
   } else if (predicted) {
     scores_.push_back(score);
-    hits_.push_back(same_class(row[prediction_], truth));
+    hits_.push_back(detectors::same_class(row[prediction_], truth));
   }
 }
 
-void Builder::count(std::span<const Value> row) {
+void Builder::count(std::span<const Value> cells) {
+  const auto row = read(cells);
   for (std::size_t i = 0; i < features_.size(); ++i) features_[i].add(row[feature_columns_[i]]);
   if (prediction_counter_) prediction_counter_->add(row[prediction_]);
   if (pca_) count_multivariate(row);
@@ -469,11 +529,15 @@ Result<Built> build_reference(const std::vector<std::string>& columns, const Row
   const auto tell = [&](int pass) {
     if (progress && ++done % progress_every == 0) progress(pass, done);
   };
-  auto scanned = rows([&](std::span<const Value> row) {
+  const VisitRow scan = [&](std::span<const Value> row) {
     builder.scan(row);
     tell(1);
-  });
-  if (!scanned) return fail(scanned);
+  };
+  if (auto scanned = rows(scan); !scanned) return fail(scanned);
+  if (builder.read_otherwise()) {
+    done = 0;
+    if (auto scanned = rows(scan); !scanned) return fail(scanned);
+  }
   if (auto frozen = builder.freeze(); !frozen) return fail(frozen);
   if (progress) progress(1, done);
   done = 0;

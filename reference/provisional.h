@@ -37,6 +37,7 @@ class ProvisionalReference {
   bool complete() const { return rows_ >= rows_max_; }
   std::size_t rows() const { return rows_; }
   std::size_t rows_max() const { return rows_max_; }
+  std::size_t memory_bytes() const { return cells_.capacity() * sizeof(Cell) + texts_.capacity(); }
   std::uint64_t texts_dropped() const { return texts_dropped_; }
 
   // The reference of the rows so far; no accuracy, no calibration (those need labels). The feature

@@ -6,6 +6,7 @@
 
 #include "base/core/text.h"
 #include "base/wire/json.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::reference {
 namespace {
@@ -14,34 +15,33 @@ using detectors::Value;
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-bool says_missing(std::string_view text) {
-  return text.empty() || text == "NA" || text == "N/A" || text == "null" || text == "NULL";
+// Where the value is an integer that no double holds, `digits` takes its text.
+Value integer_value(const wire::Json& json, std::string& digits) {
+  const bool exact = json.is_number_unsigned() ? detectors::is_exact(json.get<std::uint64_t>())
+                                               : detectors::is_exact(json.get<std::int64_t>());
+  if (exact) return Value::of(json.get<double>());
+  digits = json.dump();
+  return Value::of(std::string_view(digits));
 }
 
 // A scalar of an NDJSON object; nothing when it is nested.
-std::optional<Value> json_value(const wire::Json& json) {
+std::optional<Value> json_value(const wire::Json& json, std::deque<std::string>& kept) {
   if (json.is_null()) return Value::none();
-  if (json.is_boolean()) return Value::of(json.get<bool>() ? std::string_view("true") : "false");
+  if (json.is_boolean()) return detectors::boolean_value(json.get<bool>());
+  if (json.is_number_integer()) return integer_value(json, kept.emplace_back());
   if (json.is_number()) return Value::of(json.get<double>());
-  if (json.is_string()) return Value::of(std::string_view(json.get_ref<const std::string&>()));
+  if (json.is_string()) return detectors::read_value(json.get_ref<const std::string&>());
   return std::nullopt;
 }
 
 }  // namespace
 
-detectors::Value field_value(std::string_view text) {
-  if (says_missing(text)) return Value::none();
-  const auto number = parse_double(text);
-  if (!number) return Value::of(text);
-  Value value = Value::of(*number);
-  value.text = text;
-  return value;
-}
-
 Result<void> TableReader::feed(std::string_view bytes, const Visit& visit) {
   if (failed_) return Failure(*failed_);
   if (format_ == Format::unknown) {
     head_.append(bytes);
+    if (const auto mistake = wire::encoding_mistake(head_))
+      return refuse("csv_encoding", "line 1: " + *mistake);
     std::string_view rest = head_;
     if (rest.starts_with(byte_order_mark)) rest.remove_prefix(byte_order_mark.size());
     const auto first = rest.find_first_not_of(" \t\r\n");
@@ -89,7 +89,8 @@ Result<void> TableReader::finish(const Visit& visit) {
     if (!failed_ && !schema_known_) learn_schema(visit);
   }
   if (!failed_ && columns_.empty()) {
-    return refuse("csv_empty", "no header line and no JSON object was found");
+    return refuse("csv_empty",
+                  "line 1: nothing; expected a header line with column names, or JSON objects");
   }
   return outcome();
 }
@@ -108,19 +109,11 @@ void TableReader::on_csv_row(const wire::CsvRow& row, const Visit& visit) {
   if (failed_) return;
   const std::string line = "line " + std::to_string(row.line) + ": ";
   if (columns_.empty()) {
-    if (const auto mistake = wire::separator_mistake(row.fields)) {
-      (void)refuse("csv_separator", line + *mistake);
-      return;
-    }
-    for (const std::string& name : row.fields) {
-      const std::string column(trim(name));
-      if (std::find(columns_.begin(), columns_.end(), column) != columns_.end()) {
-        (void)refuse("csv_duplicate_column", line + "column '" + column + "' appears twice");
-        return;
-      }
-      columns_.push_back(column);
-    }
-    if (columns_.size() > columns_max) {
+    for (const std::string& name : row.fields) columns_.emplace_back(trim(name));
+    if (const auto mistake = wire::header_mistake(columns_)) {
+      (void)refuse(mistake->code, line + mistake->message);
+      columns_.clear();
+    } else if (columns_.size() > columns_max) {
       (void)refuse("too_many_columns", line + std::to_string(columns_.size()) +
                                            " columns: expected at most " +
                                            std::to_string(columns_max));
@@ -128,13 +121,11 @@ void TableReader::on_csv_row(const wire::CsvRow& row, const Visit& visit) {
     return;
   }
   if (row.fields.size() != columns_.size()) {
-    (void)refuse("csv_ragged", line + std::to_string(row.fields.size()) +
-                                   " fields, but the header has " +
-                                   std::to_string(columns_.size()));
+    (void)refuse("csv_ragged", line + wire::ragged_row(row.fields.size(), columns_.size()));
     return;
   }
   values_.clear();
-  for (const std::string& field : row.fields) values_.push_back(field_value(field));
+  for (const std::string& field : row.fields) values_.push_back(detectors::read_value(field));
   visit(row.line, values_);
 }
 
@@ -142,6 +133,12 @@ void TableReader::on_json_line(const Visit& visit) {
   ++line_number_;
   const std::string line = std::exchange(line_, {});
   if (trim(line).empty()) return;
+  if (!is_valid_utf8(line)) {
+    (void)refuse("ndjson_encoding", "line " + std::to_string(line_number_) +
+                                        ": not UTF-8; save the file as UTF-8, e.g. by iconv -f "
+                                        "latin1 -t utf-8");
+    return;
+  }
   auto json = wire::parse_json(line);
   if (!json || !json->is_object()) {
     (void)refuse("ndjson_line", "line " + std::to_string(line_number_) +
@@ -178,10 +175,11 @@ void TableReader::learn_schema(const Visit& visit) {
 
 void TableReader::visit_object(std::uint64_t line, const wire::Json& object, const Visit& visit) {
   values_.assign(columns_.size(), Value::none());
+  kept_.clear();
   for (const auto& [name, json] : object.items()) {
     const auto column = column_by_name_.find(name);
     if (column == column_by_name_.end()) continue;
-    const auto value = json_value(json);
+    const auto value = json_value(json, kept_);
     if (!value) {
       (void)refuse("ndjson_line",
                    "line " + std::to_string(line) + ": '" + name +

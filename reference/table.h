@@ -9,12 +9,13 @@
 //   ok = table.finish(visit);
 //   table.columns()
 //
-// A CSV field is missing when it is empty, NA, N/A, null or NULL; "nan" and "inf" are numbers. NDJSON:
+// CSV fields and NDJSON's strings are read by detectors/value_reader.h, each alone; their texts come along. NDJSON:
 // columns are those of the first `schema_rows` objects, in order of appearance, and later keys are
-// ignored; null and an absent key are missing, true and false are the texts "true" and "false"; a
-// nested value is refused by name.
+// ignored; null and an absent key are missing, true and false are the texts "true" and "false"; integers that no
+// double holds are texts; a nested value is refused by name.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <span>
@@ -39,7 +40,7 @@ class TableReader {
   static constexpr std::size_t schema_rows = 100;
 
   // Errors: those of CsvReader; "csv_empty", "csv_separator", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
-  // object), "ndjson_line_too_long", "too_many_columns". The first error stays.
+  // object), "ndjson_line_too_long", "ndjson_encoding" (not UTF-8), "too_many_columns". The first error stays.
   Result<void> feed(std::string_view bytes, const Visit& visit);
   Result<void> finish(const Visit& visit);
 
@@ -68,9 +69,7 @@ class TableReader {
   std::string line_;
   std::uint64_t line_number_ = 0;
   std::vector<detectors::Value> values_;
+  std::deque<std::string> kept_;  // Texts of the row at hand that had to be made.
 };
-
-// A field's text as a value, as above: missing, a number that carries its text, or a text.
-detectors::Value field_value(std::string_view text);
 
 }  // namespace outrider::reference

@@ -24,17 +24,18 @@
 #include "base/remote_write/self_export.h"
 #include "base/remote_write/sender.h"
 #include "reference/reference_json.h"
-#include "sidecar/decode/decoder.h"
+#include "sidecar/decode/model_decoders.h"
 #include "sidecar/export/export_loop.h"
 #include "sidecar/export/monitor_metrics.h"
 #include "sidecar/export/scraper.h"
+#include "sidecar/failure_notes.h"
 #include "sidecar/input_state_file.h"
 #include "sidecar/labels/label_api.h"
 #include "sidecar/labels/prediction_log.h"
 #include "sidecar/memory_limit.h"
 #include "sidecar/monitor/monitor.h"
 #include "sidecar/posted_exchanges.h"
-#include "sidecar/reference_folder.h"
+#include "sidecar/reference_set.h"
 #include "sidecar/web_config.h"
 
 namespace outrider {
@@ -69,6 +70,18 @@ std::string_view configured_model(const monitor::Settings& settings) {
   const decode::Place& name = settings.rules.model_name;
   return name.kind == decode::Place::Kind::literal ? std::string_view(name.text)
                                                    : std::string_view();
+}
+
+decode::ModelDecoders decoders_for(const monitor::Settings& settings) {
+  std::map<std::string, decode::Rules, std::less<>> own;
+  for (const auto& [model, its] : settings.models) own.emplace(model, its.rules);
+  return decode::ModelDecoders(settings.rules, own);
+}
+
+void warn_of(const monitor::Settings& settings) {
+  for (const std::string& warning : monitor::warnings(settings)) {
+    spdlog::warn("model configuration: {}", warning);
+  }
 }
 
 tap::CaptureSettings capture_of(const monitor::Settings& settings) {
@@ -145,12 +158,18 @@ class LogHolder {
   std::atomic<labels::PredictionLog*> current_{nullptr};
 };
 
-// The log's metrics, once there is one.
+// The log's metrics, once there is one: labels' counters of every version that the monitor knows.
 class LogMetrics final : public wire::Collector {
  public:
-  explicit LogMetrics(const LogHolder& holder) : holder_(holder) {}
+  LogMetrics(const LogHolder& holder, const monitor::Monitor& monitor, std::mutex& lock)
+      : holder_(holder), monitor_(monitor), lock_(lock) {}
   void collect(wire::MetricSink& sink) override {
     labels::PredictionLog* log = holder_.get();
+    if (log) {
+      const std::lock_guard hold(lock_);
+      for (const auto& version : monitor_.versions())
+        log->announce(version->name().model, version->name().version);
+    }
     sink.family({"outrider_log_up", wire::MetricType::gauge,
                  "1 while the prediction log is open and takes predictions and labels."});
     sink.value(wire::SeriesKey(), log && log->figures().available ? 1 : 0);
@@ -159,6 +178,8 @@ class LogMetrics final : public wire::Collector {
 
  private:
   const LogHolder& holder_;
+  const monitor::Monitor& monitor_;
+  std::mutex& lock_;
 };
 
 class ReloadMetrics final : public wire::Collector {
@@ -240,7 +261,8 @@ class MonitorApp {
   LockedConsumer consumer_;
   LogHolder log_{"the prediction log is being opened; try again in a moment"};
   labels::LogSettings log_settings_;
-  decode::Decoder decoder_;
+  decode::ModelDecoders decoders_;
+  FailureNotes failures_;
   std::vector<labels::RowView> row_views_;
   std::vector<labels::FeatureValueView> feature_views_;
   std::vector<std::string_view> name_views_;
@@ -255,9 +277,8 @@ class MonitorApp {
   std::mutex house_lock_;
   std::condition_variable_any house_bell_;
   bool house_called_ = false;
-  std::string reference_path_;  // Under house_lock_.
-  ReferenceFolder references_;
-  ReferenceFolder provisional_;
+  std::optional<monitor::Settings> new_places_;  // Of references; under house_lock_.
+  ReferenceSet references_;
   std::uint64_t refusals_told_ = 0;
 
   ReloadMetrics reload_metrics_;
@@ -281,25 +302,28 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
       folder_(options.data_dir),
       monitor_(settings, clock.now()),
       consumer_(monitor_, lock_),
-      decoder_(settings.rules),
-      reference_path_(settings.reference),
-      references_(settings.reference),
-      provisional_(folder_ / "provisional"),
-      log_metrics_(log_),
+      decoders_(decoders_for(settings)),
+      new_places_(settings),
+      references_(folder_ / "provisional"),
+      log_metrics_(log_, monitor_, lock_),
       monitor_metrics_(monitor_, lock_, clock) {
   log_settings_.folder = folder_ / "log";
   log_settings_.bytes_max = settings.log.bytes_max;
   log_settings_.keep_features = settings.log.keep_features;
   log_settings_.max_delay = settings.truth.max_delay;
   log_settings_.model_name = settings.default_model();
+  constexpr std::size_t versions_of_entry = 4;  // While labels of the last ones still come.
+  log_settings_.models_max =
+      std::max(log_settings_.models_max, versions_of_entry * settings.models.size());
   std::error_code error;
   fs::create_directories(folder_ / "provisional", error);
   if (error) {
     spdlog::error("data.dir={}: {}; nothing is kept over a restart", options.data_dir,
                   error.message());
   }
+  warn_of(settings);
   parts_.publish_capture(capture_of(settings));
-  parts_.on_model(configured_model(settings));
+  parts_.on_model(configured_model(settings), settings.info.objectives);
   reload_metrics_.note(true, clock.now());
   restore_inputs();
   refresh_references();
@@ -376,7 +400,7 @@ tap::Disposal MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   decode::ExchangeParts parts;
   parts.id = id;
   parts.started = time;
-  parts.status = 200;
+  parts.status = pair.response.status;
   parts.method = "POST";
   const decode::BodyNature request = decode::nature_of(pair.request.data, pair.request.data_type);
   const decode::BodyNature response =
@@ -394,7 +418,7 @@ tap::Disposal MonitorApp::analyse_pair(const decode::EventPairs::Pair& pair) {
   parts.request_body = pair.request.data;
   parts.response_body = pair.response.data;
   parts.exchange_is_prediction = true;
-  return note(decoder_.decode(parts));
+  return note(decoders_.decode(parts));
 }
 
 std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
@@ -408,11 +432,19 @@ std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
 }
 
 tap::Disposal MonitorApp::analyse(const tap::Exchange& exchange) {
-  return note(decoder_.decode(exchange));
+  return note(decoders_.decode(exchange));
 }
 
 tap::Disposal MonitorApp::note(const decode::Decoder::Outcome& observation) {
-  if (!observation) return observation.error();
+  if (!observation) {
+    const tap::Disposal& disposal = observation.error();
+    if (disposal.kind == tap::Disposal::Kind::failed &&
+        failures_.note(disposal.fail_reason, decoders_.words(), clock_.now())) {
+      spdlog::warn("an exchange could not be analysed: {}{}{}", to_string(disposal.fail_reason),
+                   decoders_.words().empty() ? "" : ": ", decoders_.words());
+    }
+    return disposal;
+  }
   {
     const std::lock_guard hold(lock_);
     monitor_.observe(*observation, clock_.now());
@@ -476,17 +508,20 @@ void MonitorApp::take_new_settings() {
       settings->truth.max_delay != log_settings_.max_delay) {
     spdlog::warn("log.* and truth.max_delay hold from the next start on; the rest holds now");
   }
-  decoder_ = decode::Decoder(settings->rules);
+  decoders_ = decoders_for(*settings);
   parts_.publish_capture(capture_of(*settings));
-  parts_.on_model(configured_model(*settings));
+  parts_.on_model(configured_model(*settings), settings->info.objectives);
+  auto places = *settings;
+  {
+    const std::lock_guard hold(lock_);
+    monitor_.set_settings(std::move(*settings));
+  }
   {
     const std::lock_guard hold(house_lock_);
-    reference_path_ = settings->reference;
+    new_places_ = std::move(places);
     house_called_ = true;
   }
   house_bell_.notify_all();
-  const std::lock_guard hold(lock_);
-  monitor_.set_settings(std::move(*settings));
 }
 
 void MonitorApp::shut_down() {
@@ -571,25 +606,24 @@ bool MonitorApp::open_log() {
 void MonitorApp::refresh_references() {
   {
     const std::lock_guard hold(house_lock_);
-    references_.move_to(reference_path_);
+    if (new_places_) references_.move_to(*new_places_);
+    new_places_.reset();
   }
-  const bool trained = references_.refresh();
-  const bool learned = provisional_.refresh();
-  for (const auto* folder : {&references_, &provisional_}) {
-    for (const std::string& problem : folder->problems()) spdlog::warn("reference: {}", problem);
+  const auto changed = references_.refresh();
+  for (const std::string& problem : references_.problems()) {
+    spdlog::warn("reference: {}", problem);
   }
-  if (!trained && !learned) return;
-  // Those from training first: a version's provisional one is for want of better.
+  if (!changed.any()) return;
   auto all = references_.references();
-  const std::size_t from_training = all.size();
-  const auto more = provisional_.references();
-  all.insert(all.end(), more.begin(), more.end());
   const std::lock_guard hold(lock_);
-  for (std::size_t i = 0; trained && i < from_training; ++i) {
-    if (monitor_.subject_of(*all[i]).version != "unknown") continue;
+  for (const auto& reference : all) {
+    if (!changed.trained || !reference->statistics || reference->statistics->provisional) continue;
+    const monitor::VersionName subject = monitor_.subject_of(*reference);
+    if (subject.version != "unknown") continue;
     spdlog::warn(
-        "a reference names no model version and judges only predictions without one: name it with "
-        "profile --model.version, or write model.version into the model configuration");
+        "a reference of {} names no model version and judges only predictions without one: name it "
+        "with profile --model.version, or write the version into the model configuration",
+        subject.model);
   }
   monitor_.set_references(std::move(all), clock_.now());
 }
@@ -657,6 +691,7 @@ net::HttpResponse MonitorApp::reload() {
     return net::error_response(500, settings.error().code, settings.error().message);
   }
   spdlog::info("model configuration reloaded");
+  warn_of(*settings);
   const std::lock_guard hold(reload_lock_);
   new_settings_ = std::move(*settings);
   has_new_settings_ = true;
@@ -744,6 +779,7 @@ net::Router MonitorApp::admin_routes() {
       const std::lock_guard hold(lock_);
       status = monitor_.status(clock_.now());
     }
+    status["failed_exchanges"] = failures_.to_json();
     if (const labels::PredictionLog* log = log_.get()) {
       const auto figures = log->figures();
       status["log"] = {{"available", figures.available},

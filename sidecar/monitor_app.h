@@ -23,6 +23,7 @@
 #include "base/core/clock.h"
 #include "base/net/shutdown.h"
 #include "base/wire/exposition.h"
+#include "sidecar/monitor/model_info.h"
 #include "sidecar/monitor_options.h"
 #include "sidecar/tap/capture_settings.h"
 #include "sidecar/tap/exchange.h"
@@ -39,8 +40,9 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
-  // The model's name where exactly one is configured, else "". As publish_capture.
-  std::function<void(std::string_view)> on_model = [](std::string_view) {};
+  // The model's name where exactly one is configured, else "", and the objectives. As publish_capture.
+  std::function<void(std::string_view, const monitor::Objectives&)> on_model =
+      [](std::string_view, const monitor::Objectives&) {};
   // Called at each turn of the polling thread: the sign of life that the supervisor watches.
   std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.

@@ -16,7 +16,7 @@ namespace {
 
 using namespace outrider;
 
-int monitor(const MonitorOptions& options) {
+int run(const MonitorOptions& options) {
   const net::Signals signals;
   tap::MemoryFile file = sidecar::inherit_memory_file();
   tap::RingSource ring(file);
@@ -32,7 +32,9 @@ int monitor(const MonitorOptions& options) {
     if (!compiled) throw std::runtime_error(compiled.error().message);
     file.capture_settings().publish(*compiled);
   };
-  parts.on_model = [&](std::string_view name) { proxy_metrics.set_model(name); };
+  parts.on_model = [&](std::string_view name, const monitor::Objectives& objectives) {
+    proxy_metrics.set_model(name, objectives);
+  };
   parts.on_turn = [&] { cells.monitor_beats.add(); };
   parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
   parts.on_listening = [&](std::uint16_t port) {
@@ -53,7 +55,7 @@ int main(int argc, char** argv) {
   const config::Command serve = sidecar::serve_command(settings, serve_is_elsewhere);
   const config::Command monitoring{
       "monitor", "The monitoring half, which serve starts itself.", "", serve.options,
-      [&](const config::Positional&) { return monitor(settings.monitor); }};
+      [&](const config::Positional&) { return run(settings.monitor); }};
   return config::run_program(
       sidecar::program_name, sidecar::program_summary,
       {serve, monitoring, sidecar::profile_command(), sidecar::inspect_command(),

@@ -30,7 +30,8 @@ std::vector<fs::path> children(const fs::path& folder) {
 
 }  // namespace
 
-std::map<fs::path, ReferenceFolder::Stamp> ReferenceFolder::list() const {
+std::map<fs::path, ReferenceFolder::Stamp> ReferenceFolder::list() {
+  left_out_.clear();
   std::map<fs::path, Stamp> found;
   const auto add = [&found](const fs::path& file) {
     struct stat status {};
@@ -51,10 +52,12 @@ std::map<fs::path, ReferenceFolder::Stamp> ReferenceFolder::list() const {
     add(child / "reference.json");
     for (const fs::path& version : children(child)) add(version / "reference.json");
   }
-  while (found.size() > files_max) {
-    found.erase(std::min_element(found.begin(), found.end(), [](const auto& a, const auto& b) {
-      return a.second.written < b.second.written;
-    }));
+  while (found.size() > files_max_) {
+    const auto oldest = std::min_element(
+        found.begin(), found.end(),
+        [](const auto& a, const auto& b) { return a.second.written < b.second.written; });
+    left_out_.push_back(oldest->first);
+    found.erase(oldest);
   }
   return found;
 }

@@ -26,6 +26,8 @@ CREATE INDEX IF NOT EXISTS actions_by_time ON actions (created_ms);
 CREATE INDEX IF NOT EXISTS actions_by_incident ON actions (incident);
 CREATE INDEX IF NOT EXISTS actions_by_model ON actions (model, queued_ms);
 CREATE INDEX IF NOT EXISTS actions_by_stage ON actions (stage);
+CREATE TABLE IF NOT EXISTS places (
+  action TEXT PRIMARY KEY, cluster TEXT NOT NULL, namespace TEXT NOT NULL, workload TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
   number INTEGER PRIMARY KEY, action TEXT NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_action ON events (action);
@@ -132,11 +134,41 @@ Journal::Journal(const std::string& file, Limits limits) : file_(file), limits_(
     execute("BEGIN IMMEDIATE");
     execute(schema);
     execute(("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
+    learn_places();
     execute("COMMIT");
   } catch (...) {
     sqlite3_close_v2(database_);
     throw;
   }
+}
+
+void Journal::put_place(const std::string& action, const incident::Identity& who) {
+  Statement(*this,
+            "INSERT INTO places VALUES (?,?,?,?) ON CONFLICT (action) DO UPDATE SET "
+            "cluster=excluded.cluster, namespace=excluded.namespace, workload=excluded.workload")
+      .bind(action)
+      .bind(who.cluster)
+      .bind(who.name_space)
+      .bind(who.workload)
+      .step();
+}
+
+// Actions that an older agent wrote have no place; the labels of their incidents do. Of one whose incident is gone nothing is known but
+// the model's name, which then counts for each of that name.
+void Journal::learn_places() {
+  std::vector<std::pair<std::string, incident::Identity>> found;
+  {
+    Statement without(*this,
+                      "SELECT a.id, i.body FROM actions a LEFT JOIN incidents i ON i.id=a.incident "
+                      "WHERE a.id NOT IN (SELECT action FROM places)");
+    while (without.step()) {
+      const auto json = wire::parse_json(without.text(1));
+      const auto incident =
+          json ? incident::incident_from_json(*json) : Result<incident::Incident>(fail(json));
+      found.emplace_back(without.text(0), incident ? incident->identity() : incident::Identity{});
+    }
+  }
+  for (const auto& [action, who] : found) put_place(action, who);
 }
 
 Journal::~Journal() {
@@ -184,6 +216,7 @@ void Journal::Write::put(const decide::Action& action, Time now, const std::stri
       .bind(std::int64_t{action.decided_by_person})
       .bind(wire::to_text(decide::to_json(action)))
       .step();
+  journal_.put_place(action.id, action.identity());
   if (event.empty()) return;
   Statement(journal_, "INSERT INTO events (action, at_ms, text) VALUES (?,?,?)")
       .bind(action.id)
@@ -273,16 +306,26 @@ std::vector<Journal::Event> Journal::events_of(const std::string& action) const 
   return found;
 }
 
-std::vector<decide::Past> Journal::past(const std::string& model, Time since) const {
+std::vector<decide::Past> Journal::past(const incident::Identity& who, Time since) const {
   std::lock_guard lock(mutex_);
   Statement statement(
-      *this, "SELECT kind, queued_ms, by_person FROM actions WHERE model=? AND queued_ms > ?");
-  statement.bind(model).bind(to_unix_ms(since));
+      *this,
+      "SELECT kind, queued_ms, by_person, cluster, namespace, workload FROM actions "
+      "LEFT JOIN places ON action=id WHERE model=? AND queued_ms > ?");
+  statement.bind(who.model).bind(to_unix_ms(since));
   std::vector<decide::Past> found;
   while (statement.step()) {
     const auto kind = decide::parse_kind(statement.text(0));
-    if (kind)
-      found.push_back({*kind, model, from_unix_ms(statement.number(1)), statement.number(2) == 0});
+    decide::Past one{.who = {.cluster = statement.text(3),
+                             .name_space = statement.text(4),
+                             .workload = statement.text(5),
+                             .model = who.model,
+                             .version = {}},
+                     .at = from_unix_ms(statement.number(1)),
+                     .automatic = statement.number(2) == 0};
+    if (!kind || !may_be_same(one.who, who)) continue;
+    one.kind = *kind;
+    found.push_back(std::move(one));
   }
   return found;
 }
@@ -316,6 +359,7 @@ void Journal::keep(Time now) {
         .bind(static_cast<std::int64_t>(limits_.actions_max))
         .step();
     Statement(*this, "DELETE FROM events WHERE action NOT IN (SELECT id FROM actions)").step();
+    Statement(*this, "DELETE FROM places WHERE action NOT IN (SELECT id FROM actions)").step();
     Statement(
         *this,
         "DELETE FROM changes WHERE at_ms < ? OR id IN (SELECT id FROM changes ORDER BY at_ms DESC "

@@ -16,6 +16,9 @@
 // Thread-safe. Every function throws JournalError when SQLite fails (disk full, file damaged): the
 // caller answers 503, and Alertmanager sends again.
 //
+// An older agent reads the file too, so that a roll-out can be taken back: tables and columns that it knows stay as they are, and what is
+// new stands beside them.
+//
 // Limits: keep() drops what ended longest ago once there are more than the limits allow.
 
 #include <memory>
@@ -85,8 +88,8 @@ class Journal {
   std::optional<decide::Action> action(const std::string& id) const;
   std::vector<Event> events_of(const std::string& action) const;
 
-  // What was let go for the model since then.
-  std::vector<decide::Past> past(const std::string& model, Time since) const;
+  // What was let go since then for a model that may be the same (incident/identity.h).
+  std::vector<decide::Past> past(const incident::Identity& who, Time since) const;
 
   std::vector<incident::Change> changes(Time since, std::size_t count_max) const;  // Newest first.
 
@@ -95,6 +98,8 @@ class Journal {
  private:
   class Statement;
   void execute(const char* sql) const;
+  void put_place(const std::string& action, const incident::Identity& who);
+  void learn_places();
 
   const std::string file_;
   const Limits limits_;

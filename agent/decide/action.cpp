@@ -110,6 +110,11 @@ Json common_json(const Action& action) {
           {"rule", action.rule},
           {"kind", name(action.kind)},
           {"model", action.model},
+          {"version", action.version},
+          {"cluster", action.cluster},
+          {"namespace", action.name_space},
+          {"workload", action.workload},
+          {"owner", action.owner},
           {"outcome", name(action.outcome)},
           {"stage", name(action.stage)},
           {"reason", action.reason},
@@ -171,6 +176,12 @@ Result<Action> action_from_json(const Json& json) {
     action.rule = json.at("rule");
     action.kind = read_word(kinds, json.at("kind"));
     action.model = json.at("model");
+    // Not in a journal of an agent that knew a model by its name alone.
+    action.version = json.value("version", "");
+    action.cluster = json.value("cluster", "");
+    action.name_space = json.value("namespace", "");
+    action.workload = json.value("workload", "");
+    action.owner = json.value("owner", "");
     action.outcome = read_word(outcomes, json.at("outcome"));
     action.stage = read_word(stages, json.at("stage"));
     action.reason = json.at("reason");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/incident/identity.h"
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "base/wire/json.h"
@@ -66,7 +67,7 @@ struct Action {
   std::string incident;
   std::string rule;
   Kind kind = Kind::notify;
-  std::string model;
+  std::string model, version, cluster, name_space, workload, owner;  // The incident's.
   Outcome outcome = Outcome::recommended;
   Stage stage = Stage::held;
   std::string reason;              // Why it stands where it stands. For people.
@@ -82,6 +83,8 @@ struct Action {
   std::string job_url;
   std::optional<Time> watched_since;
   Delivery delivery;
+
+  incident::Identity identity() const { return {cluster, name_space, workload, model, version}; }
 };
 
 wire::Json to_json(const Action& action);         // For the journal: all of it.

@@ -48,13 +48,16 @@ class IncidentFields {
       return present(incident_.annotations.get(field.substr(12)));
     if (field == "action") return Json(name(rule_.kind));
     if (field == "alert") return Json(incident_.alert);
+    if (field == "cluster") return present(incident_.cluster);
     if (field == "description") return Json(incident_.annotations.get("description"));
     if (field == "evidence") return Json(evidence_text(incident_));
     if (field == "idempotency_key") return Json(key_);
     if (field == "incident") return Json(incident_.id);
     if (field == "inputs") return Json(name(incident_.inputs));
     if (field == "model") return present(incident_.model);
+    if (field == "namespace") return present(incident_.name_space);
     if (field == "opened") return Json(format_rfc3339(incident_.opened_at));
+    if (field == "owner") return present(incident_.owner);
     if (field == "reason") return Json(incident_.summary);
     if (field == "rule") return Json(rule_.name);
     if (field == "runbook_url") return Json(incident_.annotations.get("runbook_url"));
@@ -66,6 +69,7 @@ class IncidentFields {
     }
     if (field == "summary") return Json(incident_.annotations.get("summary"));
     if (field == "version") return incident_.version.empty() ? Json() : Json(incident_.version);
+    if (field == "workload") return present(incident_.workload);
     if (replicas_ && field == "replicas.current") return whole(replicas_->current);
     if (replicas_ && field == "replicas.wanted") return whole(replicas_->wanted);
     return std::nullopt;
@@ -158,20 +162,21 @@ Result<Delivery> render(const Webhook& webhook, const IncidentFields& fields,
   return delivery;
 }
 
-std::optional<Time> cooled_at(const Rule& rule, const std::string& model,
+std::optional<Time> cooled_at(const Rule& rule, const incident::Identity& who,
                               const std::vector<Past>& past) {
   std::optional<Time> until;
   for (const Past& one : past) {
-    if (one.kind == rule.kind && one.model == model) {
+    if (one.kind == rule.kind && may_be_same(one.who, who)) {
       until = std::max(until.value_or(one.at + rule.cooldown), one.at + rule.cooldown);
     }
   }
   return until;
 }
 
-std::int64_t automatic_today(const std::string& model, const std::vector<Past>& past, Time now) {
+std::int64_t automatic_today(const incident::Identity& who, const std::vector<Past>& past,
+                             Time now) {
   return std::count_if(past.begin(), past.end(), [&](const Past& one) {
-    return one.automatic && changes_production(one.kind) && one.model == model &&
+    return one.automatic && changes_production(one.kind) && may_be_same(one.who, who) &&
            one.at > now - day;
   });
 }
@@ -191,6 +196,11 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident,
   action.rule = rule.name;
   action.kind = rule.kind;
   action.model = incident.model;
+  action.version = incident.version;
+  action.cluster = incident.cluster;
+  action.name_space = incident.name_space;
+  action.workload = incident.workload;
+  action.owner = incident.owner;
   action.created_at = action.updated_at = action.next_at = now;
 
   std::optional<Replicas> replicas;
@@ -210,7 +220,7 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident,
   }
   action.delivery = std::move(*delivery);
 
-  const auto until = cooled_at(rule, incident.model, past);
+  const auto until = cooled_at(rule, incident.identity(), past);
   if (until && now < *until) {
     hold(action, Outcome::suppressed,
          "cool-down of " + format_duration(rule.cooldown) + " after the last " +
@@ -220,7 +230,7 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident,
   } else if (rule.approval_required) {
     hold(action, Outcome::recommended, "the policy asks for a person's approval", true);
   } else if (changes_production(rule.kind) &&
-             automatic_today(incident.model, past, now) >= policy.automatic_actions_per_day) {
+             automatic_today(incident.identity(), past, now) >= policy.automatic_actions_per_day) {
     hold(action, Outcome::recommended,
          "breaker: " + std::to_string(policy.automatic_actions_per_day) +
              " automatic actions on this model within a day is the limit; a person must approve",
@@ -268,7 +278,7 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
     if (settled.contains(idempotency_key(rule, incident))) continue;
     Action action = act_on(rule, policy, incident, with_own, answers, now);
     if (action.stage == Stage::queued) {
-      with_own.push_back({action.kind, action.model, now, true});
+      with_own.push_back({action.kind, action.identity(), now, true});
     }
     decisions.actions.push_back(std::move(action));
   }

@@ -5,7 +5,8 @@
 //
 // Each rule that matches makes one action, whose id is its idempotency key: it follows from the
 // rule, the incident and its episode, so deciding the same again makes the same action. Checks, in
-// this order; the first that holds decides:
+// this order; the first that holds decides. "The model" is that of one workload (may_be_same of
+// incident/identity.h): what was done to another cluster's is no reason.
 //   the request cannot be rendered           failed, held
 //   a scale number is unknown, or no change  suppressed, held
 //   the model and action are in cool-down    suppressed, held
@@ -28,7 +29,7 @@ namespace outrider::decide {
 // An action that was let go (queued, by policy or by a person), as cool-down and breaker see it.
 struct Past {
   Kind kind = Kind::notify;
-  std::string model;
+  incident::Identity who;
   Time at;
   bool automatic = true;  // Not approved by a person.
 };

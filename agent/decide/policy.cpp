@@ -18,6 +18,8 @@ constexpr std::size_t name_bytes_max = 60;
 
 constexpr std::string_view default_body =
     R"({"action": {{ action }}, "model": {{ model | default "" }}, "version": {{ version }}, )"
+    R"("cluster": {{ cluster | default "" }}, "namespace": {{ namespace | default "" }}, )"
+    R"("workload": {{ workload | default "" }}, "owner": {{ owner | default "" }}, )"
     R"("reason": {{ reason }}, "since": {{ since }}, "incident": {{ incident }}, )"
     R"("idempotency_key": {{ idempotency_key }}})";
 
@@ -124,10 +126,15 @@ class PolicyReader {
 
   Match read_match(const Yaml& yaml) {
     Match match;
-    reader_.only_keys(yaml, {"alert", "severity", "model", "inputs", "labels"});
+    reader_.only_keys(yaml, {"alert", "severity", "model", "cluster", "namespace", "workload",
+                             "owner", "inputs", "labels"});
     match.alerts = reader_.texts(yaml, "alert");
     match.severities = reader_.texts(yaml, "severity");
     match.models = reader_.texts(yaml, "model");
+    match.clusters = reader_.texts(yaml, "cluster");
+    match.name_spaces = reader_.texts(yaml, "namespace");
+    match.workloads = reader_.texts(yaml, "workload");
+    match.owners = reader_.texts(yaml, "owner");
     for (const std::string& word : reader_.texts(yaml, "inputs")) {
       if (const auto inputs = incident::parse_inputs(word)) {
         match.inputs.push_back(*inputs);
@@ -365,11 +372,18 @@ bool any_matches(const std::vector<std::string>& patterns, std::string_view text
 }  // namespace
 
 const std::vector<std::string_view>& field_names() {
-  static const std::vector<std::string_view> names = {
-      "action", "alert",       "description", "evidence", "idempotency_key",  "incident",
-      "inputs", "model",       "opened",      "reason",   "replicas.current", "replicas.wanted",
-      "rule",   "runbook_url", "severity",    "since",    "since_unix",       "summary",
-      "version"};
+  static const std::vector<std::string_view> names = {"action",          "alert",
+                                                      "cluster",         "description",
+                                                      "evidence",        "idempotency_key",
+                                                      "incident",        "inputs",
+                                                      "model",           "namespace",
+                                                      "opened",          "owner",
+                                                      "reason",          "replicas.current",
+                                                      "replicas.wanted", "rule",
+                                                      "runbook_url",     "severity",
+                                                      "since",           "since_unix",
+                                                      "summary",         "version",
+                                                      "workload"};
   return names;
 }
 
@@ -394,7 +408,9 @@ bool glob_match(std::string_view pattern, std::string_view text) {
 
 bool Match::holds(const incident::Incident& incident) const {
   if (!any_matches(alerts, incident.alert) || !any_matches(severities, incident.severity) ||
-      !any_matches(models, incident.model)) {
+      !any_matches(models, incident.model) || !any_matches(clusters, incident.cluster) ||
+      !any_matches(name_spaces, incident.name_space) ||
+      !any_matches(workloads, incident.workload) || !any_matches(owners, incident.owner)) {
     return false;
   }
   if (!inputs.empty() && std::find(inputs.begin(), inputs.end(), incident.inputs) == inputs.end()) {

@@ -36,7 +36,7 @@ namespace outrider::decide {
 
 // All given conditions must hold; a list holds when one of its items does. '*' matches any text.
 struct Match {
-  std::vector<std::string> alerts, severities, models;
+  std::vector<std::string> alerts, severities, models, clusters, name_spaces, workloads, owners;
   std::vector<incident::Inputs> inputs;
   std::vector<std::pair<std::string, std::vector<std::string>>> labels;
   bool holds(const incident::Incident& incident) const;

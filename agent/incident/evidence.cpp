@@ -172,6 +172,16 @@ std::optional<std::string> anomalies_line(const Incident& incident) {
   return line;
 }
 
+// Where it is and whose; nothing where a single cluster has no names for that.
+std::optional<std::string> place_line(const Incident& incident) {
+  const std::string place = place_text(incident.identity());
+  if (place.empty() && incident.owner.empty()) return std::nullopt;
+  std::string line = place.empty() ? "" : "Runs as " + place + ".";
+  if (!incident.owner.empty())
+    line += (line.empty() ? "" : " ") + ("Owner: " + incident.owner) + ".";
+  return line;
+}
+
 std::string pods_line(const Incident& incident) {
   const auto firing =
       static_cast<std::size_t>(std::count_if(incident.members.begin(), incident.members.end(),
@@ -192,6 +202,9 @@ void explain(Incident& incident) {
   std::vector<Evidence> lines;
   const Labels& annotations = incident.annotations;
   if (auto line = alert_line(incident); !line.empty()) lines.push_back({"alert", std::move(line)});
+  const std::string_view owner = incident.labels.get("owner");
+  incident.owner = owner.empty() ? incident.facts.owner : std::string(owner);
+  if (auto line = place_line(incident)) lines.push_back({"place", std::move(*line)});
 
   const auto since = annotated_since(annotations);
   if (since || incident.facts.since) incident.since = since ? since : incident.facts.since;
@@ -217,7 +230,9 @@ std::vector<Change> related_changes(const Incident& incident, const std::vector<
   const Time anchor = incident.since.value_or(incident.episode_at);
   std::vector<Change> related;
   for (const Change& change : recent) {
-    const bool concerns = change.model.empty() || change.model == incident.model;
+    Identity changed = change.identity();
+    if (changed.model.empty()) changed.model = incident.model;  // It concerns every model there.
+    const bool concerns = may_be_same(changed, incident.identity());
     const bool near = change.at >= anchor - change_lookback &&
                       (incident.open || change.at <= incident.resolved_at.value_or(change.at));
     if (concerns && near) related.push_back(change);

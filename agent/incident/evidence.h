@@ -16,11 +16,11 @@
 
 namespace outrider::incident {
 
-// Writes the incident's `since`, `inputs`, `summary` and `evidence` anew from its annotations,
+// Writes the incident's `since`, `owner`, `inputs`, `summary` and `evidence` anew from its annotations,
 // facts, changes and members. Calling it again changes nothing.
 void explain(Incident& incident);
 
-// The changes that may have to do with it: of its model or of none, from an hour before the change
+// The changes that may have to do with it: of its model or of none, not of another place, from an hour before the change
 // began (or the incident, while that is unknown) up to its end; the 20 nearest its beginning.
 std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent);
 

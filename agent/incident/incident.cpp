@@ -57,6 +57,7 @@ Json facts_json(const Facts& facts) {
   return {{"asked_at", time_json(facts.asked_at)},
           {"trouble", facts.trouble},
           {"since", time_json(facts.since)},
+          {"owner", facts.owner},
           {"subjects", subjects}};
 }
 
@@ -65,6 +66,7 @@ Facts read_facts(const Json& json) {
   facts.asked_at = read_time(json, "asked_at");
   facts.trouble = json.at("trouble");
   facts.since = read_time(json, "since");
+  facts.owner = json.value("owner", "");
   for (const Json& subject : json.at("subjects")) {
     const Json& score = subject.at("score");
     facts.subjects.push_back({subject.at("name"), subject.at("state"),
@@ -96,6 +98,12 @@ Incident read_incident(const Json& json) {
   incident.summary = json.at("summary");
   incident.labels = read_labels(json, "labels");
   incident.annotations = read_labels(json, "annotations");
+  // A journal of an agent that did not write these yet has them in the labels.
+  const Identity of_labels = identity_of(incident.labels);
+  incident.cluster = json.value("cluster", of_labels.cluster);
+  incident.name_space = json.value("namespace", of_labels.name_space);
+  incident.workload = json.value("workload", of_labels.workload);
+  incident.owner = json.value("owner", std::string(incident.labels.get("owner")));
   incident.open = json.at("state") == "open";
   incident.opened_at = read_known_time(json, "opened_at");
   incident.updated_at = read_known_time(json, "updated_at");
@@ -114,7 +122,8 @@ Incident read_incident(const Json& json) {
   for (const Json& change : json.at("changes")) {
     incident.changes.push_back({change.at("id"), change.at("kind"), change.at("model"),
                                 change.at("version"), change.at("summary"),
-                                read_known_time(change, "at")});
+                                read_known_time(change, "at"), change.value("cluster", ""),
+                                change.value("namespace", ""), change.value("workload", "")});
   }
   for (const Json& line : json.at("evidence")) {
     incident.evidence.push_back({line.at("kind"), line.at("text")});
@@ -147,8 +156,9 @@ Result<Change> parse_change(std::string_view body, Time now) {
   change.at = now;
   for (const auto& [key, target] :
        {std::pair{"kind", &change.kind}, std::pair{"model", &change.model},
-        std::pair{"version", &change.version}, std::pair{"summary", &change.summary},
-        std::pair{"id", &change.id}}) {
+        std::pair{"version", &change.version}, std::pair{"cluster", &change.cluster},
+        std::pair{"namespace", &change.name_space}, std::pair{"workload", &change.workload},
+        std::pair{"summary", &change.summary}, std::pair{"id", &change.id}}) {
     const auto found = json->find(key);
     if (found == json->end() || found->is_null()) continue;
     if (!found->is_string()) return bad_change(std::string(key) + ": expected text");
@@ -170,14 +180,23 @@ Result<Change> parse_change(std::string_view body, Time now) {
   if (change.id.empty()) {
     change.id = change.kind + "-" + change.model + "-" + change.version + "-" +
                 std::to_string(to_unix_ms(change.at));
+    for (const std::string& part : {change.cluster, change.name_space, change.workload}) {
+      if (!part.empty()) change.id += "-" + part;
+    }
   }
   return change;
 }
 
 Json to_json(const Change& change) {
-  return {{"id", change.id},           {"kind", change.kind},
-          {"model", change.model},     {"version", change.version},
-          {"summary", change.summary}, {"at", format_rfc3339(change.at)}};
+  return {{"id", change.id},
+          {"kind", change.kind},
+          {"model", change.model},
+          {"version", change.version},
+          {"cluster", change.cluster},
+          {"namespace", change.name_space},
+          {"workload", change.workload},
+          {"summary", change.summary},
+          {"at", format_rfc3339(change.at)}};
 }
 
 std::string_view name(Inputs inputs) {
@@ -201,6 +220,10 @@ Json to_json(const Incident& incident) {
           {"severity", incident.severity},
           {"model", incident.model},
           {"version", incident.version},
+          {"cluster", incident.cluster},
+          {"namespace", incident.name_space},
+          {"workload", incident.workload},
+          {"owner", incident.owner},
           {"summary", incident.summary},
           {"opened_at", time_json(incident.opened_at)},
           {"updated_at", time_json(incident.updated_at)},

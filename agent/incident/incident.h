@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/incident/identity.h"
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "base/core/series.h"
@@ -23,11 +24,13 @@ struct Change {
   std::string version;  // "" when there is none.
   std::string summary;
   Time at;
+  std::string cluster = {}, name_space = {}, workload = {};  // "" where the sender does not say.
+  Identity identity() const { return {cluster, name_space, workload, model, version}; }
   bool operator==(const Change&) const = default;
 };
 
-// The JSON of POST /api/v1/changes: {"kind", "model"?, "version"?, "summary"?, "at"?, "id"?}; `at`
-// is RFC 3339 or Unix seconds, `now` when absent. Errors: those of parse_json, "bad_change".
+// The JSON of POST /api/v1/changes: {"kind", "model"?, "version"?, "cluster"?, "namespace"?, "workload"?, "summary"?, "at"?, "id"?};
+// `at` is RFC 3339 or Unix seconds, `now` when absent. Errors: those of parse_json, "bad_change".
 Result<Change> parse_change(std::string_view body, Time now);
 wire::Json to_json(const Change& change);
 
@@ -48,11 +51,12 @@ struct Facts {
   std::string trouble;
   std::vector<Subject> subjects;
   std::optional<Time> since;  // When the change began, by the accuracy detector's estimate.
+  std::string owner = {};     // The model's, where the alert does not carry it.
 };
 
 // One line of plain words for a person who was asleep a minute ago.
 struct Evidence {
-  std::string kind;  // alert, onset, inputs, change, anomalies, pods
+  std::string kind;  // alert, place, onset, inputs, change, anomalies, pods
   std::string text;
 };
 
@@ -72,8 +76,10 @@ struct Incident {
   std::string severity;  // The gravest that any member had.
   std::string model;     // "" when the alert names none.
   std::string version;
-  Labels labels;        // Those that all pods share.
-  Labels annotations;   // As the latest firing notification had them.
+  std::string cluster, name_space, workload;  // "" when the alert names none.
+  std::string owner;                          // Who answers for the model; "" when nobody is known.
+  Labels labels;                              // Those that all pods share.
+  Labels annotations;                         // As the latest firing notification had them.
   std::string summary;  // One line: what happened, and why as far as that is known.
   bool open = true;
   Time opened_at;
@@ -88,6 +94,8 @@ struct Incident {
   std::vector<Change> changes;  // Those near enough in time to matter, oldest first.
   std::vector<Member> members;
   std::vector<Evidence> evidence;
+
+  Identity identity() const { return {cluster, name_space, workload, model, version}; }
 };
 
 wire::Json to_json(const Incident& incident);

@@ -55,13 +55,6 @@ std::string make_id(std::string_view key, Time starts_at) {
   return stamp + "Z-" + short_hash(key);
 }
 
-std::string first_of(const Labels& labels, std::initializer_list<std::string_view> names) {
-  for (const std::string_view name : names) {
-    if (const std::string_view value = labels.get(name); !value.empty()) return std::string(value);
-  }
-  return {};
-}
-
 Member* find_member(Incident& incident, const Labels& labels) {
   for (Member& member : incident.members) {
     if (member.labels == labels) return &member;
@@ -74,6 +67,9 @@ void take_in(Incident& incident, const wire::WebhookAlert& alert, Time now) {
   const std::string_view severity = alert.labels.get("severity");
   if (rank(severity) > rank(incident.severity)) incident.severity = severity;
   if (!alert.annotations.empty()) incident.annotations = alert.annotations;
+  for (const Label& label : alert.labels) {
+    if (is_routing_label(label.name)) incident.labels.set(label.name, label.value);
+  }
   incident.updated_at = now;
 }
 
@@ -94,7 +90,9 @@ Labels stable_labels(const Labels& labels) {
 
 std::string incident_key(const Labels& stable) {
   std::string key;
-  for (const Label& label : stable) {  // Lengths, so that no value can imitate another label set.
+  for (const Label& label : stable) {
+    if (is_routing_label(label.name)) continue;
+    // Lengths, so that no value can imitate another label set.
     key += std::to_string(label.name.size()) + ":" + label.name + "=" +
            std::to_string(label.value.size()) + ":" + label.value + ";";
   }
@@ -172,8 +170,12 @@ IncidentBook::Heard IncidentBook::open_new(const wire::WebhookAlert& alert, Labe
   }
   incident.key = key;
   incident.alert = stable.get("alertname");
-  incident.model = first_of(stable, {"model_name", "model"});
-  incident.version = first_of(stable, {"model_version", "version"});
+  Identity identity = identity_of(stable);
+  incident.cluster = std::move(identity.cluster);
+  incident.name_space = std::move(identity.name_space);
+  incident.workload = std::move(identity.workload);
+  incident.model = std::move(identity.model);
+  incident.version = std::move(identity.version);
   incident.labels = std::move(stable);
   incident.opened_at = now;
   incident.episode_at = alert.starts_at;
@@ -228,6 +230,8 @@ void IncidentBook::forget_oldest_resolved() {
 
 void IncidentBook::restore(Incident incident) {
   if (incidents_.contains(incident.id)) return;
+  // What a label means for the identity may have changed since the journal was written.
+  incident.key = incident_key(incident.labels);
   if (incident.open) ++open_count_;
   std::string& latest = latest_[incident.key];
   if (latest.empty() || incidents_.at(latest).opened_at < incident.opened_at) latest = incident.id;

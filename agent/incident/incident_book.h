@@ -9,8 +9,8 @@
 //     if (heard.incident) journal.put(*heard.incident);
 //   }
 //
-// Two alerts are of one incident when they agree on every label but severity and those that only
-// tell replicas apart (pod, instance, replica, …). So the repeats of one Alertmanager, the copies
+// Two alerts are of one incident when they agree on every label but severity, those that only tell
+// replicas apart (pod, instance, replica, …) and those that say who answers (owner, team). So the repeats of one Alertmanager, the copies
 // of an HA pair, and one alert a pod are all one incident. It is open while any member fires.
 //
 // Notifications come late and out of order, above all from two Alertmanagers that do not hear each
@@ -35,7 +35,7 @@ namespace outrider::incident {
 // The labels that tell replicas of one thing apart; they are no part of an incident's identity.
 bool is_replica_label(std::string_view name);
 
-// The labels by which an incident is known, and the same as text.
+// The labels that all alerts of an incident share, and those of them by which it is known, as text.
 Labels stable_labels(const Labels& labels);
 std::string incident_key(const Labels& stable);
 

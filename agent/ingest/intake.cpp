@@ -13,6 +13,7 @@ using series::IncomingSeries;
 using series::MetricKind;
 using wire::Hash128;
 using wire::SeriesFault;
+using Kind = RecentSamples::Kind;
 
 constexpr std::size_t chunk_series = 256;     // Handed on at once.
 constexpr std::size_t chunk_histograms = 64;  // Decoded at once.
@@ -102,9 +103,10 @@ std::size_t Intake::partition_of(const Hash128& fingerprint, std::size_t partiti
 }
 
 void Intake::take(const wire::WriteRequest& request, std::span<const std::uint32_t> indexes,
-                  Time now, WriteReport& report) {
+                  Time now, WriteReport& report, bool is_more) {
   request_ = &request;
   report_ = &report;
+  if (!is_more) ++request_number_;
   now_ = now;
   window_ = {to_unix_ms(now) - ms_of(settings_.age_max),
              to_unix_ms(now) + ms_of(settings_.ahead_max)};
@@ -205,11 +207,15 @@ void Intake::refuse_times(const wire::WriteRequest::Series& series, std::uint32_
   }
 }
 
-Refusal Intake::judge(const SeriesTable::Record& record, std::int64_t timestamp_ms,
-                      std::uint64_t value_bits, bool is_histogram, bool& repetition) const {
+Refusal Intake::judge(RecentSamples::Kind kind, const SeriesTable::Record& record,
+                      std::int64_t timestamp_ms, std::uint64_t value_bits, bool& repetition) const {
+  const bool is_histogram = kind == RecentSamples::Kind::histogram;
   repetition = false;
   if (record.has_sample && timestamp_ms <= record.last_timestamp_ms) {
-    if (timestamp_ms < record.last_timestamp_ms) return Refusal::out_of_order;
+    if (timestamp_ms < record.last_timestamp_ms) {
+      repetition = recent_.has(kind, record.fingerprint, timestamp_ms, value_bits);
+      return repetition ? Refusal::none : Refusal::out_of_order;
+    }
     if (value_bits != record.last_value_bits || is_histogram != record.last_is_histogram) {
       return Refusal::duplicate_timestamp;
     }
@@ -219,6 +225,21 @@ Refusal Intake::judge(const SeriesTable::Record& record, std::int64_t timestamp_
   if (timestamp_ms > window_.latest_ms) return Refusal::too_far_ahead;
   if (timestamp_ms < window_.earliest_ms) return Refusal::too_old;
   return Refusal::none;
+}
+
+// Of a request with several samples of one series all are remembered: Prometheus sends each as a series of its own.
+void Intake::note_stored(Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
+                         std::uint64_t value_bits) {
+  if (record.has_sample && record.last_request == request_number_) {
+    recent_.remember(record.last_is_histogram ? Kind::histogram : Kind::sample, record.fingerprint,
+                     record.last_timestamp_ms, record.last_value_bits);
+    recent_.remember(kind, record.fingerprint, timestamp_ms, value_bits);
+  }
+  record.last_timestamp_ms = timestamp_ms;
+  record.last_value_bits = value_bits;
+  record.has_sample = true;
+  record.last_is_histogram = kind == Kind::histogram;
+  record.last_request = request_number_;
 }
 
 // Hands on each run of samples that nothing interrupts: one, nearly always, and without copying.
@@ -239,13 +260,10 @@ void Intake::take_samples(const wire::WriteRequest::Series& series, std::uint32_
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const std::uint64_t bits = bits_of(samples[i].value);
     bool repetition = false;
-    const Refusal refusal = judge(record, samples[i].timestamp_ms, bits, false, repetition);
+    const Refusal refusal = judge(Kind::sample, record, samples[i].timestamp_ms, bits, repetition);
     if (refusal == Refusal::none) ++report_->samples;
     if (refusal == Refusal::none && !repetition) {
-      record.last_timestamp_ms = samples[i].timestamp_ms;
-      record.last_value_bits = bits;
-      record.has_sample = true;
-      record.last_is_histogram = false;
+      note_stored(Kind::sample, record, samples[i].timestamp_ms, bits);
       continue;
     }
     end_run(i);
@@ -276,7 +294,8 @@ void Intake::take_histograms(const wire::WriteRequest::Series& series, std::uint
     }
     const std::uint64_t bits = wire::fingerprint_of(encoded).low;
     bool repetition = false;
-    const Refusal refusal = judge(record, histogram->timestamp_ms, bits, true, repetition);
+    const Refusal refusal =
+        judge(Kind::histogram, record, histogram->timestamp_ms, bits, repetition);
     if (refusal != Refusal::none) {
       refuse_sample(index, refusal, histogram->timestamp_ms);
       continue;
@@ -286,9 +305,7 @@ void Intake::take_histograms(const wire::WriteRequest::Series& series, std::uint
       ++report_->repetitions;
       continue;
     }
-    record.last_timestamp_ms = histogram->timestamp_ms;
-    record.last_value_bits = bits;
-    record.has_sample = record.last_is_histogram = true;
+    note_stored(Kind::histogram, record, histogram->timestamp_ms, bits);
     record.has_ended = is_stale_marker(histogram->sum);
     if (histogram->start_timestamp_ms != 0) {
       record.start_timestamp_ms = histogram->start_timestamp_ms;
@@ -312,9 +329,15 @@ void Intake::take_exemplars(const wire::WriteRequest::Series& series, std::uint3
       continue;
     }
     ++report_->exemplars;
+    const Hash128 fingerprint = table_.record(place.slot).fingerprint;
+    const std::uint64_t bits = wire::fingerprint_of(encoded).low;
+    if (recent_.has(Kind::exemplar, fingerprint, exemplar->timestamp_ms, bits)) {
+      ++report_->repetitions;
+      continue;
+    }
+    recent_.remember(Kind::exemplar, fingerprint, exemplar->timestamp_ms, bits);
     if (settings_.exemplars_max == 0) continue;
-    StoredExemplar stored{
-        table_.record(place.slot).fingerprint, {}, exemplar->value, exemplar->timestamp_ms};
+    StoredExemplar stored{fingerprint, {}, exemplar->value, exemplar->timestamp_ms};
     for (const LabelView& label : exemplar->labels) stored.labels.set(label.name, label.value);
     if (exemplars_.size() < settings_.exemplars_max) {
       exemplars_.push_back(std::move(stored));

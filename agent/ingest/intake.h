@@ -11,9 +11,10 @@
 //   for (auto [index, fingerprint] : intake.moved()) …      // these belong to another one
 //
 // What is refused (Refusal): a sample older than the series' newest; one at the newest's time with another
-// value (with the same value it is a repetition: stored already, counted, not handed on); one further ahead
-// than `ahead_max`, or older than `age_max`; a series with faulty labels or past the table's limits. The
-// rest of the request is stored. O(1) a sample.
+// value; one further ahead than `ahead_max`, or older than `age_max`; a series with faulty labels or past the
+// table's limits. The rest of the request is stored. A sample that was stored before with the same time and value is
+// a repetition: counted as stored, not handed on (of older ones as many are known as recent_samples.h says).
+// O(1) a sample.
 
 #include <array>
 #include <cstdint>
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "agent/ingest/families.h"
+#include "agent/ingest/recent_samples.h"
 #include "agent/ingest/series_table.h"
 #include "agent/series/series_sink.h"
 #include "base/wire/remote_write_decode.h"
@@ -88,9 +90,9 @@ class Intake final : public series::SeriesDirectory {
   // The partition that a series of this fingerprint belongs to.
   static std::size_t partition_of(const wire::Hash128& fingerprint, std::size_t partitions);
 
-  // Takes the request's series at these indexes.
+  // Takes the request's series at these indexes; `is_more` when some of it was taken before.
   void take(const wire::WriteRequest& request, std::span<const std::uint32_t> indexes, Time now,
-            WriteReport& report);
+            WriteReport& report, bool is_more = false);
 
   // Of the last take(): series whose labels came in an unusual encoding and belong elsewhere. Hand them
   // to the intake of that partition.
@@ -140,8 +142,10 @@ class Intake final : public series::SeriesDirectory {
   void set_family(std::string_view metric, const wire::WireMetadata& metadata);
   void refuse_times(const wire::WriteRequest::Series& series, std::uint32_t index);
   series::IncomingSeries begin_incoming(const Place& place, const SeriesTable::Record& record);
-  Refusal judge(const SeriesTable::Record& record, std::int64_t timestamp_ms,
-                std::uint64_t value_bits, bool is_histogram, bool& repetition) const;
+  Refusal judge(RecentSamples::Kind kind, const SeriesTable::Record& record,
+                std::int64_t timestamp_ms, std::uint64_t value_bits, bool& repetition) const;
+  void note_stored(RecentSamples::Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
+                   std::uint64_t value_bits);
   void keep_histogram(std::uint32_t slot, std::string_view encoded);
   void refuse_series(std::uint32_t index, Refusal refusal, std::string message);
   void refuse_sample(std::uint32_t index, Refusal refusal, std::int64_t timestamp_ms);
@@ -154,6 +158,7 @@ class Intake final : public series::SeriesDirectory {
   Families& families_;
   series::SeriesSink* const sink_;
   SeriesTable table_;
+  RecentSamples recent_;
   std::vector<StoredExemplar> exemplars_;  // A ring.
   std::size_t next_exemplar_ = 0;
   std::unordered_map<std::uint32_t, std::string> histograms_;
@@ -164,6 +169,7 @@ class Intake final : public series::SeriesDirectory {
   // Of the take() under way.
   const wire::WriteRequest* request_ = nullptr;
   WriteReport* report_ = nullptr;
+  std::uint16_t request_number_ = 0;  // Modulo 2^16.
   Time now_{};
   Window window_{};
   std::vector<std::pair<std::uint32_t, std::size_t>> moved_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 
@@ -89,10 +90,31 @@ std::string promql_text(std::string_view text) {
   return out + "\"";
 }
 
-std::string selector(const incident::Incident& incident) {
-  std::string text = "{model_name=" + promql_text(incident.model);
-  if (!incident.version.empty()) text += ",model_version=" + promql_text(incident.version);
-  return text + "}";
+std::string regex_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::string_view("\\.+*?()|[]{}^$").find(c) != std::string_view::npos) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+// The matchers of the incident's model, without braces. A cluster may be known from the external labels
+// of the Prometheus that sent the alert; its own series do not have those.
+std::string matchers(const incident::Incident& incident, bool with_version = true) {
+  std::string text = "model_name=" + promql_text(incident.model);
+  if (with_version && !incident.version.empty()) {
+    text += ",model_version=" + promql_text(incident.version);
+  }
+  if (!incident.cluster.empty()) {
+    text += ",cluster=~" + promql_text(regex_text(incident.cluster) + "|");
+  }
+  if (!incident.name_space.empty()) text += ",namespace=" + promql_text(incident.name_space);
+  return text;
+}
+
+std::string workload_of(const InstantValue& value) {
+  return incident::identity_of(value.labels).workload;
 }
 
 }  // namespace
@@ -213,30 +235,55 @@ std::vector<Facts::Subject> make_subjects(const std::vector<InstantValue>& verdi
   return list;
 }
 
+std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
+                                      const incident::Identity& who) {
+  const auto is_of = [](const std::string& workload) {
+    return [&workload](const InstantValue& value) { return workload_of(value) == workload; };
+  };
+  if (values.empty()) return values;
+  if (std::any_of(values.begin(), values.end(), is_of(who.workload))) {
+    std::erase_if(values, std::not_fn(is_of(who.workload)));
+    return values;
+  }
+  const std::string first = workload_of(values.front());
+  if (!std::all_of(values.begin(), values.end(), is_of(first))) values.clear();
+  return values;
+}
+
 Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now) {
-  Facts facts{.asked_at = now, .trouble = {}, .subjects = {}, .since = {}};
+  Facts facts{.asked_at = now, .trouble = {}, .subjects = {}, .since = {}, .owner = {}};
   if (incident.model.empty()) return facts;
-  const std::string model = selector(incident);
+  const std::string model = matchers(incident);
+  const auto ask = [&](const std::string& query) -> Result<std::vector<InstantValue>> {
+    auto values = prometheus.query(query);
+    if (!values) return values;
+    return of_workload(std::move(*values), incident.identity());
+  };
   const auto verdicts =
-      prometheus.query("avg by (subject, state) (outrider_drift_verdict" + model + ")");
+      ask("avg by (job, workload, subject, state) (outrider_drift_verdict{" + model + "})");
   if (!verdicts) {
     facts.trouble = "Prometheus did not answer: " + verdicts.error().message;
     return facts;
   }
-  const auto scores = prometheus.query("max by (subject) (outrider_drift_score" +
-                                       model.substr(0, model.size() - 1) + ",test=\"psi\"})");
+  const auto scores =
+      ask("max by (job, workload, subject) (outrider_drift_score{" + model + ",test=\"psi\"})");
   // What the shipped rules find in the summed bins; nothing where they are not loaded.
   const auto moved =
-      prometheus.query("group by (feature) (model:outrider_drift_moved:group" + model + ")");
+      ask("group by (job, workload, feature) (model:outrider_drift_moved:group{" + model + "})");
   facts.subjects = make_subjects(*verdicts, scores.value_or(std::vector<InstantValue>()),
                                  moved.value_or(std::vector<InstantValue>()));
   // Each pod estimates the change from its own labels; the median is robust to one that began late.
-  const auto since = prometheus.query("quantile(0.5, outrider_accuracy_change_timestamp_seconds" +
-                                      model + " > 0)");
+  const auto since =
+      ask("quantile by (job, workload) (0.5, outrider_accuracy_change_timestamp_seconds{" + model +
+          "} > 0)");
   if (since && since->size() == 1 && since->front().value > 0 && since->front().value < 9e9) {
     facts.since =
         Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(since->front().value * 1000));
   }
+  if (!incident.labels.get("owner").empty()) return facts;
+  const auto owners = ask("group by (job, workload, owner) (model:outrider_model_info:labels{" +
+                          matchers(incident, false) + "})");
+  if (owners && owners->size() == 1) facts.owner = owners->front().labels.get("owner");
   return facts;
 }
 

@@ -47,9 +47,16 @@ class Prometheus {
   net::HttpClient client_;
 };
 
-// The drift verdicts, drift scores and change estimate of the incident's model. What could not be
-// learnt is said in `trouble`. Four queries; when the first gets no answer, no more are asked.
+// The drift verdicts, drift scores and change estimate of the incident's model in its cluster and
+// namespace, and its owner where the alert names none. What could not be learnt is said in `trouble`.
+// Five queries at most; when the first gets no answer, no more are asked.
 incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
+
+// PURE: the values of the incident's workload; of the only one there is where it is none of them (an
+// alert about the model server's own metrics has another job than the sidecar's). Nothing where
+// several are left: they are not about the same model.
+std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
+                                      const incident::Identity& who);
 
 // PURE: shares of pods {subject, state}, score series {subject} and features that the fleet's rules say
 // moved {feature}, as facts' subjects. A subject's state is that of the middle pod: the gravest that more

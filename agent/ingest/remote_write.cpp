@@ -212,16 +212,16 @@ void RemoteWriteReceiver::store(Workspace& workspace, RemoteWriteVersion version
     workspace.indexes[Intake::partition_of(series[i].key, partitions_.size())].push_back(i);
   }
   const Time now = clock_.now();
-  for (std::size_t i = 0; i < partitions_.size(); ++i) store_in(workspace, i, now, report);
+  for (std::size_t i = 0; i < partitions_.size(); ++i) store_in(workspace, i, now, report, false);
   // What came in an unusual encoding is known by another fingerprint than its bytes'.
   workspace.indexes.swap(workspace.moved);
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
-    if (!workspace.indexes[i].empty()) store_in(workspace, i, now, report);
+    if (!workspace.indexes[i].empty()) store_in(workspace, i, now, report, true);
   }
 }
 
 void RemoteWriteReceiver::store_in(Workspace& workspace, std::size_t number, Time now,
-                                   WriteReport& report) {
+                                   WriteReport& report, bool is_more) {
   Partition& partition = *partitions_[number];
   std::lock_guard lock(partition.mutex);
   if (now - partition.tidied_at >= tidy_every) {
@@ -229,7 +229,7 @@ void RemoteWriteReceiver::store_in(Workspace& workspace, std::size_t number, Tim
     partition.intake.tidy(now);
   }
   if (workspace.indexes[number].empty()) return;
-  partition.intake.take(workspace.request, workspace.indexes[number], now, report);
+  partition.intake.take(workspace.request, workspace.indexes[number], now, report, is_more);
   for (const auto& [index, owner] : partition.intake.moved()) {
     workspace.moved[owner].push_back(index);
   }

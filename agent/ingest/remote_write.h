@@ -151,7 +151,8 @@ class RemoteWriteReceiver final : public wire::Collector {
   Answer answer_to(const net::HttpRequest& request, wire::RemoteWriteVersion version);
   Answer work_on(Workspace& workspace, std::string_view body, wire::RemoteWriteVersion version);
   void store(Workspace& workspace, wire::RemoteWriteVersion version, WriteReport& report);
-  void store_in(Workspace& workspace, std::size_t partition, Time now, WriteReport& report);
+  void store_in(Workspace& workspace, std::size_t partition, Time now, WriteReport& report,
+                bool is_more);
   void take_families(const wire::WriteRequest& request, WriteReport& report);
   net::HttpResponse respond(const Answer& answer, wire::RemoteWriteVersion version) const;
   net::HttpResponse refuse_type(const net::HttpRequest& request, const Error& error);

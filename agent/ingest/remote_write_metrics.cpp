@@ -55,9 +55,10 @@ void RemoteWriteReceiver::collect_samples(MetricSink& sink) {
          "Native histograms stored.", static_cast<double>(histograms_.load()));
   single(sink, "outrider_agent_remote_write_exemplars_total", MetricType::counter,
          "Exemplars stored.", static_cast<double>(exemplars_.load()));
-  single(sink, "outrider_agent_remote_write_repeated_samples_total", MetricType::counter,
-         "Samples and histograms that were stored already, with the same time and value.",
-         static_cast<double>(repetitions_.load()));
+  single(
+      sink, "outrider_agent_remote_write_repeated_samples_total", MetricType::counter,
+      "Samples, histograms and exemplars that were stored already, with the same time and value.",
+      static_cast<double>(repetitions_.load()));
   sink.family({"outrider_agent_remote_write_refused_total", MetricType::counter,
                "Samples, histograms and exemplars refused, by reason."});
   for (std::size_t i = 1; i < refusal_count; ++i) {

@@ -97,6 +97,7 @@ class SeriesTable {
     std::uint32_t metadata_tag = 0;            // A hash of the metadata last said of it; 0: none.
     std::uint32_t last_seen_s = 0;             // Wall clock at arrival, seconds since the epoch.
     std::uint16_t samples_kept = 0;            // Modulo kept_samples: where the next is kept.
+    std::uint16_t last_request = 0;            // That stored the last sample, modulo 2^16.
     std::uint8_t label_count = 0;              // Labels are at most 255.
     std::uint8_t metric_kind : 4 = 0;
     bool in_use : 1 = false;

@@ -10,8 +10,9 @@ namespace outrider::watch {
 namespace {
 
 // Not "container": the incident book takes it for a replica's name.
-constexpr std::array<std::string_view, 8> owners = {
-    "app", "cluster", "deployment", "job", "model_name", "model_version", "namespace", "service"};
+constexpr std::array<std::string_view, 9> owners = {"app",       "cluster",    "deployment",
+                                                    "job",       "model_name", "model_version",
+                                                    "namespace", "service",    "workload"};
 
 std::string short_number(double value) {
   std::array<char, 32> text{};

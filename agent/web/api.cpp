@@ -25,6 +25,7 @@ constexpr std::size_t page_resolved_max = 10;
 constexpr std::size_t page_actions_max = 300;
 constexpr std::size_t page_changes_max = 10;
 constexpr std::size_t person_bytes_max = 100;
+constexpr std::size_t invalid_alerts_max = 10;  // Told of in an answer and the log.
 
 HttpResponse refuse(int status, const Error& error) {
   return error_response(status, error.code, error.message);
@@ -58,17 +59,40 @@ std::size_t count_asked(const HttpRequest& request) {
   return asked ? std::min<std::size_t>(static_cast<std::size_t>(*asked), list_max) : list_default;
 }
 
+// What could not be read of a webhook, counted, logged and as JSON; the first ones by name.
+Json invalid_alerts(const ApiParts& parts, const wire::AlertWebhook& webhook) {
+  Json list = Json::array();
+  for (const wire::InvalidAlert& alert : webhook.invalid) {
+    parts.metrics->count_invalid_alert(alert.error.code == "alert_limit");
+    if (list.size() == invalid_alerts_max) continue;
+    spdlog::warn("alert not taken: {}", alert.error.message);
+    list.push_back(
+        {{"index", alert.index}, {"code", alert.error.code}, {"message", alert.error.message}});
+  }
+  return list;
+}
+
+// Where nothing of a webhook can be taken it is refused, so that Alertmanager counts a failed notification. Where something
+// was filed the answer is 200: the rest would be no better the next time.
 HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
   const auto webhook = wire::parse_alert_webhook(request.body);
-  parts.metrics->count_webhook(webhook.has_value());
+  const bool is_usable = webhook && (!webhook->alerts.empty() || webhook->invalid.empty());
+  parts.metrics->count_webhook(is_usable);
   if (!webhook) {
     spdlog::warn("webhook refused: {}", webhook.error().message);
     return refuse(400, webhook.error());
   }
+  const Json errors = invalid_alerts(parts, *webhook);
+  if (!is_usable) return refuse(400, webhook->invalid.front().error);
   const Steward::Receipt receipt = parts.steward->receive(*webhook);
   Json results = Json::object();
   for (const auto& [result, count] : receipt.results) results[result] = count;
-  return json_response(200, {{"alerts", receipt.alerts}, {"results", results}});
+  Json answer = {{"alerts", receipt.alerts}, {"results", results}};
+  if (!errors.empty()) {
+    answer["invalid"] = webhook->invalid.size();
+    answer["errors"] = errors;
+  }
+  return json_response(200, answer);
 }
 
 HttpResponse take_change(const ApiParts& parts, const HttpRequest& request) {

@@ -145,6 +145,13 @@ std::string who(const Incident& incident) {
   return incident.version.empty() ? incident.model : incident.model + " " + incident.version;
 }
 
+// Where it runs and whose it is, to be told from another of its name; "" where neither has a name.
+std::string where(const incident::Identity& identity, const std::string& owner) {
+  std::string text = place_text(identity);
+  if (!owner.empty()) text += (text.empty() ? "" : " · ") + ("owner " + owner);
+  return text;
+}
+
 std::string evidence_list(const Incident& incident) {
   if (incident.evidence.empty()) return {};
   std::string html = "<h4>Evidence</h4><ul>";
@@ -182,6 +189,8 @@ std::string headline(const Incident& incident, const PageContent& content) {
                      (incident.open ? badge(tone_of(incident.severity), incident.severity)
                                     : badge("good", "resolved")) +
                      "<h3>" + escape_html(who(incident)) + "</h3><span class=\"dim\">";
+  const std::string place = where(incident.identity(), incident.owner);
+  if (!place.empty()) html += escape_html(place) + " · ";
   if (!incident.model.empty()) html += escape_html(incident.alert) + " · ";
   return html + when(incident, content) + runbook_link(incident) +
          " · <a href=\"/api/v1/incidents/" + escape_html(percent_encode(incident.id)) +
@@ -231,25 +240,30 @@ std::string state_line(const PageContent& content) {
   return html + "</p>";
 }
 
-// One line a model that the agent has heard of.
+// One line a model of a workload that the agent has heard of.
 std::string model_table(const PageContent& content) {
   struct Line {
     std::size_t open = 0;
-    std::string worst, version, last_action;
+    std::string worst, version, owner, last_action;
   };
-  std::map<std::string, Line> models;
+  const auto unversioned = [](incident::Identity identity) {
+    identity.version.clear();
+    return identity;
+  };
+  std::map<incident::Identity, Line> models;
   for (const auto* list : {&content.resolved, &content.open}) {
     for (const Incident& incident : *list) {
       if (incident.model.empty()) continue;
-      Line& line = models[incident.model];
+      Line& line = models[unversioned(incident.identity())];
       if (!incident.version.empty()) line.version = incident.version;
+      if (!incident.owner.empty()) line.owner = incident.owner;
       if (!incident.open) continue;
       ++line.open;
       if (line.worst != "critical") line.worst = incident.severity;
     }
   }
   for (const Action& action : content.actions) {
-    const auto found = models.find(action.model);
+    const auto found = models.find(unversioned(action.identity()));
     if (found == models.end() || !found->second.last_action.empty()) continue;
     found->second.last_action = std::string(decide::name(action.kind)) + " " +
                                 std::string(decide::name(action.outcome)) + ", " +
@@ -257,7 +271,9 @@ std::string model_table(const PageContent& content) {
   }
   if (models.empty()) return "<p class=\"dim\">No model has had an incident.</p>";
   std::string html =
-      "<div class=\"sheet\"><table><tr><th scope=\"col\">Model</th><th scope=\"col\">State</th>"
+      "<div class=\"sheet\"><table><tr><th scope=\"col\">Model</th><th scope=\"col\">Where, "
+      "whose</th>"
+      "<th scope=\"col\">State</th>"
       "<th scope=\"col\">Last incident's version</th><th scope=\"col\">Last action</th></tr>";
   for (const auto& [model, line] : models) {
     const std::string state =
@@ -265,7 +281,8 @@ std::string model_table(const PageContent& content) {
                        : "<span class=\"" + std::string(line.worst == "critical" ? "bad" : "warn") +
                              "\">" + std::to_string(line.open) +
                              (line.open == 1 ? " open incident" : " open incidents") + "</span>";
-    html += "<tr><td><b>" + escape_html(model) + "</b></td><td>" + state + "</td><td>" +
+    html += "<tr><td><b>" + escape_html(model.model) + "</b></td><td>" +
+            escape_html(where(model, line.owner)) + "</td><td>" + state + "</td><td>" +
             escape_html(line.version) + "</td><td>" + escape_html(line.last_action) + "</td></tr>";
   }
   return html + "</table></div>";
@@ -296,8 +313,9 @@ std::string change_list(const PageContent& content) {
       "scope=\"col\">Kind</th><th scope=\"col\">Model</th><th scope=\"col\">What</th></tr>";
   for (const incident::Change& change : content.changes) {
     html += "<tr><td>" + clock_time(change.at) + "</td><td>" + escape_html(change.kind) +
-            "</td><td>" + escape_html(change.model + " " + change.version) + "</td><td>" +
-            escape_html(change.summary) + "</td></tr>";
+            "</td><td>" + escape_html(change.model + " " + change.version) +
+            " <span class=\"dim\">" + escape_html(place_text(change.identity())) +
+            "</span></td><td>" + escape_html(change.summary) + "</td></tr>";
   }
   return html + "</table></div>";
 }

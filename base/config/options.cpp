@@ -88,6 +88,11 @@ Option& Option::between(double low, double high) {
   bounds_text = show(low) + " to " + show(high);
   return *this;
 }
+Option& Option::at_most(std::size_t items) {
+  items_max_ = items;
+  bounds_text += (bounds_text.empty() ? "" : ", ") + ("at most " + std::to_string(items));
+  return *this;
+}
 Option& Option::one_of(std::vector<std::string> choices) {
   choices_ = std::move(choices);
   bounds_text = "one of";
@@ -246,6 +251,35 @@ Option& OptionTable::add(std::string name, std::vector<std::string>& target,
         return all;
       });
   added.is_list = true;
+  added.clear_list_ = [&target] { target.clear(); };
+  return added;
+}
+
+Option& OptionTable::add(std::string name, std::vector<double>& target, std::string description) {
+  const auto index = options_.size();
+  Option& added = add_option(
+      std::move(name), std::move(description),
+      [this, index, &target](std::string_view text) -> std::optional<std::string> {
+        const Option& option = options_[index];
+        std::vector<double> all = target;  // What an earlier item of a YAML list said.
+        for (const std::string_view item : split(text, ',')) {
+          const auto value = parse_double(trim(item));
+          if (!value || !(*value >= option.low_ && *value <= option.high_) ||
+              (!all.empty() && !(*value > all.back())) || all.size() == option.items_max_) {
+            return "expected ascending numbers such as 0.1,0.5,1" +
+                   (option.bounds_text.empty() ? "" : ", " + option.bounds_text);
+          }
+          all.push_back(*value);
+        }
+        target = std::move(all);
+        return std::nullopt;
+      },
+      [&target] {
+        std::string all;
+        for (const double item : target) all += (all.empty() ? "" : ",") + format_double(item);
+        return all;
+      });
+  added.value_text = "NUMBER,…";
   added.clear_list_ = [&target] { target.clear(); };
   return added;
 }

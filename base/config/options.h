@@ -37,7 +37,8 @@ class Option {
   Option& secret();                      // Never printed.
   Option& short_name(char letter);       // "-f".
   Option& between(double low,
-                  double high);  // Numbers, bytes (in bytes) and durations (in seconds).
+                  double high);        // Numbers, bytes (in bytes) and durations (in seconds).
+  Option& at_most(std::size_t items);  // Of a list of numbers.
   Option& one_of(std::vector<std::string> choices);
   Option& as_bytes();  // An integer written "32MiB".
   Option& as_url();    // Must begin with http://, https:// (or unix:).
@@ -64,6 +65,7 @@ class Option {
   std::function<void()> clear_list_ = [] {};
   double low_ = -std::numeric_limits<double>::infinity();
   double high_ = std::numeric_limits<double>::infinity();
+  std::size_t items_max_ = std::numeric_limits<std::size_t>::max();
   std::vector<std::string> choices_;
   bool bytes_ = false;
   bool url_ = false;
@@ -84,6 +86,8 @@ class OptionTable {
   Option& add(std::string name, Duration& target, std::string description);
   Option& add(std::string name, std::vector<std::string>& target,
               std::string description);  // Repeatable.
+  // Ascending numbers, "0.1,0.5,1"; in YAML a list, too. At least one.
+  Option& add(std::string name, std::vector<double>& target, std::string description);
 
   using Environment = std::function<const char*(const char* name)>;
 

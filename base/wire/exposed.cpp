@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <map>
+#include <unordered_set>
 
 #include "base/core/text.h"
 
@@ -263,6 +264,33 @@ void merge(ExposedFamilies& families, ExposedFamilies more) {
     samples.insert(samples.end(), std::make_move_iterator(family.samples.begin()),
                    std::make_move_iterator(family.samples.end()));
   }
+}
+
+std::uint64_t drop_duplicates(ExposedFamilies& families) {
+  std::unordered_set<std::string> seen;
+  std::string key;
+  // Each text with its length before it, so that no two samples have one key.
+  const auto add = [&key](std::string_view text) {
+    key.append(std::to_string(text.size())).append(1, ':').append(text);
+  };
+  const auto is_new = [&](const ExposedSample& sample) {
+    key.clear();
+    add(sample.name);
+    for (const Label& label : sample.labels) {
+      add(label.name);
+      add(label.value);
+    }
+    if (sample.timestamp_ms) key += "@" + std::to_string(*sample.timestamp_ms);
+    return seen.insert(key).second;
+  };
+  std::uint64_t dropped = 0;
+  for (ExposedFamily& family : families) {
+    const auto keep = std::remove_if(family.samples.begin(), family.samples.end(),
+                                     [&](const ExposedSample& sample) { return !is_new(sample); });
+    dropped += static_cast<std::uint64_t>(family.samples.end() - keep);
+    family.samples.erase(keep, family.samples.end());
+  }
+  return dropped;
 }
 
 std::string render(const ExposedFamilies& families, Format format) {

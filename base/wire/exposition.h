@@ -122,8 +122,8 @@ class TextSink final : public MetricSink {
 // Passes on every family of a prometheus-cpp registry (or of any Collectable).
 void collect(const prometheus::Collectable& collectable, MetricSink& sink);
 
-// The field's latency buckets, in seconds.
-inline constexpr double latency_buckets[] = {.0005, .001, .0025, .005, .01, .025, .05,
-                                             .1,    .25,  .5,    1,    2.5, 5,    10};
+// The field's latency buckets, in seconds, and three for what takes its time.
+inline constexpr double latency_buckets[] = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25,
+                                             .5,    1,    2.5,   5,    10,  30,   60,  120};
 
 }  // namespace outrider::wire

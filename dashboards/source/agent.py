@@ -8,7 +8,9 @@ from parts import (
     BLUE,
     GREEN,
     GREY,
+    OF_POD,
     ORANGE,
+    POD,
     PODS,
     RED,
     YELLOW,
@@ -32,7 +34,8 @@ of_agents = functools.partial(only_of, "outrider_agent_incidents_open")
 
 def counted(metric, by, more=""):
     """Whole events in the rate interval before each point: one that comes alone is as high as 1, and that wide."""
-    return query(f"round(sum by ({by}) (increase({metric}{{{PODS}{more}}}[$__rate_interval])))", f"{{{{{by}}}}}")
+    return query(f"round(sum by ({by}) (increase({metric}{{{PODS}{more}}}[$__rate_interval])))",
+                 OF_POD if by == POD else f"{{{{{by}}}}}")
 
 
 def now():
@@ -61,7 +64,7 @@ def now():
 def incidents():
     return [
         (timeseries("Open incidents", "How many incidents were open at a time, by agent.", "none",
-                    query(f"sum by (instance) (outrider_agent_incidents_open{{{PODS}}})", "{{instance}}"), high=2, fill=30), 12),
+                    query(f"sum by ({POD}) (outrider_agent_incidents_open{{{PODS}}})", OF_POD), high=2, fill=30), 12),
         (timeseries("What alerts did", "Alerts from Alertmanager by what they did to an incident. Many opened and few joined: the "
                     "grouping of Alertmanager or the agent is too fine.", "none",
                     counted("outrider_agent_alerts_total", "result"), stacked=True, bars=True, high=1,
@@ -85,7 +88,7 @@ def actions():
                              query(f"sum(outrider_agent_actions_awaiting_approval{{{PODS}}})", "wait for a person")], high=2), 12),
         (timeseries("Turned away", "Actions not let go because too many were active. Not zero: the receivers are too slow, or the "
                     "policy asks for too much.", "none",
-                    counted("outrider_agent_actions_turned_away_total", "instance"), high=1), 12),
+                    counted("outrider_agent_actions_turned_away_total", POD), high=1), 12),
     ]
 
 
@@ -95,9 +98,9 @@ def intake():
                     "again.", "none", counted("outrider_agent_webhooks_total", "result"), stacked=True, bars=True, high=1,
                     colours=[fixed("/accepted/", GREEN), fixed("/refused/", RED)]), 8),
         (timeseries("Alerts that were left out", "Alerts that Alertmanager cut from its notifications (max_alerts).", "none",
-                    counted("outrider_agent_alerts_truncated_total", "instance"), high=1), 8),
+                    counted("outrider_agent_alerts_truncated_total", POD), high=1), 8),
         (timeseries("Changes", "Deployments, promotions and other changes that the agent was told of.", "none",
-                    counted("outrider_agent_changes_total", "instance"), bars=True, high=1), 8),
+                    counted("outrider_agent_changes_total", POD), bars=True, high=1), 8),
         (timeseries("Questions to Prometheus", "Questions by whether they were answered. An unanswered one leaves a gap in an incident's "
                     "evidence.", "none", counted("outrider_agent_prometheus_queries_total", "result"), stacked=True, bars=True, high=1,
                     colours=[fixed("/answered/", GREEN), fixed("/failed/", RED)]), 8),
@@ -126,19 +129,19 @@ def series():
                           "{{reason}}"), stacked=True, high=0.1), 8),
         (timeseries("Series known, share of the limit", "At 100 % new series take the place of those that were silent longest.",
                     "percentunit",
-                    query(f"""sum by (instance) (outrider_agent_series{{{PODS}}})
-                        / sum by (instance) (outrider_agent_series_limit{{{PODS}}})""", "{{instance}}"), high=0.1), 8),
+                    query(f"""sum by ({POD}) (outrider_agent_series{{{PODS}}})
+                        / sum by ({POD}) (outrider_agent_series_limit{{{PODS}}})""", OF_POD), high=0.1), 8),
     ]
 
 
 def health():
     return [
         (timeseries("Journal failures", "Failed writes to the journal, by agent. Not zero: the disk is full, read-only or damaged.",
-                    "none", counted("outrider_agent_journal_failures_total", "instance"), high=1), 8),
+                    "none", counted("outrider_agent_journal_failures_total", POD), high=1), 8),
         (timeseries("Memory", "Resident memory, by agent.", "bytes",
-                    query(f"sum by (instance) {of_agents('process_resident_memory_bytes')}", "{{instance}}")), 8),
+                    query(f"sum by ({POD}) {of_agents('process_resident_memory_bytes')}", OF_POD)), 8),
         (timeseries("CPU", "Processor time, by agent; 1 is one core.", "none",
-                    query(f"sum by (instance) {of_agents('rate(process_cpu_seconds_total', '[$__rate_interval])')}", "{{instance}}"),
+                    query(f"sum by ({POD}) {of_agents('rate(process_cpu_seconds_total', '[$__rate_interval])')}", OF_POD),
                     high=0.1), 8),
     ]
 

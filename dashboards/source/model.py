@@ -9,7 +9,10 @@ from parts import (
     GREY,
     MODEL,
     NO_FILL,
+    OF_POD,
     ORANGE,
+    PLACE,
+    POD,
     PODS,
     PURPLE,
     RED,
@@ -34,11 +37,12 @@ VERSIONS = f"sum by (model_version) (increase(outrider_predictions_total{{{MODEL
 SERVING = f"and on (model_version) ({VERSIONS} > 0)"
 BUSIEST = f"and on (model_version) topk(1, {VERSIONS})"
 OF_FLEET = FLEET + ', model_name=~"$model"'
-# Requests are counted by the proxy, which need not know the model: those of the pods that serve it.
-OF_MODEL = f"and on (job, instance) outrider_accuracy_alarm{{{MODEL}}}"
-REQUESTS = f"(rate(outrider_requests_total{{{PODS}}}[$__rate_interval]) {OF_MODEL})"
-FAILED = f"""(rate(outrider_requests_total{{{PODS}, outcome=~"server_error|timeout|unreachable"}}[$__rate_interval]) {OF_MODEL})"""
-DURATION = f"(rate(outrider_request_duration_seconds_bucket{{{PODS}}}[$__rate_interval]) {OF_MODEL})"
+# Requests are counted by the proxy, which need not know the model: of the pods that serve it, those that name it or none.
+OF_MODEL = f"and on ({PLACE}, instance) outrider_accuracy_alarm{{{MODEL}}}"
+NAMED = PODS + ', model_name=~"$model|unknown"'
+REQUESTS = f"(rate(outrider_requests_total{{{NAMED}}}[$__rate_interval]) {OF_MODEL})"
+FAILED = f"""(rate(outrider_requests_total{{{NAMED}, outcome=~"server_error|timeout|unreachable"}}[$__rate_interval]) {OF_MODEL})"""
+DURATION = f"(rate(outrider_request_duration_seconds_bucket{{{NAMED}}}[$__rate_interval]) {OF_MODEL})"
 VERDICTS = {0: ("warming up", GREY), 1: ("stable", GREEN), 2: ("warning", YELLOW), 3: ("drift", RED)}
 
 
@@ -139,17 +143,18 @@ def service():
                     "cps", query(f"sum by (model_version) (rate(outrider_predictions_total{{{MODEL}}}[$__rate_interval]))",
                                  "{{model_version}}"), stacked=True), 6),
         (timeseries("Requests that did not succeed", "Requests a second by how they ended. client_error is the callers' doing; "
-                    "rejected was turned away by the proxy; the others are the model server's.", "reqps",
+                    "rejected was turned away by the proxy; the others are the model server's. Requests that name no model are among them.", "reqps",
                     query(f"""sum by (outcome) (
-                        rate(outrider_requests_total{{{PODS}, outcome!="success"}}[$__rate_interval]) {OF_MODEL})""",
+                        rate(outrider_requests_total{{{NAMED}, outcome!="success"}}[$__rate_interval]) {OF_MODEL})""",
                           "{{outcome}}"), stacked=True, high=0.1,
                     colours=[fixed("/server_error/", RED), fixed("/timeout/", ORANGE), fixed("/unreachable/", PURPLE),
                              fixed("/client_error/", BLUE), fixed("/cancelled/", GREY), fixed("/rejected/", YELLOW)]), 6),
         (timeseries("Latency", "From a request's first byte until its response was handed to the client.", "s",
                     [query(f"histogram_quantile({quantile}, sum by (le) {DURATION})", name)
                      for quantile, name in ((0.99, "p99"), (0.9, "p90"), (0.5, "median"))]), 6),
-        (timeseries("Requests in flight", "Requests under way, by pod. ModelSaturated fires at 50 a pod.", "none",
-                    query(f"sum by (instance) (outrider_requests_in_flight{{{PODS}}} {OF_MODEL})", "{{instance}}"), high=5), 6),
+        (timeseries("Requests in flight", "Requests under way, by pod. ModelSaturated fires at 50 a pod, unless the model "
+                    "promises another number.", "none",
+                    query(f"sum by ({POD}) (outrider_requests_in_flight{{{PODS}}} {OF_MODEL})", OF_POD), high=5), 6),
     ]
 
 
@@ -201,7 +206,7 @@ def board():
                   variables("outrider_exchanges_seen_total", model=True, window=True))
     # Its own alerts, and those of its job that name no model.
     model.annotate("Alerts", f"""ALERTS{{{OF_FLEET}, alertstate="firing"}}
-        or (ALERTS{{{FLEET}, model_name="", alertstate="firing"}} and on (job) outrider_accuracy_alarm{{{MODEL}}})""", RED, "{{alertname}}",
+        or (ALERTS{{{FLEET}, model_name="", alertstate="firing"}} and on ({PLACE}) outrider_accuracy_alarm{{{MODEL}}})""", RED, "{{alertname}}",
                    "{{severity}} {{model_version}}")
     # A version is new where it predicts and did not a minute ago.
     model.annotate("New versions", f"""

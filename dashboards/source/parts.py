@@ -23,9 +23,14 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import heatmap as heatmap_model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 
-PODS = 'job=~"$job", instance=~"$instance"'
-FLEET = 'job=~"$job"'  # Of recorded series and alerts, which are about all pods and have no instance.
+FLEET = 'cluster=~"$cluster", namespace=~"$namespace", job=~"$job"'  # Of recorded series and alerts: about all pods, no instance.
+PODS = FLEET + ', instance=~"$instance"'
 MODEL = PODS + ', model_name=~"$model"'
+
+# What tells one model server, and one pod, from another (docs/decisions/0027). A label that there is none of is left out.
+PLACE = "cluster, namespace, job, workload"
+POD = "cluster, namespace, instance"
+OF_PLACE, OF_POD = "{{cluster}} {{namespace}} {{job}}", "{{cluster}} {{namespace}} {{instance}}"
 
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY, PURPLE = (
     "green", "yellow", "orange", "red", "blue", "#8e8e8e", "purple")
@@ -34,11 +39,17 @@ GRID = 24
 
 
 def variables(metric, model=False, window=False):
-    """The data source, and the jobs and instances that export `metric`; a model; a window for ratios."""
+    """The data source, and where `metric` is exported: clusters, namespaces, jobs, instances; a model; a window for ratios.
+
+    A dashboard of one model is of one cluster and one namespace: two models of one name must not be added up. Without such labels
+    there is nothing to choose, and an empty choice matches what has no such label.
+    """
     found = [
         dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        pick("job", "Job", f"label_values({metric}, job)"),
-        pick("instance", "Instance", f'label_values({metric}{{job=~"$job"}}, instance)'),
+        pick("cluster", "Cluster", f"label_values({metric}, cluster)", several=not model, every=".*"),
+        pick("namespace", "Namespace", f'label_values({metric}{{cluster=~"$cluster"}}, namespace)', several=not model, every=".*"),
+        pick("job", "Job", f'label_values({metric}{{cluster=~"$cluster", namespace=~"$namespace"}}, job)'),
+        pick("instance", "Instance", f"label_values({metric}{{{FLEET}}}, instance)"),
     ]
     if model:
         found.append(pick("model", "Model", f"label_values(outrider_predictions_total{{{PODS}}}, model_name)", several=False))
@@ -52,12 +63,12 @@ def model_option(text):
     return model.VariableOption(text=text, value=text, selected=True)
 
 
-def pick(name, label, values, several=True):
-    """A variable whose choices are the values of a label, read again whenever the time range changes."""
+def pick(name, label, values, several=True, every=".+"):
+    """A variable whose choices are the values of a label, read again whenever the time range changes. `every` is what All matches."""
     chosen = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(values).definition(values)
     chosen = chosen.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(model.VariableSort.ALPHABETICAL_ASC)
     if several:
-        chosen = chosen.multi(True).include_all(True).all_value(".+").current(
+        chosen = chosen.multi(True).include_all(True).all_value(every).current(
             model.VariableOption(text="All", value="$__all", selected=True))
     return chosen
 
@@ -82,7 +93,7 @@ def ratio(part, whole):
 
 def only_of(gauge, metric, rest=""):
     """A metric that other programs export too (`process_*` are everybody's): of those only that export `gauge`."""
-    return f"({metric}{{{PODS}}}{rest} and on (job, instance) {gauge}{{{PODS}}})"
+    return f"({metric}{{{PODS}}}{rest} and on ({PLACE}, instance) {gauge}{{{PODS}}})"
 
 
 def steps(*pairs):
@@ -219,8 +230,9 @@ class Column:
         return properties
 
 
-def table(title, description, keys, columns, sort_by, descending=True, links=()):
-    """Instant queries merged on their labels. `keys` are {label: heading}; `links` {heading: (title, URL)}."""
+def table(title, description, keys, columns, sort_by, descending=True, links=(), hidden=()):
+    """Instant queries merged on their labels. `keys` are {label: heading}; `links` {heading: (title, URL)}; `hidden` are labels that
+    are there for the links alone."""
     panel = tables.Panel().show_header(True).cell_height(ui_model.TableCellHeight.SM)
     panel = panel.sort_by([ui.TableSortByFieldState().display_name(sort_by).desc(descending)])
     panel = finish(panel, title, description, "none", [query(c.expression, instant=True) for c in columns])
@@ -235,6 +247,8 @@ def table(title, description, keys, columns, sort_by, descending=True, links=())
     }))
     for column in columns:
         panel = panel.override_by_name(column.heading, column.override())
+    for label in hidden:
+        panel = panel.override_by_name(label, [model.DynamicConfigValue("custom.hidden", True)])
     for heading, (text, url) in dict(links).items():
         panel = panel.override_by_name(heading, [model.DynamicConfigValue("links", [{"title": text, "url": url}])])
     return panel

@@ -10,7 +10,9 @@ from parts import (
     GREY,
     NO_FILL,
     NOT_STACKED,
+    OF_POD,
     ORANGE,
+    POD,
     PODS,
     RED,
     YELLOW,
@@ -33,7 +35,7 @@ def total(metric, by="", more=""):
 
 
 def by_instance(metric):
-    return query(f"sum by (instance) ({metric}{{{PODS}}})", "{{instance}}")
+    return query(f"sum by ({POD}) ({metric}{{{PODS}}})", OF_POD)
 
 
 of_sidecars = functools.partial(only_of, "outrider_exchanges_waiting")
@@ -86,8 +88,8 @@ def exchanges():
         (timeseries("Exchanges that wait in the ring", "By pod. A line that climbs and stays up ends in drops (ring_full).", "none",
                     by_instance("outrider_exchanges_waiting"), high=10), 6),
         (timeseries("Monitor restarts", "Deaths of the analysing process, by pod.", "none",
-                    query(f"round(sum by (instance) (increase(outrider_monitor_restarts_total{{{PODS}}}[$__rate_interval])))",
-                          "{{instance}}"), bars=True, high=1), 6),
+                    query(f"round(sum by ({POD}) (increase(outrider_monitor_restarts_total{{{PODS}}}[$__rate_interval])))",
+                          OF_POD), bars=True, high=1), 6),
     ]
 
 
@@ -121,13 +123,13 @@ def log():
                     by_instance("outrider_log_pending_predictions")), 6),
         (timeseries("Prediction log, share of its cap", "At 100 % the oldest predictions fall out and their labels come to nothing "
                     "(evicted).", "percentunit",
-                    query(f"sum by (instance) (outrider_log_bytes{{{PODS}}}) / sum by (instance) (outrider_log_max_bytes{{{PODS}}})",
-                          "{{instance}}"), high=1), 6),
+                    query(f"sum by ({POD}) (outrider_log_bytes{{{PODS}}}) / sum by ({POD}) (outrider_log_max_bytes{{{PODS}}})",
+                          OF_POD), high=1), 6),
         (timeseries("Predictions lost to the log", "Predictions that are not in the log, by reason; crash is counted at the next start.",
                     "cps", query(total("outrider_log_dropped_total", "reason"), "{{reason}}"), stacked=True, high=0.1), 6),
         (timeseries("Synced writes, p99", "How long acknowledging labels takes. Slow: the disk is.", "s",
-                    query(f"""histogram_quantile(0.99, sum by (instance, le) (
-                        rate(outrider_log_sync_seconds_bucket{{{PODS}}}[$__rate_interval])))""", "{{instance}}")), 6),
+                    query(f"""histogram_quantile(0.99, sum by ({POD}, le) (
+                        rate(outrider_log_sync_seconds_bucket{{{PODS}}}[$__rate_interval])))""", OF_POD)), 6),
     ]
 
 
@@ -141,22 +143,22 @@ def remote_write():
                     colours=[fixed("/sent/", GREEN), fixed("/failed/", RED), fixed("/dropped/", ORANGE)]), 8),
         (timeseries("How far behind", "Between the newest sample that was queued and the newest that the receiver took, by pod. "
                     "SidecarRemoteWriteBehind fires at two minutes.", "s",
-                    query(f"""sum by (instance) (outrider_remote_write_highest_timestamp_seconds{{{PODS}}}
-                        - (outrider_remote_write_highest_sent_timestamp_seconds{{{PODS}}} > 0))""", "{{instance}}"), high=10), 8),
+                    query(f"""sum by ({POD}) (outrider_remote_write_highest_timestamp_seconds{{{PODS}}}
+                        - (outrider_remote_write_highest_sent_timestamp_seconds{{{PODS}}} > 0))""", OF_POD), high=10), 8),
         (timeseries("Queue on disk, share of its limit", "What waits to be sent, by pod. At 100 % the oldest samples are dropped.",
                     "percentunit",
-                    query(f"""sum by (instance) (outrider_remote_write_queue_bytes{{{PODS}}})
-                        / sum by (instance) (outrider_remote_write_queue_limit_bytes{{{PODS}}})""", "{{instance}}"), high=0.1), 8),
+                    query(f"""sum by ({POD}) (outrider_remote_write_queue_bytes{{{PODS}}})
+                        / sum by ({POD}) (outrider_remote_write_queue_limit_bytes{{{PODS}}})""", OF_POD), high=0.1), 8),
     ]
 
 
 def health():
     return [
         (timeseries("Memory", "Resident memory of proxy and monitor together, by pod.", "bytes",
-                    query(f"sum by (instance) {of_sidecars('process_resident_memory_bytes')}", "{{instance}}")), 8),
+                    query(f"sum by ({POD}) {of_sidecars('process_resident_memory_bytes')}", OF_POD)), 8),
         (timeseries("CPU", "Processor time of proxy and monitor together, by pod; 1 is one core.", "none",
-                    query(f"sum by (instance) {of_sidecars('rate(process_cpu_seconds_total', '[$__rate_interval])')}",
-                          "{{instance}}"), high=0.1), 8),
+                    query(f"sum by ({POD}) {of_sidecars('rate(process_cpu_seconds_total', '[$__rate_interval])')}",
+                          OF_POD), high=0.1), 8),
         (timeseries("Series turned away", "What the limits on label sets turned away, by limit: values counted as other, and series that "
                     "did not fit the page.", "cps", query(total("outrider_series_dropped_total", "limit"), "{{limit}}"), stacked=True,
                     high=0.1), 8),

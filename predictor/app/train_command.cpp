@@ -52,6 +52,9 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
       .value_name("COLUMN");
   t.add("holdout", o.settings.holdout, "Share of rows held out, by time the newest.")
       .between(0, 0.9);
+  t.add("rows.drop-max", o.settings.rows_drop_max,
+        "Largest share of rows left out for want of a usable target or time; more is an error.")
+      .between(0, 1);
   t.add("since", o.since, "Use only rows from this time on (RFC 3339); needs --split.by time.")
       .value_name("TIME");
   t.add("tolerance", o.settings.tolerance.relative,

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::model {
 namespace {
@@ -20,29 +21,37 @@ double median(std::vector<double> values) {
 // What one column of the training rows holds.
 struct ColumnCensus {
   std::vector<double> numbers;
+  std::vector<double> booleans;  // As 1 and 0.
   std::size_t missing = 0;
-  std::size_t odd = 0;  // Neither missing nor a number.
+  std::size_t odd = 0;  // Neither missing nor a number nor a boolean.
   std::string odd_example;
-  std::unordered_map<std::string, std::size_t> categories;  // Canonical text -> rows.
+  std::unordered_map<std::string, std::uint64_t> categories;  // Canonical text -> rows.
 };
 
 ColumnCensus take_census(const wire::CsvTable& table, const std::vector<std::size_t>& rows,
                          std::size_t column) {
   ColumnCensus census;
+  std::string scratch;
   for (const std::size_t row : rows) {
-    const std::string_view text = trim(table.rows[row].fields[column]);
-    if (is_missing_text(text)) {
+    const detectors::Value value = detectors::read_value(table.rows[row].fields[column]);
+    const auto number = detectors::as_number(value);
+    if (value.kind == detectors::Value::Kind::missing) {
       ++census.missing;
       continue;
     }
-    const auto number = parse_double(text);
     if (number && std::isfinite(*number)) {
-      census.numbers.push_back(*number);
-    } else {
-      if (census.odd++ == 0) census.odd_example = text;
+      const bool boolean = value.kind == detectors::Value::Kind::text;
+      (boolean ? census.booleans : census.numbers).push_back(*number);
+    } else if (census.odd++ == 0) {
+      census.odd_example = value.text;
     }
-    ++census.categories[canonical_category(text)];
+    ++census.categories[std::string(detectors::canonical_text(value, scratch))];
   }
+  if (!census.numbers.empty()) {  // A boolean among numbers is one.
+    census.numbers.insert(census.numbers.end(), census.booleans.begin(), census.booleans.end());
+    census.booleans.clear();
+  }
+  detectors::merge_booleans(census.categories);
   return census;
 }
 
@@ -96,32 +105,53 @@ bool looks_like_free_text(const ColumnCensus& census, std::size_t rows,
 
 }  // namespace
 
-bool is_missing_text(std::string_view text) {
-  // pandas' default list (io.parsers: STR_NA_VALUES), and "?", which public data sets use.
-  static const std::set<std::string_view> missing{
-      "",     "?",   "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan",   "<NA>",    "N/A",     "NA",
-      "NULL", "NaN", "None", "n/a",      "nan", "null", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"};
-  return missing.count(text) > 0;
+namespace {
+
+// The category by another spelling of the same value, for what is none as it is: a boolean; or a code and its number, as JSON
+// cannot write 01234, and a frame may have lost the zero.
+std::size_t other_spelling(const std::vector<std::string>& categories, std::string_view canonical) {
+  const detectors::Value wanted = detectors::read_value(canonical);
+  const bool code = detectors::has_leading_zero(canonical);
+  const auto is_it = [&](const std::string& category) {
+    if (category.size() <= 5 && detectors::same_class(detectors::read_value(category), wanted))
+      return true;
+    return code != detectors::has_leading_zero(category) &&
+           detectors::parse_exact(category) == detectors::as_number(wanted);
+  };
+  return static_cast<std::size_t>(std::find_if(categories.begin(), categories.end(), is_it) -
+                                  categories.begin());
 }
+
+bool may_be_spelled_otherwise(std::string_view canonical) {
+  return detectors::parse_boolean(canonical) || detectors::parse_exact(canonical);
+}
+
+}  // namespace
 
 std::size_t Feature::category(std::string_view canonical) const {
   const auto place = std::lower_bound(categories.begin(), categories.end(), canonical);
-  if (place == categories.end() || *place != canonical) return categories.size();
+  if (place == categories.end() || *place != canonical) {
+    return may_be_spelled_otherwise(canonical) ? other_spelling(categories, canonical)
+                                               : categories.size();
+  }
   return static_cast<std::size_t>(place - categories.begin());
 }
 
 std::string canonical_category(std::string_view text) {
-  const auto number = parse_double(text);
-  return number && std::isfinite(*number) ? format_double(*number) : std::string(text);
+  std::string scratch;
+  return std::string(detectors::canonical_text(detectors::read_value(text), scratch));
 }
 
 Result<Cell> read_cell(const Feature& feature, std::string_view text) {
-  text = trim(text);
-  if (is_missing_text(text)) return Cell{};
+  const detectors::Value value = detectors::read_value(text);
+  if (value.kind == detectors::Value::Kind::missing) return Cell{};
   if (feature.kind == Kind::categorical) return Cell{canonical_category(text)};
-  const auto number = parse_double(text);
+  const auto number = detectors::as_number(value);
   if (!number || !std::isfinite(*number)) {
-    return fail("bad_value", "'" + std::string(text.substr(0, 64)) + "': expected a finite number");
+    return fail("bad_value", "'" + std::string(text.substr(0, 64)) + "': expected a finite number" +
+                                 (detectors::is_ambiguous_number(value.text)
+                                      ? "; the comma may stand before decimals or between thousands"
+                                      : ""));
   }
   return Cell{*number};
 }
@@ -199,8 +229,9 @@ Result<Learned> learn_encoding(const wire::CsvTable& table, const std::vector<st
       return fail("unknown_column", "the table has no column '" + name + "'");
     }
     const ColumnCensus census = take_census(table, rows, column);
-    const std::size_t present = census.numbers.size() + census.odd;
+    const std::size_t present = census.numbers.size() + census.booleans.size() + census.odd;
     const bool mostly_numbers =
+        !census.numbers.empty() &&
         static_cast<double>(census.odd) <= rules.odd_share_max * static_cast<double>(present);
     if (present == 0) {
       notes.push_back("column '" + name + "' has no value in the training rows and was left out");

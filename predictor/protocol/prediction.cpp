@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 #include "predictor/protocol/tensor.h"
 
 namespace outrider::protocol {
@@ -89,8 +90,8 @@ Result<Json> parse_body(std::string_view body) {
 }
 
 bool is_number(const std::string& text) {
-  const auto number = parse_double(text);
-  return number && std::isfinite(*number);
+  const auto number = detectors::parse_exact(text);
+  return number && std::isfinite(*number) && !detectors::has_leading_zero(text);
 }
 
 // The value of one output as JSON text. A class that is a number is written as one.
@@ -227,6 +228,15 @@ Result<Cell> cell_of(const Feature& feature, const Json& value, const std::strin
   }
   if (value.is_boolean()) return Cell{value.get<bool>() ? 1.0 : 0.0};
   if (value.is_number()) {
+    const bool exact =
+        !value.is_number_integer() ||
+        (value.is_number_unsigned() ? detectors::is_exact(value.get<std::uint64_t>())
+                                    : detectors::is_exact(value.get<std::int64_t>()));
+    if (!exact && feature.kind == model::Kind::categorical) return Cell{value.dump()};
+    if (!exact) {
+      return fail("bad_value", where + ": '" + feature.name + "' = " + value.dump() +
+                                   ": no double holds this integer exactly");
+    }
     const double number = value.get<double>();
     if (!std::isfinite(number)) {
       return fail("bad_value", where + ": '" + feature.name + "': expected a finite number");

@@ -7,7 +7,8 @@
 
 #include "base/core/digest.h"
 #include "base/core/text.h"
-#include "predictor/model/moment.h"
+#include "detectors/moment.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::retrain {
 namespace {
@@ -61,12 +62,16 @@ Result<std::vector<std::optional<Time>>> times_of(const Dataset& source, const S
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < table.rows.size(); ++i) {
     const std::string_view text = trim(table.rows[i].fields[column]);
-    if (model::is_missing_text(text)) continue;
+    if (detectors::says_missing(text)) continue;
     texts.push_back(text);
     places.push_back(i);
   }
   if (texts.empty()) return times;
-  const auto parsed = model::parse_moments(texts);
+  const auto parsed = detectors::parse_moments(texts);
+  if (!parsed && !live) {  // Older than anything live is all that is asked of them.
+    std::fill(times.begin(), times.end(), Time{});
+    return times;
+  }
   if (!parsed) {
     return fail(parsed.error().code, source.source + ", column '" + table.header[column] +
                                          "': " + parsed.error().message);
@@ -76,9 +81,9 @@ Result<std::vector<std::optional<Time>>> times_of(const Dataset& source, const S
 }
 
 bool is_usable_truth(std::string_view text, const model::Model& production) {
-  text = trim(text);
-  if (model::is_missing_text(text)) return false;
-  const auto number = parse_double(text);
+  const detectors::Value truth = detectors::read_value(text);
+  if (truth.kind == detectors::Value::Kind::missing) return false;
+  const auto number = detectors::as_number(truth);
   return production.is_classifier() || (number && std::isfinite(*number));
 }
 

@@ -44,6 +44,7 @@ Json to_json(const Settings& s) {
           {"split_by", s.split_by_time ? "time" : "hash"},
           {"split_column", s.split_column},
           {"holdout", s.holdout},
+          {"rows_drop_max", s.rows_drop_max},
           {"since", s.since ? Json(format_rfc3339(*s.since)) : Json()},
           {"tolerance", s.tolerance.relative},
           {"tolerance_absolute", s.tolerance.absolute},
@@ -70,6 +71,7 @@ Result<Settings> parse_settings(const Json& json) {
   s.split_by_time = member_or<std::string>(json, "split_by", "hash") == "time";
   s.split_column = member_or<std::string>(json, "split_column", "");
   s.holdout = member_or<double>(json, "holdout", s.holdout);
+  s.rows_drop_max = member_or<double>(json, "rows_drop_max", s.rows_drop_max);
   s.since = parse_rfc3339(member_or<std::string>(json, "since", ""));
   s.tolerance.relative = member_or<double>(json, "tolerance", s.tolerance.relative);
   s.tolerance.absolute = member_or<double>(json, "tolerance_absolute", s.tolerance.absolute);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/train/reference_text.h"
 
-#include "base/core/text.h"
+#include "detectors/value_reader.h"
 #include "reference/builder.h"
 #include "reference/reference_json.h"
-#include "reference/table.h"
 
 namespace outrider::train {
 namespace {
@@ -45,23 +44,18 @@ reference::BuildSettings build_settings(const Trained& trained, const Settings& 
   return build;
 }
 
-Value value_of(std::string_view field) {
-  const std::string_view text = trim(field);
-  return model::is_missing_text(text) ? Value::none() : reference::field_value(text);
-}
-
 // One training row: features, target, prediction and, of a classifier, its probability.
 void fill_row(std::vector<Value>& row, const wire::CsvRow& csv, const model::Model& model,
               const std::vector<std::size_t>& columns, std::size_t target) {
   row.clear();
-  for (const std::size_t column : columns) row.push_back(value_of(csv.fields[column]));
-  row.push_back(value_of(csv.fields[target]));
+  for (const std::size_t column : columns) row.push_back(detectors::read_value(csv.fields[column]));
+  row.push_back(detectors::read_value(csv.fields[target]));
   const model::Prediction prediction = model.predict(model::read_row(model.encoding, columns, csv));
   if (!model.is_classifier()) {
     row.push_back(Value::of(prediction.value));
     return;
   }
-  row.push_back(reference::field_value(model.classes[prediction.value > 0.5 ? 1 : 0]));
+  row.push_back(detectors::read_value(model.classes[prediction.value > 0.5 ? 1 : 0]));
   row.push_back(Value::of(prediction.probability));
 }
 

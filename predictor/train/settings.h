@@ -28,6 +28,7 @@ struct Settings {
   bool split_by_time = false;      // Otherwise by hash.
   std::string split_column = {};   // Time: needed. Hash: rows with the same value stay together.
   double holdout = 0.2;            // Share of rows held out.
+  double rows_drop_max = 0.05;     // Share of rows that may lack a usable target or time.
   std::optional<Time> since = {};  // Rows before it are not used; needs split_by_time.
   evaluate::Tolerance tolerance = {};
   std::vector<std::string> segments = {};

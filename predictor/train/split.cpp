@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "base/core/digest.h"
 #include "base/core/text.h"
-#include "predictor/model/moment.h"
+#include "detectors/moment.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::train {
 namespace {
@@ -19,6 +21,50 @@ Failure unknown_column(const Dataset& dataset, const std::string& name, const st
               dataset.source + " has no column '" + name + "' (" + option + "); it has " + known);
 }
 
+// Rows that cannot be learnt from: how many, and the first few with the reason.
+class LeftOut {
+ public:
+  explicit LeftOut(const Dataset& dataset) : dataset_(dataset) {}
+
+  void add(std::size_t row, const std::string& why) {
+    if (rows_++ < shown_max) {
+      shown_ += (shown_.empty() ? "line " : ", line ") +
+                std::to_string(dataset_.table.rows[row].line) + ": " + why;
+    }
+  }
+  std::size_t rows() const { return rows_; }
+  std::string shown() const { return shown_ + (rows_ > shown_max ? ", …" : ""); }
+
+  // A note; or an error where they are too many to go on in silence.
+  Result<void> tell(const std::string& what, const Settings& settings,
+                    std::vector<std::string>& notes) const {
+    if (rows_ == 0) return {};
+    const std::string said = std::to_string(rows_) + " rows without a usable '" + what + "'";
+    const auto all = static_cast<double>(dataset_.table.rows.size());
+    const double share = static_cast<double>(rows_) / all;
+    if (share <= settings.rows_drop_max) {
+      notes.push_back(said + " were left out (" + shown() + ")");
+      return {};
+    }
+    char percent[128];
+    std::snprintf(percent, sizeof percent,
+                  " are %.1f%% of all, more than the %g%% of --rows.drop-max", 100 * share,
+                  100 * settings.rows_drop_max);
+    return fail("too_many_dropped", dataset_.source + ": " + said + percent + " (" + shown() +
+                                        "): mend them, or allow more");
+  }
+
+ private:
+  static constexpr std::size_t shown_max = 5;
+  const Dataset& dataset_;
+  std::size_t rows_ = 0;
+  std::string shown_;
+};
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text.substr(0, 40)) + "'";
+}
+
 struct Timed {
   Time time;
   std::size_t row;
@@ -26,17 +72,20 @@ struct Timed {
 
 // The rows' times; rows without one are left out.
 Result<std::vector<Timed>> read_times(const Dataset& dataset, const std::vector<std::size_t>& rows,
-                                      std::size_t column) {
+                                      std::size_t column, LeftOut& left_out) {
   std::vector<std::string_view> texts;
   std::vector<std::size_t> with_time;
   for (const std::size_t row : rows) {
     const std::string_view text = trim(dataset.table.rows[row].fields[column]);
-    if (model::is_missing_text(text)) continue;
+    if (detectors::says_missing(text)) {
+      left_out.add(row, quoted(text) + " is missing");
+      continue;
+    }
     texts.push_back(text);
     with_time.push_back(row);
   }
   if (texts.empty()) return std::vector<Timed>{};
-  const auto times = model::parse_moments(texts);
+  const auto times = detectors::parse_moments(texts);
   if (!times) {
     return fail(times.error().code, dataset.source + ", column '" + dataset.table.header[column] +
                                         "': " + times.error().message);
@@ -55,44 +104,44 @@ Result<std::vector<std::size_t>> usable_rows(const Dataset& dataset, const Setti
   if (column == dataset.table.header.size())
     return unknown_column(dataset, settings.target, "--target");
   const bool classes = settings.algorithm == model::Algorithm::logistic;
+  const auto ambiguous = dataset.ambiguous_columns.find(settings.target);
+  if (!classes && ambiguous != dataset.ambiguous_columns.end()) {
+    return fail("ambiguous_numbers",
+                dataset.source + ": column '" + settings.target + "': " + ambiguous->second);
+  }
   std::vector<std::size_t> rows;
-  std::size_t odd_line = 0;
+  LeftOut left_out(dataset);
   std::string odd;
   for (std::size_t row = 0; row < dataset.table.rows.size(); ++row) {
-    const std::string_view text = trim(dataset.table.rows[row].fields[column]);
-    if (model::is_missing_text(text)) continue;
-    const auto number = parse_double(text);
-    if (classes || (number && std::isfinite(*number))) {
+    const detectors::Value value = detectors::read_value(dataset.table.rows[row].fields[column]);
+    const auto number = detectors::as_number(value);
+    if (value.kind == detectors::Value::Kind::missing) {
+      left_out.add(row, quoted(trim(dataset.table.rows[row].fields[column])) + " is missing");
+    } else if (classes || (number && std::isfinite(*number))) {
       rows.push_back(row);
-    } else if (odd.empty()) {
-      odd = text;
-      odd_line = dataset.table.rows[row].line;
+    } else {
+      left_out.add(row, quoted(value.text) + " is no number");
+      if (odd.empty())
+        odd = quoted(value.text) + " on line " + std::to_string(dataset.table.rows[row].line);
     }
   }
-  const std::size_t dropped = dataset.table.rows.size() - rows.size();
   if (rows.empty()) {
     return fail("bad_target", dataset.source + ": column '" + settings.target + "' holds no " +
                                   (odd.empty() ? "value"
-                                               : "number (e.g. '" + odd + "' on line " +
-                                                     std::to_string(odd_line) +
+                                               : "number (e.g. " + odd +
                                                      "); --algorithm logistic learns classes"));
   }
-  if (dropped > 0) {
-    notes.push_back(
-        std::to_string(dropped) + " rows without a usable '" + settings.target + "' were left out" +
-        (odd.empty() ? "" : " (e.g. '" + odd + "' on line " + std::to_string(odd_line) + ")"));
-  }
+  if (auto told = left_out.tell(settings.target, settings, notes); !told) return fail(told);
   return rows;
 }
 
 Result<Split> split_by_time(const Dataset& dataset, const Settings& settings,
                             const std::vector<std::size_t>& rows, std::size_t column, Split split) {
-  auto timed = read_times(dataset, rows, column);
+  LeftOut left_out(dataset);
+  auto timed = read_times(dataset, rows, column, left_out);
   if (!timed) return fail(timed);
-  if (timed->size() < rows.size()) {
-    split.notes.push_back(std::to_string(rows.size() - timed->size()) + " rows without a '" +
-                          settings.split_column + "' were left out");
-  }
+  if (auto told = left_out.tell(settings.split_column, settings, split.notes); !told)
+    return fail(told);
   if (settings.since) {
     const std::size_t before = timed->size();
     std::erase_if(*timed, [&](const Timed& t) { return t.time < *settings.since; });
@@ -114,7 +163,10 @@ Split split_by_hash(const Dataset& dataset, const Settings& settings,
     if (column < dataset.table.header.size()) {
       key = dataset.table.rows[row].fields[column];
     } else {
-      for (const std::string& field : dataset.table.rows[row].fields) key += field + '\x1f';
+      // An index would make copies of a row differ; it leads the row.
+      const auto& fields = dataset.table.rows[row].fields;
+      for (std::size_t i = dataset.index_columns.size(); i < fields.size(); ++i)
+        key += fields[i] + '\x1f';
     }
     const std::string hash = sha256_hex(key).substr(0, 8);
     const double place = static_cast<double>(std::stoul(hash, nullptr, 16)) / 4294967296.0;

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <unordered_map>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 #include "predictor/model/fit.h"
 
 namespace outrider::train {
@@ -22,19 +24,35 @@ void report(const OnProgress& on_progress, std::string_view stage, double fracti
   if (on_progress) on_progress(stage, fraction);
 }
 
-std::vector<std::string> feature_names(const Dataset& dataset, const Settings& settings) {
+bool listed(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Without an index, unless it is asked for by name, and without times, unless they are to be categories.
+Result<std::vector<std::string>> feature_names(const Dataset& dataset, const Settings& settings,
+                                               std::vector<std::string>& notes) {
   std::set<std::string> left_out(settings.exclude.begin(), settings.exclude.end());
   left_out.insert(settings.target);
+  const bool chosen = !settings.features.empty();
+  if (!chosen && !settings.split_column.empty()) left_out.insert(settings.split_column);
   std::vector<std::string> names;
-  if (!settings.features.empty()) {
-    for (const std::string& name : settings.features) {
-      if (left_out.count(name) == 0) names.push_back(name);
+  for (const std::string& name : chosen ? settings.features : dataset.table.header) {
+    if (left_out.count(name) > 0) continue;
+    const bool categorical = listed(settings.categorical, name);
+    if (!chosen && !categorical && listed(dataset.index_columns, name)) {
+      notes.push_back("column '" + name +
+                      "' is an index, which counts or names the rows, and was left out" +
+                      (name.empty() ? "" : "; --features would keep it"));
+    } else if (!categorical && listed(dataset.time_columns, name)) {
+      notes.push_back("column '" + name + "' holds dates and was left out; --split.column " + name +
+                      " holds out the newest rows by it");
+    } else if (const auto ambiguous = dataset.ambiguous_columns.find(name);
+               !categorical && ambiguous != dataset.ambiguous_columns.end()) {
+      return fail("ambiguous_numbers", dataset.source + ": column '" + name +
+                                           "': " + ambiguous->second + "; or --exclude " + name);
+    } else {
+      names.push_back(name);
     }
-    return names;
-  }
-  left_out.insert(settings.split_column);
-  for (const std::string& name : dataset.table.header) {
-    if (left_out.count(name) == 0) names.push_back(name);
   }
   return names;
 }
@@ -43,20 +61,23 @@ std::vector<std::string> feature_names(const Dataset& dataset, const Settings& s
 Result<std::vector<std::string>> find_classes(const Dataset& dataset, const Split& split,
                                               const std::string& target) {
   const std::size_t column = dataset.table.column(target);
-  std::set<std::string> found;
+  std::unordered_map<std::string, std::uint64_t> found;
   for (const auto* rows : {&split.training, &split.held_out}) {
     for (const std::size_t row : *rows) {
-      found.insert(model::canonical_category(trim(dataset.table.rows[row].fields[column])));
-      if (found.size() > 2) break;
+      ++found[model::canonical_category(dataset.table.rows[row].fields[column])];
+      if (found.size() > 4) break;  // Two, and 1 and 0 for true and false.
     }
   }
+  detectors::merge_booleans(found);
   if (found.size() != 2) {
     return fail("bad_classes", "column '" + target + "' holds " +
                                    (found.size() < 2 ? "one class" : "more than two classes") +
                                    "; logistic learns exactly two" +
                                    (found.size() < 2 ? "" : ", ols and ridge learn numbers"));
   }
-  std::vector<std::string> classes(found.begin(), found.end());
+  std::vector<std::string> classes;
+  for (const auto& [name, count] : found) classes.push_back(name);
+  std::sort(classes.begin(), classes.end());
   const auto a = parse_double(classes[0]), b = parse_double(classes[1]);
   if (a && b && *a > *b) std::swap(classes[0], classes[1]);
   return classes;
@@ -65,11 +86,11 @@ Result<std::vector<std::string>> find_classes(const Dataset& dataset, const Spli
 // A row's truth as the model counts it: the number, or the index of the class (NaN: a class that
 // the model does not know, which every prediction gets wrong).
 double truth_of(const model::Model& model, std::string_view text) {
-  text = trim(text);
-  if (!model.is_classifier()) return parse_double(text).value_or(std::nan(""));
-  const std::string canonical = model::canonical_category(text);
+  const detectors::Value truth = detectors::read_value(text);
+  if (!model.is_classifier()) return detectors::as_number(truth).value_or(std::nan(""));
   for (std::size_t i = 0; i < model.classes.size(); ++i) {
-    if (model.classes[i] == canonical) return static_cast<double>(i);
+    if (detectors::same_class(detectors::read_value(model.classes[i]), truth))
+      return static_cast<double>(i);
   }
   return std::nan("");
 }
@@ -152,8 +173,8 @@ evaluate::Segments segment(const Dataset& dataset, const std::vector<std::size_t
   const std::size_t column = dataset.table.column(name);
   evaluate::Segments all;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    all[prefix + model::canonical_category(trim(dataset.table.rows[rows[i]].fields[column]))]
-        .push_back(i);
+    all[prefix + model::canonical_category(dataset.table.rows[rows[i]].fields[column])].push_back(
+        i);
   }
   if (all.size() <= segment_values_max) return all;
   std::vector<std::pair<std::size_t, std::string>> ranked;
@@ -227,8 +248,11 @@ Result<Trained> train(const Dataset& dataset, const Split& split, const Settings
   report(on_progress, "reading columns", 0);
   const model::EncodingRules rules{{settings.categorical.begin(), settings.categorical.end()},
                                    settings.categories_max};
-  auto learned =
-      model::learn_encoding(dataset.table, split.training, feature_names(dataset, settings), rules);
+  std::vector<std::string> notes = split.notes;
+  notes.insert(notes.end(), dataset.notes.begin(), dataset.notes.end());
+  const auto features = feature_names(dataset, settings, notes);
+  if (!features) return fail(features);
+  auto learned = model::learn_encoding(dataset.table, split.training, *features, rules);
   if (!learned) return fail(learned.error().code, dataset.source + ": " + learned.error().message);
 
   Trained trained;
@@ -237,7 +261,7 @@ Result<Trained> train(const Dataset& dataset, const Split& split, const Settings
   trained.model.algorithm = settings.algorithm;
   trained.model.encoding = std::move(learned->encoding);
   trained.split = split;
-  trained.notes = split.notes;
+  trained.notes = std::move(notes);
   trained.notes.insert(trained.notes.end(), learned->notes.begin(), learned->notes.end());
   if (settings.algorithm == model::Algorithm::logistic) {
     auto classes = find_classes(dataset, split, settings.target);

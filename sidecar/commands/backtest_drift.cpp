@@ -11,8 +11,9 @@
 #include "base/core/text.h"
 #include "base/wire/json.h"
 #include "detectors/e_detector.h"
-#include "reference/column_scan.h"
+#include "detectors/value_reader.h"
 #include "reference/reference_json.h"
+#include "sidecar/commands/file_survey.h"
 #include "sidecar/commands/table_file.h"
 
 namespace outrider::sidecar {
@@ -22,21 +23,6 @@ using detectors::Value;
 
 constexpr double unusual_p = 0.001;
 
-// Seconds or milliseconds since 1970, or RFC 3339; a blank between date and time is a T, and no zone is UTC.
-std::optional<Time> time_of(const Value& value) {
-  if (value.kind == Value::Kind::number) {
-    const double seconds = std::abs(value.number) > 1e11 ? value.number / 1000 : value.number;
-    if (!(seconds >= 0 && seconds < 9e9)) return std::nullopt;
-    return Time{from_seconds(seconds)};
-  }
-  if (value.kind != Value::Kind::text) return std::nullopt;
-  std::string text(trim(value.text));
-  if (text.size() == 10) text += "T00:00:00";
-  if (text.size() > 10 && text[10] == ' ') text[10] = 'T';
-  if (const auto time = parse_rfc3339(text)) return time;
-  return parse_rfc3339(text + "Z");
-}
-
 // Which column is which; the table's column count for none.
 struct Columns {
   std::vector<std::size_t> features;  // In the reference's order.
@@ -45,8 +31,10 @@ struct Columns {
 
 class Backtest {
  public:
-  Backtest(const reference::ModelReference& reference, Columns columns, std::size_t count)
+  Backtest(const reference::ModelReference& reference, Columns columns, std::size_t count,
+           FileSurvey& survey)
       : reference_(reference),
+        survey_(survey),
         columns_(std::move(columns)),
         count_(count),
         watch_(reference.statistics),
@@ -61,15 +49,14 @@ class Backtest {
       accuracy_alarm_.emplace(std::move(*made));
   }
 
-  void take(std::uint64_t line, std::span<const Value> row) {
+  void take(std::uint64_t line, std::span<const Value> cells) {
     if (mistake_) return;
+    const auto row = survey_.read(cells);
     Time at{};
     if (has(columns_.time)) {
-      const auto time = time_of(row[columns_.time]);
+      const auto time = survey_.time_of(line, row[columns_.time]);
       if (!time) {
-        mistake_ = Error{"bad_time", "line " + std::to_string(line) +
-                                         ": expected seconds since 1970 or a time such as "
-                                         "2026-01-31T12:00:00Z in the time column"};
+        mistake_ = time.error();
         return;
       }
       at = *time;
@@ -117,9 +104,9 @@ class Backtest {
       features_[i] = has(columns_.features[i]) ? row[columns_.features[i]] : Value::none();
     }
     const Value prediction = has(columns_.prediction) ? row[columns_.prediction] : Value::none();
-    const double score = has(columns_.score) && row[columns_.score].kind == Value::Kind::number
-                             ? row[columns_.score].number
-                             : std::numeric_limits<double>::quiet_NaN();
+    const Value said = has(columns_.score) ? row[columns_.score] : Value::none();
+    const double score =
+        detectors::as_number(said).value_or(std::numeric_limits<double>::quiet_NaN());
     const detectors::Surprise surprise = watch_.observe(features_, prediction, score, at);
     report_.scored_rows += surprise.scored ? 1 : 0;
     report_.unusual_rows += surprise.scored && surprise.p <= unusual_p ? 1 : 0;
@@ -142,10 +129,8 @@ class Backtest {
   bool is_right(const Value& prediction, const Value& truth) const {
     const bool numbers =
         prediction.kind == Value::Kind::number && truth.kind == Value::Kind::number;
-    if (reference_.kind == reference::ModelKind::classification || !numbers) {
-      if (numbers) return prediction.number == truth.number;
-      return reference::category_text(prediction) == reference::category_text(truth);
-    }
+    if (reference_.kind == reference::ModelKind::classification || !numbers)
+      return detectors::same_class(prediction, truth);
     const double relative = reference_.accuracy ? reference_.accuracy->tolerance : 0.1;
     const double absolute = reference_.accuracy ? reference_.accuracy->absolute_tolerance : 0;
     return std::abs(prediction.number - truth.number) <=
@@ -164,6 +149,7 @@ class Backtest {
   }
 
   const reference::ModelReference& reference_;
+  FileSurvey& survey_;
   Columns columns_;
   std::size_t count_;
   detectors::VersionWatch watch_;
@@ -210,6 +196,22 @@ Result<Columns> find_columns(const DriftBacktest& wanted,
   }
   if (!mistakes.empty()) return fail("unknown_column", mistakes + "columns: " + known);
   return columns;
+}
+
+// Where the file is to have numbers.
+std::vector<std::size_t> numeric_columns(const reference::ModelReference& reference,
+                                         const Columns& columns) {
+  std::vector<std::size_t> numeric{columns.score};
+  const auto& features = reference.statistics->features;
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    if (features[i].bins.kind() == detectors::FeatureKind::numeric)
+      numeric.push_back(columns.features[i]);
+  }
+  if (reference.kind != reference::ModelKind::classification) {
+    numeric.push_back(columns.prediction);
+    numeric.push_back(columns.target);
+  }
+  return numeric;
 }
 
 wire::Json quality_json(const DriftReport& report) {
@@ -314,12 +316,20 @@ Result<DriftReport> backtest_drift(const DriftBacktest& wanted) {
   auto columns = find_columns(wanted, *reference, *names, absent);
   if (!columns) return fail(columns);
 
-  Backtest backtest(*reference, std::move(*columns), names->size());
   ProgressBar bar("backtest");
+  FileSurvey survey(*names, numeric_columns(*reference, *columns), columns->time);
+  auto surveyed = visit_table(
+      wanted.data, [&](std::uint64_t line, std::span<const Value> row) { survey.take(line, row); },
+      [&](double share) { bar.show(share / 2); });
+  if (!surveyed) return fail(surveyed.error().code, "data=" + surveyed.error().message);
+  if (auto settled = survey.settle(); !settled) {
+    return fail(settled.error().code, "data=" + wanted.data + ": " + settled.error().message);
+  }
+  Backtest backtest(*reference, std::move(*columns), names->size(), survey);
   auto visited = visit_table(
       wanted.data,
       [&](std::uint64_t line, std::span<const Value> row) { backtest.take(line, row); },
-      [&](double share) { bar.show(share); });
+      [&](double share) { bar.show((1 + share) / 2); });
   if (!visited) return fail(visited.error().code, "data=" + visited.error().message);
   if (backtest.mistake()) {
     return fail(backtest.mistake()->code,

@@ -7,6 +7,8 @@
 // Without a time column all rows are one pane, and its judgement is final; an alarm's row is then the last one. With one,
 // rows go through five-minute panes and the 2-of-3 rule, and an alarm's row is the last of the pane that raised it. Rows
 // count from 0. Given predictions and truths, the accuracy alarm runs over them too (subject "accuracy").
+//
+// The file is read twice: its columns decide how their numbers and times are written (detectors/column_numbers.h, moment.h).
 
 #include <cstdint>
 #include <optional>
@@ -47,7 +49,8 @@ struct DriftReport {
   std::vector<std::string> absent;  // Features that the data has no column for.
 };
 
-// Errors: "cannot_read", those of reference::parse and of TableReader, "unknown_column", "no_rows", "bad_time".
+// Errors: "cannot_read", those of reference::parse and of TableReader, "unknown_column", "no_rows", "bad_time",
+// "ambiguous_numbers".
 Result<DriftReport> backtest_drift(const DriftBacktest& wanted);
 
 // --reference, --data, --prediction, --target, --score, --time.

@@ -14,6 +14,7 @@
 #include "base/core/text.h"
 #include "base/wire/csv.h"
 #include "base/wire/json.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::sidecar {
 namespace {
@@ -73,7 +74,8 @@ class ErrorReader {
                         std::to_string(fields_) + "; the file may be cut short");
     }
     const std::string_view text = trim(row.fields[column_]);
-    const auto value = parse_double(text);  // 1.0 too: frames with gaps are written with points.
+    // 1.0 and True too: frames with gaps are written with points, comparisons as booleans.
+    const auto value = detectors::as_number(detectors::read_value(text));
     if (value == 0.0) return false;
     if (value == 1.0) return true;
     return refuse(

@@ -44,14 +44,17 @@ const char* role_text(reference::ColumnRole role) {
 }
 
 void print_columns(const reference::Built& built) {
-  std::printf("%-28s %-11s %-12s %9s %9s  %s\n", "column", "role", "type", "missing", "distinct",
+  std::printf("%-28s %-11s %-12s %9s %15s  %s\n", "column", "role", "type", "missing", "distinct",
               "");
   for (const reference::ColumnReport& column : built.columns) {
     const bool ignored = column.role == reference::ColumnRole::ignored;
-    std::printf("%-28.60s %-11s %-12s %9llu %9llu  %s\n", column.name.c_str(),
-                role_text(column.role), ignored ? "" : std::string(to_string(column.kind)).c_str(),
-                static_cast<unsigned long long>(column.missing),
-                static_cast<unsigned long long>(column.distinct), column.note.c_str());
+    const std::string distinct =
+        (column.distinct_more ? "more than " : "") + std::to_string(column.distinct);
+    std::printf("%-28.60s %-11s %-12s %9llu %15s  %s\n",
+                column.name.empty() ? "(no name)" : column.name.c_str(), role_text(column.role),
+                ignored ? "" : std::string(to_string(column.kind)).c_str(),
+                static_cast<unsigned long long>(column.missing), distinct.c_str(),
+                column.note.c_str());
   }
 }
 
@@ -94,7 +97,10 @@ int profile(Profile& wanted) {
   };
   const auto built = reference::build_reference(*columns, rows, build);
   if (!built) {
-    std::cerr << "data=" << wanted.data << ": " << built.error().message << "\n";
+    // What is wrong with the file names it already.
+    const std::string& message = built.error().message;
+    const bool named = message.starts_with(wanted.data + ": ");
+    std::cerr << "data=" << (named ? "" : wanted.data + ": ") << message << "\n";
     return 1;
   }
   if (auto written = write_file(wanted.out, reference::to_json(built->reference)); !written) {

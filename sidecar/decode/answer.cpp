@@ -6,6 +6,7 @@
 
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
+#include "sidecar/decode/answer_names.h"
 #include "sidecar/decode/json_pointer.h"
 #include "sidecar/decode/protocols/error_body.h"
 #include "sidecar/decode/protocols/language_model.h"
@@ -66,8 +67,7 @@ Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
     if (!unpacked) return failed(unpacked);
     root_ = *unpacked;
   }
-  if (root_.is_object()) view_.look_at(root_);
-  recognise();
+  look_at_root();
   return {};
 }
 
@@ -77,22 +77,30 @@ Decoded<void> Answer::open_lines(std::string_view list) {
   are_lines_ = true;
   // What the last line is, the stream is: Ollama's ends with its counts.
   for (const dom::element line : list_in(lines_)) root_ = line;
-  if (root_.is_object()) view_.look_at(root_);
   nature_ = Nature::prediction;
-  recognise();
+  look_at_root();
   return {};
 }
 
-void Answer::recognise() {
-  // Who says where the prediction is means what stands there.
-  const bool named = prediction_.configured || score_.configured;
-  if (view_.containers.empty() && !root_.is_object()) {
-    if (!named && protocols::is_language_model_answer(root_)) nature_ = Nature::language_model;
+// What it is, by its names.
+void Answer::look_at_root() {
+  view_.containers.clear();
+  if (!root_.is_object()) {
+    if (root_.is_array() && protocols::is_language_model_answer(root_)) {
+      nature_ = Nature::language_model;
+    }
     return;
   }
-  if (const auto object = object_of(root_); object && protocols::says_error(*object)) {
+  view_.element = root_;
+  view_.root = object_in(root_);
+  unsigned flags = 0;
+  for (const auto field : view_.root) {
+    flags |= role_of(field.key).flags;
+    if (is_container(field.value)) view_.containers.push_back({field.key, field.value});
+  }
+  if ((flags & NameRole::error) && protocols::says_error(view_.root)) {
     nature_ = Nature::error;
-  } else if (!named && protocols::is_language_model_answer(root_)) {
+  } else if ((flags & NameRole::language_model) && protocols::is_language_model_answer(root_)) {
     nature_ = Nature::language_model;
   }
 }
@@ -178,7 +186,10 @@ Decoded<void> Answer::read_object(const AnswerShape& shape) {
     if (auto ok = read_named_list(named_, elements_.size(), done); !ok) return ok;
   }
   if (done) return {};
-  if (expects(1)) return one_row(shape.at);
+  if (expects(1)) return add(row_.read(object, named_));
+  const Choice choice = choose(named_.candidates, rules_.prediction_kind);
+  const bool has_none = choice.prediction == Choice::none && choice.score == Choice::none;
+  if (has_none && !choice.ambiguous) return failed(FailReason::missing_prediction);
   return rows_differ(longest > 1 ? longest : 1);
 }
 
@@ -334,11 +345,9 @@ std::optional<dom::element> Answer::in_row(const Source& source, dom::element ro
 // The scores that the configuration names; else, of a configured prediction, what stands beside it by a
 // score's name.
 Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
-  std::vector<std::string> beside = prediction_.tokens;
-  if (!score_.configured) {
-    if (shape.beside && !prediction_.configured) beside = {""};
-    if (beside.empty() || shape.layout == AnswerLayout::tensors) return {};
-  }
+  const bool by_name = !score_.configured;
+  if (by_name && !prediction_.configured && !shape.beside) return {};
+  if (by_name && shape.layout == AnswerLayout::tensors) return {};
   const auto take = [this](std::span<const dom::element> scores) {
     for (std::size_t i = 0; i < rows_.size() && scores.size() == rows_.size(); ++i) {
       row_.add_score(scores[i], rows_[i]);
@@ -351,9 +360,11 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
       take({&score, 1});
     }
   };
-  if (!score_.configured) {
-    beside.pop_back();
-    const auto parent = object_of(follow(beside, root_));
+  if (by_name) {
+    const std::span<const std::string> tokens = prediction_.tokens;
+    const auto parent = prediction_.configured
+                            ? object_of(follow(tokens.first(tokens.size() - 1), root_))
+                            : shape.beside;
     if (!parent) return {};
     for (const auto field : *parent) {
       if (is_score_name(field.key)) take_at(field.value);
@@ -419,6 +430,8 @@ Decoded<void> Answer::read_tensors(const AnswerShape& shape) {
 // By how many rows a tensor can be read: its first extent, or, of rank one, one row of all.
 std::optional<std::size_t> Answer::rows_in(const Tensor& tensor) const {
   const std::size_t rows = tensor.shape.empty() ? 1 : static_cast<std::size_t>(tensor.rows());
+  const bool has_bytes = tensor.datatype == "BYTES" && tensor.shape.size() == 1;
+  if (has_bytes && expects(1) && AnswerRow::are_classified(tensor.values)) return 1;
   if (expects(rows)) return rows;
   if (tensor.shape.size() <= 1 && expects(1)) return 1;
   return std::nullopt;
@@ -599,19 +612,24 @@ tl::unexpected<FailReason> Answer::not_found(const Place& place) {
 }
 
 std::string_view Answer::field(std::span<const std::string> tokens) {
-  if (!has_root_) return {};
-  const auto found = follow(tokens, root_);
-  if (!found || is_container(*found)) return {};
-  if (const auto text = text_of(found)) return *text;
-  std::string scratch;
-  const std::string_view text = detectors::canonical_text(json_.scalar(*found), scratch);
-  return text.data() == scratch.data() ? row_.keep(std::move(scratch)) : text;
+  return has_root_ ? as_text(follow(tokens, root_)) : std::string_view();
 }
 
 std::string_view Answer::field(std::string_view name) {
-  if (!has_root_ || !root_.is_object()) return {};
-  const std::string token(name);
-  return field({&token, 1});
+  return has_root_ && root_.is_object() ? as_text(member(view_.root, name)) : std::string_view();
+}
+
+std::string_view Answer::puid() {
+  const auto meta = object_of(view_.container("meta"));
+  return meta ? as_text(member(*meta, "puid")) : std::string_view();
+}
+
+std::string_view Answer::as_text(std::optional<dom::element> element) {
+  if (!element || is_container(*element)) return {};
+  if (const auto text = text_of(element)) return *text;
+  std::string scratch;
+  const std::string_view text = detectors::canonical_text(json_.scalar(*element), scratch);
+  return text.data() == scratch.data() ? row_.keep(std::move(scratch)) : text;
 }
 
 bool Answer::holds_much() const {

@@ -58,6 +58,7 @@ class Answer {
   // A single value of the body as text, by the pieces of a pointer; "" when there is none.
   std::string_view field(std::span<const std::string> tokens);
   std::string_view field(std::string_view name);  // Of the body itself.
+  std::string_view puid();                        // Seldon's meta.puid.
   // What was seen and what to write, of the last failure; "" where its reason says it.
   const std::string& words() const { return words_.empty() ? row_.words() : words_; }
 
@@ -77,7 +78,8 @@ class Answer {
   };
 
   static Source source_of(const Place& place);
-  void recognise();
+  void look_at_root();
+  std::string_view as_text(std::optional<dom::element> element);
   Decoded<void> read_shape(const AnswerShape& shape);
   Decoded<void> read_list(const AnswerShape& shape);
   Decoded<void> read_object(const AnswerShape& shape);

@@ -102,6 +102,18 @@ std::string pointer_of(std::string_view flattened) {
 
 }  // namespace
 
+bool AnswerRow::are_classified(std::span<const FeatureValue> values) {
+  return best_classified(values).has_value();
+}
+
+Candidate::Kind AnswerRow::kind_of(dom::element value) {
+  if (value.is_number()) return Candidate::Kind::number;
+  if (value.is_null()) return Candidate::Kind::missing;
+  const bool is_number =
+      value.is_string() && parse_plain_decimal(value.get_string().value_unsafe());
+  return is_number ? Candidate::Kind::number : Candidate::Kind::text;
+}
+
 bool elements_of(dom::element element, std::vector<dom::element>& into) {
   into.clear();
   if (const auto list = array_of(element)) {
@@ -109,7 +121,7 @@ bool elements_of(dom::element element, std::vector<dom::element>& into) {
     return true;
   }
   const auto object = object_of(element);
-  if (!object || !protocols::has_counting_keys(*object)) return false;
+  if (!object || !protocols::has_index_keys(*object)) return false;
   for (const auto field : *object) into.push_back(field.value);
   return true;
 }
@@ -130,7 +142,7 @@ void AnswerRow::clear() {
 Decoded<Prediction> AnswerRow::read(dom::element row) {
   if (const auto list = array_of(row)) return read_list(*list);
   if (const auto object = object_of(row)) {
-    return protocols::has_counting_keys(*object) ? read_counted(*object) : read_object(*object);
+    return protocols::has_index_keys(*object) ? read_counted(*object) : read_object(*object);
   }
   return of_value(json_.scalar(row));
 }
@@ -218,34 +230,36 @@ Decoded<Prediction> AnswerRow::read_object(dom::object object) {
   Named named = std::move(named_);  // An object in an object takes another one.
   named.clear();
   if (auto ok = collect(object, named); !ok) return failed(ok);
-  const Choice choice = choose(named.candidates, rules_.prediction_kind);
-  const auto result = [&]() -> Decoded<Prediction> {
-    if (protocols::says_error(object)) return failed_row();
-    if (choice.ambiguous) return ambiguous(named, choice);
-    const auto element = [&](std::size_t place) { return named.elements[place]; };
-    if (choice.prediction == Choice::none) {
-      if (choice.score == Choice::none) {
-        if (protocols::may_be_error(object)) return failed_row();
-        return failed(FailReason::missing_prediction);
-      }
-      const dom::element score = element(choice.score);
-      if (const auto keyed = object_of(score)) return best_key(*keyed);
-      if (score.is_array()) return read(score);
-      return of_score(json_.scalar(score).number);
-    }
-    const dom::element chosen = element(choice.prediction);
-    if (choice.score != Choice::none && chosen.is_array() && array_of(chosen)->size() > 1 &&
-        is_class_list_name(named.candidates[choice.prediction].name)) {
-      return best_class(chosen, element(choice.score));
-    }
-    auto prediction = read(chosen);
-    if (prediction && choice.score != Choice::none) {
-      add_score(element(choice.score), *prediction);
-    }
-    return prediction;
-  }();
+  const auto prediction = protocols::says_error(object) ? Decoded<Prediction>(failed_row())
+                                                        : read(object, named);
   named_ = std::move(named);
-  return result;
+  return prediction;
+}
+
+Decoded<Prediction> AnswerRow::read(dom::object object, const Named& named) {
+  const Choice choice = choose(named.candidates, rules_.prediction_kind);
+  if (choice.ambiguous) return ambiguous(named, choice);
+  if (choice.prediction == Choice::none) {
+    if (choice.score != Choice::none) return read_score(named.elements[choice.score]);
+    if (protocols::may_be_error(object)) return failed_row();
+    return failed(FailReason::missing_prediction);
+  }
+  const dom::element chosen = named.elements[choice.prediction];
+  if (choice.score != Choice::none && chosen.is_array() && array_of(chosen)->size() > 1 &&
+      is_class_list_name(named.candidates[choice.prediction].name)) {
+    return best_class(chosen, named.elements[choice.score]);
+  }
+  auto prediction = read(chosen);
+  if (prediction && choice.score != Choice::none) {
+    add_score(named.elements[choice.score], *prediction);
+  }
+  return prediction;
+}
+
+Decoded<Prediction> AnswerRow::read_score(dom::element score) {
+  if (const auto keyed = object_of(score)) return best_key(*keyed);
+  if (score.is_array()) return read(score);
+  return of_score(json_.scalar(score).number);
 }
 
 // {"classes": ["a", "b"], "scores": [0.1, 0.9]}
@@ -367,8 +381,15 @@ Decoded<void> AnswerRow::collect(dom::object object, Named& into) {
 Decoded<void> AnswerRow::collect(std::string_view name, dom::element value, Named& into) {
   using Kind = Candidate::Kind;
   if (into.candidates.size() >= candidates_max) return {};
+  if (!is_container(value)) {
+    if (value.is_string() && is_date(value.get_string().value_unsafe())) return {};
+    into.candidates.push_back({name, kind_of(value)});
+    into.elements.push_back(value);
+    return {};
+  }
   const auto object = object_of(value);
-  if (object && !is_score_name(name) && !protocols::has_counting_keys(*object)) {
+  const bool is_score = object && is_score_name(name);
+  if (object && !is_score && !protocols::has_index_keys(*object)) {
     for (const auto field : *object) {
       kept_bytes_ += sizeof(std::string) + name.size() + 1 + field.key.size();
       if (kept_bytes_ > kept_bytes_max) return failed(FailReason::wrong_shape);
@@ -377,18 +398,7 @@ Decoded<void> AnswerRow::collect(std::string_view name, dom::element value, Name
     }
     return {};
   }
-  Kind kind = Kind::missing;
-  if (value.is_array()) {
-    kind = Kind::list;
-  } else if (object) {
-    kind = is_score_name(name) ? Kind::object : Kind::list;
-  } else if (value.is_number()) {
-    kind = Kind::number;
-  } else if (!value.is_null()) {
-    if (is_date(text_of(value).value_or(std::string_view()))) return {};
-    kind = Kind::text;
-  }
-  into.candidates.push_back({name, kind});
+  into.candidates.push_back({name, is_score ? Kind::object : Kind::list});
   into.elements.push_back(value);
   return {};
 }

@@ -37,6 +37,8 @@ class AnswerRow {
   // Names of a vector's places where the configuration has none: Seldon's.
   void name_classes(std::vector<std::string_view> names) { class_names_ = std::move(names); }
 
+  // Whether all are Triton's "score:index:label": the best classes of one row.
+  static bool are_classified(std::span<const FeatureValue> values);
   // The values are Triton's "score:index:label", also where a row has one.
   void expect_classified() { has_classified_ = true; }
 
@@ -60,6 +62,8 @@ class AnswerRow {
     void clear();
   };
   Decoded<void> collect(dom::object object, Named& into);
+  // An object whose named values were collected, and that is no error.
+  Decoded<Prediction> read(dom::object object, const Named& named);
   // What was seen and what to write, of the last ambiguous_prediction.
   const std::string& words() const { return words_; }
   tl::unexpected<FailReason> ambiguous(const Named& named, const Choice& choice);
@@ -72,6 +76,8 @@ class AnswerRow {
   Decoded<Prediction> read_list(dom::array list);
   Decoded<Prediction> read_object(dom::object object);
   Decoded<Prediction> read_counted(dom::object object);
+  Decoded<Prediction> read_score(dom::element score);
+  static Candidate::Kind kind_of(dom::element value);
   Decoded<Prediction> best_of_pairs(dom::array list);
   Decoded<Prediction> best_class(dom::element classes, dom::element scores);
   Decoded<Prediction> best_key(dom::object scores);
@@ -89,7 +95,7 @@ class AnswerRow {
   std::string words_;
 };
 
-// A list's elements, or the members of an object whose keys count from 0 ("0", "1", …), as pandas writes a
+// A list's elements, or the members of an object whose keys are an index ("0", "1", …), as pandas writes a
 // Series. False for anything else, and then `into` is empty.
 bool elements_of(dom::element element, std::vector<dom::element>& into);
 

@@ -33,8 +33,9 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
-// Checks what every event needs, and tells requests from responses by the type's end.
-Result<CloudEvent> finish(CloudEvent event, std::string_view type) {
+// Checks what every event needs, and tells requests from responses by the type's end. `status` is a response's statuscode,
+// "" where it has none.
+Result<CloudEvent> finish(CloudEvent event, std::string_view type, std::string_view status) {
   if (event.id.empty() || event.id.size() > id_bytes_max) {
     return fail("invalid_event", "expected an id of 1 to 256 bytes");
   }
@@ -43,6 +44,14 @@ Result<CloudEvent> finish(CloudEvent event, std::string_view type) {
   }
   if (type.ends_with("inference.response")) {
     event.is_response = true;
+    if (!status.empty()) {
+      const auto code = parse_int(trim(status));
+      if (!code || *code < 100 || *code > 599) {
+        return fail("invalid_event", "statuscode '" + std::string(status.substr(0, 100)) +
+                                         "': expected an HTTP status, 100 to 599");
+      }
+      event.status = static_cast<int>(*code);
+    }
   } else if (!type.ends_with("inference.request")) {
     return fail("invalid_event", "type '" + std::string(type.substr(0, 100)) +
                                      "': expected …inference.request or …inference.response");
@@ -84,7 +93,7 @@ Result<CloudEvent> parse_binary(const FieldOf& field, std::string_view body) {
   event.data_type = field("Content-Type");
   event.data = body;
   event.time = parse_rfc3339(field("ce-time"));
-  return finish(std::move(event), field("ce-type"));
+  return finish(std::move(event), field("ce-type"), field("ce-statuscode"));
 }
 
 std::string text_of(const wire::Json& object, const char* key) {
@@ -111,7 +120,12 @@ Result<CloudEvent> parse_structured(const wire::Json& object) {
     const bool is_json = event.data_type.find("json") != std::string::npos;
     event.data = data->is_string() && !is_json ? data->get<std::string>() : wire::to_text(*data);
   }
-  return finish(std::move(event), text_of(object, "type"));
+  const auto status =
+      object.find("statuscode");  // An Integer; some libraries write all attributes as texts.
+  return finish(std::move(event), text_of(object, "type"),
+                status == object.end() || status->is_null() ? std::string()
+                : status->is_string()                       ? status->get<std::string>()
+                                                            : wire::to_text(*status));
 }
 
 }  // namespace

@@ -10,9 +10,10 @@
 // Source: CloudEvents 1.0.2, HTTP protocol binding and JSON event format; KServe's pkg/logger.
 //
 // What KServe's logger does, and a reader of its events must know: it logs whatever is asked of the
-// server, metadata too (without a body); a response only when its status is 200; with the Content-Type
-// of the *request* on both; neither path nor Content-Encoding nor Inference-Header-Content-Length. A
-// Ce-Id of the caller's is the id, so services in a chain that pass it on share one.
+// server, metadata too (without a body); a response of any status, with the attribute statuscode (kserve#6036), or,
+// in older releases, only when its status is 200; with the Content-Type of the *request* on both; neither path nor
+// Content-Encoding nor Inference-Header-Content-Length. A Ce-Id of the caller's is the id, so services in a chain
+// that pass it on share one.
 
 #include <cstdint>
 #include <deque>
@@ -38,6 +39,7 @@ struct CloudEvent {
   std::string data_type;   // Content-Type of the data.
   std::string data;
   std::optional<Time> time;
+  int status = 200;  // Of a response: statuscode, as the model answered; 200 where it is not said.
 
   std::size_t bytes() const {
     return sizeof *this + id.size() + model_name.size() + scope.size() + data.size();
@@ -57,8 +59,8 @@ BodyNature nature_of(std::string_view body, std::string_view said_type);
 // A field of the HTTP request by its name; "" when absent.
 using FieldOf = std::function<std::string_view(std::string_view name)>;
 
-// Errors: "invalid_json", "json_too_deep", "invalid_event" (no id, an unknown type, bad base64: says
-// which).
+// Errors: "invalid_json", "json_too_deep", "invalid_event" (no id, an unknown type, bad base64, a statuscode that is
+// none: says which).
 Result<std::vector<CloudEvent>> parse_cloud_events(const FieldOf& field, std::string_view body);
 
 // Requests and responses by key until both are there. Bounded in entries, bytes and time: what never

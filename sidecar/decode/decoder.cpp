@@ -89,7 +89,7 @@ Format format_of(std::string_view content_type, std::string_view json_bytes,
   if (is_json_type(type)) return Format::json;
   const std::string lower = lower_ascii(type);
   // Frameworks call JSON all kinds of text: Flask says text/html of a view that returns a string.
-  if (lower.empty() || lower == "text/plain" || lower == "text/html") {
+  if (lower.empty() || lower == "*/*" || lower == "text/plain" || lower == "text/html") {
     return starts_like_json(body) ? Format::json : Format::other;
   }
   if (lower == "application/octet-stream" || lower == "binary/octet-stream") {
@@ -108,7 +108,16 @@ Format format_of(std::string_view content_type, std::string_view json_bytes,
   if (std::find(std::begin(lines), std::end(lines), lower) != std::end(lines)) {
     return Format::json_lines;
   }
-  return is_opaque_type(lower) ? Format::opaque : Format::other;
+  if (is_opaque_type(lower)) return Format::opaque;
+  const std::string_view text = trim(body.substr(0, 64));  // "*/*", and whatever else is JSON.
+  return text.starts_with('{') || text.starts_with('[') ? Format::json : Format::other;
+}
+
+// JSON lines that are called JSON: objects, each on a line.
+bool are_json_lines(FailReason reason, std::string_view body) {
+  const std::size_t end = body.find('\n');
+  if (reason != FailReason::invalid_json || end == std::string_view::npos) return false;
+  return trim(body.substr(0, end)).ends_with('}') && trim(body.substr(end)).starts_with('{');
 }
 
 struct Bodies {
@@ -154,12 +163,15 @@ class Decoder::Impl {
 
  private:
   bool read_heads(const tap::Exchange& exchange, ExchangeParts& parts);
-  bool is_prediction(const ExchangeParts& parts) const;
+  void look_at_path(const ExchangeParts& parts);
+  bool matches(const ExchangeParts& parts) const;
   bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
   Decoded<void> read_request(const ExchangeParts& parts);
+  Decoded<void> read_no_request();
   Decoded<void> read_request_body(const ExchangeParts& parts, std::string_view body);
   Decoded<void> add_query(std::string_view query);
   Outcome model_failure(const ExchangeParts& parts);
+  std::optional<SkipReason> out_of_scope(const ExchangeParts& parts) const;
   Outcome observe_answer(const ExchangeParts& parts);
   Outcome give_up(const ExchangeParts& parts, FailReason reason);
   Decoded<void> open_answer(const ExchangeParts& parts);
@@ -183,10 +195,15 @@ class Decoder::Impl {
   http1::ResponseHead response_head_;
   const tap::Exchange* exchange_ = nullptr;  // Null when there are no heads.
 
+  struct Route {
+    std::string method, path;
+    std::string_view model, version;  // In the path.
+    bool is_prediction = false, is_language_model = false;
+  };
+  Route route_;
   bool request_is_opaque_ = false, answer_is_table_ = false;
   std::vector<std::size_t> row_counts_;  // That the request may have; empty where nobody knows.
   std::string words_;
-  const std::vector<std::string> puid_tokens_{"meta", "puid"};
 
   std::array<std::string_view, 5> alias_fields_{};
   std::vector<std::string_view> aliases_;
@@ -254,8 +271,19 @@ bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& par
   return true;
 }
 
-bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
-  if (parts.exchange_is_prediction) return true;
+// Traffic is mostly on one path: what its method and path say is kept for the next exchange.
+void Decoder::Impl::look_at_path(const ExchangeParts& parts) {
+  if (parts.path == route_.path && parts.method == route_.method) return;
+  route_.path = parts.path;
+  route_.method = parts.method;
+  route_.is_prediction = matches(parts);
+  route_.is_language_model = protocols::is_language_model_path(parts.path);
+  route_.model = tap::model_in_path(route_.path);
+  route_.version = tap::version_in_path(route_.path);
+}
+
+// By the rules; else every POST and PUT but those above, and every GET with a query.
+bool Decoder::Impl::matches(const ExchangeParts& parts) const {
   if (!rules_.methods.empty() && std::find(rules_.methods.begin(), rules_.methods.end(),
                                            parts.method) == rules_.methods.end()) {
     return false;
@@ -269,14 +297,13 @@ bool Decoder::Impl::is_prediction(const ExchangeParts& parts) const {
     return std::none_of(std::begin(no_prediction_paths), std::end(no_prediction_paths),
                         [&](std::string_view p) { return tap::matches_pattern(p, parts.path); });
   }
-  return parts.method == "GET" && !parts.query.empty();
+  return parts.method == "GET";
 }
 
 Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   kept_.clear();
   selection_.clear();
   table_.clear();
-  request_.clear();
   answer_.clear();
   row_counts_.clear();
   request_is_opaque_ = answer_is_table_ = false;
@@ -285,7 +312,11 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   observation_ = Observation{};
   observation_.id = parts.id;
   observation_.time = parts.started;
-  if (!is_prediction(parts)) return skip(SkipReason::not_matched);
+  look_at_path(parts);
+  const bool is_bare_get = parts.method == "GET" && parts.query.empty() && rules_.paths.empty();
+  if (!parts.exchange_is_prediction && (!route_.is_prediction || is_bare_get)) {
+    return skip(SkipReason::not_matched);
+  }
   const std::string_view key = parts.sampling_key.empty() ? parts.id : parts.sampling_key;
   if (!tap::is_sampled(sampling_, key)) return skip(SkipReason::sampled_out);
 
@@ -293,6 +324,7 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   if (parts.status >= 400 || parts.outcome == Outcome::timeout ||
       parts.outcome == Outcome::unreachable || parts.outcome == Outcome::client_error ||
       parts.outcome == Outcome::server_error) {
+    if (const auto reason = out_of_scope(parts)) return skip(*reason);
     return model_failure(parts);
   }
   if (parts.outcome != Outcome::success) return fail_with(FailReason::incomplete);
@@ -311,14 +343,25 @@ Decoder::Outcome Decoder::Impl::model_failure(const ExchangeParts& parts) {
   return observation_;
 }
 
+// What is skipped when it succeeds is when it fails, too: a share of failures needs both.
+std::optional<SkipReason> Decoder::Impl::out_of_scope(const ExchangeParts& parts) const {
+  if (answer_.names_prediction()) return std::nullopt;
+  if (route_.is_language_model) return SkipReason::language_model;
+  const bool is_opaque = !parts.request_body.empty() && parts.request_json_bytes.empty() &&
+                         format_of(parts.request_type, {}, parts.request_body) == Format::opaque;
+  return is_opaque ? std::optional(SkipReason::opaque_body) : std::nullopt;
+}
+
 // The answer is looked at first: what it is decides whether the request has to be understood.
 Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
   const auto opened = open_answer(parts);
   if (opened && answer_.nature() == Answer::Nature::error) return model_failure(parts);
-  const bool is_language = (opened && answer_.nature() == Answer::Nature::language_model) ||
-                           protocols::is_language_model_path(parts.path);
+  const bool is_language =
+      (opened && answer_.nature() == Answer::Nature::language_model) || route_.is_language_model;
   if (is_language && !answer_.names_prediction()) return skip(SkipReason::language_model);
-  const auto request = read_request(parts);
+  // Who says where the prediction is means what stands there. A prompt is no feature unless it is named one.
+  const bool has_features = !is_language || !selection_.empty();
+  const auto request = has_features ? read_request(parts) : read_no_request();
   if (request_is_opaque_) return skip(SkipReason::opaque_body);
   if (!request) return give_up(parts, request.error());
   if (!opened) return give_up(parts, opened.error());
@@ -349,6 +392,7 @@ Decoder::Outcome Decoder::Impl::give_up(const ExchangeParts& parts, FailReason r
 
 Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   query_fields_.clear();
+  request_.clear();
   if (parts.request_body.empty()) {
     if (auto ok = add_query(parts.query); !ok) return ok;
     if (table_.rows() > 0) row_counts_.push_back(1);
@@ -363,12 +407,22 @@ Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
   return {};
 }
 
+Decoded<void> Decoder::Impl::read_no_request() {
+  query_fields_.clear();
+  request_.clear();
+  row_counts_.push_back(1);
+  return {};
+}
+
 Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::string_view body) {
   switch (format_of(parts.request_type, parts.request_json_bytes, body)) {
     case Format::json: {
       const auto pieces = split_binary(body, parts.request_json_bytes);
       if (!pieces) return failed(pieces);
-      return request_.open(pieces->json, pieces->binary, table_);
+      const auto ok = request_.open(pieces->json, pieces->binary, table_);
+      if (ok || !are_json_lines(ok.error(), body)) return ok;
+      table_.clear();
+      return request_.open(read_json_lines(body, event_).as_list, {}, table_);
     }
     case Format::json_lines: {
       const JsonLines lines = read_json_lines(body, event_);
@@ -432,7 +486,9 @@ Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
     case Format::json: {
       const auto pieces = split_binary(*body, parts.response_json_bytes);
       if (!pieces) return failed(pieces);
-      return answer_.open(pieces->json, pieces->binary);
+      const auto ok = answer_.open(pieces->json, pieces->binary);
+      if (ok || !are_json_lines(ok.error(), *body)) return ok;
+      return answer_.open_lines(read_json_lines(*body, answer_text_).as_list);
     }
     case Format::event_stream: {
       const StreamEnd end = read_stream_end(*body, answer_text_);
@@ -545,11 +601,10 @@ void Decoder::Impl::identify(const ExchangeParts& parts, bool answered) {
       answered && parts.model_name.empty() ? answer_.field("model_name") : std::string_view();
   const std::string_view in_body_version =
       answered && parts.model_version.empty() ? answer_.field("model_version") : std::string_view();
-  observation_.model_name = first({find_place(rules_.model_name, answered),
-                                   tap::model_in_path(parts.path), parts.model_name, in_body_name});
-  observation_.model_version =
-      first({find_place(rules_.model_version, answered), tap::version_in_path(parts.path),
-             parts.model_version, in_body_version});
+  observation_.model_name = first(
+      {find_place(rules_.model_name, answered), route_.model, parts.model_name, in_body_name});
+  observation_.model_version = first({find_place(rules_.model_version, answered), route_.version,
+                                      parts.model_version, in_body_version});
 }
 
 std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
@@ -592,7 +647,7 @@ void Decoder::Impl::gather_aliases(const ExchangeParts& parts) {
   for (const std::string_view alias : parts.aliases) add(alias);
   if (!observation_.model_failed) {
     add(request_.id());
-    add(answer_.field(puid_tokens_));
+    add(answer_.puid());
     add(answer_.field("id"));
   }
   observation_.aliases = aliases_;

@@ -2,6 +2,7 @@
 #include "sidecar/decode/feature_names.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 
 #include "base/core/text.h"
@@ -21,6 +22,11 @@ std::uint64_t hash_of(std::span<const std::string_view> names, bool positional) 
 
 }  // namespace
 
+std::uint64_t next_names_serial() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> names,
                                               bool positional) {
   const std::uint64_t hash = hash_of(names, positional);
@@ -33,7 +39,7 @@ const FeatureNames* FeatureNamesTable::intern(std::span<const std::string_view> 
     }
   }
   auto added = std::make_unique<FeatureNames>();
-  added->serial = next_serial_++;
+  added->serial = next_names_serial();
   added->positional = positional;
   added->names.assign(names.begin(), names.end());
   added->plain = std::all_of(names.begin(), names.end(), [](std::string_view name) {

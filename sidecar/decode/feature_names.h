@@ -15,6 +15,10 @@
 
 namespace outrider::decode {
 
+// A serial that no other list of names has, in any table of this process: readers outlive decoders (a
+// reload makes new ones) and see the lists of several.
+std::uint64_t next_names_serial();
+
 class FeatureNamesTable {
  public:
   explicit FeatureNamesTable(std::size_t lists_max = 256) : lists_max_(lists_max) {}
@@ -28,7 +32,6 @@ class FeatureNamesTable {
 
  private:
   std::size_t lists_max_;
-  std::uint64_t next_serial_ = 1;
   std::uint64_t restarts_ = 0;
   std::size_t bytes_ = 0;  // Of the names of all lists.
   std::unordered_multimap<std::uint64_t, std::unique_ptr<FeatureNames>> lists_;

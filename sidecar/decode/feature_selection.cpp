@@ -5,6 +5,7 @@
 
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
+#include "sidecar/decode/feature_names.h"
 #include "sidecar/decode/json.h"
 #include "sidecar/decode/json_pointer.h"
 
@@ -22,8 +23,7 @@ FeatureSelection::FeatureSelection(const std::vector<FeatureRule>& rules) : rule
     wants_query_ = wants_query_ || query;
     names_.names.push_back(rule.name);
   }
-  // Interned lists count up from 1; there is one configured list a decoder.
-  names_.serial = UINT64_MAX;
+  names_.serial = next_names_serial();
 }
 
 const std::vector<std::size_t>& FeatureSelection::places_in(const FeatureNames& from) {

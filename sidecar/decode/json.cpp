@@ -12,6 +12,7 @@
 namespace outrider::decode {
 namespace {
 
+constexpr std::size_t tree_bytes_max = 8 << 20;  // A tree takes some fifteen times its body.
 constexpr std::size_t kept_bytes = 1 << 20;  // A larger buffer is given back with the next body.
 
 std::string_view without_mark(std::string_view text) {  // .NET's; servers pass over it.
@@ -59,6 +60,7 @@ JsonTree::JsonTree() : parser_(std::make_unique<dom::parser>()) {}
 
 Decoded<dom::element> JsonTree::parse(std::string_view text) {
   if (!digits_.empty()) digits_.clear();
+  if (text.size() > tree_bytes_max) return failed(FailReason::unpacked_too_large);
   const auto strict = parse_strict(without_mark(text));
   if (strict || strict.error() == FailReason::invalid_utf8 ||
       strict.error() == FailReason::json_too_deep) {
@@ -152,16 +154,6 @@ std::optional<dom::element> member(dom::object object, std::string_view name) {
     if (field.key == name) found = field.value;
   }
   return found;
-}
-
-std::optional<dom::array> array_of(std::optional<dom::element> element) {
-  if (!element || !element->is_array()) return std::nullopt;
-  return element->get_array().value_unsafe();
-}
-
-std::optional<dom::object> object_of(std::optional<dom::element> element) {
-  if (!element || !element->is_object()) return std::nullopt;
-  return element->get_object().value_unsafe();
 }
 
 std::optional<std::string_view> text_of(std::optional<dom::element> element) {

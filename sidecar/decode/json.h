@@ -59,7 +59,7 @@ class JsonTree {
  public:
   JsonTree();
 
-  // The root. Copies the text. invalid_json, invalid_utf8, invalid_number, json_too_deep.
+  // The root. Copies the text. unpacked_too_large (past 8 MiB), invalid_json, invalid_utf8, invalid_number, json_too_deep.
   Decoded<dom::element> parse(std::string_view text);
 
   // A value that is no list and no object; missing for those.
@@ -114,8 +114,14 @@ inline bool is_container(dom::element element) {
 }
 // The member of that name, the last one where it comes twice, as in most parsers.
 std::optional<dom::element> member(dom::object object, std::string_view name);
-std::optional<dom::array> array_of(std::optional<dom::element> element);
-std::optional<dom::object> object_of(std::optional<dom::element> element);
+inline std::optional<dom::array> array_of(std::optional<dom::element> element) {
+  if (!element || element->type() != dom::element_type::ARRAY) return std::nullopt;
+  return element->get_array().value_unsafe();
+}
+inline std::optional<dom::object> object_of(std::optional<dom::element> element) {
+  if (!element || element->type() != dom::element_type::OBJECT) return std::nullopt;
+  return element->get_object().value_unsafe();
+}
 // Of an element that is one. By value: a loop over the inside of a temporary optional would outlive it.
 inline dom::array list_in(dom::element element) {
   return element.get_array().value_unsafe();

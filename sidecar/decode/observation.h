@@ -63,6 +63,7 @@ struct Observation {
   std::span<const Row> rows;
   bool model_failed =
       false;  // The model answered 4xx or 5xx, or not at all: a failure, without rows.
+  bool refused = false;  // Of a failure: it answered 4xx, as for a model that it does not have.
 };
 
 }  // namespace outrider::decode

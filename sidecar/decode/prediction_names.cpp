@@ -2,192 +2,43 @@
 #include "sidecar/decode/prediction_names.h"
 
 #include <algorithm>
-#include <iterator>
+
+#include "sidecar/decode/answer_names.h"
 
 namespace outrider::decode {
 namespace {
 
-constexpr std::string_view sure_names[] = {
-    "prediction", "predictions",     "predicted",      "predicted_value", "predicted_class",
-    "predict",    "predicted_label", "predictedlabel", "predictedvalue",  "predictedclass",
-    "y_pred",     "y_hat",           "yhat",           "forecast",        "forecasts"};
-constexpr std::string_view class_names[] = {"class_name", "classname",   "label_name", "label",
-                                            "labels",     "class",       "classes",    "category",
-                                            "categories", "top_class",   "class_id",   "class_ids",
-                                            "classid",    "class_index", "label_id",   "sentiment"};
-constexpr std::string_view value_names[] = {"value",   "values",   "result", "results", "output",
-                                            "outputs", "estimate", "target", "y",       "strdata"};
-constexpr std::string_view score_names[] = {"score",
-                                            "scores",
-                                            "probability",
-                                            "probabilities",
-                                            "prob",
-                                            "probs",
-                                            "proba",
-                                            "probas",
-                                            "predict_proba",
-                                            "confidence",
-                                            "confidences",
-                                            "prediction_probability",
-                                            "prediction_score",
-                                            "predicted_probability",
-                                            "class_probabilities",
-                                            "logistic",
-                                            "softmax"};
-// About the answer, the model or the server; or about the prediction, without being it.
-constexpr std::string_view other_names[] = {"id",
-                                            "request_id",
-                                            "requestid",
-                                            "prediction_id",
-                                            "trace_id",
-                                            "correlation_id",
-                                            "inference_id",
-                                            "model",
-                                            "model_id",
-                                            "model_name",
-                                            "modelname",
-                                            "model_version",
-                                            "model_version_id",
-                                            "modelversion",
-                                            "modelid",
-                                            "version",
-                                            "deployed_model_id",
-                                            "deployedmodelid",
-                                            "model_display_name",
-                                            "modeldisplayname",
-                                            "name",
-                                            "key",
-                                            "index",
-                                            "timestamp",
-                                            "time",
-                                            "datetime",
-                                            "created",
-                                            "created_at",
-                                            "latency",
-                                            "latency_ms",
-                                            "duration",
-                                            "duration_ms",
-                                            "elapsed",
-                                            "elapsed_ms",
-                                            "took",
-                                            "took_ms",
-                                            "inference_time",
-                                            "inference_time_ms",
-                                            "processing_time",
-                                            "processing_time_ms",
-                                            "response_time",
-                                            "runtime",
-                                            "status",
-                                            "status_code",
-                                            "statuscode",
-                                            "message",
-                                            "msg",
-                                            "info",
-                                            "warning",
-                                            "warnings",
-                                            "success",
-                                            "ok",
-                                            "code",
-                                            "object",
-                                            "error",
-                                            "errors",
-                                            "detail",
-                                            "currency",
-                                            "unit",
-                                            "units",
-                                            "threshold",
-                                            "lower",
-                                            "upper",
-                                            "lower_bound",
-                                            "upper_bound",
-                                            "std",
-                                            "stderr",
-                                            "variance",
-                                            "interval",
-                                            "confidence_interval",
-                                            "logits",
-                                            "logit",
-                                            "all_class_ids",
-                                            "all_classes",
-                                            "explanation",
-                                            "explanations",
-                                            "shap_values",
-                                            "feature_importance",
-                                            "feature_importances",
-                                            "features",
-                                            "inputs",
-                                            "input",
-                                            "instances",
-                                            "host",
-                                            "hostname",
-                                            "pod",
-                                            "server",
-                                            "cached",
-                                            "cache",
-                                            "system_fingerprint",
-                                            "usage",
-                                            "meta",
-                                            "metadata",
-                                            "parameters",
-                                            "params",
-                                            "headers",
-                                            "predict_log_proba"};
-
 constexpr std::size_t none = Choice::none;
 
-template <std::size_t N>
-std::size_t rank(const std::string_view (&names)[N], std::string_view name) {
-  const auto found = std::find(std::begin(names), std::end(names), name);
-  return found == std::end(names) ? none : static_cast<std::size_t>(found - std::begin(names));
-}
-
-// The last piece of a flattened name, in lower case, as the tables have it.
-class Name {
- public:
-  explicit Name(std::string_view flattened) {
-    const std::size_t dot = flattened.rfind('.');
-    if (dot != std::string_view::npos) flattened.remove_prefix(dot + 1);
-    if (flattened.size() > sizeof text_) return;
-    for (const char c : flattened) {
-      text_[size_++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-  }
-  std::string_view text() const { return {text_, size_}; }
-
- private:
-  char text_[32];
-  std::size_t size_ = 0;
-};
-
-bool is_other(std::string_view flattened) {
+// What a flattened name means: by its last piece, or as all of the pieces before it say (probabilities.cat
+// is a score, meta.tags.price about the answer).
+NameRole role_of_flattened(std::string_view flattened) {
+  if (flattened.find('.') == std::string_view::npos) return role_of(flattened);
+  NameRole last, before;
   for (std::size_t begin = 0; begin <= flattened.size();) {
     const std::size_t end = std::min(flattened.find('.', begin), flattened.size());
-    if (rank(other_names, Name(flattened.substr(begin, end - begin)).text()) != none) return true;
+    before.flags = static_cast<std::uint16_t>(before.flags | last.flags);
+    last = role_of(flattened.substr(begin, end - begin));
     begin = end + 1;
   }
-  return false;
-}
-
-// A score's members are its own: probabilities.cat.
-bool is_score(std::string_view flattened) {
-  for (std::size_t begin = 0; begin <= flattened.size();) {
-    const std::size_t end = std::min(flattened.find('.', begin), flattened.size());
-    if (is_score_name(flattened.substr(begin, end - begin))) return true;
-    begin = end + 1;
-  }
-  return false;
+  if (before.is(NameRole::score)) return before;
+  if (before.is(NameRole::other)) last.flags |= NameRole::other;
+  return last;
 }
 
 struct Best {
-  std::size_t place = none, rank = none;
+  std::size_t place = none;
+  std::uint8_t rank = 0;
   bool tied = false;
 
-  void offer(std::size_t candidate, std::size_t its_rank) {
-    if (its_rank == none) return;
-    tied = place != none && its_rank == rank;
-    if (place != none && its_rank >= rank) return;
+  void offer(std::size_t candidate, std::uint8_t its_rank) {
+    if (place != none && its_rank >= rank) {
+      tied = tied || its_rank == rank;
+      return;
+    }
     place = candidate;
     rank = its_rank;
+    tied = false;
   }
 };
 
@@ -201,12 +52,12 @@ Choice ambiguous(Choice choice, std::size_t one, std::size_t other) {
 }  // namespace
 
 bool is_score_name(std::string_view name) {
-  return rank(score_names, Name(name).text()) != none;
+  return role_of(name).is(NameRole::score);
 }
 
 bool is_class_list_name(std::string_view name) {
-  const Name last(name);
-  return last.text() == "classes" || last.text() == "labels" || last.text() == "class_names";
+  const std::string_view last = name.substr(name.rfind('.') + 1);  // All, where there is no dot.
+  return last == "classes" || last == "labels" || last == "class_names";
 }
 
 Choice choose(std::span<const Candidate> candidates, PredictionKind kind) {
@@ -215,19 +66,21 @@ Choice choose(std::span<const Candidate> candidates, PredictionKind kind) {
   std::size_t only = none, second = none;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
-    const Name name(candidate.name);
-    if (is_score(candidate.name)) {
+    const NameRole role = role_of_flattened(candidate.name);
+    if (role.is(NameRole::score)) {
       if (choice.score == none && candidate.kind != Candidate::Kind::missing) choice.score = i;
       continue;
     }
-    const std::size_t sure_rank = rank(sure_names, name.text());
-    sure.offer(i, sure_rank);
-    if (sure_rank != none || is_other(candidate.name)) continue;
+    if (role.is(NameRole::sure)) {
+      sure.offer(i, role.rank);
+      continue;
+    }
+    if (role.is(NameRole::other)) continue;
     // An estimate may be written as a text; what else is a text is none.
     const bool is_text = candidate.kind == Candidate::Kind::text;
-    of_value.offer(i, rank(value_names, name.text()));
+    if (role.is(NameRole::of_value)) of_value.offer(i, role.rank);
     if (kind == PredictionKind::regression && is_text) continue;
-    of_class.offer(i, rank(class_names, name.text()));
+    if (role.is(NameRole::of_class)) of_class.offer(i, role.rank);
     if (only == none) {
       only = i;
     } else if (second == none) {

@@ -20,6 +20,7 @@ bool names_id(const FeatureRule& rule) {
 
 RequestBody::RequestBody(const Rules& rules)
     : rows_max_(rules.rows_max),
+      features_count_(rules.features.size()),
       one_row_(rules.one_row),
       id_is_feature_(std::any_of(rules.features.begin(), rules.features.end(), names_id)) {}
 
@@ -52,6 +53,11 @@ Decoded<void> RequestBody::open(std::string_view json, std::string_view binary, 
   if (shapes_.all().empty()) return failed(FailReason::unsupported_format);
   for (const RequestShape& shape : shapes_.all()) {
     if (shape.rows > rows_max_ || (one_row_ && shape.rows != 1)) continue;
+    // As many values as the configuration names features: one row.
+    if (shape.layout == Layout::tensors && shape.rows == features_count_ && features_count_ > 1 &&
+        shapes_.all().back().layout == Layout::matrix_tensor) {
+      continue;
+    }
     if (std::find(row_counts_.begin(), row_counts_.end(), shape.rows) == row_counts_.end()) {
       row_counts_.push_back(shape.rows);
     }
@@ -249,6 +255,11 @@ Decoded<void> RequestBody::fill_tensors(const RequestShape& shape, RowTable& tab
     if (!tensor) return failed(tensor);
     if (auto ok = read_tensor(object_in(element), tree_, **tensor, left); !ok) return ok;
     if ((*tensor)->shape.empty()) return failed(FailReason::wrong_shape);
+    if ((*tensor)->is_elsewhere) {
+      // A missing value for each row: nobody can tell here what the model saw.
+      (*tensor)->values.assign(std::min<std::uint64_t>((*tensor)->shape.front(), left), {});
+      (*tensor)->shape.resize(1);
+    }
   }
   const std::span<Tensor> tensors(tensors_.data(), tensor_count_);
   if (auto ok = read_binary(tensors, tree_, binary_, values_left(), Bytes::may_be_opaque); !ok)

@@ -59,7 +59,7 @@ class RequestBody {
   Decoded<Tensor*> next_tensor();
   std::size_t values_left() const;  // Of all that one body may have.
 
-  std::size_t rows_max_;
+  std::size_t rows_max_, features_count_;
   bool one_row_;
   bool id_is_feature_ = false;
   JsonDocument document_;  // Of flat objects of values.

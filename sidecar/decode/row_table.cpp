@@ -36,11 +36,6 @@ void RowTable::clear() {
   rows_ = width_ = stride_ = position_ = 0;
 }
 
-inline FeatureValue& RowTable::next_place() {
-  const std::size_t position = position_++;
-  return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
-}
-
 Decoded<void> RowTable::begin_row() {
   if (rows_ >= rows_max_) return failed(FailReason::too_many_rows);
   if ((rows_ + 1) * stride_ > cells_max) return failed(FailReason::too_many_rows);
@@ -119,9 +114,12 @@ Decoded<void> RowTable::add_value(ondemand::field& field, ondemand::json_type ty
 // The values of a list without names, of lists in it too, in their order.
 Decoded<void> RowTable::add_values(dom::array array, JsonTree& json) {
   for (const dom::element element : array) {
-    if (const auto inner = array_of(element)) {
-      if (auto ok = add_values(*inner, json); !ok) return ok;
-    } else if (element.is_object()) {
+    const dom::element_type type = element.type();
+    if (type == dom::element_type::DOUBLE && next_is_positional()) {
+      next_place() = FeatureValue::of(element.get_double().value_unsafe());  // Nearly always.
+    } else if (type == dom::element_type::ARRAY) {
+      if (auto ok = add_values(list_in(element), json); !ok) return ok;
+    } else if (type == dom::element_type::OBJECT) {
       return failed(FailReason::wrong_shape);
     } else if (next_is_positional()) {
       next_place() = json.scalar(element);

@@ -70,7 +70,10 @@ class RowTable {
   }
   // Likewise, for a value without a name: positional names are alike in every list.
   bool next_is_positional() const { return !own_names_ && guess_->positional && next_is_free(); }
-  FeatureValue& next_place();
+  FeatureValue& next_place() {
+    const std::size_t position = position_++;
+    return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
+  }
   Decoded<void> append_column(std::string_view name, const FeatureValue& value);
   Decoded<void> widen(std::size_t rows, std::size_t features);
 

@@ -41,6 +41,8 @@ struct FeatureRule {
   std::string name;
   Place from;  // query or json; inferred: the name, wherever the protocol puts it.
   FeatureKind kind = FeatureKind::inferred;
+
+  bool operator==(const FeatureRule&) const = default;
 };
 
 struct Rules {
@@ -73,6 +75,8 @@ struct Rules {
   std::size_t rows_max = 10'000;              // too_many_rows
   std::size_t features_max = 10'000;          // wrong_shape
   std::size_t unpacked_bytes_max = 16 << 20;  // unpacked_too_large
+
+  bool operator==(const Rules&) const = default;
 };
 
 }  // namespace outrider::decode

@@ -141,8 +141,13 @@ Decoded<void> flatten(dom::element value, Nesting& nesting, int depth) {
   }
   std::uint64_t items = 0;
   for (const dom::element element : list_in(value)) {
-    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
     ++items;
+    if (!nesting.set_shape && element.type() == dom::element_type::DOUBLE) {  // Nearly always.
+      if (tensor.values.size() >= nesting.values_max) return failed(FailReason::wrong_shape);
+      tensor.values.push_back(FeatureValue::of(element.get_double().value_unsafe()));
+      continue;
+    }
+    if (auto ok = flatten(element, nesting, depth + 1); !ok) return ok;
   }
   if (!nesting.set_shape) return {};
   const auto level = static_cast<std::size_t>(depth);
@@ -162,6 +167,7 @@ Decoded<void> read_parameters(dom::element value, Tensor& tensor) {
     OUTRIDER_TAKE(tensor.binary_bytes, bytes->get_uint64());
     tensor.is_binary = true;
   }
+  tensor.is_elsewhere = member(parameters, "shared_memory_region").has_value();
   return {};
 }
 
@@ -185,7 +191,7 @@ void Tensor::clear() {
   shape.clear();
   values.clear();
   binary_bytes = 0;
-  is_binary = false;
+  is_binary = is_elsewhere = false;
 }
 
 Decoded<void> read_nested(dom::element value, JsonTree& json, Tensor& tensor, bool set_shape,

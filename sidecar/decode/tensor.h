@@ -21,6 +21,7 @@ struct Tensor {
   std::vector<FeatureValue> values;  // In row-major order.
   std::uint64_t binary_bytes = 0;    // parameters.binary_data_size.
   bool is_binary = false;
+  bool is_elsewhere = false;  // parameters.shared_memory_region: the values are not in the body.
 
   void clear();
   std::uint64_t rows() const { return shape.empty() ? values.size() : shape.front(); }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -222,6 +223,7 @@ class MonitorMetrics::Page {
   void add(const VersionMonitor& version, const VersionKeys& keys) {
     versions_.emplace_back(&version, &keys);
   }
+  void write_info(const monitor::Settings& settings);
   void write_predictions();
   void write_outcomes();
   void write_errors();
@@ -270,6 +272,29 @@ class MonitorMetrics::Page {
   Family family_;
   bool begun_ = false;
 };
+
+// Of every model that is known, also by its configuration alone. One series each.
+void MonitorMetrics::Page::write_info(const monitor::Settings& settings) {
+  std::set<std::string_view> models;
+  if (settings.rules.model_name.kind == decode::Place::Kind::literal) {
+    models.insert(settings.default_model());
+  }
+  each([&](const VersionMonitor& v, const VersionKeys&) { models.insert(v.name().model); });
+  family("outrider_model_info", gauge,
+         "The model's owner and labels, as its configuration has them; always 1.");
+  for (const std::string_view model : models) {
+    Labels labels = settings.info.labels;
+    labels.set("model_name", model);
+    value(SeriesKey(std::move(labels)), 1.0);
+  }
+  const auto& slack = settings.info.objectives.accuracy_slack;
+  if (!slack) return;
+  family("outrider_objective_accuracy_slack_ratio", gauge,
+         "How much worse than promised is still as promised, by the model's objective.");
+  for (const std::string_view model : models) {
+    value(SeriesKey(Labels{{"model_name", std::string(model)}}), *slack);
+  }
+}
 
 void MonitorMetrics::Page::write_predictions() {
   family("outrider_predictions_total", counter,
@@ -587,8 +612,11 @@ MonitorMetrics::VersionKeys& MonitorMetrics::keys_of(const VersionMonitor& versi
 
 void MonitorMetrics::forget_gone() {
   std::erase_if(keys_, [this](const auto& entry) {
-    return std::none_of(monitor_.versions().begin(), monitor_.versions().end(),
-                        [&](const auto& version) { return version->serial() == entry.first; });
+    const auto& versions = monitor_.versions();  // By serial, as they came.
+    const auto place = std::lower_bound(
+        versions.begin(), versions.end(), entry.first,
+        [](const auto& version, std::uint64_t serial) { return version->serial() < serial; });
+    return place == versions.end() || (*place)->serial() != entry.first;
   });
 }
 
@@ -597,6 +625,7 @@ void MonitorMetrics::collect(wire::MetricSink& sink) {
   forget_gone();
   Page page(sink, monitor_.settings().limits.series, clock_.now());
   for (const auto& version : monitor_.versions()) page.add(*version, keys_of(*version));
+  page.write_info(monitor_.settings());
   page.write_predictions();
   page.write_outcomes();
   page.write_errors();
@@ -612,20 +641,20 @@ void MonitorMetrics::collect(wire::MetricSink& sink) {
 
 // A few series that no limit holds back, since they tell of the limits.
 void MonitorMetrics::write_dropped(wire::MetricSink& sink) {
-  std::uint64_t segments = 0, classes = 0;
-  for (const auto& version : monitor_.versions()) {
-    segments += version->outcomes().segments_turned_away();
-    classes += version->outcomes().classes_turned_away();
-  }
   sink.family(
       {"outrider_series_dropped_total", MetricType::counter,
        "What a limit on label sets turned away: values counted as `other`, and series that did "
        "not fit the page."});
   sink.value(dropped_models_, static_cast<double>(monitor_.models_turned_away()));
   sink.value(dropped_versions_, static_cast<double>(monitor_.versions_turned_away()));
-  sink.value(dropped_segments_, static_cast<double>(segments));
-  sink.value(dropped_classes_, static_cast<double>(classes));
+  sink.value(dropped_segments_, static_cast<double>(monitor_.segments_turned_away()));
+  sink.value(dropped_classes_, static_cast<double>(monitor_.classes_turned_away()));
   sink.value(dropped_page_, static_cast<double>(series_dropped_));
+  sink.family(
+      {"outrider_learning_restarts_total", MetricType::counter,
+       "Times that a version began anew to learn a provisional reference, as limits.learning "
+       "was reached."});
+  sink.value(SeriesKey(), static_cast<double>(monitor_.learning_given_up()));
 }
 
 }  // namespace outrider::exporting

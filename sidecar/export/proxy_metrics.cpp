@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/export/proxy_metrics.h"
 
-#include <algorithm>
 #include <array>
 #include <functional>
-#include <iterator>
+#include <map>
+#include <numeric>
+#include <span>
 #include <tuple>
 #include <utility>
 
+#include "base/core/text.h"
 #include "sidecar/http1/violation.h"
 
 namespace outrider::exporting {
@@ -19,8 +21,6 @@ using wire::MetricSink;
 using wire::MetricType;
 using wire::SeriesKey;
 
-static_assert(std::equal(std::begin(tap::latency_buckets), std::end(tap::latency_buckets),
-                         std::begin(wire::latency_buckets), std::end(wire::latency_buckets)));
 static_assert(http1::violation_count <= std::tuple_size_v<decltype(ProxyCounters::violations)>);
 
 // Sums over the data threads.
@@ -34,6 +34,19 @@ class Lanes {
     for (std::size_t i = 0; i < file_.lane_count(); ++i)
       total += static_cast<const Counter&>(pick(file_.lane(i).counters)).get();
     return static_cast<double>(total);
+  }
+
+  // Observations of a histogram up to the bound of that bucket, and beyond it.
+  template <std::size_t Buckets>
+  std::pair<double, double> split(tap::HistogramCells<Buckets> ProxyCounters::*cells,
+                                  std::size_t bucket) const {
+    std::uint64_t within = 0, beyond = 0;
+    for (std::size_t i = 0; i < file_.lane_count(); ++i) {
+      const tap::HistogramCells<Buckets>& lane = file_.lane(i).counters.*cells;
+      for (std::size_t b = 0; b < Buckets; ++b)
+        (b <= bucket ? within : beyond) += lane.buckets[b].get();
+    }
+    return {static_cast<double>(within), static_cast<double>(beyond)};
   }
 
   template <std::size_t Buckets, std::size_t Bounds>
@@ -63,27 +76,154 @@ SeriesKey key(std::string_view label, std::string_view word) {
   return SeriesKey(Labels{{std::string(label), std::string(word)}});
 }
 
-void requests(MetricSink& sink, const Lanes& lanes, const std::string& model) {
+// ---- Requests by model ----
+
+using tap::ModelCounters;
+using tap::ModelTable;
+using tap::Outcome;
+
+// Outcomes with the codes that they usually end in. These series are there, at 0, from the first scrape on that knows the model:
+// rate() does not see the first increase of one that comes later, and alerts read them.
+constexpr std::pair<Outcome, int> usual_ends[] = {
+    {Outcome::success, 200},      {Outcome::client_error, 400}, {Outcome::server_error, 200},
+    {Outcome::server_error, 500}, {Outcome::server_error, 502}, {Outcome::server_error, 503},
+    {Outcome::server_error, 504}, {Outcome::timeout, 200},      {Outcome::timeout, 504},
+    {Outcome::unreachable, 200},  {Outcome::unreachable, 502},  {Outcome::unreachable, 503},
+    {Outcome::cancelled, 0},      {Outcome::rejected, 400},     {Outcome::rejected, 408},
+    {Outcome::rejected, 413},     {Outcome::rejected, 503}};
+// Of requests whose head was refused, so that they name no model.
+constexpr std::pair<Outcome, int> unread_ends[] = {{Outcome::rejected, 414},
+                                                   {Outcome::rejected, 417},
+                                                   {Outcome::rejected, 431},
+                                                   {Outcome::rejected, 501},
+                                                   {Outcome::rejected, 505}};
+
+// A model's counts over all data threads.
+struct ModelSums {
+  std::map<std::pair<Outcome, int>, std::uint64_t> requests;  // Code -1: not kept.
+  std::array<std::uint64_t, tap::latency_bounds_max + 1> buckets{};
+  std::uint64_t nanoseconds = 0, durations = 0;
+
+  void add(const ModelCounters& counters) {
+    counters.requests.each([this](Outcome outcome, int code, std::uint64_t n) {
+      requests[{outcome, code}] += n;
+    });
+    for (std::size_t i = 0; i < buckets.size(); ++i) {
+      const std::uint64_t n = counters.duration.buckets[i].get();
+      buckets[i] += n;
+      durations += n;
+    }
+    nanoseconds += counters.duration.sum_nanoseconds.get();
+  }
+  void add(std::span<const std::pair<Outcome, int>> ends) {
+    for (const auto& end : ends) requests.try_emplace(end, 0);
+  }
+};
+
+// The sums by name; under one name all of them where exactly one is configured.
+std::map<std::string, ModelSums> sum_models(const tap::MemoryFile& file,
+                                            const std::string& configured) {
+  std::map<std::string, ModelSums> models;
+  bool is_full = false;
+  models[configured.empty() ? std::string(tap::unknown_model) : configured].add(unread_ends);
+  for (std::size_t lane = 0; lane < file.lane_count(); ++lane) {
+    const std::span<const ModelCounters> slots = file.models(lane);
+    for (const ModelCounters& slot : slots) {
+      if (!slot.is_taken()) break;
+      models[configured.empty() ? std::string(slot.name()) : configured].add(slot);
+    }
+    is_full = is_full || slots.back().is_taken();
+  }
+  for (auto& [name, sums] : models) sums.add(usual_ends);
+  // Until a name has found no slot, "other" is no model.
+  const auto other = models.find(std::string(tap::other_model));
+  if (other != models.end() && other->second.durations == 0 && !is_full) models.erase(other);
+  return models;
+}
+
+void requests_by_model(MetricSink& sink, const std::map<std::string, ModelSums>& models) {
   sink.family(
       {"outrider_requests_total", MetricType::counter,
-       "HTTP requests by how they ended and the status that the client was sent; 0: none."});
-  constexpr std::pair<tap::Outcome, int> usual[] = {
-      {tap::Outcome::success, 200},      {tap::Outcome::client_error, 400},
-      {tap::Outcome::server_error, 500}, {tap::Outcome::timeout, 504},
-      {tap::Outcome::unreachable, 503},  {tap::Outcome::cancelled, 0},
-      {tap::Outcome::rejected, 400}};
-  for (const auto& [outcome, usual_code] : usual) {
-    const auto row = static_cast<std::size_t>(outcome);
-    for (std::size_t i = 0; i < tap::code_count; ++i) {
-      const int code = i == 0 ? 0 : tap::code_first + static_cast<int>(i) - 1;
-      const double count =
-          lanes.sum([&](const ProxyCounters& c) { return std::cref(c.requests[row][i]); });
-      if (count == 0 && code != usual_code) continue;
-      sink.value(SeriesKey(Labels{{"model_name", model},
+       "HTTP requests by model, how they ended and the status that the client was sent; 0: none."});
+  for (const auto& [name, sums] : models) {
+    for (const auto& [end, count] : sums.requests) {
+      const auto& [outcome, code] = end;
+      sink.value(SeriesKey(Labels{{"model_name", name},
                                   {"outcome", std::string(to_string(outcome))},
-                                  {"code", std::to_string(code)}}),
-                 count);
+                                  {"code", code < 0 ? "other" : std::to_string(code)}}),
+                 static_cast<double>(count));
     }
+  }
+}
+
+void durations_by_model(MetricSink& sink, const std::map<std::string, ModelSums>& models,
+                        std::span<const double> bounds) {
+  sink.family(
+      {"outrider_request_duration_seconds", MetricType::histogram,
+       "From a request's first byte until its response's last was handed to the client's socket."});
+  for (const auto& [name, sums] : models) {
+    // Where every request names its model, there is no "unknown" one to tell the latency of.
+    if (name == tap::unknown_model && sums.durations == 0 && models.size() > 1) continue;
+    sink.histogram(key("model_name", name),
+                   {bounds, std::span(sums.buckets).first(bounds.size() + 1),
+                    static_cast<double>(sums.nanoseconds) / 1e9});
+  }
+}
+
+using Models = std::map<std::string, ModelSums>;
+
+// One gauge a model that requests are told apart by.
+void gauge_of_each(MetricSink& sink, const Models& models, std::string name, std::string help,
+                   double value) {
+  sink.family({std::move(name), MetricType::gauge, std::move(help)});
+  for (const auto& [model, sums] : models) sink.value(key("model_name", model), value);
+}
+
+// Counters born with the objective: a ratio of the two is right from their second sample on, whatever was counted
+// before. Nothing of an objective that is no bucket's bound: nobody could say how many requests kept it.
+void latency_objective(MetricSink& sink, const Models& models, std::span<const double> bounds,
+                       const monitor::Objectives::Latency& latency) {
+  const auto bound = std::find(bounds.begin(), bounds.end(), latency.seconds);
+  if (bound == bounds.end()) return;
+  gauge_of_each(sink, models, "outrider_objective_latency_seconds",
+                "What a request may take, by the model's objective.", latency.seconds);
+  gauge_of_each(sink, models, "outrider_objective_latency_ratio",
+                "Share of requests that take at most so long, by the model's objective.",
+                latency.ratio);
+  sink.family({"outrider_objective_latency_requests_total", MetricType::counter,
+               "Requests by whether they took at most as long as the objective has it, `bound` in "
+               "seconds."});
+  const auto within_count = static_cast<std::size_t>(bound - bounds.begin()) + 1;
+  for (const auto& [model, sums] : models) {
+    const std::uint64_t within = std::accumulate(
+        sums.buckets.begin(), sums.buckets.begin() + static_cast<std::ptrdiff_t>(within_count),
+        std::uint64_t{0});
+    for (const auto& [word, count] :
+         {std::pair{"true", within}, std::pair{"false", sums.durations - within}}) {
+      sink.value(
+          SeriesKey(Labels{
+              {"model_name", model}, {"bound", format_double(latency.seconds)}, {"within", word}}),
+          static_cast<double>(count));
+    }
+  }
+}
+
+void objectives_of(MetricSink& sink, const Models& models, std::span<const double> bounds,
+                   const monitor::Objectives& objectives) {
+  if (objectives.availability) {
+    gauge_of_each(
+        sink, models, "outrider_objective_availability_ratio",
+        "Share of requests that are answered, and not by a server error, by the model's objective.",
+        *objectives.availability);
+  }
+  if (objectives.latency) latency_objective(sink, models, bounds, *objectives.latency);
+  if (objectives.saturation) {
+    gauge_of_each(sink, models, "outrider_objective_in_flight_requests",
+                  "Requests in flight that are too many for one pod, by the model's objective.",
+                  objectives.saturation->in_flight);
+    gauge_of_each(sink, models, "outrider_objective_in_flight_wanted_requests",
+                  "Requests in flight that a pod should have, by the model's objective.",
+                  objectives.saturation->wanted);
   }
 }
 
@@ -143,6 +283,10 @@ struct Cell {
 
 constexpr MetricType counter = MetricType::counter, gauge = MetricType::gauge;
 constexpr Cell cells[] = {
+    {"outrider_requests_of_other_models_total", counter,
+     "Requests counted as model_name `other`: proxy.models-max names were taken, or the name is no "
+     "text of at most 100 bytes.",
+     &ProxyCounters::requests_of_other_models},
     {"outrider_request_body_bytes_total", counter, "Bytes of request bodies, as forwarded.",
      &ProxyCounters::request_bytes},
     {"outrider_response_body_bytes_total", counter, "Bytes of response bodies, as forwarded.",
@@ -183,27 +327,28 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
-void ProxyMetrics::set_model(std::string_view name) {
+void ProxyMetrics::set_model(std::string_view name, const monitor::Objectives& objectives) {
   const std::lock_guard hold(lock_);
   model_ = name;
+  objectives_ = objectives;
 }
 
 void ProxyMetrics::collect(MetricSink& sink) {
   std::string model;
+  monitor::Objectives objectives;
   {
     const std::lock_guard hold(lock_);
     model = model_;
+    objectives = objectives_;
   }
-  const SeriesKey of_model = key("model_name", model);
   const Lanes lanes(file_);
-  requests(sink, lanes, model);
+  const auto models = sum_models(file_, model);
+  requests_by_model(sink, models);
   sink.family({"outrider_requests_in_flight", gauge, "Requests whose response is not complete."});
-  sink.value(of_model,
+  sink.value(key("model_name", model),
              lanes.sum([](const ProxyCounters& c) { return std::cref(c.requests_in_flight); }));
-  sink.family(
-      {"outrider_request_duration_seconds", MetricType::histogram,
-       "From a request's first byte until its response's last was handed to the client's socket."});
-  lanes.histogram(sink, of_model, &ProxyCounters::duration, tap::latency_buckets);
+  durations_by_model(sink, models, file_.latency_bounds());
+  objectives_of(sink, models, file_.latency_bounds(), objectives);
   sink.family({"outrider_proxy_overhead_seconds", MetricType::histogram,
                "Time that the proxy itself added: before the request was sent on, and from the "
                "response's arrival until it was."});

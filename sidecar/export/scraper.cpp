@@ -78,7 +78,8 @@ Scraper::Scraper(ScrapeOptions options, const Clock& clock)
                         .client = {},
                         .staleness = {},
                         .began = {},
-                        .families = wire::ExposedFamilies()});
+                        .families = wire::ExposedFamilies(),
+                        .labelled = {}});
   }
   for (const std::string_view code : failure_codes) failures_[code] = 0;
 }
@@ -132,12 +133,15 @@ bool Scraper::scrape() {
       }
     }
     target.was_up = target.families.has_value();
-    wire::merge(families_, with_report(target));
+    target.labelled = with_report(target);
+    duplicates_ += wire::drop_duplicates(target.labelled);
+    wire::merge(families_, target.labelled);
   }
+  if (targets_.size() > 1) duplicates_ += wire::drop_duplicates(families_);
   return true;
 }
 
-wire::ExposedFamilies Scraper::with_report(const Target& target) const {
+wire::ExposedFamilies Scraper::with_report(const Target& target) {
   const bool up = target.families.has_value();
   auto families = up ? *target.families : wire::ExposedFamilies();
   add_gauge(families, "up", "Whether the last scrape succeeded.", up ? 1 : 0);
@@ -156,7 +160,7 @@ std::vector<remote_write::WriteSeries> Scraper::take_series() {
   std::uint64_t duplicates = 0;
   for (Target& target : targets_) {
     const std::int64_t began_ms = to_unix_ms(target.began);
-    auto exposed = remote_write::to_series(with_report(target), began_ms);
+    auto exposed = remote_write::to_series(target.labelled, began_ms);
     duplicates += exposed.duplicates;
     auto markers = target.staleness.round(exposed.at_round, began_ms);
     std::move(exposed.series.begin(), exposed.series.end(), std::back_inserter(all));
@@ -190,8 +194,9 @@ void Scraper::collect(wire::MetricSink& sink) {
   for (const auto& [code, count] : failures_) {
     sink.value(wire::SeriesKey({{"reason", std::string(code)}}), static_cast<double>(count));
   }
-  sink.family({"outrider_scrape_duplicate_samples_total", MetricType::counter,
-               "Samples left out because their page had the same series before."});
+  sink.family(
+      {"outrider_scrape_duplicate_samples_total", MetricType::counter,
+       "Samples left out because their page, or another target's, had the same series before."});
   sink.value(wire::SeriesKey(), static_cast<double>(duplicates_));
 }
 

@@ -11,7 +11,8 @@
 //   wire::merge(page, scraper.families());         // for /metrics
 //
 // scrape(), take_series() and end() belong to one thread; families() and collect() to any. A target that does
-// not answer, or answers with what is no page of metrics, is up = 0, and its series end.
+// not answer, or answers with what is no page of metrics, is up = 0, and its series end. A sample that a page says
+// twice, or that two targets say, is left out the second time and counted: it would spoil our own page.
 
 #include <atomic>
 #include <cstdint>
@@ -60,12 +61,13 @@ class Scraper final : public wire::Collector {
     Duration took{};
     std::size_t samples = 0;
     Result<wire::ExposedFamilies> families;
+    wire::ExposedFamilies labelled;  // With job and instance, and what tells how the scrape went.
     bool was_up = true;
   };
 
   Result<wire::ExposedFamilies> fetch(Target& target);
   void scrape_target(Target& target);
-  wire::ExposedFamilies with_report(const Target& target) const;
+  static wire::ExposedFamilies with_report(const Target& target);
 
   const ScrapeOptions options_;
   const Clock& clock_;

@@ -16,9 +16,7 @@ LabelMetrics::Tally& LabelMetrics::group_tally(std::string_view model_name,
   for (auto& [model, tally] : group_) {
     if (model.second == model_version && model.first == model_name) return tally;
   }
-  if (group_.size() >= models_max && model_version != "other") {
-    return group_tally(group_.front().first.first, "other");
-  }
+  if (group_.size() >= models_max_ && model_name != "other") return group_tally("other", "other");
   return group_.emplace_back(Model(model_name, model_version), Tally{}).second;
 }
 
@@ -63,10 +61,15 @@ void LabelMetrics::count_now(std::string_view model_name, std::string_view model
       .tally.results[static_cast<std::size_t>(result)] += labels;
 }
 
+void LabelMetrics::announce(std::string_view model_name, std::string_view model_version) {
+  const std::lock_guard lock(mutex_);
+  publish({std::string(model_name), std::string(model_version)});
+}
+
 LabelMetrics::Published& LabelMetrics::publish(const Model& model) {
   auto found = published_.find(model);
   if (found != published_.end()) return found->second;
-  const bool full = published_.size() >= models_max;
+  const bool full = published_.size() >= models_max_;
   const Model name = full ? Model("other", "other") : model;
   if (full && (found = published_.find(name)) != published_.end()) return found->second;
   Published& entry = published_[name];

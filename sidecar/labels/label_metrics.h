@@ -4,8 +4,8 @@
 // Counts of labels by model and result, and their delays. A group of labels is tallied by the
 // owner, then published whole by commit() once it is on disk, or forgotten by roll_back().
 //
-// Thread-safe: count_now() and collect(); the rest is the owner's. At most `models_max` model
-// versions are told apart; further ones are counted as model_version "other".
+// Thread-safe: count_now(), announce() and collect(); the rest is the owner's. At most `models_max` model
+// versions are told apart; further ones are counted as model "other", version "other".
 
 #include <array>
 #include <cstdint>
@@ -27,7 +27,7 @@ inline constexpr std::size_t delay_bucket_count = std::size(delay_buckets) + 1;
 
 class LabelMetrics {
  public:
-  static constexpr std::size_t models_max = 200;
+  explicit LabelMetrics(std::size_t models_max) : models_max_(models_max) {}
 
   void count(std::string_view model_name, std::string_view model_version, LabelResult result);
   void observe_delay(std::string_view model_name, std::string_view model_version, Duration delay);
@@ -39,6 +39,10 @@ class LabelMetrics {
   // Counts at once what is on no disk: labels that could not be read.
   void count_now(std::string_view model_name, std::string_view model_version, LabelResult result,
                  std::uint64_t labels);
+
+  // The series of a model version, at 0: rate() does not see the first increase of a counter that is born with it, and labels
+  // come in batches. Nothing where they are there already.
+  void announce(std::string_view model_name, std::string_view model_version);
 
   std::array<std::uint64_t, label_result_count> totals() const;
   void collect(wire::MetricSink& sink) const;  // outrider_labels_total, …_delay_seconds, log_sync
@@ -60,6 +64,7 @@ class LabelMetrics {
   Tally& group_tally(std::string_view model_name, std::string_view model_version);
   Published& publish(const Model& model);
 
+  const std::size_t models_max_;
   // The group at hand. Few models take part, and mostly the same one again.
   std::vector<std::pair<Model, Tally>> group_;
 

@@ -7,6 +7,7 @@
 
 #include "base/core/text.h"
 #include "base/wire/json.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::labels {
 namespace {
@@ -60,7 +61,28 @@ std::optional<dom::object> find_object(dom::object object, std::string_view name
   return inner;
 }
 
+// A string or CSV value: its text in one spelling, or why it is no value.
+Result<Value> text_value(std::string_view field, std::string_view text) {
+  const detectors::Value value = detectors::read_value(text);
+  if (value.kind == detectors::Value::Kind::missing) {
+    return invalid("\"" + std::string(field) + "\": '" + std::string(text) +
+                   "' says that the value is missing; a class needs another name");
+  }
+  if (detectors::is_ambiguous_number(trim(text))) {
+    return invalid("\"" + std::string(field) + "\": '" + std::string(text) +
+                   "' has a decimal comma or a comma between thousands; write 1234 or 1.234");
+  }
+  return Value(std::string(value.text));
+}
+
 Result<Value> read_value(std::string_view field, dom::element element) {
+  // An integer that no double holds is a name: another one must not be taken for it.
+  std::int64_t whole = 0;
+  if (element.get(whole) == simdjson::SUCCESS && !detectors::is_exact(whole))
+    return Value(std::to_string(whole));
+  std::uint64_t large = 0;
+  if (element.get(large) == simdjson::SUCCESS && !detectors::is_exact(large))
+    return Value(std::to_string(large));
   double number = 0;
   if (element.get(number) == simdjson::SUCCESS) return Value(number);
   bool truth = false;
@@ -73,7 +95,7 @@ Result<Value> read_value(std::string_view field, dom::element element) {
     return invalid("\"" + std::string(field) + "\": a class of " + std::to_string(text.size()) +
                    " bytes; at most " + std::to_string(class_bytes_max) + " are taken");
   }
-  return Value(std::string(text));
+  return text_value(field, text);
 }
 
 Result<std::string> read_id(std::string_view field, dom::element element) {
@@ -212,12 +234,6 @@ void push_rows(Items& items, const std::string& id, std::vector<Value> truths) {
   }
 }
 
-Value csv_value(std::string_view text) {
-  text = trim(text);
-  if (const auto number = parse_double(text)) return *number;
-  return std::string(text);
-}
-
 Result<std::vector<Value>> read_sagemaker_data(dom::object data) {
   const auto element = find(data, "data");
   if (!element) return invalid("\"groundTruthData.data\" is missing");
@@ -240,7 +256,12 @@ Result<std::vector<Value>> read_sagemaker_data(dom::object data) {
       return invalid("\"groundTruthData.data\": a class has at most " +
                      std::to_string(class_bytes_max) + " bytes");
     }
-    values.push_back(csv_value(piece));
+    auto value = text_value("groundTruthData.data", piece);
+    if (!value) return fail(value);
+    const detectors::Value read = detectors::read_value(piece);
+    const bool number =
+        read.kind == detectors::Value::Kind::number && !detectors::has_leading_zero(read.text);
+    values.push_back(number ? Value(read.number) : std::move(*value));
   }
   return values;
 }

@@ -53,7 +53,9 @@ std::string_view to_string(AppendDrop reason) {
 class PredictionLog::Owner final : public wire::Collector {
  public:
   Owner(LogSettings settings, TruthConsumer& consumer, const Clock& clock)
-      : settings_(std::move(settings)), consumer_(consumer), clock_(clock) {}
+      : settings_(std::move(settings)), consumer_(consumer), clock_(clock) {
+    metrics_.announce(settings_.model_name, "unknown");
+  }
   ~Owner() override { close(); }
 
   Result<void> start();
@@ -61,6 +63,9 @@ class PredictionLog::Owner final : public wire::Collector {
   Result<std::vector<LabelAnswer>> join(std::vector<GroundTruth> labels, JoinOptions options);
   void count_invalid(std::size_t labels) {
     metrics_.count_now(settings_.model_name, "unknown", LabelResult::invalid, labels);
+  }
+  void announce(std::string_view model_name, std::string_view model_version) {
+    metrics_.announce(model_name, model_version);
   }
   Result<void> for_each_joined(Time since,
                                const std::function<bool(const JoinedRow&)>& on_row) const;
@@ -90,7 +95,7 @@ class PredictionLog::Owner final : public wire::Collector {
   const LogSettings settings_;
   TruthConsumer& consumer_;
   const Clock& clock_;
-  LabelMetrics metrics_;
+  LabelMetrics metrics_{settings_.models_max};
   std::unique_ptr<AcceptedCounter> accepted_;
 
   // Shared with the callers.
@@ -509,6 +514,9 @@ Result<std::vector<LabelAnswer>> PredictionLog::join(std::vector<GroundTruth> la
 }
 void PredictionLog::count_invalid(std::size_t labels) {
   owner_->count_invalid(labels);
+}
+void PredictionLog::announce(std::string_view model_name, std::string_view model_version) {
+  owner_->announce(model_name, model_version);
 }
 Result<void> PredictionLog::for_each_joined(
     Time since, const std::function<bool(const JoinedRow&)>& on_row) const {

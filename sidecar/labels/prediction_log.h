@@ -65,6 +65,7 @@ struct LogSettings {
   bool keep_features = false;                        // log.keep_features
   Duration max_delay = std::chrono::hours(24 * 30);  // truth.max_delay
   std::string model_name = "unknown";                // For labels that no model is known of.
+  std::size_t models_max = 200;                      // Model versions told apart in its metrics.
 
   Duration commit_interval = std::chrono::milliseconds(100);
   Duration sync_interval = std::chrono::seconds(1);
@@ -135,6 +136,10 @@ class PredictionLog {
   // Waits until all that was appended so far is written and synced, at most until the deadline.
   bool flush(Duration deadline);
   void close();  // Writes what is buffered, syncs, stops the thread. Idempotent.
+
+  // A model version that labels may come for: its counters are there, at 0, from now on. Those of labels that no model is known
+  // of are there from the start.
+  void announce(std::string_view model_name, std::string_view model_version);
 
   // outrider_labels_total, outrider_label_delay_seconds, outrider_log_*. Valid as long as the log.
   wire::Collector& collector();

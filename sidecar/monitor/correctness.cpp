@@ -4,19 +4,44 @@
 #include <cmath>
 
 #include "base/core/text.h"
+#include "detectors/value_reader.h"
 
 namespace outrider::monitor {
 namespace {
 
-std::optional<double> as_number(const labels::Value& value) {
-  if (const double* number = std::get_if<double>(&value)) return *number;
-  return parse_double(std::get<std::string>(value));
+using detectors::Value;
+
+Value value_of(const labels::Value& value) {
+  if (const double* number = std::get_if<double>(&value)) return Value::of(*number);
+  const std::string_view text = std::get<std::string>(value);
+  const Value read = detectors::read_value(text);
+  return read.kind == Value::Kind::missing ? Value::of(text) : read;  // A class of that name.
 }
 
-// "1.0", "1" and 1 are one class.
-std::string as_class(const labels::Value& value) {
-  if (const auto number = as_number(value)) return format_double(*number);
-  return std::get<std::string>(value);
+// The value where numbers are compared within a tolerance; nothing of a code. There, an integer that no double holds may be
+// rounded.
+std::optional<double> measured(const Value& value) {
+  if (detectors::has_leading_zero(value.text)) return std::nullopt;
+  if (value.kind == Value::Kind::number) return value.number;
+  return parse_double(value.text);
+}
+
+std::string class_of(const Value& value) {
+  std::string scratch;
+  return std::string(detectors::canonical_text(value, scratch));
+}
+
+// The truth's class in the words of the prediction: a boolean where that one is a boolean, else a number.
+std::string class_like(const Value& truth, const std::string& predicted) {
+  const std::string actual = class_of(truth);
+  if (detectors::parse_boolean(predicted)) {
+    if (actual == "1") return "true";
+    if (actual == "0") return "false";
+  } else if (const auto flag = detectors::parse_boolean(actual);
+             flag && detectors::parse_exact(predicted)) {
+    return *flag ? "1" : "0";
+  }
+  return actual;
 }
 
 }  // namespace
@@ -26,22 +51,19 @@ Judgement judge(const labels::Value& prediction, const labels::Value& truth, boo
   Judgement judgement;
   const bool texts =
       std::holds_alternative<std::string>(prediction) && std::holds_alternative<std::string>(truth);
-  if (!classification && !texts) {
-    const auto predicted = as_number(prediction);
-    const auto actual = as_number(truth);
-    if (predicted && actual) {
-      judgement.is_number = true;
-      judgement.prediction = *predicted;
-      judgement.truth = *actual;
-      judgement.correct = std::abs(*predicted - *actual) <=
-                          tolerance.relative * std::abs(*actual) + tolerance.absolute;
-      return judgement;
-    }
+  const Value predicted = value_of(prediction), actual = value_of(truth);
+  const auto said = measured(predicted), meant = measured(actual);
+  if (!classification && !texts && said && meant) {
+    judgement.is_number = true;
+    judgement.prediction = *said;
+    judgement.truth = *meant;
+    judgement.correct =
+        std::abs(*said - *meant) <= tolerance.relative * std::abs(*meant) + tolerance.absolute;
+    return judgement;
   }
-  // Two texts are compared as they are: "01" and "1" may be two postal codes.
-  judgement.predicted_class = texts ? std::get<std::string>(prediction) : as_class(prediction);
-  judgement.actual_class = texts ? std::get<std::string>(truth) : as_class(truth);
-  judgement.correct = judgement.predicted_class == judgement.actual_class;
+  judgement.predicted_class = class_of(predicted);
+  judgement.actual_class = class_like(actual, judgement.predicted_class);
+  judgement.correct = detectors::same_class(predicted, actual);
   return judgement;
 }
 

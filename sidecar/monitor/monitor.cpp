@@ -5,24 +5,13 @@
 #include <cmath>
 
 #include "base/core/text.h"
+#include "sidecar/tap/model_path.h"
 
 namespace outrider::monitor {
 namespace {
 
-constexpr std::string_view other = "other";
 constexpr std::string_view unknown = "unknown";
 constexpr std::string_view state_prefix = "accuracy/";
-constexpr std::size_t name_bytes_max = 100;
-
-// Names come from URLs and bodies: what is too long or no text is not carried into labels.
-std::string clean_name(std::string_view name) {
-  if (name.empty() || name.size() > name_bytes_max || !is_valid_utf8(name))
-    return std::string(other);
-  for (const char c : name) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return std::string(other);
-  }
-  return std::string(name);
-}
 
 std::string state_key(const VersionName& name) {
   return std::string(state_prefix) + percent_encode(name.model) + "/" +
@@ -40,94 +29,128 @@ std::optional<VersionName> parse_state_key(std::string_view key) {
   return VersionName{std::move(*model), std::move(*version)};
 }
 
+// Provisional ones are learned from traffic, and so are their names.
+bool is_trained(const reference::ModelReference& reference) {
+  return reference.statistics && !reference.statistics->provisional;
+}
+
 }  // namespace
 
-Monitor::Monitor(Settings settings, Time now) : settings_(std::move(settings)), judged_(now) {}
+Monitor::Monitor(Settings settings, Time now) : settings_(std::move(settings)), judged_(now) {
+  gather_vouched();
+}
 
 void Monitor::observe(const decode::Observation& observation, Time now) {
-  find_version(observation.model_name, observation.model_version, now).observe(observation);
-}
-
-VersionMonitor& Monitor::find_version(std::string_view model, std::string_view version, Time now) {
-  if (last_ && last_->name().model == model && last_->name().version == version) return *last_;
-  for (const auto& known : versions_) {
-    if (known->name().model == model && known->name().version == version)
-      return *(last_ = known.get());
-  }
-  VersionMonitor& found = find_version_slowly({clean_name(model), clean_name(version)}, now);
-  return found;
-}
-
-VersionMonitor& Monitor::find_version_slowly(VersionName name, Time now) {
-  const auto known = [this](const VersionName& wanted) -> VersionMonitor* {
-    for (const auto& version : versions_) {
-      if (version->name() == wanted) return version.get();
-    }
-    return nullptr;
+  VersionMonitor& version = find_version(observation.model_name, observation.model_version,
+                                         evidence_of(observation), now);
+  const auto learning_bytes = [&version] {
+    return version.learning_rows() ? version.learning_rows()->memory_bytes() : 0;
   };
-  name = admitted(std::move(name));
-  if (VersionMonitor* found = known(name)) return *found;
-  if (!make_room(name.model, now)) {
-    ++versions_turned_away_;
-    name.version = other;
-    if (VersionMonitor* found = known(name)) return *found;
-  }
-  return add_version(std::move(name), now);
+  const std::size_t before = learning_bytes();
+  version.observe(observation);
+  learning_bytes_ += learning_bytes() - before;
+  if (learning_bytes_ > settings_.limits.learning_bytes) keep_learning_bounded();
 }
 
-// The name itself where the allow-list and the cap on models let it pass.
-VersionName Monitor::admitted(VersionName name) {
-  const auto& allowed = settings_.allowed_models;
-  const bool listed =
-      allowed.empty() || std::find(allowed.begin(), allowed.end(), name.model) != allowed.end();
-  std::vector<std::string_view> models;
-  for (const auto& version : versions_) {
-    if (std::find(models.begin(), models.end(), version->name().model) == models.end()) {
-      models.push_back(version->name().model);
+// Many versions that learn at once take turns: the one that has learned least begins anew, so the others come to
+// their end and make room for it.
+void Monitor::keep_learning_bounded() {
+  while (true) {
+    learning_bytes_ = 0;
+    std::size_t learners = 0;
+    VersionMonitor* least = nullptr;
+    for (const auto& version : versions_) {
+      const auto* rows = version->learning_rows();
+      if (!rows) continue;
+      ++learners;
+      learning_bytes_ += rows->memory_bytes();
+      if (!rows->complete() && (!least || rows->rows() < least->learning_rows()->rows())) {
+        least = version.get();
+      }
     }
+    if (learning_bytes_ <= settings_.limits.learning_bytes || learners < 2 || !least) return;
+    least->forget_learned();
+    ++learning_given_up_;
   }
-  const bool is_known = std::find(models.begin(), models.end(), name.model) != models.end();
-  if (listed && (is_known || models.size() < settings_.limits.models)) return name;
-  ++models_turned_away_;
-  return {std::string(other), std::string(other)};
 }
 
-// Room for one more version of a model: there is, or the longest idle one goes.
-bool Monitor::make_room(const std::string& model, Time now) {
-  std::size_t count = 0;
-  VersionMonitor* oldest = nullptr;
-  for (const auto& version : versions_) {
-    if (version->name().model != model || version->name().version == other) continue;
-    ++count;
-    if (version->idle(now) && (!oldest || version->last_active() < oldest->last_active())) {
-      oldest = version.get();
-    }
-  }
-  if (count < settings_.limits.versions) return true;
-  const bool in_use = std::any_of(uncommitted_.begin(), uncommitted_.end(),
-                                  [&](const auto& label) { return label.first == oldest; });
-  if (!oldest || in_use) return false;
-  if (last_ == oldest) last_ = nullptr;
-  std::erase(changed_, oldest);
-  std::erase_if(versions_, [&](const auto& version) { return version.get() == oldest; });
-  return true;
+std::size_t Monitor::NameHash::operator()(const NameView& name) const {
+  const std::hash<std::string_view> hash;
+  return hash(name.model) * 31 + hash(name.version);
+}
+
+VersionMonitor* Monitor::known(std::string_view model, std::string_view version) const {
+  const auto found = index_.find({model, version});
+  return found == index_.end() ? nullptr : found->second;
+}
+
+VersionMonitor& Monitor::find_version(std::string_view model, std::string_view version,
+                                      Evidence evidence, Time now) {
+  if (last_ && last_->name().model == model && last_->name().version == version) return *last_;
+  if (VersionMonitor* found = known(model, version)) return *(last_ = found);
+  const auto decision = decide({clean_name(model), clean_name(version)}, evidence, now);
+  for (const VersionMonitor* leaving : decision.leaving) remove(*leaving);
+  models_turned_away_ += decision.turned_away == Admission::Decision::TurnedAway::model;
+  versions_turned_away_ += decision.turned_away == Admission::Decision::TurnedAway::version;
+  VersionMonitor* found = known(decision.name.model, decision.name.version);
+  return found ? *found : add_version(decision.name, now);
+}
+
+Admission::Decision Monitor::decide(VersionName name, Evidence evidence, Time now) const {
+  const auto in_use = [this](const VersionMonitor& version) {
+    return std::any_of(uncommitted_.begin(), uncommitted_.end(),
+                       [&](const auto& label) { return label.first == &version; });
+  };
+  return Admission({settings_, vouched_, versions_, in_use, now}).decide(std::move(name), evidence);
 }
 
 VersionMonitor& Monitor::add_version(VersionName name, Time now) {
-  versions_.push_back(
-      std::make_unique<VersionMonitor>(next_serial_++, std::move(name), settings_, now));
+  versions_.push_back(std::make_unique<VersionMonitor>(
+      next_serial_++, name, settings_.of(name.model), settings_.limits, now));
   VersionMonitor& added = *versions_.back();
+  index_.emplace(NameView{added.name().model, added.name().version}, &added);
   added.set_reference(reference_of(added.name()));
   resume_inputs(added);
   wants_references_ = true;
   return added;
 }
 
+void Monitor::remove(const VersionMonitor& version) {
+  if (last_ == &version) last_ = nullptr;
+  std::erase(changed_, &version);
+  if (version.accuracy().labels() > 0) left_.push_back(state_key(version.name()));
+  left_segments_turned_away_ += version.outcomes().segments_turned_away();
+  left_classes_turned_away_ += version.outcomes().classes_turned_away();
+  index_.erase({version.name().model, version.name().version});
+  std::erase_if(versions_, [&](const auto& one) { return one.get() == &version; });
+}
+
+void Monitor::gather_vouched() {
+  vouched_ = NameSet(settings_.allowed_models.begin(), settings_.allowed_models.end());
+  vouched_.emplace(settings_.default_model());
+  for (const auto& [model, own] : settings_.models) vouched_.insert(model);
+  for (const SharedReference& reference : references_) {
+    if (is_trained(*reference)) vouched_.insert(subject_of(*reference).model);
+  }
+}
+
+std::uint64_t Monitor::segments_turned_away() const {
+  std::uint64_t count = left_segments_turned_away_;
+  for (const auto& version : versions_) count += version->outcomes().segments_turned_away();
+  return count;
+}
+
+std::uint64_t Monitor::classes_turned_away() const {
+  std::uint64_t count = left_classes_turned_away_;
+  for (const auto& version : versions_) count += version->outcomes().classes_turned_away();
+  return count;
+}
+
 VersionName Monitor::subject_of(const reference::ModelReference& reference) const {
-  return {
-      reference.model_name.empty() ? std::string(settings_.default_model()) : reference.model_name,
-      reference.model_version.empty() ? std::string(settings_.default_version())
-                                      : reference.model_version};
+  VersionName subject{reference.model_name, reference.model_version};
+  if (subject.model.empty()) subject.model = settings_.default_model();
+  if (subject.version.empty()) subject.version = settings_.of(subject.model).default_version();
+  return subject;
 }
 
 SharedReference Monitor::reference_of(const VersionName& name) const {
@@ -145,17 +168,29 @@ SharedReference Monitor::reference_of(const VersionName& name) const {
     }
     return only;
   }
-  if (name.version == unknown && references_.size() == 1) {
+  if (name.version != unknown) return nullptr;
+  if (references_.size() == 1) {
     const std::string model = subject_of(*references_.front()).model;
     if (name.model == unknown || model == unknown || name.model == model) {
       return references_.front();
     }
+    return nullptr;
   }
-  return nullptr;
+  for (const SharedReference& one : references_) {
+    if (!is_trained(*one) || subject_of(*one).model != name.model) continue;
+    if (only) return nullptr;
+    only = one;
+  }
+  return only;
 }
 
 void Monitor::set_references(std::vector<SharedReference> references, Time) {
   references_ = std::move(references);
+  gather_vouched();
+  assign_references();
+}
+
+void Monitor::assign_references() {
   for (const auto& version : versions_) {
     version->set_reference(reference_of(version->name()));
     resume_inputs(*version);
@@ -189,37 +224,56 @@ void Monitor::advance(Time now) {
   compare_versions(now);
 }
 
+std::vector<std::vector<VersionMonitor*>> Monitor::by_model() const {
+  std::unordered_map<std::string_view, std::size_t> places;
+  std::vector<std::vector<VersionMonitor*>> groups;
+  for (const auto& version : versions_) {
+    const auto [place, added] = places.emplace(version->name().model, groups.size());
+    if (added) groups.emplace_back();
+    groups[place->second].push_back(version.get());
+  }
+  return groups;
+}
+
 // A version is out of service when it is idle while another one of its model is not.
 void Monitor::judge_service(Time now) {
-  for (const auto& version : versions_) {
-    const bool replaced =
-        version->idle(now) && std::any_of(versions_.begin(), versions_.end(), [&](const auto& one) {
-          return one != version && one->name().model == version->name().model && !one->idle(now);
-        });
-    if (replaced == version->retired()) continue;
-    version->set_retired(replaced);
-    changed_.push_back(version.get());
+  for (const auto& group : by_model()) {
+    const bool in_service = std::any_of(group.begin(), group.end(),
+                                        [&](const auto* version) { return !version->idle(now); });
+    for (VersionMonitor* version : group) {
+      const bool replaced = in_service && version->idle(now);
+      if (replaced == version->retired()) continue;
+      version->set_retired(replaced);
+      changed_.push_back(version);
+    }
   }
 }
 
 // Every version in service against the one that has the most traffic: a canary against production.
 void Monitor::compare_versions(Time now) {
-  for (const auto& version : versions_) {
+  for (const auto& group : by_model()) {
     const VersionMonitor* baseline = nullptr;
-    for (const auto& one : versions_) {
-      if (one->name().model != version->name().model || one->idle(now) || !one->watch()) continue;
+    for (const VersionMonitor* one : group) {
+      if (one->idle(now) || !one->watch()) continue;
       if (!baseline || one->watch()->rows(Window::hour) > baseline->watch()->rows(Window::hour)) {
-        baseline = one.get();
+        baseline = one;
       }
     }
-    const bool compared = baseline && baseline != version.get() && !version->idle(now) &&
-                          version->name().version != other;
-    version->compare_with(compared ? baseline : nullptr);
+    for (VersionMonitor* version : group) {
+      const bool compared = baseline && baseline != version && !version->idle(now) &&
+                            version->name().version != other_name;
+      version->compare_with(compared ? baseline : nullptr);
+    }
   }
 }
 
 void Monitor::set_settings(Settings settings) {
   settings_ = std::move(settings);
+  for (const auto& version : versions_) {
+    version->set_settings(settings_.of(version->name().model));
+  }
+  gather_vouched();
+  assign_references();  // Whom one judges may depend on what the configuration names.
 }
 
 void Monitor::restore(std::span<const labels::StateBlob> blobs) {
@@ -228,13 +282,11 @@ void Monitor::restore(std::span<const labels::StateBlob> blobs) {
   for (const auto& version : versions_) version->reset_accuracy();
   for (const labels::StateBlob& blob : blobs) {
     const auto name = parse_state_key(blob.key);
-    if (!name) continue;
-    VersionMonitor* version = nullptr;
-    for (const auto& known : versions_) {
-      if (known->name() == *name) version = known.get();
-    }
+    if (!name || std::find(left_.begin(), left_.end(), blob.key) != left_.end()) continue;
+    VersionMonitor* version = known(name->model, name->version);
     if (!version) {
-      if (versions_.size() >= settings_.limits.models * settings_.limits.versions) continue;
+      const auto decision = decide(*name, Evidence::answered, judged_);
+      if (decision.name != *name || !decision.leaving.empty()) continue;
       version = &add_version(*name, judged_);
     }
     restore_accuracy(*version, blob.bytes);
@@ -252,7 +304,8 @@ void Monitor::restore_accuracy(VersionMonitor& version, std::string_view bytes) 
 }
 
 void Monitor::on_joined(const labels::JoinedRow& row) {
-  VersionMonitor& version = find_version(row.model_name, row.model_version, row.labelled);
+  VersionMonitor& version =
+      find_version(row.model_name, row.model_version, Evidence::answered, row.labelled);
   uncommitted_.emplace_back(&version, version.judge(row));
   if (std::find(changed_.begin(), changed_.end(), &version) == changed_.end()) {
     changed_.push_back(&version);
@@ -260,8 +313,9 @@ void Monitor::on_joined(const labels::JoinedRow& row) {
 }
 
 void Monitor::changed_state(labels::StateWriter& out) {
+  for (const std::string& key : left_) out.erase(key);
   for (const VersionMonitor* version : changed_) {
-    if (version->name().version == other) continue;  // Nothing of a mixture is worth keeping.
+    if (version->name().version == other_name) continue;  // Nothing of a mixture is worth keeping.
     out.put(state_key(version->name()), version->accuracy().serialise());
   }
 }
@@ -270,6 +324,7 @@ void Monitor::committed() {
   for (const auto& [version, label] : uncommitted_) version->publish(label);
   uncommitted_.clear();
   changed_.clear();
+  left_.clear();
 }
 
 std::vector<Monitor::InputState> Monitor::input_states() const {

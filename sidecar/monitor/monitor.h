@@ -11,19 +11,21 @@
 // It is the prediction log's TruthConsumer: joined labels come in on the log's own thread, under the
 // same lock.
 //
-// Bounds: limits.models and limits.versions. A new version takes the place of the longest idle one;
-// where none is idle, and past the cap on models, names become `other`: counted, not judged.
+// Bounds: limits.models and limits.versions, as admission.h has it: what gets no slot is `other`, counted
+// and not judged. A model that the configuration or a reference names is not counted against limits.models.
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/wire/json.h"
 #include "sidecar/decode/observation.h"
 #include "sidecar/labels/truth_consumer.h"
+#include "sidecar/monitor/admission.h"
 #include "sidecar/monitor/version_monitor.h"
 
 namespace outrider::monitor {
@@ -62,6 +64,11 @@ class Monitor final : public labels::TruthConsumer {
   const std::vector<std::unique_ptr<VersionMonitor>>& versions() const { return versions_; }
   std::uint64_t models_turned_away() const { return models_turned_away_; }
   std::uint64_t versions_turned_away() const { return versions_turned_away_; }
+  // Labels, of versions that left too: counters do not fall.
+  std::uint64_t segments_turned_away() const;
+  std::uint64_t classes_turned_away() const;
+  // How often a version had to learn its inputs anew, as limits.learning was reached.
+  std::uint64_t learning_given_up() const { return learning_given_up_; }
   std::uint64_t blobs_refused() const { return blobs_refused_; }
   const std::string& last_refusal() const { return last_refusal_; }
 
@@ -77,11 +84,24 @@ class Monitor final : public labels::TruthConsumer {
   wire::Json status(Time now) const;  // GET /api/v1/status
 
  private:
-  VersionMonitor& find_version(std::string_view model, std::string_view version, Time now);
-  VersionMonitor& find_version_slowly(VersionName name, Time now);
-  VersionName admitted(VersionName name);
-  bool make_room(const std::string& model, Time now);
+  // Names as they are in VersionName, without making one.
+  struct NameView {
+    std::string_view model, version;
+    bool operator==(const NameView&) const = default;
+  };
+  struct NameHash {
+    std::size_t operator()(const NameView& name) const;
+  };
+  VersionMonitor* known(std::string_view model, std::string_view version) const;
+  VersionMonitor& find_version(std::string_view model, std::string_view version, Evidence evidence,
+                               Time now);
+  Admission::Decision decide(VersionName name, Evidence evidence, Time now) const;
   VersionMonitor& add_version(VersionName name, Time now);
+  void remove(const VersionMonitor& version);
+  void gather_vouched();
+  void assign_references();
+  void keep_learning_bounded();
+  std::vector<std::vector<VersionMonitor*>> by_model() const;
   SharedReference reference_of(const VersionName& name) const;
   void judge_service(Time now);
   void compare_versions(Time now);
@@ -90,18 +110,25 @@ class Monitor final : public labels::TruthConsumer {
 
   Settings settings_;
   std::vector<std::unique_ptr<VersionMonitor>> versions_;
+  std::unordered_map<NameView, VersionMonitor*, NameHash>
+      index_;                       // Views into the versions' names.
   VersionMonitor* last_ = nullptr;  // The version found last: nearly always the next one too.
   std::uint64_t next_serial_ = 1;
   std::vector<SharedReference> references_;
+  NameSet vouched_;  // Models that the configuration or a reference from training names.
   std::vector<InputState> waiting_inputs_;
+  std::size_t learning_bytes_ = 0;  // Of all versions; too high where some are done.
+  std::uint64_t learning_given_up_ = 0;
   bool wants_references_ = true;
   Time judged_{};
   std::uint64_t models_turned_away_ = 0, versions_turned_away_ = 0, blobs_refused_ = 0;
+  std::uint64_t left_segments_turned_away_ = 0, left_classes_turned_away_ = 0;
   std::string last_refusal_;
 
   // The group of labels at hand: counted when committed, forgotten when restored.
   std::vector<std::pair<VersionMonitor*, VersionMonitor::JudgedLabel>> uncommitted_;
   std::vector<VersionMonitor*> changed_;
+  std::vector<std::string> left_;  // Keys of the state of versions that left, to be erased.
 };
 
 }  // namespace outrider::monitor

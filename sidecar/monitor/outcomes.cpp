@@ -35,13 +35,28 @@ void Outcomes::add(const Judgement& judgement, std::string_view segment) {
   errors_.truth_squared += judgement.truth * judgement.truth;
 }
 
+Outcomes::Segment* Outcomes::find_segment(std::string_view name) {
+  const auto found = std::find_if(segments_.begin(), segments_.end(),
+                                  [name](const Segment& one) { return one.name == name; });
+  return found == segments_.end() ? nullptr : &*found;
+}
+
+bool Outcomes::has_room_for(std::string_view segment) const {
+  return segments_.size() + 1 < limits_.segments || segment == other;
+}
+
+void Outcomes::announce(std::string_view segment) {
+  if (find_segment(segment)) return;
+  if (has_room_for(segment)) {
+    segments_.emplace_back(Segment{std::string(segment), {}});
+  } else if (segment != other) {
+    announce(other);
+  }
+}
+
 Outcomes::Segment& Outcomes::segment_of(std::string_view name) {
-  for (Segment& segment : segments_) {
-    if (segment.name == name) return segment;
-  }
-  if (segments_.size() + 1 < limits_.segments || name == other) {
-    return segments_.emplace_back(Segment{std::string(name), {}});
-  }
+  if (Segment* known = find_segment(name)) return *known;
+  if (has_room_for(name)) return segments_.emplace_back(Segment{std::string(name), {}});
   ++segments_turned_away_;
   return segment_of(other);
 }

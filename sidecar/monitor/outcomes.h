@@ -40,8 +40,8 @@ class Outcomes {
   explicit Outcomes(Limits limits) : limits_(limits) {}
 
   void add(const Judgement& judgement, std::string_view segment);
-  // Segments that are known beforehand start at 0.
-  void announce(std::string_view segment) { (void)segment_of(segment); }
+  // A segment that labels may come for starts at 0.
+  void announce(std::string_view segment);
 
   const std::vector<Segment>& segments() const { return segments_; }
   const std::vector<std::string>& classes() const { return classes_; }
@@ -52,6 +52,8 @@ class Outcomes {
   std::uint64_t classes_turned_away() const { return classes_turned_away_; }
 
  private:
+  Segment* find_segment(std::string_view name);
+  bool has_room_for(std::string_view segment) const;
   Segment& segment_of(std::string_view name);
   std::uint32_t class_of(std::string_view name);
 

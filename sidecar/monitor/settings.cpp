@@ -7,6 +7,7 @@
 
 #include "base/config/yaml.h"
 #include "base/core/text.h"
+#include "sidecar/tap/model_path.h"
 
 namespace outrider::monitor {
 namespace {
@@ -34,6 +35,26 @@ void take_place(YamlReader& reader, const Yaml& parent, std::string_view key, Pl
                    "expected " + std::string(expected) + ", got '" + *text + "'");
   } else {
     place = *parsed;
+  }
+}
+
+// As only_keys() for a section of a model's entry. `shared` are keys that the same section has at the top
+// level, where they hold for all models.
+void only_own_keys(YamlReader& reader, const Yaml& section,
+                   std::initializer_list<std::string_view> known,
+                   std::initializer_list<std::string_view> shared) {
+  const auto is_among = [](std::initializer_list<std::string_view> keys, std::string_view key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  for (const auto& [key, value] : reader.entries(section)) {
+    if (is_among(known, key)) continue;
+    if (is_among(shared, key)) {
+      reader.mistake(value, "is the same for all models; write it at the top level of the file");
+      continue;
+    }
+    std::string all;
+    for (const std::string_view name : known) all += (all.empty() ? "" : ", ") + std::string(name);
+    reader.mistake(value, "unknown key; known for one of several models: " + all);
   }
 }
 
@@ -65,14 +86,17 @@ void take_count(YamlReader& reader, const Yaml& parent, std::string_view key, st
   target = static_cast<T>(*value);
 }
 
+void take_name(YamlReader& reader, const Yaml& parent, std::string_view key, Place& place) {
+  take_place(reader, parent, key, place,
+             {Place::Kind::literal, Place::Kind::header, Place::Kind::response, Place::Kind::path},
+             "a name, header:FIELD, response:/json/pointer or path");
+}
+
 void read_model(YamlReader& reader, const Yaml& root, Settings& settings) {
   const Yaml model = reader.child(root, "model");
   reader.only_keys(model, {"name", "version", "allow"});
-  const auto any = {Place::Kind::literal, Place::Kind::header, Place::Kind::response,
-                    Place::Kind::path};
-  constexpr std::string_view expected = "a name, header:FIELD, response:/json/pointer or path";
-  take_place(reader, model, "name", settings.rules.model_name, any, expected);
-  take_place(reader, model, "version", settings.rules.model_version, any, expected);
+  take_name(reader, model, "name", settings.rules.model_name);
+  take_name(reader, model, "version", settings.rules.model_version);
   settings.allowed_models = reader.texts(model, "allow");
 }
 
@@ -102,27 +126,59 @@ void read_feature(YamlReader& reader, const Yaml& item, decode::Rules& rules) {
   rules.features.push_back(std::move(rule));
 }
 
-void read_request(YamlReader& reader, const Yaml& root, Settings& settings) {
+// A list that takes the place of what was inherited, if only by being empty.
+bool is_written(const YamlReader& reader, const Yaml& parent, std::string_view key) {
+  return reader.child(parent, key).node.IsDefined();
+}
+
+void read_features(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
+  if (!is_written(reader, request, "features")) return;
+  rules.features.clear();
+  for (const Yaml& item : reader.items(request, "features")) read_feature(reader, item, rules);
+}
+
+void read_rows(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
+  const auto rows = reader.text(request, "rows");
+  if (!rows) return;
+  rules.one_row = *rows == "one";
+  if (*rows != "one" && *rows != "many") {
+    reader.mistake(reader.child(request, "rows"), "expected one or many, got '" + *rows + "'");
+  }
+}
+
+void read_segments(YamlReader& reader, const Yaml& parent, decode::Rules& rules) {
+  if (is_written(reader, parent, "segments")) rules.segments = reader.texts(parent, "segments");
+}
+
+void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   const Yaml request = reader.child(root, "request");
   reader.only_keys(request, {"match", "features", "rows"});
   const Yaml match = reader.child(request, "match");
   reader.only_keys(match, {"method", "path"});
-  settings.rules.methods = reader.texts(match, "method");
-  settings.rules.paths = reader.texts(match, "path");
-  for (const std::string& path : settings.rules.paths) {
+  rules.methods = reader.texts(match, "method");
+  rules.paths = reader.texts(match, "path");
+  for (const std::string& path : rules.paths) {
     if (!path.starts_with('/') && !path.starts_with('*')) {
       reader.mistake(reader.child(match, "path"),
                      "expected a path that begins with '/', got '" + path + "'");
     }
   }
-  if (const auto rows = reader.text(request, "rows")) {
-    settings.rules.one_row = *rows == "one";
-    if (*rows != "one" && *rows != "many") {
-      reader.mistake(reader.child(request, "rows"), "expected one or many, got '" + *rows + "'");
-    }
-  }
-  for (const Yaml& item : reader.items(request, "features")) {
-    read_feature(reader, item, settings.rules);
+  read_rows(reader, request, rules);
+  read_features(reader, request, rules);
+}
+
+void read_classes(YamlReader& reader, const Yaml& response, decode::Rules& rules) {
+  if (!is_written(reader, response, "classes")) return;
+  const decode::Rules usual;
+  rules.negative_class = usual.negative_class;
+  rules.positive_class = usual.positive_class;
+  rules.classes = reader.texts(response, "classes");
+  if (rules.classes.size() == 1) {
+    reader.mistake(reader.child(response, "classes"),
+                   "expected two classes or more, of two the negative one first");
+  } else if (rules.classes.size() == 2) {
+    rules.negative_class = rules.classes[0];
+    rules.positive_class = rules.classes[1];
   }
 }
 
@@ -144,14 +200,7 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
     }
   }
   take_share(reader, response, "threshold", 0, 1, rules.score_threshold);
-  rules.classes = reader.texts(response, "classes");
-  if (rules.classes.size() == 1) {
-    reader.mistake(reader.child(response, "classes"),
-                   "expected two classes or more, of two the negative one first");
-  } else if (rules.classes.size() == 2) {
-    rules.negative_class = rules.classes[0];
-    rules.positive_class = rules.classes[1];
-  }
+  read_classes(reader, response, rules);
   if (const auto streams = reader.text(response, "streams")) {
     rules.skip_streams = *streams == "skip";
     if (*streams != "skip" && *streams != "observe") {
@@ -161,9 +210,14 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   }
 }
 
-void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth) {
+// `whole_log`: also what holds for the one log of all models.
+void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth, bool whole_log) {
   const Yaml node = reader.child(root, "truth");
-  reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay"});
+  if (whole_log) {
+    reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay"});
+  } else {
+    only_own_keys(reader, node, {"tolerance", "absolute_tolerance"}, {"max_delay"});
+  }
   const auto at_least_zero = [&](std::string_view key, std::optional<double>& target) {
     const auto value = reader.number(node, key);
     if (value && !(*value >= 0 && std::isfinite(*value))) {
@@ -174,6 +228,7 @@ void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth) {
   };
   at_least_zero("tolerance", truth.tolerance);
   at_least_zero("absolute_tolerance", truth.absolute_tolerance);
+  if (!whole_log) return;
   take(truth.max_delay, reader.duration(node, "max_delay"));
   if (truth.max_delay <= Duration::zero()) {
     reader.mistake(reader.child(node, "max_delay"), "expected more than 0");
@@ -210,7 +265,7 @@ void read_accuracy(YamlReader& reader, const Yaml& root, AccuracySettings& accur
 void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
   const Yaml node = reader.child(root, "limits");
   reader.only_keys(node, {"models", "versions", "features", "exported_features", "segments",
-                          "classes", "series", "rows", "body", "unpacked"});
+                          "classes", "series", "learning", "rows", "body", "unpacked"});
   Limits& limits = settings.limits;
   take_count(reader, node, "models", 1, 1'000, limits.models);
   take_count(reader, node, "versions", 1, 100, limits.versions);
@@ -220,9 +275,75 @@ void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
   take_count(reader, node, "classes", 2, 100, limits.classes);
   take_count(reader, node, "series", 100, 1'000'000, limits.series);
   take_count(reader, node, "rows", 1, 100'000, settings.rules.rows_max);
+  take(limits.learning_bytes, reader.bytes(node, "learning"));
   take(limits.body_bytes, reader.bytes(node, "body"));
   if (const auto bytes = reader.bytes(node, "unpacked")) {
     settings.rules.unpacked_bytes_max = static_cast<std::size_t>(*bytes);
+  }
+}
+
+void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
+  only_own_keys(reader, entry,
+                {"version", "request", "response", "truth", "accuracy", "reference", "segments"},
+                {"log", "sampling", "limits"});
+  take_name(reader, entry, "version", model.rules.model_version);
+  const Yaml request = reader.child(entry, "request");
+  only_own_keys(reader, request, {"features", "rows"}, {"match"});
+  read_rows(reader, request, model.rules);
+  read_features(reader, request, model.rules);
+  read_response(reader, entry, model.rules);
+  read_truth(reader, entry, model.truth, false);
+  read_accuracy(reader, entry, model.accuracy);
+  read_segments(reader, entry, model.rules);
+  take(model.reference, reader.text(entry, "reference"));
+}
+
+// Why no prediction can ever be of a model of that name; "" when it can.
+std::string never_named(const Settings& settings, const std::string& name) {
+  if (name.empty() || name.size() > tap::model_name_bytes_max) {
+    return "expected a model's name of 1 to " + std::to_string(tap::model_name_bytes_max) +
+           " bytes";
+  }
+  if (name == other_name) return "`other` is the name of all models that have none of their own";
+  const Place& place = settings.rules.model_name;
+  if (place.kind == Place::Kind::literal && place.text != name) {
+    return "model.name says that every prediction is of '" + place.text +
+           "'; leave it out, or write where in the traffic the name is";
+  }
+  return "";
+}
+
+// Comes last: an entry begins with what the top level says.
+void read_models(YamlReader& reader, const Yaml& root, Settings& settings) {
+  ModelSettings inherited = settings;
+  inherited.reference
+      .clear();  // The top level's place is for all: its references name their models.
+  const Yaml models = reader.child(root, "models");
+  for (const auto& [name, entry] : reader.entries(models)) {
+    ModelSettings model = inherited;
+    read_entry(reader, entry, model);
+    const std::string reason = never_named(settings, name);
+    if (!reason.empty()) reader.mistake(entry, reason);
+    if (!settings.models.emplace(name, std::move(model)).second) {
+      reader.mistake(entry, "there is an entry for this model already");
+    }
+  }
+  if (settings.models.size() > Settings::models_max) {
+    reader.mistake(models, "expected at most " + std::to_string(Settings::models_max) +
+                               " models, got " + std::to_string(settings.models.size()));
+  }
+}
+
+constexpr std::size_t series_of_entry = 1'000;  // Of limits.series, unless it is written.
+
+// `objectives.accuracy.slack` is `accuracy.slack`: the detector's, and told to the rules.
+void read_info(YamlReader& reader, const Yaml& root, Settings& settings) {
+  read_model_info(reader, root, settings.info);
+  auto& promised = settings.info.objectives.accuracy_slack;
+  if (promised) {
+    settings.accuracy.slack = *promised;
+  } else if (reader.child(reader.child(root, "accuracy"), "slack").node.IsDefined()) {
+    promised = settings.accuracy.slack;
   }
 }
 
@@ -232,13 +353,15 @@ Result<Settings> parse_settings(const std::string& text, const std::string& file
   Settings settings;
   YamlReader reader(file);
   const Yaml root = reader.parse(text);
-  reader.only_keys(root, {"model", "request", "response", "truth", "accuracy", "log", "sampling",
-                          "reference", "segments", "limits"});
+  reader.only_keys(
+      root, {"model", "request", "response", "truth", "accuracy", "log", "sampling", "reference",
+             "segments", "limits", "models", "owner", "labels", "objectives"});
   read_model(reader, root, settings);
-  read_request(reader, root, settings);
+  read_request(reader, root, settings.rules);
   read_response(reader, root, settings.rules);
-  read_truth(reader, root, settings.truth);
+  read_truth(reader, root, settings.truth, true);
   read_accuracy(reader, root, settings.accuracy);
+  read_info(reader, root, settings);
   const Yaml log = reader.child(root, "log");
   reader.only_keys(log, {"max_bytes", "keep_features"});
   take(settings.log.bytes_max, reader.bytes(log, "max_bytes"));
@@ -247,10 +370,28 @@ Result<Settings> parse_settings(const std::string& text, const std::string& file
   reader.only_keys(sampling, {"rate"});
   take_share(reader, sampling, "rate", 0, 1, settings.rules.sample_rate);
   take(settings.reference, reader.text(root, "reference"));
-  settings.rules.segments = reader.texts(root, "segments");
+  read_segments(reader, root, settings.rules);
   read_limits(reader, root, settings);
+  read_models(reader, root, settings);
+  if (!is_written(reader, reader.child(root, "limits"), "series")) {
+    settings.limits.series =
+        std::max(settings.limits.series, series_of_entry * settings.models.size());
+  }
   if (auto ok = reader.finish(); !ok) return fail(ok);
   return settings;
+}
+
+std::vector<std::string> warnings(const Settings& settings) {
+  std::vector<std::string> found;
+  const std::size_t wanted = series_of_entry * settings.models.size();
+  if (settings.limits.series < wanted) {
+    found.push_back(
+        "limits.series=" + std::to_string(settings.limits.series) + " is little for " +
+        std::to_string(settings.models.size()) +
+        " models: past it /metrics lacks bins of features, then drift, of the last ones; " +
+        "write " + std::to_string(wanted) + ", or leave it out");
+  }
+  return found;
 }
 
 }  // namespace outrider::monitor

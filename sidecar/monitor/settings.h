@@ -16,10 +16,15 @@
 //   sampling: {rate: 100%}
 //   reference: /etc/outrider/references/          # one a model version
 //   segments: [bedrooms]
+//   owner: risk, labels: {…}, objectives: {…}     # model_info.h
 //   limits:   {models: 16, versions: 8, features: 1000, exported_features: 50, segments: 20,
-//              classes: 20, series: 20000, rows: 10000, body: 1MiB, unpacked: 64MiB}
+//              classes: 20, series: 20000, learning: 192MiB, rows: 10000, body: 1MiB, unpacked: 16MiB}
+//   models:                                       # a server of several: what one has of its own
+//     fraud: {version: "1", request: {features: …}, response: {kind: classification}, truth: {…},
+//             accuracy: {…}, reference: fraud.json, segments: []}
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,8 +33,13 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "sidecar/decode/rules.h"
+#include "sidecar/monitor/model_info.h"
 
 namespace outrider::monitor {
+
+// The name of what has no own: models and versions past their limits, or never answered. A mixture, so it is
+// counted and not judged.
+inline constexpr std::string_view other_name = "other";
 
 // A prediction is correct iff |prediction - truth| <= relative x |truth| + absolute, or the classes
 // are equal. What is not set here is the version's reference's, else 10 % and 0.
@@ -54,30 +64,27 @@ struct LogSettings {
 
 // What each limit turns away is counted in outrider_series_dropped_total{limit}.
 struct Limits {
-  std::size_t models = 16;             // Further ones go by the name `other`.
-  std::size_t versions = 8;            // Of a model; the longest idle one makes room, else `other`.
-  std::size_t features = 1'000;        // Of a version; further ones are not watched.
+  std::size_t models = 16;       // Of names taken from traffic alone; further ones are `other`.
+  std::size_t versions = 8;      // Of a model; the longest idle one makes room, else `other`.
+  std::size_t features = 1'000;  // Of a version; further ones are not watched.
   std::size_t exported_features = 50;  // Of a version: bins are exported of the first so many.
   std::size_t segments = 20;           // Of a version; further ones are `other`.
   std::size_t classes = 20;            // Of a version's confusion matrix; further ones are `other`.
-  std::size_t series = 20'000;         // Of the monitor's part of /metrics.
+  // Of the monitor's part of /metrics. Where the file does not say, at least 1 000 an entry of `models`.
+  std::size_t series = 20'000;
+  // Of the first predictions of all versions without a reference, until there are enough to learn one from.
+  std::uint64_t learning_bytes = 192 << 20;
   std::uint64_t body_bytes = 1 << 20;  // Of a captured body; longer ones are dropped: too_large.
 };
 
-struct Settings {
+// What one model of several may have of its own. What its entry does not say is the top level's.
+struct ModelSettings {
   decode::Rules rules;
   TruthSettings truth;
   AccuracySettings accuracy;
-  LogSettings log;
-  Limits limits;
-  std::string reference;                    // A file or folder; "" when there is none.
-  std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.
+  std::string reference;  // A file or folder; "" when there is none, in an entry: none of its own.
 
-  // The configured name where it is a literal, else "unknown".
-  std::string_view default_model() const {
-    return rules.model_name.kind == decode::Place::Kind::literal ? rules.model_name.text
-                                                                 : std::string_view("unknown");
-  }
+  // The configured version where it is a literal, else "unknown".
   std::string_view default_version() const {
     return rules.model_version.kind == decode::Place::Kind::literal
                ? std::string_view(rules.model_version.text)
@@ -85,7 +92,32 @@ struct Settings {
   }
 };
 
+// The top level, which holds for every model without an entry, and the entries.
+struct Settings : ModelSettings {
+  ModelInfo info;  // Owner, labels and objectives, of all models here.
+  LogSettings log;
+  Limits limits;
+  std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.
+  std::map<std::string, ModelSettings, std::less<>> models;
+
+  static constexpr std::size_t models_max = 1'000;  // Entries.
+
+  // The model's own settings, else the top level's. Valid until the settings change.
+  const ModelSettings& of(std::string_view model) const {
+    const auto own = models.find(model);
+    return own == models.end() ? *this : own->second;
+  }
+  // The configured name where it is a literal, else "unknown".
+  std::string_view default_model() const {
+    return rules.model_name.kind == decode::Place::Kind::literal ? rules.model_name.text
+                                                                 : std::string_view("unknown");
+  }
+};
+
 // Errors: "bad_config", every mistake at once, one a line "file:line: path: what".
 Result<Settings> parse_settings(const std::string& text, const std::string& file);
+
+// What is no mistake, but will disappoint: a sentence each, for the log of a start or reload.
+std::vector<std::string> warnings(const Settings& settings);
 
 }  // namespace outrider::monitor

@@ -16,14 +16,15 @@ std::vector<std::string> feature_names(const detectors::Reference& reference) {
 
 }  // namespace
 
-VersionMonitor::VersionMonitor(std::uint64_t serial, VersionName name, const Settings& settings,
-                               Time now)
+VersionMonitor::VersionMonitor(std::uint64_t serial, VersionName name,
+                               const ModelSettings& settings, const Limits& limits, Time now)
     : serial_(serial),
       name_(std::move(name)),
-      settings_(settings),
+      settings_(&settings),
+      limits_(limits),
       last_active_(now),
       accuracy_(settings.accuracy),
-      outcomes_({settings.limits.segments, settings.limits.classes}) {
+      outcomes_({limits.segments, limits.classes}) {
   if (settings.rules.segments.empty()) outcomes_.announce("");
 }
 
@@ -44,6 +45,7 @@ void VersionMonitor::observe(const decode::Observation& observation) {
       continue;
     }
     ++successes_;
+    if (!row.segment.empty()) outcomes_.announce(row.segment);
     if (watch_) watch_row(row, observation);
     if (!learned_) learn_row(row, observation);
     if (comparison_) {
@@ -68,13 +70,13 @@ void VersionMonitor::watch_row(const decode::Row& row, const decode::Observation
 }
 
 void VersionMonitor::learn_row(const decode::Row& row, const decode::Observation& observation) {
-  if (!observation.names) return;
+  if (!observation.names || is_mixture()) return;
   if (!learning_) {
     const auto& names = observation.names->names;
     learned_names_
         .clear();  // A name that comes twice (two tensors, two columns of CSV) is learned once.
     for (const std::string& name : names) {
-      if (learned_names_.size() >= settings_.limits.features) break;
+      if (learned_names_.size() >= limits_.features) break;
       const auto end = learned_names_.end();
       if (std::find(learned_names_.begin(), end, name) == end) learned_names_.push_back(name);
     }
@@ -126,8 +128,8 @@ std::span<const decode::FeatureValue> VersionMonitor::arranged(const FeatureMap&
 
 bool VersionMonitor::is_classification() const {
   using decode::PredictionKind;
-  if (settings_.rules.prediction_kind != PredictionKind::inferred) {
-    return settings_.rules.prediction_kind == PredictionKind::classification;
+  if (settings_->rules.prediction_kind != PredictionKind::inferred) {
+    return settings_->rules.prediction_kind == PredictionKind::classification;
   }
   return reference_ && reference_->kind == reference::ModelKind::classification;
 }
@@ -138,8 +140,8 @@ Tolerance VersionMonitor::tolerance() const {
     // The error rate that accuracy is held against was counted with these.
     tolerance = {reference_->accuracy->tolerance, reference_->accuracy->absolute_tolerance};
   }
-  tolerance.relative = settings_.truth.tolerance.value_or(tolerance.relative);
-  tolerance.absolute = settings_.truth.absolute_tolerance.value_or(tolerance.absolute);
+  tolerance.relative = settings_->truth.tolerance.value_or(tolerance.relative);
+  tolerance.absolute = settings_->truth.absolute_tolerance.value_or(tolerance.absolute);
   return tolerance;
 }
 
@@ -149,7 +151,7 @@ VersionMonitor::JudgedLabel VersionMonitor::judge(const labels::JoinedRow& row) 
   label.segment = row.segment;
   last_active_ = std::max(last_active_, row.predicted);
   const auto event = accuracy_.add(label.judgement.correct, row.predicted, row.labelled);
-  if (retired_) {
+  if (retired_ || is_mixture()) {
     accuracy_.restart();
   } else {
     label.alarm_raised = event == detectors::AlarmEvent::raised;
@@ -192,6 +194,11 @@ std::unique_ptr<reference::ProvisionalReference> VersionMonitor::take_learned() 
   learned_ = true;
   learning_maps_.clear();
   return std::move(learning_);
+}
+
+void VersionMonitor::forget_learned() {
+  learning_.reset();
+  learning_maps_.clear();
 }
 
 void VersionMonitor::advance(Time now) {

@@ -40,7 +40,11 @@ using SharedReference = std::shared_ptr<const reference::ModelReference>;
 
 class VersionMonitor {
  public:
-  VersionMonitor(std::uint64_t serial, VersionName name, const Settings& settings, Time now);
+  // The settings outlive the monitor, or it is given others.
+  VersionMonitor(std::uint64_t serial, VersionName name, const ModelSettings& settings,
+                 const Limits& limits, Time now);
+  // Tolerance and kind hold from here on; what accuracy is judged by stays.
+  void set_settings(const ModelSettings& settings) { settings_ = &settings; }
 
   const VersionName& name() const { return name_; }
   std::uint64_t serial() const { return serial_; }  // Never used twice; for caches.
@@ -59,10 +63,14 @@ class VersionMonitor {
   // Another reference, or none any more (then the provisional one goes on).
   void set_reference(SharedReference reference);
   // Before accuracy's state comes back from the disk; and after, when the reference has to hold again.
-  void reset_accuracy() { accuracy_ = Accuracy(settings_.accuracy); }
+  void reset_accuracy() { accuracy_ = Accuracy(settings_->accuracy); }
   void reapply_reference();
   // The rows learned so far, once there are enough of them; null before and afterwards.
   std::unique_ptr<reference::ProvisionalReference> take_learned();
+  // What the rows learned so far take; null: none are kept.
+  const reference::ProvisionalReference* learning_rows() const { return learning_.get(); }
+  // Learning begins anew with the next prediction.
+  void forget_learned();
 
   void advance(Time now);
   // Whether another version took the traffic over; then no alarm is raised, and a standing one ends.
@@ -71,6 +79,8 @@ class VersionMonitor {
   // Idle for much longer than is usual for it.
   bool idle(Time now) const;
   Time last_active() const { return last_active_; }
+  // It answered a prediction, or a label came for one: there is such a version.
+  bool proven() const { return successes_ > 0 || accuracy_.labels() > 0; }
 
   // Of this process; counters start at 0.
   std::uint64_t successes() const { return successes_; }
@@ -94,7 +104,7 @@ class VersionMonitor {
     return comparison_verdicts_;
   }
   const std::string& compared_with() const { return compared_with_; }  // A version; "" for none.
-  std::size_t exported_features() const { return settings_.limits.exported_features; }
+  std::size_t exported_features() const { return limits_.exported_features; }
 
  private:
   // Where each of the reference's features stands in an observation's row.
@@ -115,11 +125,13 @@ class VersionMonitor {
 
   const std::uint64_t serial_;
   const VersionName name_;
-  const Settings& settings_;
+  const ModelSettings* settings_;
+  const Limits& limits_;
   std::uint64_t successes_ = 0, failures_ = 0, alarms_ = 0, extra_values_ = 0;
   Time last_active_;
   double mean_gap_seconds_ = 0;
   bool retired_ = false;
+  bool is_mixture() const { return name_.version == other_name; }
 
   SharedReference reference_;
   std::unique_ptr<detectors::VersionWatch> watch_;

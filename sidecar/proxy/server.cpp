@@ -55,7 +55,10 @@ void Server::begin_drain() {
 tap::MemoryFile::Size memory_size(const Settings& settings) {
   const auto threads = static_cast<std::size_t>(settings.threads);
   const auto bytes = static_cast<std::size_t>(settings.tap_bytes_max);
-  return {threads, settings.tap_enabled ? bytes / 4 * 3 / threads : 4096};
+  return {.lanes = threads,
+          .ring_bytes = settings.tap_enabled ? bytes / 4 * 3 / threads : 4096,
+          .models = static_cast<std::size_t>(settings.models_max),
+          .latency_bounds = settings.latency_buckets};
 }
 
 }  // namespace outrider::proxy

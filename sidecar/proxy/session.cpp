@@ -99,7 +99,6 @@ std::array<std::uint64_t, N> to_nanoseconds(const double (&seconds)[N]) {
   for (std::size_t i = 0; i < N; ++i) bounds[i] = static_cast<std::uint64_t>(seconds[i] * 1e9 + .5);
   return bounds;
 }
-const auto latency_bounds_ns = to_nanoseconds(tap::latency_buckets);
 const auto overhead_bounds_ns = to_nanoseconds(tap::overhead_buckets);
 
 Duration since(Monotonic then) {
@@ -299,6 +298,7 @@ void Session::begin_request() {
   is_counted_ = false;
   request_ = {};
   request_body_ = {};
+  model_.begin();
   id_ = {};
   started_ = worker_.now();
   started_wall_ = worker_.wall_now();
@@ -310,6 +310,7 @@ void Session::begin_request() {
 void Session::begin_exchange(const Input& input) {
   const http1::RequestHead& head = worker_.request_head;
   request_ = head.summary;
+  name_model(head);
   close_after_ = !request_.keep_alive;
   id_ = worker_.mint(started_wall_);
   const auto body_bytes_max = static_cast<std::uint64_t>(worker_.settings.body_bytes_max);
@@ -344,6 +345,14 @@ void Session::begin_exchange(const Input& input) {
   if (phase_ == Phase::connecting) return arm(worker_.settings.connect_timeout);
   overhead_ = since(worker_.now());
   arm_exchange(0);
+}
+
+// The path's word goes before a header's, and the response's before the request's, as in decode.
+void Session::name_model(const http1::RequestHead& head) {
+  const std::string_view in_path = tap::model_in_path(head.path());
+  is_model_in_path_ = !in_path.empty();
+  model_.name(worker_.models,
+              is_model_in_path_ ? in_path : head.value_of(http1::FieldId::x_model_name));
 }
 
 std::string_view Session::sampling_key(const http1::RequestHead& head) const {
@@ -550,6 +559,7 @@ bool Session::forward_final_head(const Input& input, std::size_t used) {
   response_body_ = http1::BodyReader(head.summary.framing, head.summary.content_length);
   unchunk_ = head.summary.unchunk;
   capture_.response_head(head.raw());
+  if (!is_model_in_path_) model_.name(worker_.models, head.value_of(http1::FieldId::x_model_name));
   const http1::BodyReader::Run run = take_response_body(after_head);
   if (run.progress == http1::Progress::invalid) {
     fail_upstream(tap::UpstreamFailure::invalid_response,
@@ -730,10 +740,8 @@ bool Session::pump(Channel& from, Channel& to, bool& end_passed_on) {
 
 void Session::count_request(tap::Outcome outcome, int code) {
   if (std::exchange(is_counted_, true)) return;
-  tap::ProxyCounters& counters = worker_.counters;
-  counters.requests[static_cast<std::size_t>(outcome)][tap::code_index(code)].add();
-  counters.duration.observe(static_cast<std::uint64_t>(since(started_).count()), latency_bounds_ns);
-  counters.requests_in_flight.subtract();
+  model_.count(worker_.models, outcome, code, static_cast<std::uint64_t>(since(started_).count()));
+  worker_.counters.requests_in_flight.subtract();
 }
 
 void Session::end_capture(tap::Outcome outcome, int status) {

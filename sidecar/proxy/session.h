@@ -80,6 +80,7 @@ class Session final : public EventTarget, public UpstreamUser {
   void begin_exchange(const Input& input);
   bool is_reserved(const http1::RequestHead& head) const;
   void answer_reserved(const http1::RequestHead& head, const Input& input);
+  void name_model(const http1::RequestHead& head);
   std::string_view sampling_key(const http1::RequestHead& head) const;
   void rewrite_request(const http1::RequestHead& head);
   void send_request();
@@ -123,6 +124,7 @@ class Session final : public EventTarget, public UpstreamUser {
   UpstreamConnection* upstream_ = nullptr;
   Timer timer_;
   tap::Capture capture_;
+  tap::RequestModel model_;
   Stash waiting_;  // The request as it is to be sent, while there is no connection yet.
   Stash replay_;   // The request as it was sent, while it may be sent again.
   http1::HeadCursor request_cursor_, response_cursor_;
@@ -144,8 +146,9 @@ class Session final : public EventTarget, public UpstreamUser {
   bool request_unseen_ = false;   // client_.in holds bytes that were not looked at yet.
   bool response_unseen_ = false;  // The same of the upstream's.
   bool has_begun_ = false;        // The first byte of a request is there.
-  bool is_counted_ = true;        // The request at hand is counted, or there is none.
-  bool got_bytes_ = false;        // Anything at all came from upstream for this request.
+  bool is_model_in_path_ = false;
+  bool is_counted_ = true;  // The request at hand is counted, or there is none.
+  bool got_bytes_ = false;  // Anything at all came from upstream for this request.
   bool may_retry_ = false;
   bool continued_ = false;  // The upstream said 100.
   bool upstream_reusable_ = false;

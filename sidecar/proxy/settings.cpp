@@ -58,6 +58,16 @@ void Settings::add_to(config::OptionTable& table) {
   table.add("proxy.via", via, "Pseudonym to add to Via; empty: no Via is added.").as_word();
   table.add("proxy.forwarded", forwarded, "Add Forwarded with the client's address.");
   table.add("proxy.traceparent", traceparent, "Add traceparent where the client sent none.");
+  table
+      .add("proxy.latency-buckets", latency_buckets,
+           "Upper bounds of outrider_request_duration_seconds, in seconds, ascending. A latency "
+           "objective must be one of them.")
+      .between(1e-6, day)
+      .at_most(tap::latency_bounds_max);
+  table
+      .add("proxy.models-max", models_max,
+           "Model names that requests are counted by; further ones count as `other`.")
+      .between(1, tap::models_max_limit);
   table.add("upstream.connections-max", upstream_connections_max, "Connections to the upstream.")
       .between(1, 1e6);
   table.add("upstream.idle-max", upstream_idle_max, "Connections kept for reuse.").between(0, 1e6);

@@ -5,10 +5,13 @@
 // (which exchanges are captured) comes through the memory file.
 
 #include <cstdint>
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "sidecar/tap/model_counters.h"
 
 namespace outrider::proxy {
 
@@ -48,6 +51,11 @@ struct Settings {
   std::string via;           // Pseudonym; "": no Via.
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
+
+  // What requests are told apart by in the metrics; fixed at the start, since they lie in the memory file.
+  std::int64_t models_max = tap::models_max_usual;
+  std::vector<double> latency_buckets{std::begin(tap::latency_bounds_usual),
+                                      std::end(tap::latency_bounds_usual)};
 
   bool tap_enabled = true;
   std::int64_t tap_bytes_max = 32 << 20;  // Ring and capture buffers together, of all threads.

@@ -65,6 +65,7 @@ Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening
     : settings(s),
       head_limits(limits_of(s)),
       counters(file.lane(lane).counters),
+      models(file.models(lane), file.latency_bounds(), counters),
       tap(file, lane, share(s.tap_bytes_max / 4, s.threads), s.tap_enabled),
       mint(system_random(), system_random()),
       timers(std::chrono::steady_clock::now()),
@@ -178,8 +179,7 @@ bool Worker::accept_some() {
     counters.connections_accepted.add();
     if (!make_room_for_one()) {
       counters.rejected[static_cast<std::size_t>(tap::Rejection::too_many_connections)].add();
-      counters.requests[static_cast<std::size_t>(tap::Outcome::rejected)][tap::code_index(503)]
-          .add();
+      models.count(tap::ModelTable::unknown, tap::Outcome::rejected, 503);
       const std::string answer =
           render_error({503, "too_many_connections",
                         "proxy.connections-max connections are open; raise it or add replicas", 1},

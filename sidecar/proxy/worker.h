@@ -20,6 +20,7 @@
 #include "sidecar/proxy/timers.h"
 #include "sidecar/proxy/upstream_pool.h"
 #include "sidecar/tap/capture.h"
+#include "sidecar/tap/model_counters.h"
 #include "sidecar/tap/prediction_id.h"
 
 namespace outrider::proxy {
@@ -64,6 +65,7 @@ class Worker final : public EventTarget {
   const Settings& settings;
   const http1::HeadLimits head_limits;
   tap::ProxyCounters& counters;
+  tap::ModelTable models;
   tap::Tap tap;
   tap::PredictionIdMinter mint;
   TimerWheel timers;

@@ -2,13 +2,14 @@
 #pragma once
 
 // The proxy's counters as they lie in the memory file: one block a data thread, written by that
-// thread alone and read by the monitor at each scrape. A Counter has one writer, so adding is a
+// thread alone and read by the monitor at each scrape; requests by model are in model_counters.h. A Counter has one writer, so adding is a
 // plain load and store (no locked instruction, under 1 ns); readers see whole values, each no older
 // than the last add they could observe.
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "sidecar/tap/exchange.h"
@@ -27,10 +28,10 @@ class Counter {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-// As wire::latency_buckets (sidecar/export checks that). Seconds.
-inline constexpr double latency_buckets[] = {.0005, .001, .0025, .005, .01, .025, .05,
-                                             .1,    .25,  .5,    1,    2.5, 5,    10};
-inline constexpr std::size_t latency_bucket_count = 15;  // With +Inf.
+// Buckets of requests' duration are an option, so their bounds lie in the memory file. Seconds.
+inline constexpr std::size_t latency_bounds_max = 32;
+inline constexpr double latency_bounds_usual[] = {.0005, .001, .0025, .005, .01, .025, .05, .1, .25,
+                                                  .5,    1,    2.5,   5,    10,  30,   60,  120};
 // Overhead is microseconds, so its buckets are finer than the field's latency buckets. Seconds.
 inline constexpr double overhead_buckets[] = {.00001, .000025, .00005, .0001, .00025, .0005,
                                               .001,   .0025,   .005,   .01,   .025,   .1};
@@ -38,10 +39,11 @@ inline constexpr std::size_t overhead_bucket_count = 13;
 
 template <std::size_t Buckets>
 struct HistogramCells {
-  std::array<Counter, Buckets> buckets;  // Not cumulative; the last one is +Inf.
+  std::array<Counter, Buckets> buckets;  // Not cumulative; the one after the last bound is +Inf.
   Counter sum_nanoseconds;
 
-  void observe(std::uint64_t nanoseconds, const std::array<std::uint64_t, Buckets - 1>& bounds) {
+  // At most Buckets - 1 bounds, ascending.
+  void observe(std::uint64_t nanoseconds, std::span<const std::uint64_t> bounds) {
     std::size_t bucket = 0;
     while (bucket < bounds.size() && nanoseconds > bounds[bucket]) ++bucket;
     buckets[bucket].add();
@@ -74,18 +76,7 @@ enum class UpstreamFailure : std::uint8_t {
 inline constexpr std::size_t upstream_failure_count = 7;
 std::string_view to_string(UpstreamFailure);
 
-inline constexpr int code_first = 100, code_last = 599;
-inline constexpr std::size_t code_count =
-    code_last - code_first + 2;  // Index 0: no status was sent.
-
-constexpr std::size_t code_index(int code) {
-  return code < code_first || code > code_last ? 0
-                                               : static_cast<std::size_t>(code - code_first + 1);
-}
-
 struct ProxyCounters {
-  std::array<std::array<Counter, code_count>, outcome_count> requests;
-  HistogramCells<latency_bucket_count> duration;
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
   std::array<Counter, 64> violations;  // By http1::Violation.
@@ -104,6 +95,8 @@ struct ProxyCounters {
   Counter queue_depth;    // A gauge: requests that wait for an upstream connection.
   Counter capture_bytes;  // A gauge: held by exchanges that are being captured.
   Counter buffer_bytes;   // A gauge: held for peers that read slowly.
+  Counter
+      requests_of_other_models;  // Counted as "other": there was no slot, or the name was no text.
 };
 
 }  // namespace outrider::tap

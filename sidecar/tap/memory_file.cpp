@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <new>
 #include <string>
@@ -22,6 +24,14 @@ constexpr std::size_t page_aligned(std::size_t bytes) {
   return (bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
 
+bool are_bounds(std::span<const double> bounds) {
+  if (bounds.empty() || bounds.size() > latency_bounds_max || !(bounds.front() > 0)) return false;
+  // Not one that is equal, nor one that is no number.
+  for (std::size_t i = 1; i < bounds.size(); ++i)
+    if (!(bounds[i] > bounds[i - 1])) return false;
+  return std::isfinite(bounds.back());
+}
+
 Failure system_failure(std::string_view what) {
   return fail("memory_file", std::string(what) + ": " + std::strerror(errno));
 }
@@ -31,8 +41,11 @@ Failure system_failure(std::string_view what) {
 struct MemoryFile::Header {
   char magic_bytes[8];
   std::uint32_t version;
-  std::uint32_t header_bytes, lane_bytes, capture_bytes;  // sizeof, to catch other builds.
-  std::uint64_t lanes, ring_bytes;
+  // sizeof, to catch other builds.
+  std::uint32_t header_bytes, lane_bytes, capture_bytes, model_bytes;
+  std::uint32_t latency_bound_count;
+  std::uint64_t lanes, ring_bytes, models;  // Models: slots of each lane.
+  double latency_bounds[latency_bounds_max];
   SettingsCell capture_settings;
   ProcessCells processes;
   RingControl posted;
@@ -59,29 +72,47 @@ bool SettingsCell::refresh(std::uint64_t& seen_version, CompiledCapture& capture
   return true;
 }
 
-std::size_t MemoryFile::total_bytes(std::size_t lanes, std::size_t ring_bytes) {
-  return page_aligned(sizeof(Header)) + lanes * (page_aligned(sizeof(Lane)) + ring_bytes);
-}
+// Where things lie, as the header says.
+struct MemoryFile::Shape {
+  std::size_t lanes, ring_bytes, models;
 
-void MemoryFile::point_into(std::size_t lanes, std::size_t ring_bytes) {
+  bool is_possible() const {
+    return lanes > 0 && lanes <= lanes_max && ring_bytes > 0 && ring_bytes % page_bytes == 0 &&
+           models > ModelTable::first_named && models <= ModelTable::first_named + models_max_limit;
+  }
+  std::size_t models_bytes() const { return page_aligned(models * sizeof(ModelCounters)); }
+  std::size_t total_bytes() const {
+    return page_aligned(sizeof(Header)) +
+           lanes * (page_aligned(sizeof(Lane)) + models_bytes() + ring_bytes);
+  }
+};
+
+void MemoryFile::point_into(const Shape& shape) {
   std::byte* at = bytes_.data() + page_aligned(sizeof(Header));
-  for (std::size_t i = 0; i < lanes; ++i) {
+  for (std::size_t i = 0; i < shape.lanes; ++i) {
     lanes_.push_back(reinterpret_cast<Lane*>(at));
     at += page_aligned(sizeof(Lane));
-    rings_.emplace_back(at, ring_bytes);
-    at += ring_bytes;
+    models_.emplace_back(reinterpret_cast<ModelCounters*>(at), shape.models);
+    at += shape.models_bytes();
+    rings_.emplace_back(at, shape.ring_bytes);
+    at += shape.ring_bytes;
   }
 }
 
 Result<MemoryFile> MemoryFile::create(Size size) {
-  const std::size_t ring_bytes = size.ring_bytes / page_bytes * page_bytes;
-  if (size.lanes == 0 || size.lanes > lanes_max || ring_bytes == 0)
+  const Shape shape{size.lanes, size.ring_bytes / page_bytes * page_bytes,
+                    ModelTable::first_named + size.models};
+  if (!shape.is_possible())
     return fail("memory_file", "expected 1 to " + std::to_string(lanes_max) +
-                                   " lanes and at least one page for each ring");
+                                   " lanes, at least one page for each ring and 1 to " +
+                                   std::to_string(models_max_limit) + " models");
+  if (!are_bounds(size.latency_bounds))
+    return fail("memory_file", "expected 1 to " + std::to_string(latency_bounds_max) +
+                                   " bounds of latency buckets, above 0 and ascending");
   MemoryFile file;
   file.descriptor_ = ::memfd_create("outrider-tap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (file.descriptor_ < 0) return system_failure("memfd_create");
-  const std::size_t total = total_bytes(size.lanes, ring_bytes);
+  const std::size_t total = shape.total_bytes();
   if (::ftruncate(file.descriptor_, static_cast<off_t>(total)) != 0)
     return system_failure("ftruncate");
   // Neither process can take the pages away under the other one.
@@ -95,11 +126,16 @@ Result<MemoryFile> MemoryFile::create(Size size) {
   header->header_bytes = sizeof(Header);
   header->lane_bytes = sizeof(Lane);
   header->capture_bytes = sizeof(CompiledCapture);
-  header->lanes = size.lanes;
-  header->ring_bytes = ring_bytes;
-  header->processes.ring_bytes.set(ring_bytes * size.lanes);
-  file.point_into(size.lanes, ring_bytes);
+  header->model_bytes = sizeof(ModelCounters);
+  header->latency_bound_count = static_cast<std::uint32_t>(size.latency_bounds.size());
+  std::copy(size.latency_bounds.begin(), size.latency_bounds.end(), header->latency_bounds);
+  header->lanes = shape.lanes;
+  header->ring_bytes = shape.ring_bytes;
+  header->models = shape.models;
+  header->processes.ring_bytes.set(shape.ring_bytes * size.lanes);
+  file.point_into(shape);
   for (Lane* lane : file.lanes_) new (lane) Lane{};
+  // The slots of models are zero bytes already, as a slot that is not taken is: untouched, they cost no memory.
   return file;
 }
 
@@ -116,14 +152,16 @@ Result<MemoryFile> MemoryFile::attach(int descriptor) {
   if (std::memcmp(header->magic_bytes, magic, sizeof magic) != 0)
     return fail("memory_file", "not a memory file of a sidecar's proxy");
   if (header->version != layout_version || header->header_bytes != sizeof(Header) ||
-      header->lane_bytes != sizeof(Lane) || header->capture_bytes != sizeof(CompiledCapture))
+      header->lane_bytes != sizeof(Lane) || header->capture_bytes != sizeof(CompiledCapture) ||
+      header->model_bytes != sizeof(ModelCounters))
     return fail("memory_file", "layout version " + std::to_string(header->version) +
                                    " of another build, expected " + std::to_string(layout_version));
-  const std::uint64_t lanes = header->lanes, ring_bytes = header->ring_bytes;
-  if (lanes == 0 || lanes > lanes_max || ring_bytes == 0 || ring_bytes % page_bytes != 0 ||
-      ring_bytes > total || total_bytes(lanes, ring_bytes) != total)
+  const Shape shape{header->lanes, header->ring_bytes, header->models};
+  if (!shape.is_possible() || shape.ring_bytes > total || shape.total_bytes() != total)
     return fail("memory_file", "sizes that contradict each other");
-  file.point_into(lanes, ring_bytes);
+  if (header->latency_bound_count > latency_bounds_max || !are_bounds(file.latency_bounds()))
+    return fail("memory_file", "bounds of latency buckets that do not ascend");
+  file.point_into(shape);
   file.descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
   if (file.descriptor_ < 0) return system_failure("dup");
   return file;
@@ -137,6 +175,7 @@ MemoryFile& MemoryFile::operator=(MemoryFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(bytes_, other.bytes_);
   std::swap(lanes_, other.lanes_);
+  std::swap(models_, other.models_);
   std::swap(rings_, other.rings_);
   return *this;
 }
@@ -146,6 +185,11 @@ MemoryFile::~MemoryFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+std::span<const double> MemoryFile::latency_bounds() const {
+  const auto* header = reinterpret_cast<const Header*>(bytes_.data());
+  return {header->latency_bounds,
+          std::min<std::size_t>(header->latency_bound_count, latency_bounds_max)};
+}
 SettingsCell& MemoryFile::capture_settings() const {
   return reinterpret_cast<Header*>(bytes_.data())->capture_settings;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 // The one memory file that the proxy and the monitor share (memfd): a header, the monitor's own
-// counts, and for each data thread a lane: ring control, counters, ring bytes.
+// counts, and for each data thread a lane: ring control, counters, counters by model, ring bytes.
 //
 // The proxy creates it; the monitor, a child, inherits the file descriptor and attaches. Attaching
 // checks magic, layout version, sizes and the file's length, and refuses what does not fit: the two
@@ -15,17 +15,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <vector>
 
 #include "base/core/result.h"
 #include "sidecar/tap/capture_settings.h"
 #include "sidecar/tap/counters.h"
+#include "sidecar/tap/model_counters.h"
 #include "sidecar/tap/ring.h"
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 3;
+inline constexpr std::uint32_t layout_version = 4;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A
@@ -66,7 +68,10 @@ class MemoryFile {
  public:
   struct Size {
     std::size_t lanes = 1;
-    std::size_t ring_bytes = 24 << 20;  // Of each lane; rounded down to whole pages.
+    std::size_t ring_bytes = 24 << 20;      // Of each lane; rounded down to whole pages.
+    std::size_t models = models_max_usual;  // Slots for names, besides "unknown" and "other".
+    std::vector<double> latency_bounds{std::begin(latency_bounds_usual),
+                                       std::end(latency_bounds_usual)};
   };
   // Errors: "memory_file".
   static Result<MemoryFile> create(Size size);
@@ -80,6 +85,9 @@ class MemoryFile {
   std::size_t lane_count() const { return lanes_.size(); }
   Lane& lane(std::size_t index) const { return *lanes_[index]; }
   std::span<std::byte> ring_bytes(std::size_t index) const { return rings_[index]; }
+  std::span<ModelCounters> models(std::size_t lane) const { return models_[lane]; }
+  // Upper bounds of the buckets of requests' duration, in seconds; ascending, fixed at creation.
+  std::span<const double> latency_bounds() const;
   SettingsCell& capture_settings() const;
   ProcessCells& processes() const;
   RingControl& posted() const;  // Only its ReaderState is used: exchanges that were posted.
@@ -87,12 +95,13 @@ class MemoryFile {
  private:
   MemoryFile() = default;
   struct Header;
-  static std::size_t total_bytes(std::size_t lanes, std::size_t ring_bytes);
-  void point_into(std::size_t lanes, std::size_t ring_bytes);
+  struct Shape;
+  void point_into(const Shape& shape);
 
   int descriptor_ = -1;
   std::span<std::byte> bytes_;
   std::vector<Lane*> lanes_;
+  std::vector<std::span<ModelCounters>> models_;
   std::vector<std::span<std::byte>> rings_;
 };
 

@@ -4,10 +4,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/core/text.h"
+
 namespace outrider::tap {
 namespace {
 
 constexpr std::string_view models = "/models/", versions = "/versions/";
+constexpr std::string_view torchserve =
+    "/predictions/";  // "/predictions/NAME" or "/predictions/NAME/2.0".
 
 constexpr std::string_view verbs[] = {
     // KServe V1, TF-Serving.
@@ -45,12 +49,22 @@ bool is_model_verb(std::string_view word) {
   return std::find(std::begin(verbs), std::end(verbs), word) != std::end(verbs);
 }
 
+bool is_model_name(std::string_view name) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return !name.empty() && name.size() <= model_name_bytes_max && is_valid_utf8(name) &&
+         std::none_of(name.begin(), name.end(), is_control);
+}
+
 std::string_view model_in_path(std::string_view path) {
-  return first_segment(after(without_query(path), models));
+  path = without_query(path);
+  if (path.starts_with(torchserve)) return first_segment(path.substr(torchserve.size()));
+  return first_segment(after(path, models));
 }
 
 std::string_view version_in_path(std::string_view path) {
   path = without_query(path);
+  if (path.starts_with(torchserve))
+    return first_segment(after(path.substr(torchserve.size()), "/"));
   // A model may be called "versions": its own segment is passed over.
   const std::string_view behind = after(path, models);
   if (behind.data() != nullptr) path = behind.substr(std::min(behind.find('/'), behind.size()));

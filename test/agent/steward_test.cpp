@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "base/core/text.h"
 #include "test/support/fake_clock.h"
@@ -55,8 +57,9 @@ struct Site {
   }
   // `start` tells episodes apart.
   Steward::Receipt alert(bool firing = true, Time start = Time{1'700'000'000s},
-                         const std::string& model = "m") {
-    const Labels labels = {{"alertname", "ModelAccuracyDropped"}, {"model_name", model}};
+                         const std::string& model = "m", const std::string& cluster = "") {
+    const Labels labels = {
+        {"alertname", "ModelAccuracyDropped"}, {"cluster", cluster}, {"model_name", model}};
     wire::AlertWebhook webhook;
     webhook.alerts.push_back({.firing = firing,
                               .labels = labels,
@@ -251,4 +254,42 @@ TEST_CASE("no more actions are let go than may be active") {
   site.steward->give_back(*site.steward->take_due(0s), {.status = 200});
   site.steward->look();
   CHECK(site.actions().size() == 3);
+}
+
+TEST_CASE(
+    "a retraining in one cluster neither delays nor suppresses that of another, nor is undone by "
+    "it") {
+  Site site;
+  site.alert(true, Time{1'700'000'000s}, "m", "eu");
+  site.steward->look();
+  site.alert(true, Time{1'700'000'001s}, "m", "us");
+  site.alert(true, Time{1'700'000'002s}, "m", "eu-2");
+  site.steward->look();
+  std::set<std::string> keys, clusters;
+  for (const auto& action : site.actions()) {
+    CHECK(action.stage == Stage::queued);
+    keys.insert(action.id);
+    clusters.insert(action.cluster);
+  }
+  CHECK(keys.size() == 3);
+  CHECK(clusters == std::set<std::string>{"eu", "eu-2", "us"});
+  // The incident of eu ends; its action alone is called off.
+  site.alert(false, Time{1'700'000'000s}, "m", "eu");
+  site.steward->look();
+  for (const auto& action : site.actions()) {
+    CHECK((action.outcome == Outcome::suppressed) == (action.cluster == "eu"));
+  }
+  // After a restart each is still its own cluster's: a second alert of us is in cool-down, one of asia is not.
+  site.start();
+  site.alert(false, Time{1'700'000'001s}, "m", "us");
+  site.clock.advance(1min);
+  site.alert(true, Time{1'700'000'100s}, "m", "us");
+  site.alert(true, Time{1'700'000'100s}, "m", "asia");
+  site.steward->look();
+  std::map<std::string, Outcome> latest;
+  for (const auto& action : site.actions()) {
+    if (action.created_at == site.clock.now()) latest[action.cluster] = action.outcome;
+  }
+  CHECK(latest == std::map<std::string, Outcome>{{"asia", Outcome::recommended},
+                                                 {"us", Outcome::suppressed}});
 }

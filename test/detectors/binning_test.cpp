@@ -162,6 +162,48 @@ TEST_CASE("a number written with leading zeros is the category of that text") {
   CHECK(bins->classify(written).slot == 1);
 }
 
+TEST_CASE("True, true and 1 are one value, whatever spelling the reference has") {
+  const auto text = [](std::string_view t) { return Value::of(t); };
+  // As this version writes them, as earlier ones did, and where training had numbers.
+  for (const auto& categories : std::vector<std::vector<std::string>>{
+           {"false", "true"}, {"False", "True"}, {"FALSE", "TRUE"}, {"0", "1"}}) {
+    const auto bins = Binning::categorical(categories);
+    REQUIRE(bins);
+    for (const Value& value : {text("true"), text("True"), text("TRUE"), Value::of(1.0)}) {
+      const SlotOutcome outcome = bins->classify(value);
+      CHECK(outcome.slot == 1);
+      CHECK_FALSE(outcome.unseen);
+    }
+    for (const Value& value : {text("false"), text("False"), Value::of(0.0), Value::of(-0.0)}) {
+      CHECK(bins->classify(value).slot == 0);
+    }
+    CHECK(bins->classify(text("yes")).unseen);
+    CHECK(bins->classify(Value::of(2.0)).unseen);
+  }
+  // What is a category itself stays that one.
+  const auto both = Binning::categorical({"True", "true", "1"}, {"False"});
+  CHECK(both->classify(text("True")).slot == 0);
+  CHECK(both->classify(text("true")).slot == 1);
+  CHECK(both->classify(Value::of(1.0)).slot == 2);
+  CHECK(both->classify(Value::of(0.0)).slot == 3);
+  CHECK_FALSE(both->classify(Value::of(0.0)).unseen);
+}
+
+TEST_CASE("a boolean is 1 or 0 in numeric bins, counted with its tails") {
+  const auto bins = Binning::numeric({0, 0.5});
+  BinCounts counts;
+  counts.counts.resize(bins->slots());
+  for (const std::string_view text : {"true", "False", "TRUE"}) {
+    const SlotOutcome outcome = counts.observe(*bins, Value::of(text));
+    CHECK(outcome.counted);
+    CHECK_FALSE(outcome.wrong_type);
+  }
+  CHECK(counts.counts[0] == 1);
+  CHECK(counts.counts[2] == 2);
+  CHECK(counts.tails.sum == 2);
+  CHECK(counts.observe(*bins, Value::of(std::string_view("yes"))).wrong_type);
+}
+
 TEST_CASE("categories that repeat, are too many or too long are refused") {
   CHECK(Binning::categorical({"a", "a"}).error().code == "bad_categories");
   CHECK(Binning::categorical({"a"}, {"a"}).error().code == "bad_categories");

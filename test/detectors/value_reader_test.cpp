@@ -117,12 +117,23 @@ TEST_CASE("a column's decimal mark settles what one text leaves open") {
   CHECK(read_value("1.234", DecimalMark::point).number == 1.234);
   CHECK(read_value("1.234", DecimalMark::comma).number == 1234);
   CHECK(read_value("1.234.567", DecimalMark::comma).number == 1234567);
-  CHECK(read_value("12.5", DecimalMark::comma).kind == Value::Kind::text);
-  CHECK(read_value("12,5", DecimalMark::point).kind == Value::Kind::text);
+  CHECK(read_value("12.5", DecimalMark::comma).number == 12.5);  // It can be no other number.
+  CHECK(read_value("12,5", DecimalMark::point).number == 12.5);
+  CHECK(read_value("1,2,3", DecimalMark::comma).kind == Value::Kind::text);
   CHECK(read_value("1e3", DecimalMark::comma).number == 1000);
   CHECK(read_value("-inf", DecimalMark::comma).number == -infinity);
   CHECK(read_value("True", DecimalMark::comma).text == "true");
   CHECK(read_value("", DecimalMark::comma).kind == Value::Kind::missing);
+}
+
+TEST_CASE("a number that is another one by each decimal mark is ambiguous, others are not") {
+  for (const std::string_view text : {"1,234", "-12,345", "+123,456"})
+    CHECK(is_ambiguous_number(text));
+  for (const std::string_view text :
+       {"", "1.234", "12,5", "1,234.5", "1,234,567", "0,123", "1 234", "1,2,3", "red", "1234"}) {
+    INFO(text);
+    CHECK_FALSE(is_ambiguous_number(text));
+  }
 }
 
 TEST_CASE("a boolean is one text, and 1 or 0 where a number is wanted") {
@@ -163,6 +174,19 @@ TEST_CASE("a category has one spelling, and a code keeps its zeros") {
   CHECK(canonical_text(Value::of(std::string_view("False")), scratch) == "false");
 }
 
+TEST_CASE("1 and 0 are true and false beside booleans, unless there are other numbers") {
+  std::unordered_map<std::string, std::uint64_t> counts{{"true", 2}, {"1", 3}, {"0", 4}, {"maybe", 1}};
+  merge_booleans(counts);
+  CHECK(counts == std::unordered_map<std::string, std::uint64_t>{
+                      {"true", 5}, {"false", 4}, {"maybe", 1}});
+  counts = {{"true", 2}, {"1", 3}, {"2", 4}};
+  merge_booleans(counts);
+  CHECK(counts.size() == 3);
+  counts = {{"1", 3}, {"0", 4}};
+  merge_booleans(counts);
+  CHECK(counts.contains("1"));
+}
+
 TEST_CASE("1, 1.0, their texts and true are one class; 01 is another") {
   const Value one[] = {Value::of(1.0),     read_value("1"),     read_value("1.0"),
                        read_value("true"), boolean_value(true), read_value("+1")};
@@ -177,6 +201,7 @@ TEST_CASE("1, 1.0, their texts and true are one class; 01 is another") {
   CHECK(same_class(boolean_value(false), Value::of(-0.0)));
   CHECK_FALSE(same_class(Value::of(2.0), boolean_value(true)));
   CHECK_FALSE(same_class(Value::none(), Value::none()));
+  CHECK_FALSE(same_class(Value::of(std::nan("")), Value::of(std::nan(""))));
   CHECK_FALSE(same_class(read_value("9007199254740993"), read_value("9007199254740992")));
 }
 

@@ -62,8 +62,12 @@ KINDS = {
     "refused": (JSON, b"{", 400, typed("text/plain"), b"no", "analysed", "failure"),
     "broken": (JSON, TWO_ROWS, 500, JSON, b"{}", "analysed", "failure"),
     "moved": (JSON, TWO_ROWS, 302, b"Location: /\r\n", b"", "skipped:not_matched", 0),
-    "nan": (JSON, b'{"a": NaN}', 200, JSON, TWO, "failed:invalid_number", 0),
-    "huge": (JSON, b'{"a": 1e400}', 200, JSON, TWO, "failed:invalid_number", 0),
+    "nan": (JSON, b'{"a": NaN}', 200, JSON, b'{"y": 1}', "analysed", 1),
+    "number": (JSON, b'{"a": 1.2.3}', 200, JSON, TWO, "failed:invalid_number", 0),
+    "null_row": (JSON, TWO_ROWS, 200, JSON, b'{"predictions": [null, null]}', "analysed", "failed rows"),
+    "error": (JSON, TWO_ROWS, 200, JSON, b'{"error": "no such column"}', "analysed", "failure"),
+    "ambiguous": (JSON, TWO_ROWS, 200, JSON, b'[{"a": 1, "b": 2}, {"a": 3, "b": 4}]', "failed:ambiguous_prediction", 0),
+    "chat": (JSON, b'{"messages": []}', 200, JSON, b'{"choices": [{"index": 0}]}', "skipped:language_model", 0),
     "cut": (JSON, TWO_ROWS[:-3], 200, JSON, TWO, "failed:invalid_json", 0),
     "deep": (JSON, b"[" * 500 + b"]" * 500, 200, JSON, TWO, "failed:json_too_deep", 0),
     "latin": (JSON, b'{"a": "\xe9"}', 200, JSON, TWO, "failed:invalid_utf8", 0),
@@ -74,7 +78,8 @@ KINDS = {
     "brotli": (JSON + b"Content-Encoding: br\r\n", TWO_ROWS, 200, JSON, TWO, "failed:unsupported_encoding", 0),
     "gzip_cut": (GZIP, PACKED[:-5], 200, JSON, TWO, "failed:invalid_encoding", 0),
     "bomb": (GZIP, gzip.compress(bytes(4 << 20)), 200, JSON, TWO, "failed:unpacked_too_large", 0),
-    "image": (typed("image/png"), b"\x89PNG", 200, JSON, TWO, "failed:unsupported_format", 0),
+    "image": (typed("image/png"), b"\x89PNG", 200, JSON, TWO, "skipped:opaque_body", 0),
+    "page": (JSON, TWO_ROWS, 200, typed("text/html"), b"<p>", "failed:unsupported_format", 0),
     "silent": (JSON, TWO_ROWS, 200, JSON, b'{"message": "hi"}', "failed:missing_prediction", 0),
     "long": (JSON, LONG, 200, JSON, TWO, "dropped:too_large", 0),
     "long_answer": (JSON, TWO_ROWS, 200, JSON, LONG, "dropped:too_large", 0),
@@ -176,6 +181,8 @@ def predicted(traffic):
         rows = 0 if name in ONLY_HERE else KINDS[name][6]
         if rows == "failure":
             failure += 1
+        elif rows == "failed rows":
+            failure += 2
         else:
             success += rows
     return expected, success, failure
@@ -252,7 +259,7 @@ def test_every_posted_exchange_is_counted_once_too(proxy):
         elif kind == "binary":
             request = BINARY
         elif kind == "garbage":
-            request, disposal = b'{"a": NaN}', "failed:invalid_number"
+            request, disposal = b'{"a": 1.2.3}', "failed:invalid_number"
         elif kind == "metadata":
             request, reply, disposal = b"", b'{"name": "income", "ready": true}', "skipped:not_matched"
         elif kind == "explained":

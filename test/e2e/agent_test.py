@@ -191,6 +191,7 @@ class Exporter:
         lines = [f'outrider_outcomes_total{{{model},correct="true"}} {self.right}',
                  f'outrider_outcomes_total{{{model},correct="false"}} {self.wrong}',
                  f"outrider_outcomes_newest_prediction_timestamp_seconds{{{model}}} {self.changed_at:.3f}",
+                 'outrider_model_info{model_name="house-price",owner="homes",team="core"} 1',
                  f"outrider_accuracy_reference_ratio{{{model}}} 0.9512",
                  f"outrider_accuracy_evidence_threshold{{{model}}} 6",
                  f"outrider_accuracy_alarm{{{model}}} {int(self.fallen)}",
@@ -209,7 +210,7 @@ class Exporter:
 
 
 def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, agent_binary, tmp_path, receiver):
-    """Real Prometheus with the shipped rules, real Alertmanager, the demo's settings and policy."""
+    """Real Prometheus with the shipped rules, real Alertmanager, the demo's settings and policy; the model's place is known."""
     exporter = Exporter()
     prometheus_port = free_port()
     policy = string.Template((ROOT / "demo" / "policy.yaml").read_text()).substitute(predictor=receiver.url)
@@ -217,7 +218,9 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
                   options=["--prometheus.url", f"http://127.0.0.1:{prometheus_port}"])
     alertmanager = Alertmanager(programs, tmp_path, agent)
     configuration = tmp_path / "prometheus.yml"
-    configuration.write_text(string.Template((ROOT / "demo" / "prometheus.yml").read_text()).substitute(
+    target = '      - targets: ["${sidecar}"]\n'
+    scrape = (ROOT / "demo" / "prometheus.yml").read_text().replace(target, target + "        labels: {cluster: eu, namespace: shop}\n")
+    configuration.write_text(string.Template(scrape).substitute(
         rules=ROOT / "alerts", alertmanager=alertmanager.admin[7:], agent=agent.admin[7:],
         sidecar=exporter.address, predictor=agent.admin[7:]))
     try:
@@ -233,12 +236,15 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
         incident = agent.incidents()[0]
         assert incident["summary"] == ("accuracy of house-price v1 fell from 95% to 72%; inputs unchanged, "
                                        "relation changed: concept drift")
+        assert [incident[key] for key in ("cluster", "namespace", "workload", "owner")] == ["eu", "shop", "outrider-sidecar", "homes"]
+        assert incident["labels"]["team"] == "core"
+        assert "Runs as shop/outrider-sidecar in eu. Owner: homes." in [line["text"] for line in incident["evidence"]]
         assert incident["since"] == stamp(datetime.fromtimestamp(round(exporter.changed_at, 3), UTC))
         assert "Inputs unchanged, relation changed: concept drift (1 input judged, largest PSI 0.013 (size))." in [
             line["text"] for line in incident["evidence"]]
         body = receiver.requests[0][2]
         assert body["since"] == incident["since"] and body["version"] == "v1" and body["reason"] == incident["summary"]
-        assert action["kind"] == "retrain"
+        assert action["kind"] == "retrain" and action["cluster"] == "eu" and action["version"] == "v1"
         assert len(agent.incidents()) == 1
         exporter.in_service = False  # As a sidecar's monitor has it when another version took over.
         wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 60)
@@ -297,6 +303,34 @@ def test_two_alertmanagers_and_five_pods_are_one_incident_and_one_action(program
     time.sleep(2)
     assert [i["state"] for i in agent.incidents()] == ["resolved"]
     assert len(receiver.requests) == 1
+
+
+def test_one_model_name_in_two_clusters_is_two_incidents_two_requests_and_two_cool_downs(programs, agent_binary, tmp_path, receiver):
+    agent = Agent(programs, agent_binary, tmp_path, live_policy(receiver, per_day=1))
+    alertmanager = Alertmanager(programs, tmp_path, agent)
+
+    def fired(cluster, ended=False, minutes_ago=0.0):
+        one = alert(ended=ended, minutes_ago=minutes_ago)
+        return {**one, "labels": one["labels"] | {"cluster": cluster, "namespace": "shop", "job": "rent", "owner": f"team-{cluster}"}}
+    alertmanager.post(fired("eu"))
+    agent.action_when("succeeded")
+    alertmanager.post(fired("eu"), fired("us"))
+    wait_for("the other cluster's request", lambda: len(receiver.requests) == 2, 20)
+    bodies = {body["cluster"]: body for _, _, body, _ in receiver.requests}
+    assert set(bodies) == {"eu", "us"} and len(set(receiver.keys())) == 2
+    for cluster, body in bodies.items():
+        assert [body[key] for key in ("namespace", "workload", "model", "version", "owner")] == [
+            "shop", "rent", "house-price", "v1", f"team-{cluster}"]
+    assert sorted((i["cluster"], i["owner"]) for i in agent.incidents()) == [("eu", "team-eu"), ("us", "team-us")]
+    # A second incident of eu's model is in eu's cool-down, over a restart too; us is not asked.
+    agent.stop()
+    agent.start()
+    other = fired("eu")
+    http_json("POST", f"{agent.admin}/api/v1/alerts", webhook({**other, "labels": other["labels"] | {"model_version": "v2"}}))
+    held = agent.action_when("suppressed")
+    assert held["reason"].startswith("cool-down of 30m after the last retrain") and held["cluster"] == "eu"
+    page = http("GET", agent.admin + "/")[2]
+    assert "shop/rent in eu · owner team-eu" in page and "shop/rent in us · owner team-us" in page
 
 
 def test_a_dry_run_and_no_policy_at_all_send_nothing(programs, agent_binary, tmp_path, receiver):

@@ -542,8 +542,6 @@ def test_no_model_is_asked_for_less_than_its_monitors_ask_for(tmp_path):
     ("offset 1ms) == 1", "offset 1ms) == 2", lambda folder: test_what_began_is_not_dated_anew_while_the_alarm_stands(folder)),
     ("and ignoring (bet, correct) outrider_accuracy_bet_log_weight", "or ignoring (bet, correct) outrider_accuracy_bet_log_weight",
      lambda folder: test_a_pod_that_learns_a_rate_of_its_own_does_not_say_what_was_promised(folder)),
-    ('{{ if ne $name "__name__" }}', '{{ if and (ne $name "__name__") (ne $name "cluster") }}', lambda folder:
-     test_of_two_clusters_and_two_namespaces_only_the_sick_one_fires_with_its_own_figures(folder)),
     ("- (\n", "+ 0 * (\n", lambda folder: test_no_model_is_asked_for_less_than_its_monitors_ask_for(folder)),
 ])
 def test_a_broken_rule_would_be_noticed(right, wrong, test, tmp_path, monkeypatch):

@@ -72,6 +72,14 @@ def test_the_rules_do_what_their_tests_say(file):
     ("outrider-drift", "drift", "max without (pod, instance) (outrider_drift_design", "min without (pod, instance) (outrider_drift_design"),
     ("outrider-drift", "drift", "version_drift_pods:share > 0.5", "version_drift_pods:share > 0"),
     ("outrider-drift", "drift", ">= 25 * model", ">= model"),
+    ("outrider", "owner", "topk by", "bottomk by"),
+    ("outrider", "owner", "(last_over_time(outrider_model_info[1h]))", "(outrider_model_info)"),
+    ("outrider", "owner", "(model:outrider_model_info:majority)) == 1", "(model:outrider_model_info:majority)) > 0"),
+    ("outrider-slo", "objectives", " unless model:outrider_objective_failed:ratio", ""),
+    ("outrider-slo", "objectives", "failed:ratio, 0.9)", "failed:ratio, 9)"),
+    ("outrider-slo", "objectives", "or ignoring (le, bound, within)", "or ignoring (le, bound, within, pod)"),
+    ("outrider", "objectives", "> model:outrider_objective_accuracy_slack:ratio", "> 0.02"),
+    ("outrider", "objectives", "> model:outrider_objective_in_flight:limit", "> 50"),
     ("outrider-drift", "drift", "bins:count / 2)", "bins:count)"),
 ])
 def test_a_broken_rule_would_be_noticed(rules, test, right, wrong, tmp_path):
@@ -108,12 +116,14 @@ def test_a_parameter_changes_the_rules_and_promtool_accepts_them(tmp_path):
     def change(parameters):
         parameters["slo"]["latency"] = {"objective": 0.95, "seconds": 1}
         parameters["slo"]["failures"]["objective"] = 0.999
+        parameters["model_labels"] = ["owner", "tier"]
         parameters["runbooks"] = "https://example.com/runbooks/"
     status, text = render("--parameters", parameters_with(change, tmp_path), "--out", tmp_path / "rules")
     assert status == 0, text
     slo = (tmp_path / "rules" / "outrider-slo.rules.yml").read_text()
     assert "ratio_rate5m > 0.0144" in slo and "ratio_rate5m > 0.72" in slo and r'le=~"1(\\.0)?"' in slo
     assert "runbook_url: https://example.com/runbooks/ModelLatencyHigh.md" in slo
+    assert "group_left (owner, tier)" in slo and 'match "^(__name__|owner|tier)$"' in slo
     status, text = run("promtool", "check", "rules", *(tmp_path / "rules").glob("*.rules.yml"))
     assert status == 0, text
 
@@ -124,7 +134,8 @@ def test_a_parameter_changes_the_rules_and_promtool_accepts_them(tmp_path):
     (lambda p: p["slo"]["failures"].update(objective=99.5), "expected a share"),
     (lambda p: p["sidecar"].update(blnd={"ratio": 1}), "no template uses sidecar.blnd"),
     (lambda p: p["agent"].pop("down"), "down"),
-], ids=["no bucket", "impossible burn", "percent for a share", "unknown", "missing"])
+    (lambda p: p.update(model_labels=["owner", "cost-centre"]), "model_labels: cost-centre: expected a label's name"),
+], ids=["no bucket", "impossible burn", "percent for a share", "unknown", "missing", "no label"])
 def test_mistakes_in_the_parameters_are_named(change, complaint, tmp_path):
     status, text = render("--parameters", parameters_with(change, tmp_path), "--out", tmp_path / "rules")
     assert status != 0 and complaint in text, text
@@ -154,6 +165,14 @@ def test_every_alert_follows_the_conventions(name):
     text = page.read_text()
     for heading in (f"# {name}", "## What it means", "## How to check", "## What to do", "## When to ignore it"):
         assert heading in text, f"{page.name} lacks '{heading}'"
+
+
+def test_a_runbooks_queries_are_about_the_alerts_own_model():
+    for page in (ROOT / "docs" / "runbooks").glob("*.md"):
+        queries = [span for span in re.findall(r"`([^`\n]+)`", page.read_text()) if "outrider_" in span and re.search(r"[(/]|==", span)]
+        for query in queries:
+            bare = re.findall(r"(?:\w+:)?outrider_[\w:]+(?![\w:]|\{…)", query)
+            assert not bare, f"{page.name}: {query}: write {{…}} after {bare}"
 
 
 def test_runbooks_are_of_alerts_that_exist():
@@ -249,7 +268,7 @@ def test_inhibitions_name_alerts_that_exist_and_never_a_cause_and_its_own_cause(
         sources, targets = (set(re.fullmatch(r'alertname=~?"(.+)"', rule[side][0]).group(1).split("|"))
                             for side in ("source_matchers", "target_matchers"))
         assert sources | targets <= set(BLOCKS) and not sources & targets
-        assert set(rule["equal"]) >= {"namespace", "job"}
+        assert set(rule["equal"]) - {"model_name"} == {"cluster", "namespace", "job", "workload"}
         inhibited |= {(source, target) for source in sources for target in targets}
     assert inhibited and not inhibited & {(target, source) for source, target in inhibited}
     assert all("severity: critical" not in BLOCKS[target] or "severity: critical" in BLOCKS[source]
@@ -259,3 +278,13 @@ def test_inhibitions_name_alerts_that_exist_and_never_a_cause_and_its_own_cause(
 def test_the_demo_inhibits_as_production_does():
     demo, production = (yaml.safe_load(file.read_text())["inhibit_rules"] for file in reversed(AGENT_ROUTES))
     assert demo == production
+
+
+@pytest.mark.parametrize("file", ROUTES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_alerts_of_two_clusters_are_two_groups(file):
+    def routes(route):
+        yield route
+        for below in route.get("routes", []):
+            yield from routes(below)
+    groups = [route["group_by"] for route in routes(yaml.safe_load(file.read_text())["route"]) if "group_by" in route]
+    assert groups and all(set(group) - {"model_name"} == {"alertname", "cluster", "namespace", "job", "workload"} for group in groups)

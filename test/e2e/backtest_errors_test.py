@@ -130,7 +130,8 @@ def test_each_of_the_four_changes_of_sine1_is_found_and_nothing_else(backtest, t
     ("error\n0\nmaybe\n", "line 3: error='maybe'"),
     ("id,error\n1,0\n2", "line 3: 1 fields, but the header has 2"),
     ('error\n0\n"1', "line 3: a quoted field is never closed"),
-    ("\x00\xff\x00", "no column is named 'error'"),
+    ("\x00\xff\x00", "line 1, field 1: a NUL byte"),
+    ("error\n0\nNA\n", "line 3: error='NA'"),
 ])
 def test_a_bad_file_is_refused_with_its_line_and_no_alarms(backtest, tmp_path, content, complaint):
     file = tmp_path / "errors.csv"

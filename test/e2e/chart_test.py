@@ -230,6 +230,24 @@ def test_rules_can_be_left_out_labelled_and_given_runbooks(render):
         assert alert["annotations"]["runbook_url"] == f"https://example.org/runbooks/{alert['alert']}.md"
 
 
+def test_alerts_take_those_labels_of_a_models_configuration_that_are_named(render):
+    def text(*settings):
+        return yaml.safe_dump([o for o in render("monitoring.prometheusRule.enabled=true", *settings) if o["kind"] == "PrometheusRule"],
+                              width=1_000_000)
+    named = text('monitoring.prometheusRule.modelLabels=["owner","tier","cost_centre"]')
+    assert named.count("group_left (owner, tier, cost_centre)") == text().count("group_left (owner, team)") > 20
+    assert named.count("(__name__|owner|tier|cost_centre)") == text().count("(__name__|owner|team)") > 10
+
+
+def test_the_clusters_name_becomes_a_label_of_what_is_scraped(render):
+    def relabelled(*settings):
+        objects = render("monitoring.podMonitor.enabled=true", "monitoring.serviceMonitor.enabled=true", *settings)
+        ends = [*find(objects, "PodMonitor")["spec"]["podMetricsEndpoints"], *find(objects, "ServiceMonitor")["spec"]["endpoints"]]
+        return [[rule["replacement"] for rule in end.get("relabelings", []) if rule.get("targetLabel") == "cluster"] for end in ends]
+    assert relabelled() == [[], []]
+    assert relabelled('monitoring.cluster="eu-1"') == [["eu-1"], ["eu-1"]]
+
+
 def test_every_alert_has_the_label_by_which_it_is_routed(render):
     """AlertmanagerConfig and NOTES.txt route what has `signal`."""
     for path in (ROOT / "alerts").glob("*.rules.yml"):

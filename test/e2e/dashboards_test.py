@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import signal
+import string
 import subprocess
 import sys
 import time
@@ -59,7 +60,11 @@ def test_every_dashboard_follows_the_house_rules(board):
     assert board["schemaVersion"] == 42 and board["editable"] is False
     assert re.fullmatch(r"outrider-[a-z]+", board["uid"]) and "id" not in board
     names = [variable["name"] for variable in board["templating"]["list"]]
-    assert names[:3] == ["datasource", "job", "instance"]
+    assert names[:5] == ["datasource", "cluster", "namespace", "job", "instance"]
+    # Who has no such label has nothing to choose, and must still see something; and one model is never two of a name.
+    for variable in board["templating"]["list"][1:3]:
+        assert variable["includeAll"] == (board["uid"] != "outrider-model")
+        assert not variable["includeAll"] or variable["allValue"] == ".*"
     ids = [panel["id"] for panel in board["panels"]]
     assert len(set(ids)) == len(ids)
     titles = [panel["title"] for panel in queries.panels(board)]
@@ -88,13 +93,38 @@ def test_every_panel_says_what_it_shows(board, panel):
         for selector in re.findall(r"(?<!:)outrider_\w+\{([^}]*)\}|process_\w+\{([^}]*)\}", target["expr"]):
             assert both_match("".join(selector)), target["expr"]
         for selector in re.findall(r"(?:model:outrider_[\w:]+|ALERTS)\{([^}]*)\}", target["expr"]):
-            assert 'job=~"$job"' in selector, target["expr"]
+            assert OF_PLACE in selector, target["expr"]
         bare = re.findall(r"(?<!:)\b(?:outrider|process)_\w+\b(?!\{)", target["expr"])
         assert not bare, f"no matchers on {bare}"
 
 
+OF_PLACE = 'cluster=~"$cluster", namespace=~"$namespace", job=~"$job"'
+
+
 def both_match(matchers):
-    return 'job=~"$job"' in matchers and 'instance=~"$instance"' in matchers
+    return OF_PLACE in matchers and 'instance=~"$instance"' in matchers
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_no_dashboard_adds_up_what_two_clusters_have_of_one_name(board):
+    """Where something is grouped or joined by job, instance or model, it is by cluster and namespace too."""
+    queries_of = [target["expr"] for panel in queries.panels(board) for target in panel["targets"]]
+    queries_of += [annotation["expr"] for annotation in board.get("annotations", {}).get("list", [])]
+    for expression in queries_of:
+        for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+            named = set(labels.split(", "))
+            if named & {"job", "instance", "model_name"}:
+                assert {"cluster", "namespace"} <= named, expression
+    links = [link["url"] for panel in board["panels"] for override in panel.get("fieldConfig", {}).get("overrides", [])
+             for put in override["properties"] if put["id"] == "links" for link in put["value"]]
+    assert all("to_cluster" in link and "to_namespace" in link for link in links if "outrider-model" in link)
+
+
+def in_a_cluster(text):
+    """The demo's scrape configuration, with a cluster and a namespace on the sidecar; the others stay without."""
+    plain = '      - targets: ["${sidecar}"]\n'
+    assert plain in text
+    return text.replace(plain, plain + "        labels: {cluster: eu, namespace: shop}\n")
 
 
 class LiveLoop:
@@ -102,7 +132,15 @@ class LiveLoop:
 
     def __init__(self, programs, folder):
         import story
-        self.loop = story.Loop(folder, programs, favour_ports=False, rate=60)
+        class Loop(story.Loop):
+            def render(self, name, **values):
+                if name != "prometheus.yml":
+                    return super().render(name, **values)
+                target = self.folder / name
+                target.write_text(string.Template(in_a_cluster((story.DEMO / name).read_text())).substitute(values))
+                return target
+
+        self.loop = Loop(folder, programs, favour_ports=False, rate=60)
         self.loop.rules = self.hasty_rules(folder / "rules")
         self.loop.sidecar_options = queries.remote_write(self.loop)
         self.started = time.time()
@@ -126,8 +164,7 @@ class LiveLoop:
     def values(self, target, board):
         """The finite values that a panel's query gives, over the time that the loop runs."""
         shown = time.time() - self.started
-        expression = queries.fill(target["expr"], queries.chosen(board, model="house-price"), shown=shown, step=2,
-                                  scrape=SCRAPE)
+        expression = queries.fill(target["expr"], self.chosen(board), shown=shown, step=2, scrape=SCRAPE)
         asked, path = {"query": expression}, "query"
         if not target.get("instant"):
             asked |= {"start": self.started, "end": time.time(), "step": target.get("step", 2)}
@@ -136,9 +173,15 @@ class LiveLoop:
         found = [float(value) for row in answer["data"]["result"] for _, value in row.get("values") or [row["value"]]]
         return [value for value in found if math.isfinite(value)]
 
+    @staticmethod
+    def chosen(board):
+        """A model's dashboard is of one cluster and namespace; the others show all that there are."""
+        place = {"cluster": "eu", "namespace": "shop"} if board["uid"] == "outrider-model" else {}
+        return queries.chosen(board, model="house-price", **place)
+
     def choices(self, variable, board):
         """What a variable's list would offer."""
-        call = queries.fill(variable["query"], queries.chosen(board), shown=600, step=2, scrape=SCRAPE)
+        call = queries.fill(variable["query"], self.chosen(board), shown=600, step=2, scrape=SCRAPE)
         metric, label = re.fullmatch(r"label_values\((.*), (\w+)\)", call).groups()
         asked = urllib.parse.urlencode({"match[]": metric})
         return http_json("GET", f"{self.loop.url('prometheus')}/api/v1/label/{label}/values?{asked}")["data"]
@@ -151,8 +194,9 @@ def test_every_panel_has_data_in_a_live_loop(programs, binaries, tmp_path):
     empty, asked = [], 0
     for board in BOARDS:
         for variable in board["templating"]["list"]:
-            if variable["type"] == "query" and not live.choices(variable, board):
-                empty.append(f"{board['uid']}: ${variable['name']} offers nothing")
+            without = board["uid"] == "outrider-agent" and variable["name"] in queries.NONE
+            if variable["type"] == "query" and bool(live.choices(variable, board)) == without:
+                empty.append(f"{board['uid']}: ${variable['name']} offers {live.choices(variable, board)}")
         for panel in queries.panels(board):
             for target in panel["targets"]:
                 asked += 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model servers behind the sidecar, each unchanged: what docs/integrations.md says of them."""
 
+import re
 import subprocess
 import sys
 
@@ -9,8 +10,8 @@ import pytest
 import requests
 import tritonclient.http
 from conftest import ROOT
-from processes import free_port
-from stack import Sidecar
+from processes import free_port, http, http_json, wait_for
+from stack import ModelServer, Sidecar
 
 EXAMPLES = ROOT / "examples"
 
@@ -70,3 +71,74 @@ def test_bentoml_is_watched_with_the_configuration_of_its_example(programs, bina
     metrics = sidecar.metrics()
     assert metrics.sum("outrider_predictions_total", model_name="house-price", model_version="v1", outcome="success") == 1
     assert metrics.sum("outrider_exchanges_failed_total") == 0
+
+
+# ---- what docs/integrations.md says without a real server ----
+
+PAGE = (ROOT / "docs" / "integrations.md").read_text()
+CONFIGURATIONS = [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if re.match(r"(model|request|response):", block)]
+
+
+def test_every_configuration_of_the_page_is_taken(programs, binaries, tmp_path):
+    assert len(CONFIGURATIONS) >= 8
+    sidecar = None
+    for number, block in enumerate(CONFIGURATIONS):
+        (tmp_path / "model.yaml").write_text(block)
+        if sidecar is None:
+            options = ["--model.config", tmp_path / "model.yaml"]
+            sidecar = Sidecar(programs, binaries, "http://127.0.0.1:9", tmp_path / "data", options=options)
+        status, _, text = http("POST", f"{sidecar.admin}/-/reload")
+        assert status == 200, f"block {number} of docs/integrations.md:\n{block}\n{text}"
+
+
+def configuration_of(heading):
+    section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1]
+
+
+def test_sagemakers_inference_id_is_an_alias_and_its_ground_truth_is_taken_as_it_is(programs, binaries, session, tmp_path):
+    (tmp_path / "model.yaml").write_text(configuration_of("SageMaker containers"))
+    with ModelServer(lambda path, body: (200, "text/csv", b"0.1\n0.9\n")) as server:
+        sidecar = Sidecar(programs, binaries, server.url, tmp_path / "data", options=["--model.config", tmp_path / "model.yaml"])
+        session.post(f"{sidecar.proxy}/invocations", data="34,basic\n22,gold\n", timeout=10,
+                     headers={"Content-Type": "text/csv", "X-Amzn-SageMaker-Inference-Id": "order-17"})
+        sidecar.wait_for_predictions(2)
+        truth = {"groundTruthData": {"data": "0.1", "encoding": "CSV"}, "eventMetadata": {"eventId": "order-17_0"}, "eventVersion": "0"}
+        assert sidecar.label(truth) == ["joined"]
+        assert sidecar.label({"id": "order-17_1", "label": 0.9}) == ["joined"]
+        assert sidecar.metrics().sum("outrider_outcomes_total", model_name="churn", model_version="v1", correct="true") == 2
+
+
+def test_a_sagemaker_multi_model_endpoint_is_named_by_what_the_caller_asked_for(programs, binaries, session, tmp_path):
+    (tmp_path / "model.yaml").write_text('model: {name: "header:X-Amzn-SageMaker-Target-Model"}\n'
+                                         'request: {match: {method: POST, path: "/models/*"}}\n')
+    with ModelServer(lambda path, body: (200, "text/csv", b"0.1\n")) as server:
+        sidecar = Sidecar(programs, binaries, server.url, tmp_path / "data", options=["--model.config", tmp_path / "model.yaml"])
+        session.post(f"{sidecar.proxy}/models", json={"model_name": "8a1f", "url": "/opt/ml/models/8a1f/model"}, timeout=10)
+        session.post(f"{sidecar.proxy}/models/8a1f/invoke", data="34,basic\n", timeout=10,
+                     headers={"Content-Type": "text/csv", "X-Amzn-SageMaker-Target-Model": "churn.tar.gz"})
+        sidecar.wait_for_predictions(1)
+        assert sidecar.metrics().by("outrider_predictions_total", "model_name") == {"churn.tar.gz": 1}
+        assert sidecar.metrics().by("outrider_exchanges_skipped_total", "reason")["not_matched"] == 1
+
+
+def test_feedback_through_the_proxied_path_reaches_the_server_and_counts_nothing(programs, binaries, session, tmp_path):
+    seen = []
+
+    def answer(path, body):
+        seen.append((path, body))
+        return 200, "application/json", b'{"predictions": [90.0]}' if path.startswith("/v1") else b'{"data": {"ndarray": []}}'
+
+    with ModelServer(answer) as server:
+        sidecar = Sidecar(programs, binaries, server.url, tmp_path / "data")
+        asked = session.post(f"{sidecar.proxy}/v1/models/house:predict", json={"instances": [[1800, 3]]}, timeout=10)
+        sidecar.wait_for_predictions(1)
+        feedback = {"response": {"meta": {"puid": asked.headers["X-Prediction-Id"]}}, "truth": {"data": {"ndarray": [[91.0]]}}}
+        session.post(f"{sidecar.proxy}/api/v1.0/feedback", json=feedback, timeout=10)
+        wait_for("the feedback's class", lambda: sidecar.metrics().sum("outrider_exchanges_skipped_total", reason="not_matched") == 1, 20)
+        assert seen[-1][0] == "/api/v1.0/feedback"
+        assert sidecar.metrics().sum("outrider_outcomes_total") == 0
+        # The same at the labels port is a label.
+        http_json("POST", f"{sidecar.admin}/api/v1.0/feedback", feedback)
+        assert sidecar.metrics().sum("outrider_outcomes_total") == 1
+        assert sidecar.metrics().sum("outrider_predictions_total") == 1

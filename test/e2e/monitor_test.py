@@ -124,15 +124,15 @@ def test_every_exchange_is_accounted_for(sidecar):
     assert http("POST", f"{sidecar.proxy}/predict", b"{")[0] == 400  # the model's failure
     assert http("POST", f"{sidecar.proxy}/predict", gzip.compress(json.dumps(size).encode()),
                 {"Content-Type": "application/json", "Content-Encoding": "gzip"})[0] == 400
-    # The model takes Python's NaN; JSON has none.
+    # The model takes Python's NaN; JSON has none: it is a missing value.
     assert http("POST", f"{sidecar.proxy}/predict", b'{"size": NaN}')[0] == 200
     wait_for("six exchanges", lambda: value(sidecar, "outrider_exchanges_seen_total") == 6)
     metrics = sidecar.metrics()
-    assert metrics.sum("outrider_exchanges_analysed_total") == 4
+    assert metrics.sum("outrider_exchanges_analysed_total") == 5
     assert metrics.by("outrider_exchanges_skipped_total", "reason")["not_matched"] == 1
-    assert metrics.by("outrider_exchanges_failed_total", "reason")["invalid_number"] == 1
+    assert metrics.sum("outrider_exchanges_failed_total") == 0
     assert metrics.sum("outrider_predictions_total", outcome="success") == 2
-    assert metrics.sum("outrider_predictions_total", outcome="failure") == 2
+    assert metrics.sum("outrider_predictions_total", outcome="failure") == 3  # It has no price for a missing size.
 
 
 def test_the_page_is_clean_in_both_formats(sidecar):
@@ -172,12 +172,12 @@ def test_a_reload_takes_what_is_good_and_refuses_what_is_not(sidecar, config):
     assert value(sidecar, "outrider_config_last_reload_successful") == 1
 
 
-def event(identity, kind, data, mode):
+def event(identity, kind, data, mode, **more):
     extensions = {"id": identity, "type": f"org.kubeflow.serving.inference.{kind}",
                   "source": "http://localhost:9081/", "specversion": "1.0",
-                  "inferenceservicename": "income", "time": "2026-11-22T09:00:00Z"}
+                  "inferenceservicename": "income", "time": "2026-11-22T09:00:00Z", **more}
     if mode == "binary":
-        headers = {f"ce-{key}": text for key, text in extensions.items()}
+        headers = {f"ce-{key}": str(value) for key, value in extensions.items()}
         return json.dumps(data).encode(), {**headers, "Content-Type": "application/json"}
     body = {**extensions, "datacontenttype": "application/json"}
     if mode == "base64":
@@ -204,6 +204,34 @@ def test_exchanges_come_as_cloud_events_too(programs, binaries, model, tmp_path)
     wait_for("the outcome", lambda: value(sidecar, "outrider_outcomes_total", correct="true") == 1, 90)
     status, _, text = http("POST", url, b"{}", {"Content-Type": "application/json"})
     assert status == 400 and json.loads(text)["error"] == "invalid_event"
+
+
+def test_an_answer_that_the_events_call_an_error_is_the_models_failure(programs, binaries, model, config, tmp_path):
+    sidecar = Sidecar(programs, binaries, model.url, tmp_path / "data", options=["--model.config", config])
+    url = f"{sidecar.admin}/api/v1/exchanges"
+
+    def post_pair(identity, mode, data, **attributes):
+        for body, headers in (event(identity, "request", {"instances": [{"size": 1000}]}, mode),
+                              event(identity, "response", data, mode, **attributes)):
+            assert http("POST", url, body, headers)[0] == 202
+
+    ids = [str(uuid.uuid4()) for _ in range(6)]
+    post_pair(ids[0], "binary", {"predictions": [50]}, statuscode=200)
+    post_pair(ids[1], "structured", {"predictions": [51]})  # KServe as it was: no attribute.
+    post_pair(ids[2], "binary", {"error": "could not convert string to float"}, statuscode=422)
+    post_pair(ids[3], "structured", {"detail": "out of memory"}, statuscode=500)
+    post_pair(ids[4], "base64", {"predictions": [99]}, statuscode="503")  # Whatever else it says.
+    wait_for("all five", lambda: value(sidecar, "outrider_exchanges_seen_total") == 5)
+    assert sidecar.metrics().by("outrider_predictions_total", "outcome") == {"success": 2, "failure": 3}
+    assert value(sidecar, "outrider_exchanges_analysed_total") == 5
+
+    body, headers = event(ids[5], "response", {}, "binary", statuscode="4xx")
+    status, _, text = http("POST", url, body, headers)
+    assert status == 400 and "statuscode '4xx': expected an HTTP status" in json.loads(text)["message"]
+
+    sidecar.label([{"id": identity, "label": 50} for identity in ids[:5]])
+    wait_for("the two that are predictions", lambda: len(sidecar.training_data()) == 2, 90)
+    assert sorted(float(row["prediction"]) for row in sidecar.training_data()) == [50, 51]
 
 
 def test_the_status_is_json_and_names_what_it_knows(sidecar):

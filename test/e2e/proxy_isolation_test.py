@@ -103,10 +103,11 @@ def test_a_monitor_out_of_memory_is_replaced_and_no_request_notices(programs, tm
         first = ready_monitor(proxy)
         with Load(proxy, clients=2) as load:
             big = 0
-            while proxy.monitor_id() in (None, first) and big < 50:
+            while proxy.monitor_id() == first and big < 50:
                 assert proxy.post(rows)[0] == 200
                 big += 1
-                time.sleep(.1)
+                time.sleep(.5)  # One at a time: each that waits in the ring would be the next one's end.
+            wait_for("the next monitor", lambda: proxy.monitor_id() is not None, 20)
             assert proxy.monitor_id() not in (None, first)
             ready_monitor(proxy)
             load.stop()

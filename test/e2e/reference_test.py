@@ -92,6 +92,13 @@ model: {name: churn, version: v1}
 request: {match: {method: [POST], path: /predict}}
 response: {prediction: "json:/label", score: "json:/probability", kind: classification, classes: [leave, stay]}
 segments: [plan]
+owner: growth
+labels: {team: crm}
+objectives:
+  availability: 99.9%
+  latency: {within: 250ms, ratio: 99%}
+  saturation: {in_flight: 20}
+  accuracy: {slack: 2%}
 """
 
 

@@ -547,6 +547,32 @@ def test_a_request_sent_twice_stores_its_newest_samples_once(agent, case):
     assert agent.metric("outrider_agent_remote_write_repeated_samples_total") == before + 2
 
 
+@pytest.mark.parametrize("shape", ["in one series", "each as a series of its own"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_request_whose_answer_was_lost_is_stored_when_it_comes_again(agent, case, version, shape):
+    make = v1 if version == 1 else v2
+    at, labels = now_ms() - 60_000, {"__name__": "m", "case": case}
+    samples = [(value, at + value) for value in range(200)]
+    series = [{"labels": labels, "samples": samples}] if shape == "in one series" else [
+        {"labels": labels, "samples": [sample]} for sample in samples]
+    message = make(series)
+    before = agent.metric("outrider_agent_remote_write_repeated_samples_total")
+    for _ in range(3):
+        status, headers, text = post(agent.url, message, version)
+        assert status == 204, text
+        if version == 2:
+            assert written(headers) == (200, 0, 0)
+    assert agent.metric("outrider_agent_remote_write_repeated_samples_total") == before + 400
+    # Newer samples came meanwhile, and the sender cuts its batches otherwise.
+    assert post(agent.url, make([{"labels": labels, "samples": [(7, at + 1000)]}]), version)[0] == 204
+    assert post(agent.url, make([{"labels": labels, "samples": samples[50:60]}]), version)[0] == 204
+    # Another value at a time that is known, and a time that is not, are errors still.
+    for sample in ((-1, at + 50), (0, at - 1)):
+        status, _, text = post(agent.url, make([{"labels": labels, "samples": [sample]}]), version)
+        assert status == 400 and "in order of time" in text
+    assert [float(v) for _, v in agent.series("m", case=case)["samples"]][-2:] == [199, 7]
+
+
 @pytest.mark.parametrize("offset, reason", [(11 * 60_000, "too_far_ahead"), (-25 * HOUR_MS, "too_old"),
                                             (2**62, "too_far_ahead"), (-(2**62), "too_old")])
 def test_time_travel_is_refused_and_makes_no_series(agent, case, offset, reason):

@@ -22,6 +22,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(!webhook.error().message.empty(), "an error has words");
     return 0;
   }
+  std::size_t last = 0;
+  for (const wire::InvalidAlert& alert : webhook->invalid) {
+    require(!alert.error.message.empty(), "what is wrong with an alert has words");
+    require(alert.index >= last, "invalid alerts are in the order of the list");
+    require(alert.index < webhook->alerts.size() + webhook->invalid.size(),
+            "each alert of the list is taken or named");
+    last = alert.index;
+  }
   incident::IncidentBook book({.open_max = 4, .resolved_max = 2, .members_max = 3});
   for (const wire::WebhookAlert& alert : webhook->alerts) {
     const auto heard = book.on_alert(alert, now);

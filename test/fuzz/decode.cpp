@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "sidecar/decode/decoder.h"
+#include "sidecar/decode/model_decoders.h"
 #include "test/fuzz/require.h"
 
 namespace {
@@ -27,13 +28,35 @@ decode::Rules configured() {
   return rules;
 }
 
+// All that was read, so that two readings can be compared: one that was in the way of the last body, and a
+// fresh one.
+std::string all_of(const decode::Observation& observation) {
+  std::string all = observation.model_failed ? "failed" : "";
+  const auto add = [&all](const decode::FeatureValue& value) {
+    std::string scratch;
+    all += value.kind == decode::ValueKind::text ? '\'' : ' ';
+    all += decode::as_category(value, scratch);
+  };
+  for (const decode::Row& row : observation.rows) {
+    for (std::size_t i = 0; i < row.features.size(); ++i) {
+      all += '\n' + observation.names->names[i];
+      add(row.features[i]);
+    }
+    all += "\n->";
+    add(row.prediction.value);
+    all += std::to_string(row.prediction.score);
+  }
+  return all;
+}
+
 // What holds of every observation, whatever it was made of.
 void check(const decode::Observation& observation) {
   using fuzz::require;
   for (const decode::Row& row : observation.rows) {
     const std::size_t names = observation.names ? observation.names->names.size() : 0;
     require(row.features.size() == names, "a row has a value for each name");
-    require(row.prediction.value.kind != decode::ValueKind::missing, "a row has a prediction");
+    require(row.failed == (row.prediction.value.kind == decode::ValueKind::missing),
+            "a row has a prediction, or the model failed it");
     std::size_t bytes = row.segment.size();  // Every view can be read.
     for (const auto& value : row.features) {
       for (const char c : value.text) bytes += static_cast<unsigned char>(c);
@@ -48,6 +71,7 @@ void check(const decode::Observation& observation) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static decode::Decoder inferring{decode::Rules{}};
   static decode::Decoder ruled{configured()};
+  static decode::ModelDecoders several{decode::Rules{}, {{"m", configured()}}};
   if (size == 0) return 0;
   const std::uint8_t choice = data[0];
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
@@ -80,13 +104,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parts.request_body = body;
   parts.response_body = answer;
   decode::Decoder fresh{decode::Rules{}};  // One that has no buffers yet.
-  bool is_observation[3] = {};
+  std::string read[3];
   int i = 0;
   for (decode::Decoder* decoder : {&inferring, &ruled, &fresh}) {
     const auto outcome = decoder->decode(parts);
     if (outcome) check(*outcome);
-    is_observation[i++] = outcome.has_value();
+    read[i++] = outcome ? "read " + all_of(*outcome)
+                        : "not read " + std::to_string(static_cast<int>(outcome.error().kind));
   }
-  fuzz::require(is_observation[0] == is_observation[2], "what came before changes nothing");
+  fuzz::require(read[0] == read[2], "what came before changes nothing");
+  const auto chosen = several.decode(parts);
+  if (chosen) check(*chosen);
+  fuzz::require(chosen.has_value() == is_observation[1], "the path chooses the model's rules");
   return 0;
 }

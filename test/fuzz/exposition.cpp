@@ -36,6 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require(again.has_value(), "a rendered page is a page");
     fuzz::require(samples_of(*again) == samples_of(*families), "no sample is lost on the way");
   }
+  const std::size_t said = samples_of(*families);
+  const std::uint64_t twice = wire::drop_duplicates(*families);
+  fuzz::require(samples_of(*families) + twice == said, "every sample stays or is counted");
+  fuzz::require(wire::drop_duplicates(*families) == 0, "nothing is said twice then");
   remote_write::add_target_labels(*families, {{"job", "j"}, {"instance", "i"}});
   const auto series = remote_write::to_series(*families, 1'700'000'000'000);
   fuzz::require(series.series.size() + series.duplicates == samples_of(*families),

@@ -108,14 +108,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 number_in(first, "X-Prometheus-Remote-Write-Histograms-Written") >= sink.histograms,
             "the Written headers count what was handed on");
   }
-  // What is stored already is refused or a repetition, but for series that found no room the first time.
-  receiver.take(request);
+  // What is stored already is a repetition, or refused again; but for series that found no room the first time.
+  const net::HttpResponse again = receiver.take(request);
   wire::TextSink metrics(wire::Format::text);
   receiver.collect(metrics);
   const std::string page = metrics.finish();
   const bool had_room = page.find("reason=\"series_limit\"} 0\n") != std::string::npos &&
                         page.find("reason=\"label_bytes_limit\"} 0\n") != std::string::npos;
   require(!had_room || sink.samples + sink.histograms == handed_on, "nothing is handed on twice");
+  require(!had_room || first.status != 204 || again.status == 204,
+          "what was stored whole is stored when it comes again");
   net::HttpRequest list;
   require(receiver.list(list).status == 200, "the list can be made");
   return 0;

@@ -80,6 +80,41 @@ TEST_CASE("the same number is the same category however it is written") {
         std::vector<double>{1, 0, 0});
 }
 
+TEST_CASE("True, true and 1 are one category, in models of earlier versions too") {
+  const auto encoding = learn("member\nTrue\nFalse\nTRUE\n", {"member"}).encoding;
+  CHECK(encoding.column_names() == std::vector<std::string>{"member=false", "member=true"});
+  for (const std::string text : {"True", "true", "1", "1.0"}) {
+    CHECK(encode(encoding, {read_cell(encoding.features()[0], text).value()}) ==
+          std::vector<double>{0, 1});
+  }
+  const Feature old{"member", Kind::categorical, 0, false, {"False", "True"}};
+  CHECK(old.category("true") == 1);
+  CHECK(old.category("0") == 0);
+  CHECK(old.category("2") == 2);
+  CHECK(old.category("yes") == 2);
+  const Feature numbers{"member", Kind::categorical, 0, false, {"0", "1"}};
+  CHECK(numbers.category("true") == 1);
+  const Feature number{"member", Kind::numeric, 0, false, {}};
+  CHECK(read_cell(number, "True").value() == Cell(1.0));
+}
+
+TEST_CASE("booleans among numbers are 1 and 0, and of 1 and 0 as categories too") {
+  const auto mixed = learn("x\n1\nTrue\n5\n", {"x"});
+  CHECK(mixed.encoding.features()[0].kind == Kind::numeric);
+  CHECK(mixed.notes.empty());
+  const auto forced = learn("x\n1\nTrue\n0\n", {"x"}, {.categorical = {"x"}}).encoding;
+  CHECK(forced.column_names() == std::vector<std::string>{"x=false", "x=true"});
+}
+
+TEST_CASE("a code keeps its zeros, and is found by its number where it lost them") {
+  const auto encoding = learn("zip\n01234\n1234\n05\n", {"zip"}, {.categorical = {"zip"}}).encoding;
+  CHECK(encoding.column_names() == std::vector<std::string>{"zip=01234", "zip=05", "zip=1234"});
+  const Feature& zip = encoding.features()[0];
+  CHECK(zip.category("1234") == 2);
+  CHECK(zip.category("5") == 1);
+  CHECK(zip.category("005") == 3);
+}
+
 TEST_CASE("a few odd texts in a column of numbers are missing values, and named") {
   std::string csv = "size\n";
   for (int i = 0; i < 40; ++i) csv += std::to_string(i) + "\n";
@@ -117,4 +152,7 @@ TEST_CASE("a text in a numeric feature is refused; infinity is no number to pred
   CHECK(is_missing(read_cell(size, " NaN ").value()));
   CHECK(read_cell(size, "inf").error().code == "bad_value");
   CHECK(read_cell(size, "12 rooms").error().code == "bad_value");
+  CHECK(read_cell(size, "12,5").value() == Cell(12.5));
+  CHECK_THAT(read_cell(size, "1,234").error().message,
+             Catch::Contains("before decimals or between thousands"));
 }

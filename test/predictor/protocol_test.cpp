@@ -55,6 +55,7 @@ TEST_CASE("flat JSON: one object in, one out; a list in, a list out") {
   CHECK_THAT(flat("[]"), Catch::Contains("no row"));
   CHECK_THAT(flat("\"x\""), Catch::Contains("expected an object"));
   CHECK_THAT(flat(R"({"size": {}})"), Catch::Contains("not a list or object"));
+  CHECK_THAT(flat(R"({"size": 9007199254740993})"), Catch::Contains("no double holds"));
   CHECK_THAT(flat(R"({"size": true})"), Catch::Contains("12"));
 }
 

@@ -87,9 +87,142 @@ TEST_CASE("a split by hash keeps each row on its side, and a column's value toge
 
 TEST_CASE("rows without a usable target are left out and named") {
   const auto data = test::dataset("size,price\n1,2\n2,\n3,cheap\n4,8\n");
-  const Split split = split_rows(data, settings()).value();
+  Settings s = settings();
+  s.rows_drop_max = 0.5;
+  const Split split = split_rows(data, s).value();
   CHECK(split.training.size() == 2);
-  CHECK_THAT(split.notes.at(0), Catch::Contains("2 rows") && Catch::Contains("'cheap' on line 4"));
+  CHECK_THAT(split.notes.at(0), Catch::Contains("2 rows") &&
+                                    Catch::Contains("line 3: '' is missing") &&
+                                    Catch::Contains("line 4: 'cheap' is no number"));
+}
+
+TEST_CASE("more rows than a person allows are not left out in silence") {
+  std::string csv = "sold,size,price\n";
+  for (int i = 0; i < 100; ++i) {
+    csv += (i == 50 ? "NA" : "2024-01-" + std::to_string(10 + i % 20)) + "," + std::to_string(i) +
+           "," + (i % 12 == 0 ? "n/a" : std::to_string(i)) + "\n";
+  }
+  const auto data = test::dataset(csv);
+  Settings s = settings();
+  s.holdout = 0;
+  const auto refused = split_rows(data, s);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "too_many_dropped");
+  CHECK_THAT(refused.error().message,
+             Catch::Contains("9 rows without a usable 'price' are 9.0% of all") &&
+                 Catch::Contains("the 5% of --rows.drop-max") &&
+                 Catch::Contains("line 2: 'n/a' is missing, line 14: ") && Catch::Contains(", …"));
+  s.rows_drop_max = 0.09;
+  CHECK(split_rows(data, s).value().notes.size() == 1);
+  s.split_by_time = true;
+  s.split_column = "sold";
+  const auto split = split_rows(data, s).value();
+  CHECK(split.notes.size() == 2);
+  CHECK_THAT(split.notes[1],
+             Catch::Contains("1 rows without a usable 'sold'") && Catch::Contains("line 52"));
+}
+
+TEST_CASE("an index and dates are learned from only when a person says so") {
+  std::string csv = ",Unnamed: 0,sold,size,price\n";
+  for (int i = 0; i < 60; ++i) {
+    csv += std::to_string(i) + "," + std::to_string((i * 7) % 60) + "," +
+           std::to_string(1 + i % 28) + "/01/2024," + std::to_string(i % 13) + "," +
+           std::to_string(2 * (i % 13)) + "\n";
+  }
+  const auto data = test::dataset(csv);
+  CHECK(data.index_columns == std::vector<std::string>{"", "Unnamed: 0"});
+  CHECK(data.time_columns == std::vector<std::string>{"sold"});
+  Settings s = settings();
+  const Trained trained = trained_on(data, s);
+  CHECK(trained.model.encoding.column_names() == std::vector<std::string>{"size"});
+  std::string notes;
+  for (const std::string& note : trained.notes) notes += note + "\n";
+  CHECK_THAT(notes, Catch::Contains("column '' is an index") &&
+                        Catch::Contains("column 'Unnamed: 0' is an index") &&
+                        Catch::Contains("column 'sold' holds dates"));
+  s.features = {"Unnamed: 0", "size", "sold"};
+  CHECK(trained_on(data, s).model.encoding.column_names() ==
+        std::vector<std::string>{"Unnamed: 0", "size"});
+  s.features = {};
+  s.categorical = {"sold"};
+  CHECK(trained_on(data, s).model.encoding.columns() == 29);
+  // Copies of a row fall on one side, whatever their index.
+  std::set<std::string> training, held_out;
+  const Split split = split_rows(data, settings()).value();
+  for (const auto& [rows, side] :
+       {std::pair{&split.training, &training}, {&split.held_out, &held_out}}) {
+    for (const std::size_t row : *rows) {
+      const auto& fields = data.table.rows[row].fields;
+      side->insert(fields[2] + fields[3]);
+    }
+  }
+  for (const std::string& row : held_out) CHECK(training.count(row) == 0);
+}
+
+TEST_CASE(
+    "days before months are in the order of time, and where nobody can tell that is refused") {
+  std::string csv = "sold,size,price\n", open = csv;
+  for (int i = 0; i < 100; ++i) {
+    csv += std::to_string(1 + i % 25) + "/" + std::to_string(1 + i / 25) + "/2024," +
+           std::to_string(i) + ",1\n";
+    open += std::to_string(1 + i % 12) + "/" + std::to_string(1 + i % 7) + "/2024,1,1\n";
+  }
+  Settings s = settings();
+  s.split_by_time = true;
+  s.split_column = "sold";
+  const auto data = test::dataset(csv);
+  const Split split = split_rows(data, s).value();
+  REQUIRE(split.held_out.size() == 20);
+  CHECK(split.held_out.front() == 80);
+  const auto refused = split_rows(test::dataset(open), s);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, Catch::Contains("column 'sold'") &&
+                                          Catch::Contains("either order") &&
+                                          Catch::Contains("2015-01-31"));
+}
+
+TEST_CASE("numbers with marks are read where the column tells, and refused where it does not") {
+  std::string csv = "size,area,price\n", open = "size,price\n";
+  for (int i = 0; i < 40; ++i) {
+    csv += std::to_string(i) + ",\"" + std::to_string(i) + ",25\",\"1," + std::to_string(200 + i) +
+           ".5\"\n";
+    open += std::to_string(i) + ",\"1," + std::to_string(200 + i) + "\"\n";
+  }
+  const auto data = test::dataset(csv);
+  CHECK(data.table.rows[3].fields == std::vector<std::string>{"3", "3.25", "1203.5"});
+  REQUIRE(data.notes.size() == 2);
+  CHECK_THAT(data.notes[0], Catch::Contains("'area' was read with a decimal comma"));
+  CHECK_THAT(data.notes[1], Catch::Contains("'price' was read with marks between thousands"));
+  CHECK(split_rows(data, settings()).value().training.size() +
+            split_rows(data, settings()).value().held_out.size() ==
+        40);
+
+  const auto target = split_rows(test::dataset(open), settings());
+  REQUIRE_FALSE(target);
+  CHECK(target.error().code == "ambiguous_numbers");
+  CHECK_THAT(target.error().message, Catch::Contains("data.csv: column 'price': '1,200' (row 1)"));
+  Settings s = settings();
+  s.target = "size";
+  const auto features = test::dataset(open);
+  const auto refused = train::train(features, split_rows(features, s).value(), s);
+  REQUIRE_FALSE(refused);
+  CHECK_THAT(refused.error().message, Catch::Contains("--exclude price"));
+}
+
+TEST_CASE("a target of True and False, 1 and 0 has two classes") {
+  std::string csv = "x,price\n";
+  for (int i = 0; i < 80; ++i) {
+    csv += std::to_string(i) + "," + (i < 40 ? (i % 2 ? "False" : "0") : (i % 2 ? "TRUE" : "1")) +
+           "\n";
+  }
+  Settings s = settings();
+  s.algorithm = model::Algorithm::logistic;
+  const auto data = test::dataset(csv);
+  const Trained trained = trained_on(data, s);
+  CHECK(trained.model.classes == std::vector<std::string>{"false", "true"});
+  CHECK(trained.evaluation.overall.accuracy() > 0.8);
+  s.algorithm = model::Algorithm::ols;
+  CHECK(trained_on(data, s).split.training.size() > 40);
 }
 
 TEST_CASE("a trained model is exact on exact data, with metrics by segment") {

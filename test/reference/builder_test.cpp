@@ -181,3 +181,120 @@ TEST_CASE("the same rows give the same reference, and progress is told in both p
                                                             {2, 8192}, {2, 16384}, {2, 20000}};
   CHECK(told == expected);
 }
+
+TEST_CASE("booleans and 1 and 0 in one column are two categories") {
+  Table table{{"member", "x"}, {}};
+  const char* written[] = {"True", "false", "1", "TRUE", "0", "true"};
+  for (int i = 0; i < 60; ++i) table.rows.push_back({written[i % 6], std::to_string(i)});
+  const Built built = build(table);
+  CHECK(column(built, "member").kind == FeatureKind::categorical);
+  CHECK(column(built, "member").distinct == 2);
+  const auto& member = built.reference.statistics->features[0];
+  CHECK(member.bins.categories() == std::vector<std::string>{"true", "false"});
+  CHECK(member.counts.counts == std::vector<std::uint64_t>{40, 20, 0, 0});
+}
+
+TEST_CASE("a few booleans among numbers are 1 and 0") {
+  Table table{{"x"}, {}};
+  for (int i = 0; i < 100; ++i)
+    table.rows.push_back({i % 50 == 0 ? "True" : std::to_string(i % 7)});
+  const Built built = build(table);
+  CHECK(column(built, "x").kind == FeatureKind::numeric);
+  CHECK(column(built, "x").wrong_type == 0);
+  CHECK(built.reference.statistics->features[0].counts.total() == 100);
+}
+
+TEST_CASE("a number is one category however it is written, and a code keeps its zeros") {
+  Table table{{"zip", "x"}, {}};
+  const char* written[] = {"3", "3.0", "007", "7"};
+  for (int i = 0; i < 40; ++i) table.rows.push_back({written[i % 4], std::to_string(i)});
+  BuildSettings settings;
+  settings.categorical = {"zip"};
+  const Built built = build(table, settings);
+  CHECK(built.reference.statistics->features[0].bins.categories() ==
+        std::vector<std::string>{"3", "007", "7"});
+}
+
+TEST_CASE("an index before the features is none of them, and that is said") {
+  for (const std::string name : {"", "Unnamed: 0", "index"}) {
+    Table table{{name, "x"}, {}};
+    for (int i = 0; i < 50; ++i) table.rows.push_back({std::to_string(i), std::to_string(i % 9)});
+    Built built = build(table);
+    CHECK(column(built, name).role == ColumnRole::ignored);
+    CHECK_THAT(column(built, name).note, Catch::Contains("it is an index"));
+    CHECK(built.reference.statistics->features.size() == 1);
+    // Not where another column stands before it, and not against a person's word.
+    std::swap(table.columns[0], table.columns[1]);
+    for (auto& row : table.rows) std::swap(row[0], row[1]);
+    CHECK(column(build(table), name).role == ColumnRole::feature);
+    std::swap(table.columns[0], table.columns[1]);
+    for (auto& row : table.rows) std::swap(row[0], row[1]);
+    BuildSettings settings;
+    settings.numeric = {name};
+    CHECK(column(build(table, settings), name).role == ColumnRole::feature);
+  }
+}
+
+TEST_CASE("the column decides whether the comma stands before decimals or between thousands") {
+  Table table{{"german", "english", "x"}, {}};
+  for (int i = 0; i < 100; ++i) {
+    const std::string thousands = std::to_string(1 + i % 9), rest = std::to_string(100 + i);
+    table.rows.push_back({thousands + "." + rest + (i % 2 ? ",5" : ""),
+                          thousands + "," + rest + (i % 2 ? ".5" : ""), std::to_string(i)});
+  }
+  const Built built = build(table);
+  const auto& features = built.reference.statistics->features;
+  REQUIRE(features.size() == 3);
+  CHECK(features[0].low == 1100);
+  CHECK(features[0].counts == features[1].counts);
+  CHECK(features[0].high == features[1].high);
+  CHECK(features[0].high > 9000);
+  CHECK(column(built, "german").wrong_type == 0);
+  CHECK(column(built, "german").note == "read with a decimal comma");
+  CHECK(column(built, "english").note == "read with marks between thousands");
+}
+
+TEST_CASE("a column whose decimal mark nobody can tell is refused, unless it is left out") {
+  Table table{{"area", "x"}, {}};
+  for (int i = 0; i < 30; ++i) table.rows.push_back({"1," + std::to_string(200 + i), "5"});
+  const auto refused = build_reference(table.columns, table.visitor(), {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "ambiguous_numbers");
+  CHECK_THAT(refused.error().message,
+             Catch::Contains("column 'area': '1,200' (row 1)") && Catch::Contains("1234.5"));
+  BuildSettings settings;
+  settings.ignore = {"area"};
+  CHECK(build(table, settings).reference.statistics->features.size() == 1);
+  settings = {};
+  settings.categorical = {"area"};
+  CHECK(column(build(table, settings), "area").kind == FeatureKind::categorical);
+  settings = {};
+  settings.provisional = true;  // Live rows: nobody is there to mend them.
+  CHECK(column(build(table, settings), "area").role == ColumnRole::ignored);
+}
+
+TEST_CASE("different values are counted up to a bound, and then it is said that there are more") {
+  Table table{{"few", "many"}, {}};
+  for (int i = 0; i < 2500; ++i) table.rows.push_back({std::to_string(i % 900), std::to_string(i)});
+  const Built built = build(table);
+  CHECK(column(built, "few").distinct == 900);
+  CHECK_FALSE(column(built, "few").distinct_more);
+  CHECK(column(built, "many").distinct == 1000);
+  CHECK(column(built, "many").distinct_more);
+}
+
+TEST_CASE("dates in whatever form are no feature; integers that no double holds are names") {
+  Table table{{"iso", "german", "american", "digits", "key", "x"}, {}};
+  for (int i = 0; i < 60; ++i) {
+    const std::string day = std::to_string(10 + i % 18);
+    table.rows.push_back({"2024-02-" + day + " 10:00:00", day + ".02.2024", "2/" + day + "/2024",
+                          "202402" + day, std::to_string(9007199254740993 + 2 * (i % 3)), "5"});
+  }
+  const Built built = build(table);
+  for (const std::string name : {"iso", "german", "american", "digits"}) {
+    INFO(name);
+    CHECK(column(built, name).role == ColumnRole::ignored);
+    CHECK(column(built, name).note == "it holds dates");
+  }
+  CHECK(column(built, "key").distinct == 3);
+}

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "detectors/value_reader.h"
 #include "reference/builder.h"
-#include "reference/table.h"
 
 namespace outrider::test {
 
@@ -22,7 +22,7 @@ struct Table {
       std::vector<detectors::Value> values;
       for (const auto& row : rows) {
         values.clear();
-        for (const std::string& field : row) values.push_back(reference::field_value(field));
+        for (const std::string& field : row) values.push_back(detectors::read_value(field));
         visit(values);
       }
       return {};

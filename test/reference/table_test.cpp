@@ -50,18 +50,26 @@ Read read(std::string_view text) {
 }  // namespace
 
 TEST_CASE("CSV fields are numbers, texts or missing") {
-  const Read table = read("size,colour\n12.5,red\n,NA\nnan,\"null\"\n");
+  const Read table =
+      read("size, colour\n12.5,red\n,NA\nnan,\"null\"\n True ,None\n\"1,234.5\",?\n");
   CHECK(table.columns == std::vector<std::string>{"size", "colour"});
-  REQUIRE(table.rows.size() == 3);
+  REQUIRE(table.rows.size() == 5);
   CHECK(table.rows[0] == "#12.5|red");
   CHECK(table.rows[1] == "-|-");
-  CHECK(table.rows[2] == "#nan|-");
+  CHECK(table.rows[2] == "-|-");
+  CHECK(table.rows[3] == "true|-");
+  CHECK(table.rows[4] == "#1234|-");
 }
 
 TEST_CASE("NDJSON columns are those of the first objects") {
-  const Read table = read("{\"a\": 1, \"b\": \"x\"}\n{\"b\": null, \"c\": true}\n");
+  const Read table = read(
+      "{\"a\": 1, \"b\": \"x\"}\n{\"b\": null, \"c\": true}\n"
+      "{\"a\": \"2.5\", \"b\": \"NA\", \"c\": \"True\"}\n"
+      "{\"a\": 9007199254740993, \"b\": -9007199254740993, \"c\": 9007199254740992}\n");
   CHECK(table.columns == std::vector<std::string>{"a", "b", "c"});
-  REQUIRE(table.rows.size() == 2);
+  REQUIRE(table.rows.size() == 4);
+  CHECK(table.rows[2] == "#2.50|-|true");
+  CHECK(table.rows[3] == "9007199254740993|-9007199254740993|#9007");
   CHECK(table.rows[0] == "#1.00|x|-");
   CHECK(table.rows[1] == "-|-|true");
 }
@@ -85,7 +93,13 @@ TEST_CASE("a byte-order mark and blank lines before the table are skipped") {
 TEST_CASE("what is no table is refused with its line") {
   CHECK(read("").error->code == "csv_empty");
   CHECK(read("  \n \n").error->code == "csv_empty");
-  CHECK(read("a,a\n").error->code == "csv_duplicate_column");
+  CHECK(read("a, a\n").error->code == "csv_duplicate_column");
+  CHECK(read("a,a\n").error->message.find("line 1: two columns are named 'a'") == 0);
+  CHECK(read("a;b\n1;2\n").error->code == "csv_separator");
+  CHECK(read("a,b\n1,\xFC\n").error->message.find("line 2, field 2: not UTF-8 (the byte 0xFC)") ==
+        0);
+  CHECK(read("{\"a\": \"\xFC\"}\n").error->code == "ndjson_encoding");
+  CHECK(read(std::string_view("a\0b\0\n", 5)).error->code == "csv_encoding");
   const Read ragged = read("a,b\n1,2\n3\n");
   CHECK(ragged.error->code == "csv_ragged");
   CHECK(ragged.error->message.find("line 3") != std::string::npos);
@@ -94,9 +108,13 @@ TEST_CASE("what is no table is refused with its line") {
   CHECK(read("{\"a\": {\"b\": 1}}\n").error->message.find("'a' is nested") != std::string::npos);
 }
 
-TEST_CASE("a number keeps the text it was written as") {
-  const Value value = field_value("01234");
-  CHECK(value.kind == Value::Kind::number);
-  CHECK(value.number == 1234);
-  CHECK(value.text == "01234");
+TEST_CASE("a text in UTF-16 is named, with what to do") {
+  TableReader table;
+  const auto fed = table.feed(std::string_view("\xFF\xFE"
+                                               "a\0,\0b\0",
+                                               8),
+                              {});
+  REQUIRE_FALSE(fed);
+  CHECK(fed.error().code == "csv_encoding");
+  CHECK(fed.error().message.find("line 1: UTF-16, not UTF-8: save the file as UTF-8") == 0);
 }

@@ -5,18 +5,16 @@
 #include <iterator>
 
 #include "base/core/text.h"
+#include "sidecar/decode/answer_names.h"
 
 namespace outrider::decode::protocols {
 namespace {
 
-constexpr std::string_view error_names[] = {
-    "error",     "errors",      "err",        "error_message", "errorMessage", "error_msg",
-    "errorMsg",  "error_code",  "errorCode",  "exception",     "fault",        "faultstring",
-    "traceback", "stack_trace", "stacktrace", "Error",         "Errors",       "Exception"};
 constexpr std::string_view failing_states[] = {"error", "err", "fail", "failed", "failure"};
 
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+bool is_failing(std::string_view state) {
+  return std::find(std::begin(failing_states), std::end(failing_states), lower_ascii(state)) !=
+         std::end(failing_states);
 }
 
 // An object of numbers alone tells errors of an estimate, not that there was one.
@@ -49,11 +47,15 @@ bool is_false(dom::element value) {
 
 bool says_error(dom::object body) {
   for (const auto field : body) {
-    if (is_one_of(field.key, error_names) && says_something(field.value)) return true;
-    if ((field.key == "success" || field.key == "ok") && is_false(field.value)) return true;
-    if (field.key != "status" && field.key != "state") continue;
-    const auto state = text_of(field.value);
-    if (state && is_one_of(lower_ascii(*state), failing_states)) return true;
+    if (!role_of(field.key).is(NameRole::error)) continue;
+    const auto text = text_of(field.value);
+    if (iequals_ascii(field.key, "success") || iequals_ascii(field.key, "ok")) {
+      if (is_false(field.value)) return true;
+    } else if (iequals_ascii(field.key, "status") || iequals_ascii(field.key, "state")) {
+      if (text && is_failing(*text)) return true;
+    } else if (says_something(field.value)) {
+      return true;
+    }
   }
   return false;
 }
@@ -61,14 +63,10 @@ bool says_error(dom::object body) {
 bool may_be_error(dom::object body) {
   bool has_message = false, has_code = false;
   for (const auto field : body) {
-    if ((field.key == "detail" || field.key == "details") && says_something(field.value))
-      return true;
-    if (field.key == "message" || field.key == "msg" || field.key == "reason") has_message = true;
-    if (field.key != "code" && field.key != "status" && field.key != "status_code" &&
-        field.key != "statusCode") {
-      continue;
-    }
+    if (!role_of(field.key).is(NameRole::maybe_error)) continue;
     double code = 0;
+    if (field.key.starts_with("detail") && says_something(field.value)) return true;
+    has_message = has_message || field.value.is_string();
     has_code = has_code || (field.value.get_double().get(code) == simdjson::SUCCESS && code >= 400);
   }
   return has_message && has_code;

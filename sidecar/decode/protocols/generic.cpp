@@ -2,10 +2,11 @@
 #include "sidecar/decode/protocols/generic.h"
 
 #include <algorithm>
-#include <string>
 
 namespace outrider::decode::protocols {
 namespace {
+
+constexpr std::size_t index_digits_max = 20;
 
 bool all_of(dom::array list, dom::element_type type) {
   return std::all_of(list.begin(), list.end(),
@@ -19,16 +20,16 @@ bool has_objects(dom::array list) {
 
 struct Members {
   std::size_t lists = 0, objects = 0, values = 0;
-  std::size_t extent = 0;      // Of each list, or of each object.
-  bool alike = true;           // They all have that extent.
-  bool rows_of_own = false;    // A list has objects in it.
-  bool counts_inside = false;  // Every object's keys count from 0.
-  dom::element container;      // The first list or object.
+  std::size_t extent = 0;        // Of each list, or of each object.
+  bool alike = true;             // They all have that extent.
+  bool rows_of_own = false;      // A list has objects in it.
+  bool is_index_inside = false;  // Every object's keys are an index.
+  dom::element container;        // The first list or object.
 };
 
 Members look_at(dom::object object) {
   Members found;
-  found.counts_inside = true;
+  found.is_index_inside = true;
   for (const auto field : object) {
     if (!is_container(field.value)) {
       ++found.values;
@@ -44,7 +45,7 @@ Members look_at(dom::object object) {
     found.alike = found.alike && extent == found.extent;
     (list ? found.lists : found.objects)++;
     if (list) found.rows_of_own = found.rows_of_own || has_objects(*list);
-    if (inner) found.counts_inside = found.counts_inside && has_counting_keys(*inner);
+    if (inner) found.is_index_inside = found.is_index_inside && has_index_keys(*inner);
   }
   return found;
 }
@@ -77,12 +78,14 @@ void add_table_shapes(dom::element element, const Members& members, RequestShape
 
 }  // namespace
 
-bool has_counting_keys(dom::object object) {
-  std::size_t next = 0;
+bool has_index_keys(dom::object object) {
   for (const auto field : object) {
-    if (field.key != std::to_string(next++)) return false;
+    const bool is_number = !field.key.empty() && field.key.size() < index_digits_max &&
+                           std::all_of(field.key.begin(), field.key.end(),
+                                       [](char c) { return c >= '0' && c <= '9'; });
+    if (!is_number) return false;
   }
-  return next > 0;
+  return object.size() > 0;
 }
 
 void add_rows(dom::element list, RequestShapes& out) {
@@ -108,6 +111,10 @@ void add_object_shapes(dom::element element, RequestShapes& out) {
     out.add(row);
     return;
   }
+  if (object.size() == 1) {
+    const Members inner = look_at(object_in(members.container));
+    if (inner.objects == 0 && inner.lists > 0) add_table_shapes(members.container, inner, out);
+  }
   const bool is_frame = members.lists == 0 && members.values == 0 && members.alike;
   if (!is_frame || members.extent == 0) {
     out.add(row);
@@ -115,9 +122,9 @@ void add_object_shapes(dom::element element, RequestShapes& out) {
   }
   const RequestShape by_row = shape(Layout::keyed_rows, element, object.size());
   const RequestShape by_column = shape(Layout::keyed_columns, element, members.extent);
-  const bool counts_outside = has_counting_keys(object);
-  if (counts_outside != members.counts_inside) {
-    out.add(counts_outside ? by_row : by_column);
+  const bool is_index_outside = has_index_keys(object);
+  if (is_index_outside != members.is_index_inside) {
+    out.add(is_index_outside ? by_row : by_column);
     out.add(row);
     return;
   }

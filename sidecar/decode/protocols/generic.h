@@ -9,8 +9,9 @@
 //   {"a": 1, "b": {"c": [1, 2]}}      one row, flattened: a, b.c.0, b.c.1
 //   {"a": [1, 2], "b": [3, 4]}        rows by columns, or one row. Single values beside are each row's.
 //   {"rows": [{…}, {…}], "user": 7}   one list of rows; single values beside are each row's
-//   {"0": {"a": 1}, "1": {"a": 2}}    pandas' orients "index" and "columns": the level whose keys count
-//   {"a": {"0": 1, "1": 2}}           from 0 is the rows; where neither or both do, the answer decides
+//   {"0": {"a": 1}, "1": {"a": 2}}    pandas' orients "index" and "columns": the level whose keys are whole
+//   {"a": {"0": 1, "1": 2}}           numbers is the rows; where neither or both do, the answer decides
+//   {"df": {…}}                       one member that is rows by columns: those
 
 #include "sidecar/decode/protocols/request_shape.h"
 
@@ -25,7 +26,7 @@ void add_shapes(dom::element element, RequestShapes& out);
 // Rows only, as a protocol means it. wrong_type where it is no list.
 void add_rows(dom::element list, RequestShapes& out);
 
-// "0", "1", "2", …: the keys that pandas gives to rows without an index of their own.
-bool has_counting_keys(dom::object object);
+// "0", "1", "7", …: the keys of a frame's rows. In the order in which they are written.
+bool has_index_keys(dom::object object);
 
 }  // namespace outrider::decode::protocols

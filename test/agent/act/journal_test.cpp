@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/act/journal.h"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,11 +90,16 @@ TEST_CASE("the past of a model is what was let go since then") {
   approved.decided_by_person = true;
   write.put(approved, noon, "");
   write.commit();
-  const auto past = journal.past("m", noon - 1h);
+  const auto past = journal.past(
+      {.cluster = "", .name_space = "", .workload = "", .model = "m", .version = ""}, noon - 1h);
   REQUIRE(past.size() == 2);
   CHECK(std::count_if(past.begin(), past.end(), [](const auto& one) { return one.automatic; }) ==
         1);
-  CHECK(journal.past("other", noon - 1h).empty());
+  CHECK(
+      journal
+          .past({.cluster = "", .name_space = "", .workload = "", .model = "other", .version = ""},
+                noon - 1h)
+          .empty());
   CHECK(journal.held_actions().size() == 1);
 }
 
@@ -201,4 +207,143 @@ TEST_CASE(
     CHECK(incidents >= static_cast<std::size_t>(committed + 1));
     CHECK(actions == incidents);
   }
+}
+
+TEST_CASE("what was done is remembered by where the model runs") {
+  const Folder folder;
+  Journal journal(folder.file(), {});
+  {
+    Journal::Write write(journal);
+    for (const std::string cluster : {"eu", "us", ""}) {
+      decide::Action action = action_of("a-" + cluster, decide::Stage::done);
+      action.cluster = cluster;
+      action.name_space = "shop";
+      write.put(action, noon, "");
+    }
+    write.commit();
+  }
+  const auto count = [&](const std::string& cluster, const std::string& name_space) {
+    return journal
+        .past({.cluster = cluster,
+               .name_space = name_space,
+               .workload = "w",
+               .model = "m",
+               .version = "v2"},
+              noon - 1s)
+        .size();
+  };
+  CHECK(count("eu", "shop") == 2);  // Its own, and the one of a cluster that is not known.
+  CHECK(count("", "shop") == 3);
+  CHECK(count("eu", "bank") == 0);
+  const auto past = journal.past(
+      {.cluster = "us", .name_space = "shop", .workload = "", .model = "m", .version = ""},
+      noon - 1s);
+  REQUIRE(past.size() == 2);
+  CHECK(past.front().kind == decide::Kind::retrain);
+  CHECK(past.front().at == noon);
+}
+
+namespace {
+
+// A journal as the agent wrote it that knew a model by its name alone.
+void write_old_journal(const std::string& file) {
+  std::filesystem::create_directories(std::filesystem::path(file).parent_path());
+  incident::Incident incident = incident_of("i1", true);
+  incident.model = "m";
+  incident.labels = {{"alertname", "A"}, {"cluster", "eu"}, {"job", "w"}, {"model_name", "m"}};
+  wire::Json incident_json = to_json(incident);
+  for (const char* key : {"cluster", "namespace", "workload", "owner"}) incident_json.erase(key);
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+  std::string sql = R"(
+CREATE TABLE incidents (
+  id TEXT PRIMARY KEY, open INTEGER NOT NULL, opened_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+  body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE actions (
+  id TEXT PRIMARY KEY, incident TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL,
+  stage TEXT NOT NULL, created_ms INTEGER NOT NULL, queued_ms INTEGER, by_person INTEGER NOT NULL,
+  body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY, action TEXT NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE changes (id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version=1;
+)";
+  const std::string ms = std::to_string(to_unix_ms(noon));
+  sql += "INSERT INTO incidents VALUES ('i1',1," + ms + "," + ms + ",'" +
+         wire::to_text(incident_json) + "');";
+  for (const std::string of : {"i1", "gone"}) {
+    decide::Action action = action_of("retrain-" + of, decide::Stage::queued);
+    action.incident = of;
+    wire::Json json = decide::to_json(action);
+    for (const char* key : {"version", "cluster", "namespace", "workload", "owner"})
+      json.erase(key);
+    sql += "INSERT INTO actions VALUES ('retrain-" + of + "','" + of + "','m','retrain','queued'," +
+           ms + "," + ms + ",0,'" + wire::to_text(json) + "');";
+  }
+  char* error = nullptr;
+  const int code = sqlite3_exec(database, sql.c_str(), nullptr, nullptr, &error);
+  INFO((error ? error : ""));
+  REQUIRE(code == SQLITE_OK);
+  sqlite3_close(database);
+}
+
+}  // namespace
+
+TEST_CASE("an older agent's journal is read: its actions are of where their incidents were") {
+  const Folder folder;
+  write_old_journal(folder.file());
+  const Journal journal(folder.file(), {});
+  CHECK(journal.active_actions().size() == 2);
+  REQUIRE(journal.incident("i1"));
+  CHECK(journal.incident("i1")->identity() ==
+        incident::Identity{
+            .cluster = "eu", .name_space = "", .workload = "w", .model = "m", .version = ""});
+  const auto count = [&](const std::string& cluster, const std::string& workload) {
+    return journal
+        .past({.cluster = cluster,
+               .name_space = "shop",
+               .workload = workload,
+               .model = "m",
+               .version = "v1"},
+              noon - 1s)
+        .size();
+  };
+  CHECK(count("eu", "w") == 2);
+  // Of the action whose incident is gone only the model's name is known: it counts for each of that name.
+  CHECK(count("us", "w") == 1);
+  CHECK(count("eu", "other") == 1);
+}
+
+TEST_CASE("an agent of before can go on with the journal, and what it adds is learnt again") {
+  const Folder folder;
+  {
+    Journal journal(folder.file(), {});
+    Journal::Write write(journal);
+    incident::Incident incident = incident_of("i1", true);
+    incident.labels = {{"alertname", "A"}, {"cluster", "eu"}, {"model_name", "m"}};
+    incident.model = "m";
+    incident.cluster = "eu";
+    write.put(incident);
+    write.put(action_of("a1", decide::Stage::done), noon, "");
+    write.commit();
+  }
+  // Its very statement: nine values, in the order of the columns that it knows.
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(folder.file().c_str(), &database) == SQLITE_OK);
+  const std::string ms = std::to_string(to_unix_ms(noon));
+  CHECK(sqlite3_exec(database,
+                     ("INSERT INTO actions VALUES ('a2','i1','m','retrain','done'," + ms + "," +
+                      ms + ",0,'{}')")
+                         .c_str(),
+                     nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  const Journal journal(folder.file(), {});
+  CHECK(journal
+            .past({.cluster = "eu", .name_space = "", .workload = "", .model = "m", .version = ""},
+                  noon - 1s)
+            .size() == 2);
+  CHECK(journal
+            .past({.cluster = "us", .name_space = "", .workload = "", .model = "m", .version = ""},
+                  noon - 1s)
+            .size() == 1);
 }

@@ -34,7 +34,11 @@ incident::Incident incident_of(const std::string& alert = "ModelAccuracyDropped"
   incident.model = model;
   incident.version = "v1";
   incident.severity = "critical";
-  incident.labels = {{"alertname", alert}, {"model_name", model}, {"team", "homes"}};
+  incident.cluster = "eu-1";
+  incident.name_space = "shop";
+  incident.workload = "house-price";
+  incident.labels = {
+      {"alertname", alert}, {"model_name", model}, {"owner", "homes"}, {"team", "homes"}};
   incident.annotations = {{"accuracy_before", "95%"},
                           {"accuracy_after", "72%"},
                           {"replicas", "3"},
@@ -43,6 +47,13 @@ incident::Incident incident_of(const std::string& alert = "ModelAccuracyDropped"
   incident.opened_at = incident.episode_at = noon;
   incident::explain(incident);
   return incident;
+}
+incident::Identity named(const std::string& model) {
+  return {.cluster = "eu-1",
+          .name_space = "shop",
+          .workload = "house-price",
+          .model = model,
+          .version = "v1"};
 }
 Action only(const Decisions& decisions) {
   REQUIRE(decisions.actions.size() == 1);
@@ -73,10 +84,10 @@ TEST_CASE("an action that the policy allows is queued with its request and idemp
 }
 
 TEST_CASE("each check decides in its turn") {
-  const std::vector<Past> retrained = {{Kind::retrain, "house-price", noon - 10min, true}};
-  const std::vector<Past> thrice = {{Kind::retrain, "house-price", noon - 10h, true},
-                                    {Kind::rollback, "house-price", noon - 9h, true},
-                                    {Kind::scale, "house-price", noon - 8h, true}};
+  const std::vector<Past> retrained = {{Kind::retrain, named("house-price"), noon - 10min, true}};
+  const std::vector<Past> thrice = {{Kind::retrain, named("house-price"), noon - 10h, true},
+                                    {Kind::rollback, named("house-price"), noon - 9h, true},
+                                    {Kind::scale, named("house-price"), noon - 8h, true}};
   struct Case {
     std::string policy;
     std::vector<Past> past;
@@ -129,26 +140,72 @@ TEST_CASE("each check decides in its turn") {
 }
 
 TEST_CASE("cool-down and breaker are a model's own, and end") {
-  const std::vector<Past> other = {{Kind::retrain, "fraud", noon, true}};
+  const std::vector<Past> other = {{Kind::retrain, named("fraud"), noon, true}};
   CHECK(decide_one(live + retrain_rule(), other).stage == Stage::queued);
-  const std::vector<Past> scaled = {{Kind::scale, "house-price", noon, true}};
+  const std::vector<Past> scaled = {{Kind::scale, named("house-price"), noon, true}};
   CHECK(decide_one(live + retrain_rule(), scaled).stage == Stage::queued);
-  const std::vector<Past> retrained = {{Kind::retrain, "house-price", noon, true}};
+  const std::vector<Past> retrained = {{Kind::retrain, named("house-price"), noon, true}};
   CHECK(decide_one(live + retrain_rule(), retrained, noon + 29min).stage == Stage::held);
   CHECK(decide_one(live + retrain_rule(), retrained, noon + 30min).stage == Stage::queued);
   // A person's approvals do not open the breaker; a day later it is closed again.
   std::vector<Past> past;
-  for (int i = 0; i < 3; ++i) past.push_back({Kind::rollback, "house-price", noon - 1h, false});
+  for (int i = 0; i < 3; ++i)
+    past.push_back({Kind::rollback, named("house-price"), noon - 1h, false});
   CHECK(decide_one(live + retrain_rule(), past).stage == Stage::queued);
   for (Past& one : past) one.automatic = true;
   CHECK(decide_one(live + retrain_rule(), past).stage == Stage::held);
   CHECK(decide_one(live + retrain_rule(), past, noon + 23h + 1s).stage == Stage::queued);
 }
 
+TEST_CASE("what was done to a model of that name elsewhere neither cools down nor breaks") {
+  std::vector<Past> past;
+  for (const auto part : {&incident::Identity::cluster, &incident::Identity::name_space,
+                          &incident::Identity::workload}) {
+    incident::Identity other = named("house-price");
+    other.*part = "another";
+    for (int i = 0; i < 9; ++i) past.push_back({Kind::retrain, other, noon, true});
+  }
+  CHECK(decide_one(live + retrain_rule(), past).stage == Stage::queued);
+  // Another version is the same model: retraining has just made it. And a part that is not known may be the same.
+  for (const auto part : {&incident::Identity::version, &incident::Identity::cluster,
+                          &incident::Identity::name_space, &incident::Identity::workload}) {
+    incident::Identity same = named("house-price");
+    same.*part = part == &incident::Identity::version ? "v0" : "";
+    CHECK(decide_one(live + retrain_rule(), {{Kind::retrain, same, noon, true}}).outcome ==
+          Outcome::suppressed);
+  }
+}
+
+TEST_CASE("an action and its request say which model it is, where it runs and whose it is") {
+  const Action action = decide_one(live + retrain_rule());
+  CHECK(action.identity() == named("house-price"));
+  CHECK(action.owner == "homes");
+  const auto body = wire::parse_json(action.delivery.body);
+  REQUIRE(body);
+  CHECK((*body)["cluster"] == "eu-1");
+  CHECK((*body)["namespace"] == "shop");
+  CHECK((*body)["workload"] == "house-price");
+  CHECK((*body)["owner"] == "homes");
+  const std::string scale =
+      "  - {name: s, action: ticket, webhook: {url: 'http://t/{{ cluster }}/{{ namespace }}/"
+      "{{ workload }}?to={{ owner | default \"nobody\" }}'}}\n";
+  CHECK(decide_one(live + scale).delivery.url == "http://t/eu-1/shop/house-price?to=homes");
+  incident::Incident bare = incident_of();
+  bare.owner = bare.cluster = "";
+  CHECK(decide_one(live + scale, {}, noon + 1s, bare).reason ==
+        "the request cannot be written: the incident has no cluster");
+  bare.cluster = "us";
+  CHECK(decide_one(live + scale, {}, noon + 1s, bare).delivery.url ==
+        "http://t/us/shop/house-price?to=nobody");
+  // The default body does without.
+  bare.cluster = bare.name_space = bare.workload = "";
+  CHECK(decide_one(live + retrain_rule(), {}, noon + 1s, bare).stage == Stage::queued);
+}
+
 TEST_CASE("people are told whatever breaker and default cool-down say") {
   std::vector<Past> past;
-  for (int i = 0; i < 9; ++i) past.push_back({Kind::notify, "house-price", noon, true});
-  for (int i = 0; i < 9; ++i) past.push_back({Kind::retrain, "house-price", noon, true});
+  for (int i = 0; i < 9; ++i) past.push_back({Kind::notify, named("house-price"), noon, true});
+  for (int i = 0; i < 9; ++i) past.push_back({Kind::retrain, named("house-price"), noon, true});
   CHECK(decide_one(live + "  - {name: n, action: notify, webhook: {url: 'http://t'}}\n", past)
             .stage == Stage::queued);
 }
@@ -173,6 +230,10 @@ TEST_CASE("conditions are conjunctions of alternatives") {
   CHECK(matches("{}"));
   CHECK(matches("{alert: [Other, Model*], severity: critical, model: house-price}"));
   CHECK(matches("{labels: {team: [x, homes]}, inputs: not_judged}"));
+  CHECK(matches("{cluster: [us-*, eu-*], namespace: shop, workload: house-price, owner: homes}"));
+  CHECK(!matches("{cluster: us-*}"));
+  CHECK(!matches("{namespace: shop, workload: rent}"));
+  CHECK(!matches("{owner: risk}"));
   CHECK(!matches("{labels: {team: x}}"));
   CHECK(!matches("{labels: {absent: x}}"));
   CHECK(!matches("{inputs: unchanged}"));
@@ -192,9 +253,9 @@ TEST_CASE("two rules of one kind share the cool-down, and a settled one does not
   REQUIRE(decisions.actions.size() == 2);
   CHECK(decisions.actions[0].stage == Stage::queued);
   CHECK(decisions.actions[1].outcome == Outcome::suppressed);
-  const auto later =
-      decide::decide(policy_of(rules), incident_of(), {{Kind::retrain, "house-price", noon, true}},
-                     {decisions.actions[0].id}, {}, noon + 31min);
+  const auto later = decide::decide(policy_of(rules), incident_of(),
+                                    {{Kind::retrain, named("house-price"), noon, true}},
+                                    {decisions.actions[0].id}, {}, noon + 31min);
   CHECK(only(later).stage == Stage::queued);
 }
 

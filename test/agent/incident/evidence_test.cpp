@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/incident/evidence.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "base/core/text.h"
@@ -160,4 +161,61 @@ TEST_CASE("a change event says what is wrong with it") {
   CHECK(parse_change("[]", noon).error().code == "bad_change");
   CHECK(parse_change("{", noon).error().code == "invalid_json");
   CHECK(parse_change(R"({"kind": "config", "at": 1e300})", noon).error().code == "bad_change");
+}
+
+TEST_CASE(
+    "where a model runs and whose it is stands in the evidence, where there is a name for it") {
+  Incident incident;
+  incident.workload = "outrider-sidecar";
+  explain(incident);
+  CHECK(std::none_of(incident.evidence.begin(), incident.evidence.end(),
+                     [](const Evidence& line) { return line.kind == "place"; }));
+  incident.cluster = "eu-1";
+  incident.name_space = "shop";
+  incident.labels = {{"owner", "homes"}};
+  explain(incident);
+  REQUIRE(incident.evidence.front().kind == "place");
+  CHECK(incident.evidence.front().text == "Runs as shop/outrider-sidecar in eu-1. Owner: homes.");
+  // An owner that Prometheus knew, where the alert does not.
+  incident.labels = {};
+  incident.facts.owner = "risk";
+  explain(incident);
+  CHECK(incident.owner == "risk");
+}
+
+TEST_CASE("a change of another cluster's model of that name has nothing to do with it") {
+  Incident incident;
+  incident.model = "m";
+  incident.cluster = "eu";
+  incident.name_space = "shop";
+  incident.episode_at = *parse_rfc3339("2026-01-31T12:00:00Z");
+  const auto change = [&](const std::string& id, const std::string& model,
+                          const std::string& cluster, const std::string& name_space) {
+    Change one{id, "promotion", model, "v2", "", incident.episode_at};
+    one.cluster = cluster;
+    one.name_space = name_space;
+    return one;
+  };
+  std::vector<std::string> related;
+  for (const Change& one : related_changes(
+           incident, {change("own", "m", "eu", "shop"), change("unsaid", "m", "", ""),
+                      change("cluster", "", "eu", ""), change("us", "m", "us", "shop"),
+                      change("bank", "m", "eu", "bank"), change("us-all", "", "us", "")})) {
+    related.push_back(one.id);
+  }
+  CHECK(related == std::vector<std::string>{"own", "unsaid", "cluster"});
+  const auto parsed = parse_change(
+      R"({"kind": "promotion", "model": "m", "cluster": "eu", "namespace": "shop", "workload": "w", "at": 5})",
+      {});
+  REQUIRE(parsed);
+  CHECK(parsed->identity() ==
+        Identity{
+            .cluster = "eu", .name_space = "shop", .workload = "w", .model = "m", .version = ""});
+  // The same at the same moment in another cluster is another change.
+  CHECK(
+      parsed->id !=
+      parse_change(
+          R"({"kind": "promotion", "model": "m", "cluster": "us", "namespace": "shop", "workload": "w", "at": 5})",
+          {})
+          ->id);
 }

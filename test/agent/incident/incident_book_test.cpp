@@ -2,6 +2,7 @@
 #include "agent/incident/incident_book.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "base/core/text.h"
 
@@ -177,4 +178,76 @@ TEST_CASE("an incident is the same after a round trip through the journal's JSON
   restored.restore(*after);
   CHECK(restored.on_alert(alert, noon + 20s).what == What::repeated);
   CHECK(incident_from_json(wire::Json::object()).error().code == "bad_incident");
+}
+
+TEST_CASE(
+    "one model name in two clusters, two namespaces and two jobs is five incidents with names of "
+    "their own") {
+  IncidentBook book;
+  std::set<std::string> ids;
+  for (const auto& [label, value] : {std::pair{"cluster", "eu"},
+                                     {"cluster", "us"},
+                                     {"namespace", "shop"},
+                                     {"job", "canary"},
+                                     {"workload", "w"}}) {
+    Labels labels = house;
+    labels.set(label, value);
+    const auto heard = book.on_alert(alert_of(labels), noon);
+    CHECK(heard.what == What::opened);
+    ids.insert(heard.incident->id);
+  }
+  CHECK(ids.size() == 5);
+}
+
+TEST_CASE("an incident knows where its model runs and whose it is") {
+  IncidentBook book;
+  Labels labels = house;
+  for (const auto& [label, value] :
+       {std::pair{"cluster", "eu"}, {"namespace", "shop"}, {"job", "rent"}, {"owner", "homes"}}) {
+    labels.set(label, value);
+  }
+  const Incident& incident = *book.on_alert(alert_of(labels), noon).incident;
+  CHECK(incident.identity() == Identity{.cluster = "eu",
+                                        .name_space = "shop",
+                                        .workload = "rent",
+                                        .model = "house-price",
+                                        .version = "v1"});
+  CHECK(incident.owner == "homes");
+  const auto again = incident_from_json(to_json(incident));
+  REQUIRE(again);
+  CHECK(again->identity() == incident.identity());
+  CHECK(again->owner == "homes");
+  // As an agent wrote it that did not know of places.
+  auto older = to_json(incident);
+  for (const char* key : {"cluster", "namespace", "workload", "owner"}) older.erase(key);
+  older["facts"].erase("owner");
+  const auto read = incident_from_json(older);
+  REQUIRE(read);
+  CHECK(read->identity() == incident.identity());
+  CHECK(read->owner == "homes");
+}
+
+TEST_CASE("an alert that gets another owner is the same incident, and the new owner's") {
+  IncidentBook book;
+  Labels labels = house;
+  const std::string id = book.on_alert(alert_of(labels), noon).incident->id;
+  labels.set("owner", "homes");
+  labels.set("team", "core");
+  CHECK(book.on_alert(alert_of(labels), noon + 1min).what == What::joined);
+  CHECK(book.find(id)->owner == "homes");
+  CHECK(book.find(id)->labels.get("team") == "core");
+  // Prometheus ends the alert that had no owner.
+  CHECK(book.on_alert(alert_of(house, noon, false), noon + 2min).what == What::member_resolved);
+  CHECK(book.on_alert(alert_of(labels, noon, false), noon + 3min).what == What::resolved);
+}
+
+TEST_CASE("an incident of an older agent's journal, known by its team too, goes on") {
+  Labels labels = house;
+  labels.set("team", "core");
+  IncidentBook before;
+  Incident incident = *before.on_alert(alert_of(labels), noon).incident;
+  incident.key += "4:team=4:core;";
+  IncidentBook book;
+  book.restore(incident);
+  CHECK(book.on_alert(alert_of(labels), noon + 1min).what == What::repeated);
 }

@@ -86,12 +86,65 @@ TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer i
   REQUIRE(facts.subjects.size() == 1);
   CHECK(facts.subjects.front().state == "stable");
   CHECK(to_unix_ms(facts.since.value()) == 1769860800000);
-  REQUIRE(asked.size() == 4);
+  REQUIRE(asked.size() == 5);
   CHECK(
       asked[0] ==
-      R"(avg by (subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}))");
+      R"(avg by (job, workload, subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}))");
 
   server.stop();
   const incident::Facts none = gather_facts(prometheus, incident, Time{});
   CHECK_THAT(none.trouble, Catch::Contains("Prometheus did not answer"));
+}
+
+TEST_CASE(
+    "of several workloads' values those of the incident's are taken, or of the only one there is") {
+  const auto of = [](const char* job, double value) {
+    return InstantValue{{{"job", job}, {"subject", "size"}}, value};
+  };
+  const incident::Identity who = {
+      .cluster = "", .name_space = "", .workload = "rent", .model = "m", .version = ""};
+  const auto own = of_workload({of("rent", 1), of("canary", 2), of("rent", 3)}, who);
+  REQUIRE(own.size() == 2);
+  CHECK(own[1].value == 3);
+  CHECK(of_workload({of("sidecars", 1), of("sidecars", 2)}, who).size() == 2);
+  CHECK(of_workload({of("a", 1), of("b", 2)}, who).empty());
+  CHECK(of_workload({}, who).empty());
+  CHECK(of_workload({{{{"job", "x"}, {"workload", "rent"}}, 1}, of("rent-2", 2)}, who).size() == 1);
+}
+
+TEST_CASE(
+    "facts are asked of the incident's own cluster and namespace; its owner where it names none") {
+  net::Router router;
+  std::vector<std::string> asked;
+  router.add("POST", "/api/v1/query", [&asked](const net::HttpRequest& request) {
+    net::HttpRequest form;
+    form.query = request.body;
+    asked.push_back(form.query_value("query"));
+    const bool info = asked.back().find("model_info") != std::string::npos;
+    return net::HttpResponse{
+        .content_type = "application/json",
+        .body =
+            R"({"status":"success","data":{"resultType":"vector","result":[{"metric":{"job":"w")" +
+            std::string(info ? R"(,"owner":"homes")" : "") + R"(},"value":[1,"1"]}]}})"};
+  });
+  net::HttpServer server({}, std::move(router));
+  Prometheus prometheus("http://127.0.0.1:" + std::to_string(server.port()));
+  incident::Incident incident;
+  incident.model = "m";
+  incident.version = "v1";
+  incident.cluster = "eu.1";
+  incident.name_space = "shop";
+  incident.workload = "w";
+  CHECK(gather_facts(prometheus, incident, Time{}).owner == "homes");
+  REQUIRE(asked.size() == 5);
+  // A Prometheus of one cluster only adds its name to alerts: its series have none.
+  CHECK(
+      asked[0] ==
+      R"(avg by (job, workload, subject, state) (outrider_drift_verdict{model_name="m",model_version="v1",cluster=~"eu\\.1|",namespace="shop"}))");
+  CHECK(
+      asked[4] ==
+      R"(group by (job, workload, owner) (model:outrider_model_info:labels{model_name="m",cluster=~"eu\\.1|",namespace="shop"}))");
+  incident.labels = {{"owner", "risk"}};
+  CHECK(gather_facts(prometheus, incident, Time{}).owner.empty());
+  CHECK(asked.size() == 9);
 }

@@ -188,6 +188,98 @@ TEST_CASE("what is refused in the middle of a series is not handed on") {
         std::vector<Sample>{{at, 1}, {at + 1, 2}, {at + 2, 3}});
 }
 
+TEST_CASE("a request that is sent again is a repetition, whatever it holds") {
+  for (const int version : {1, 2}) {
+    Fixture f;
+    const std::int64_t at = f.now();
+    const std::vector<WrittenSeries> batch = {
+        series_of("a", {{at, 1}, {at + 1, 2}, {at + 2, stale_marker()}, {at + 3, 4}}),
+        series_of("b", {{at, 5}}), series_of("c", {{at, 6}, {at + 5, 7}})};
+    CHECK(f.send(batch, version).status == 204);
+    for (int i = 0; i < 2; ++i) {
+      const auto again = f.send(batch, version);
+      CHECK(again.status == 204);
+      if (version == 2) CHECK(header_of(again, "X-Prometheus-Remote-Write-Samples-Written") == "7");
+    }
+    // Also after newer samples, and in other pieces.
+    CHECK(f.send({series_of("a", {{at + 10, 8}})}, version).status == 204);
+    CHECK(f.send(batch, version).status == 204);
+    CHECK(f.send({series_of("a", {{at + 1, 2}})}, version).status == 204);
+    CHECK(f.sink.find({{"__name__", "m"}, {"id", "a"}})->samples.size() == 5);
+    CHECK_THAT(metrics_of(f.receiver),
+               Catch::Contains("outrider_agent_remote_write_repeated_samples_total 22\n"));
+  }
+}
+
+TEST_CASE(
+    "samples of one series that stand as series of their own, as Prometheus sends them, are known "
+    "again") {
+  for (const int version : {1, 2}) {
+    Fixture f;
+    const std::int64_t at = f.now();
+    std::vector<WrittenSeries> batch;
+    for (int i = 0; i < 2'000; ++i)
+      batch.push_back(
+          series_of(i % 20 == 0 ? "a" : "b" + std::to_string(i % 20), {{at + i, 1.0 * i}}));
+    CHECK(f.send(batch, version).status == 204);
+    CHECK(f.send(batch, version).status == 204);
+    CHECK(f.send({series_of("a", {{at + 5'000, 1}})}, version).status == 204);
+    CHECK(f.send(batch, version).status == 204);
+    batch[20].samples[0].value = -1;
+    const auto changed = f.send(batch, version);
+    CHECK(changed.status == 400);
+    if (version == 2)
+      CHECK(header_of(changed, "X-Prometheus-Remote-Write-Samples-Written") == "1999");
+    CHECK(f.sink.find({{"__name__", "m"}, {"id", "a"}})->samples.size() == 101);
+  }
+}
+
+TEST_CASE("an older sample with another value, or one that is not known, is out of order") {
+  Fixture f;
+  const std::int64_t at = f.now();
+  CHECK(f.send({series_of("a", {{at, 1}, {at + 10, 2}})}).status == 204);
+  for (const Sample& sample : {Sample{at, 3}, Sample{at + 5, 1}, Sample{at - 1, 1}}) {
+    const auto response = f.send({series_of("a", {sample})});
+    CHECK(response.status == 400);
+    CHECK_THAT(response.body, Catch::Contains("is older than one that is stored"));
+  }
+  // Of a request with one sample of a series only the newest is known, as in Prometheus.
+  CHECK(f.send({series_of("c", {{at, 1}})}).status == 204);
+  CHECK(f.send({series_of("c", {{at + 1, 2}})}).status == 204);
+  CHECK(f.send({series_of("c", {{at, 1}})}).status == 400);
+  CHECK(f.send({series_of("a", {{at + 10, 3}})}).status ==
+        400);  // Another value at the newest's time.
+  CHECK(f.send({series_of("b", {{at, 1}, {at + 10, 2}})}).status == 204);
+  CHECK(f.send({series_of("b", {{at + 10, 2}, {at, 1}})}).status ==
+        204);  // The same, in any order.
+  CHECK_THAT(metrics_of(f.receiver),
+             Catch::Contains("refused_total{reason=\"out_of_order\"} 4\n") &&
+                 Catch::Contains("refused_total{reason=\"duplicate_timestamp\"} 1\n"));
+}
+
+TEST_CASE("what is remembered of samples is bounded, and the newest are") {
+  RecentSamples recent;
+  const wire::Hash128 series{1, 2};
+  using Kind = RecentSamples::Kind;
+  CHECK_FALSE(recent.has(Kind::sample, series, 7, 8));
+  const auto many = static_cast<std::int64_t>(4 * RecentSamples::capacity);
+  for (std::int64_t i = 0; i < many; ++i)
+    recent.remember(Kind::sample, series, i, static_cast<std::uint64_t>(i) * 3);
+  std::int64_t known_old = 0, known_new = 0;
+  constexpr std::int64_t some =
+      20'000;  // Far fewer than the capacity, so that hardly a set is full of newer ones.
+  for (std::int64_t i = 0; i < some; ++i) {
+    known_old += recent.has(Kind::sample, series, i, static_cast<std::uint64_t>(i) * 3);
+    const std::int64_t late = many - 1 - i;
+    known_new += recent.has(Kind::sample, series, late, static_cast<std::uint64_t>(late) * 3);
+  }
+  CHECK(known_new == some);
+  CHECK(known_old == 0);
+  CHECK_FALSE(
+      recent.has(Kind::histogram, series, many - 1, static_cast<std::uint64_t>(many - 1) * 3));
+  CHECK_FALSE(recent.has(Kind::sample, {1, 3}, many - 1, static_cast<std::uint64_t>(many - 1) * 3));
+}
+
 TEST_CASE("a series whose labels come in any order is one series of one partition") {
   Fixture f;
   const std::int64_t at = f.now();
@@ -244,7 +336,16 @@ TEST_CASE("native histograms are handed on one by one, however many") {
     writer.add_int64(15, f.now() + i);
     series.histograms.push_back(histogram);
   }
-  CHECK(f.send({series, series}, 2).status == 400);  // The second time they are out of order.
+  CHECK(f.send({series, series}, 2).status == 204);  // The second time they are repetitions.
+  std::string& changed = series.histograms[100];
+  changed.clear();
+  protozero::pbf_writer writer(changed);
+  writer.add_uint64(1, 2);
+  writer.add_uint64(6, 2);
+  writer.add_int64(15, f.now() + 100);
+  const auto response = f.send({series}, 2);
+  CHECK(response.status == 400);
+  CHECK(header_of(response, "X-Prometheus-Remote-Write-Histograms-Written") == "199");
   CHECK(f.sink.find({{"__name__", "h"}})->histograms == 200);
 }
 

@@ -17,6 +17,7 @@ PageContent full_of(const std::string& text) {
   PageContent content{.now = noon};
   incident::Incident incident;
   incident.id = incident.alert = incident.model = incident.version = incident.severity = text;
+  incident.cluster = incident.name_space = incident.workload = incident.owner = text;
   incident.annotations = {{"runbook_url", "javascript:alert(1)"}, {"description", text}};
   incident.evidence = {{"alert", text}};
   incident.opened_at = noon;
@@ -26,12 +27,13 @@ PageContent full_of(const std::string& text) {
   content.resolved = {incident};
   decide::Action action;
   action.id = action.incident = action.rule = action.reason = action.person = action.model = text;
+  action.cluster = action.name_space = action.workload = action.owner = text;
   action.delivery.url = action.delivery.body = text;
   action.needs_approval = true;
   action.created_at = action.updated_at = noon;
   content.actions = {action};
   content.events[text] = {{noon, text}};
-  content.changes = {{text, text, text, text, text, noon}};
+  content.changes = {{text, text, text, text, text, noon, text, text, text}};
   content.policy_trouble = content.notice = text;
   content.has_policy = true;
   return content;
@@ -90,4 +92,42 @@ TEST_CASE("the first line says how grave it is, and leads to what waits for a pe
   content.open.clear();
   CHECK(render_page(content, "n").find("class=\"state good\"><b>No open incident.</b>") !=
         std::string::npos);
+}
+
+TEST_CASE(
+    "models of one name in two clusters are two lines, each with its own owner, state and last "
+    "action") {
+  PageContent content{.now = noon};
+  for (const std::string cluster : {"eu-1", "us-1"}) {
+    incident::Incident incident;
+    incident.id = "i-" + cluster;
+    incident.alert = "A";
+    incident.model = "house-price";
+    incident.cluster = cluster;
+    incident.name_space = "shop";
+    incident.workload = "rent";
+    incident.owner = "team-" + cluster;
+    incident.severity = "critical";
+    incident.opened_at = noon;
+    (cluster == "eu-1" ? content.open : content.resolved).push_back(incident);
+  }
+  content.resolved.front().open = false;
+  decide::Action action;
+  action.kind = decide::Kind::retrain;
+  action.model = "house-price";
+  action.cluster = "us-1";
+  action.name_space = "shop";
+  action.workload = "rent";
+  action.updated_at = noon;
+  content.actions = {action};
+  const std::string page = render_page(content, "nonce");
+  CHECK(count(page, "<tr><td><b>house-price</b></td>") == 2);
+  const std::string eu =
+      "<td>shop/rent in eu-1 · owner team-eu-1</td><td><span class=\"bad\">1 open "
+      "incident</span></td><td></td><td></td>";
+  const std::string us =
+      "<td>shop/rent in us-1 · owner team-us-1</td><td><span class=\"good\">no open "
+      "incident</span></td><td></td><td>retrain recommended";
+  CHECK(count(page, eu) == 1);
+  CHECK(count(page, us) == 1);
 }

@@ -21,6 +21,7 @@ struct Fixture {
   bool dry_run = true;
   std::string upstream, token, pseudonym;
   std::vector<std::string> references;
+  std::vector<double> buckets = {.5, 1, 10};
   std::map<std::string, std::string> variables;
   OptionTable table;
 
@@ -34,6 +35,7 @@ struct Fixture {
     table.add("token", token, "Bearer token.").secret().one_of({"a", "b"});
     table.add("pseudonym", pseudonym, "Name in Via.").as_word();
     table.add("reference", references, "Reference file.");
+    table.add("buckets", buckets, "Upper bounds.").between(1e-3, 100).at_most(4);
   }
   Result<std::vector<std::string>> parse(std::vector<std::string> arguments) {
     return table.parse(arguments, [this](const char* name) -> const char* {
@@ -107,6 +109,23 @@ TEST_CASE_METHOD(Fixture,
     CHECK_THAT(parsed.error().message, Catch::Contains(expected));
   }
   CHECK_THAT(parsed.error().message, !Catch::Contains("hunter2"));
+}
+
+TEST_CASE_METHOD(Fixture, "a list of numbers is written with commas or as a YAML list, ascending") {
+  CHECK_THAT(table.help(), Catch::Contains("--buckets NUMBER,… (=0.5,1,10)") &&
+                               Catch::Contains("0.001 to 100, at most 4"));
+  REQUIRE(parse({"--buckets=0.01, 30,60"}));
+  CHECK(buckets == std::vector<double>{.01, 30, 60});
+  REQUIRE(parse({"--config.file", write_file("buckets: [0.25, 2, 3, 4]\n")}));
+  CHECK(buckets == std::vector<double>{.25, 2, 3, 4});
+  for (const char* bad :
+       {"1,1", "2,1", "1,,2", "", "1,two", "0.0001,1", "1,101", "1,2,3,4,5", "nan"}) {
+    const auto parsed = parse({"--buckets", bad});
+    CAPTURE(bad);
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(parsed.error().message,
+               Catch::Contains("expected ascending numbers such as 0.1,0.5,1, 0.001 to 100"));
+  }
 }
 
 TEST_CASE("a required option that nobody names is a mistake") {

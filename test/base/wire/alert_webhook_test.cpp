@@ -2,6 +2,7 @@
 #include "base/wire/alert_webhook.h"
 
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "base/core/text.h"
 
@@ -22,10 +23,30 @@ constexpr std::string_view golden = R"({"receiver":"outrider-agent","status":"fi
 std::string with_alert(const std::string& alert) {
   return R"({"version":"4","alerts":[)" + alert + "]}";
 }
+// Of the webhook, else of its first alert.
 std::string message_of(const std::string& body) {
   const auto webhook = parse_alert_webhook(body);
-  return webhook ? "" : webhook.error().message;
+  if (!webhook) return webhook.error().message;
+  return webhook->invalid.empty() ? "" : webhook->invalid.front().error.message;
 }
+
+// As Grafana's documentation shows its own webhook; a resolved alert has what a firing one has.
+constexpr std::string_view grafana =
+    R"({"receiver":"outrider","status":"firing","orgId":1,"alerts":[
+{"status":"firing","labels":{"alertname":"High memory usage","team":"blue","zone":"us-1"},
+ "annotations":{"description":"The system has high memory usage","summary":"This alert was triggered for zone us-1"},
+ "startsAt":"2021-10-12T09:51:03.157076+02:00","endsAt":"0001-01-01T00:00:00Z",
+ "generatorURL":"https://play.grafana.org/alerting/1afz29v7z/edit","fingerprint":"c6eadffa33fcdf37",
+ "silenceURL":"https://play.grafana.org/alerting/silence/new?alertmanager=grafana",
+ "dashboardURL":"","panelURL":"","imageURL":"https://example.org/a.png","values":{"B":44.23943737541908,"C":1},
+ "valueString":"[ var='B' labels={team=blue, zone=us-1} value=44.2 ]"},
+{"status":"resolved","labels":{"alertname":"High CPU usage","team":"blue","zone":"eu-1"},"annotations":{},
+ "startsAt":"2021-10-12T09:56:03.157076+02:00","endsAt":"2021-10-12T09:57:03.157076+02:00",
+ "generatorURL":"https://play.grafana.org/alerting/d1rdpdv7k/edit","fingerprint":"bc97ff14869b13e3",
+ "values":null,"valueString":""}],
+"groupLabels":{},"commonLabels":{"team":"blue"},"commonAnnotations":{},"externalURL":"https://play.grafana.org/",
+"version":"1","groupKey":"{}:{}","truncatedAlerts":0,"title":"[FIRING:1] blue","state":"alerting",
+"message":"**Firing**\n\nLabels:\n - alertname = High memory usage"})";
 
 }  // namespace
 
@@ -45,8 +66,48 @@ TEST_CASE("a webhook of Alertmanager is read whole") {
   CHECK(alert.fingerprint == "0db0a6e8a7c9cee5");
 }
 
+TEST_CASE("a webhook of Grafana is read as Alertmanager's, its own fields passed over") {
+  const auto webhook = parse_alert_webhook(grafana);
+  REQUIRE(webhook);
+  CHECK(webhook->invalid.empty());
+  REQUIRE(webhook->alerts.size() == 2);
+  CHECK(webhook->alerts[0].firing);
+  CHECK(webhook->alerts[0].labels.get("zone") == "us-1");
+  CHECK(format_rfc3339(webhook->alerts[0].starts_at) == "2021-10-12T07:51:03.157Z");
+  CHECK(!webhook->alerts[0].ends_at);
+  CHECK_FALSE(webhook->alerts[1].firing);
+  CHECK(format_rfc3339(*webhook->alerts[1].ends_at) == "2021-10-12T07:57:03.157Z");
+}
+
+TEST_CASE("an alert that cannot be taken is named, and the others of its group are there") {
+  const std::string good =
+      R"({"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-01-31T12:00:00Z"})";
+  const std::string nameless =
+      R"({"status":"firing","labels":{"job":"x"},"startsAt":"2026-01-31T12:00:00Z"})";
+  const std::string wordy =
+      R"({"status":"firing","labels":{"alertname":"B"},"annotations":{"description":")" +
+      std::string(20'000, 'x') + R"("},"startsAt":"2026-01-31T12:00:00Z"})";
+  const auto webhook =
+      parse_alert_webhook(with_alert(nameless + "," + good + "," + wordy + ",7," + good));
+  REQUIRE(webhook);
+  CHECK(webhook->alerts.size() == 2);
+  REQUIRE(webhook->invalid.size() == 3);
+  CHECK(webhook->invalid[0].index == 0);
+  CHECK(webhook->invalid[0].error.code == "bad_alert");
+  CHECK_THAT(webhook->invalid[0].error.message, Catch::Contains("alerts[0].labels"));
+  CHECK(webhook->invalid[1].index == 2);
+  CHECK(webhook->invalid[1].error.code == "alert_limit");
+  CHECK_THAT(webhook->invalid[1].error.message, Catch::Contains("annotations.description"));
+  CHECK(webhook->invalid[2].index == 3);
+}
+
 TEST_CASE("what is wrong with a webhook is said with its place") {
-  CHECK_THAT(message_of("{}"), Catch::Contains("version: expected \"4\""));
+  CHECK_THAT(message_of("{}"),
+             Catch::Contains("version: expected \"4\"") && Catch::Contains("\"1\" (Grafana's)"));
+  CHECK_THAT(message_of(R"({"version":"2","alerts":[]})"), Catch::Contains("got \"2\""));
+  // Grafana before its version 8: no list of alerts.
+  CHECK_THAT(message_of(R"({"dashboardId":1,"evalMatches":[],"ruleName":"r","state":"alerting"})"),
+             Catch::Contains("version: expected"));
   CHECK_THAT(message_of("[1]"), Catch::Contains("expected Alertmanager's webhook object"));
   CHECK_THAT(message_of(R"({"version":"4"})"), Catch::Contains("alerts: expected a list"));
   CHECK_THAT(message_of(with_alert("7")), Catch::Contains("alerts[0]: expected an object"));
@@ -69,6 +130,12 @@ TEST_CASE("a webhook past a limit is refused by name of the limit") {
   const std::string two = with_alert(alert + "," + alert);
   CHECK(parse_alert_webhook(two, {.alerts_max = 2}));
   CHECK(parse_alert_webhook(two, {.alerts_max = 1}).error().code == "alert_limit");
-  CHECK(parse_alert_webhook(two, {.labels_max = 1}).error().code == "alert_limit");
-  CHECK(parse_alert_webhook(two, {.text_bytes_max = 0}).error().code == "alert_limit");
+  for (const AlertWebhookLimits& limits :
+       {AlertWebhookLimits{.labels_max = 1}, AlertWebhookLimits{.text_bytes_max = 0}}) {
+    const auto webhook = parse_alert_webhook(two, limits);
+    REQUIRE(webhook);
+    CHECK(webhook->alerts.empty());
+    REQUIRE(webhook->invalid.size() == 2);
+    CHECK(webhook->invalid[1].error.code == "alert_limit");
+  }
 }

@@ -32,7 +32,34 @@ TEST_CASE("a bad CSV is refused with its line") {
   refused("a,b\n1,\"2", "csv_open_quote", "line 2");
   refused("a,b\n1,2\"3\n", "csv_quote", "line 2, field 2");
   refused("a,b\n\"1\"2,3\n", "csv_quote", "line 2, field 1");
-  refused("a,a\n1,2\n", "csv_duplicate_column", "'a'");
+  refused("a, a\n1,2\n", "csv_duplicate_column", "line 1: two columns are named 'a'");
+  refused("a,,\n1,2,3\n", "csv_duplicate_column", "line 1: two columns have no name");
+  refused("a|b\n1|2\n", "csv_separator", "line 1");
+  refused("\"a\";\"b\"\n1;2\n", "csv_separator", "line 1: the columns are separated by ';'");
+  refused("a,b\n1,2,3\n", "csv_ragged", "write.table");
+}
+
+TEST_CASE("a text that is not UTF-8 is refused with its place and what to do") {
+  const auto refused = [](std::string_view text, std::string_view where) {
+    const auto table = parse_csv(text);
+    REQUIRE_FALSE(table);
+    CHECK(table.error().code == "csv_encoding");
+    CHECK_THAT(table.error().message,
+               Catch::StartsWith(std::string(where)) && Catch::Contains("save the file as UTF-8"));
+  };
+  refused(
+      "a,b\n1,2\n3,S\xFC"
+      "d\n",
+      "line 3, field 2: not UTF-8 (the byte 0xFC)");
+  refused("a,\"b\n\xE4\"\n", "line 2, field 2: not UTF-8 (the byte 0xE4)");
+  refused(std::string_view("\xFF\xFE"
+                           "a\0\n\0",
+                           6),
+          "line 1: UTF-16, not UTF-8");
+  refused(std::string_view("\xFE\xFF\0a\0\n", 6), "line 1: UTF-16, not UTF-8");
+  refused(std::string_view("a\0,\0b\0\n\0", 8), "line 1, field 1: a NUL byte");
+  refused(std::string_view("a,b\n1,\0\n", 8), "line 2, field 2: a NUL byte");
+  CHECK(parse_csv("a,b\nS\u00FCd,\u6771\n")->rows[0].fields[0] == "S\u00FCd");
 }
 
 TEST_CASE("a CSV reads the same however it is cut into pieces") {

@@ -256,3 +256,29 @@ TEST_CASE("two pages merge by family") {
     CHECK(parse_exposition(render(families, format), format));
   }
 }
+
+TEST_CASE(
+    "a sample that is said twice stands once, the first of them; another time is another sample") {
+  auto families = text(
+      "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\na{x=\"1\"} 3\na{x=\"1\"} 4 1000\na{x=\"1\"} 5 "
+      "1000\n"
+      "b 1\nb 1\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1.0\"} "
+      "2\nh_bucket{le=\"+Inf\"} 2\n"
+      "h_sum 1\nh_count 2\nab 1\n");
+  CHECK(drop_duplicates(families) == 4);
+  CHECK(
+      families ==
+      text(
+          "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\na{x=\"1\"} 4 1000\nb 1\n# TYPE h histogram\n"
+          "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 2\nab 1\n"));
+  CHECK(drop_duplicates(families) == 0);
+}
+
+TEST_CASE("labels that run together as text are not taken for each other") {
+  ExposedFamilies families = {
+      {.name = "a",
+       .samples = {{.name = "a", .labels = {{"x", std::string("1\0y2", 4)}}, .value = 1},
+                   {.name = "a", .labels = {{"x", "1"}, {"y", "2"}}, .value = 2},
+                   {.name = "a", .labels = {{"x", "1:y1:2"}}, .value = 3}}}};
+  CHECK(drop_duplicates(families) == 0);
+}

@@ -147,6 +147,37 @@ TEST_CASE(
   CHECK(none.error().code == "unknown_column");
 }
 
+TEST_CASE("a recorded file with decimal commas and days first is judged as one with points") {
+  const Folder folder;
+  const std::string reference = folder.write("reference.json", reference_of(test::houses(2000)));
+  test::Table plain = test::houses(1500, 7);
+  test::Table german = plain;
+  plain.columns.push_back("at");
+  german.columns.push_back("at");
+  for (std::size_t i = 0; i < plain.rows.size(); ++i) {
+    const std::string hour = std::to_string(10 + i / 150);
+    plain.rows[i].push_back("2026-02-27T" + hour + ":00:00Z");
+    german.rows[i].push_back("27.02.2026 " + hour + ":00");
+    for (std::string& field : german.rows[i]) {
+      if (&field == &german.rows[i].back()) break;
+      std::replace(field.begin(), field.end(), '.', ',');
+      if (field.find(',') != field.npos) field = '"' + field + '"';
+    }
+  }
+  const auto judged = [&](const test::Table& table) {
+    auto report = backtest_drift(
+        {reference, folder.write("live.csv", csv(table)), "predicted", "price", "", "at"});
+    if (!report) FAIL(report.error().message);
+    return std::move(*report);
+  };
+  const DriftReport expected = judged(plain), found = judged(german);
+  CHECK(found.rows == 1500);
+  CHECK(found.accuracy == expected.accuracy);
+  CHECK(verdict(found, "size").n > 0);
+  CHECK(verdict(found, "size").scores.psi == verdict(expected, "size").scores.psi);
+  for (const auto& [name, quality] : found.quality) CHECK(quality.type == 0);
+}
+
 TEST_CASE("every mistake in the call or the files says what, where and what to change") {
   const Folder folder;
   const std::string good = reference_of(test::houses(500));
@@ -168,7 +199,14 @@ TEST_CASE("every mistake in the call or the files says what, where and what to c
             .find("target=size: needs prediction=COLUMN too") != std::string::npos);
   CHECK(code({reference, folder.write("semicolons.csv", "size;at\n1;2\n"), "", "", "", ""})
             .find("line 1: the columns are separated by ';': expected ','") != std::string::npos);
-  CHECK(code({reference, data, "", "", "", "at"}).find("line 2: expected seconds") !=
+  CHECK(code({reference, data, "", "", "", "at"}).find("line 2, column 'at': ") !=
+        std::string::npos);
+  const std::string open =
+      folder.write("open.csv", "size,at\n\"1,234\",1/2/2026\n\"2,345\",3/4/2026\n");
+  CHECK(code({reference, open, "", "", "", ""}).starts_with("ambiguous_numbers data="));
+  CHECK(code({reference, folder.write("days.csv", "size,at\n1,1/2/2026\n2,3/4/2026\n"), "", "", "",
+              "at"})
+            .find("column 'at': '1/2/2026': days and months may stand in either order") !=
         std::string::npos);
   CHECK(
       code({reference, folder.write("ragged.csv", "size,b\n1\n"), "", "", "", ""}).find("line 2") !=

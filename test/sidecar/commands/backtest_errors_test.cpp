@@ -81,9 +81,10 @@ TEST_CASE("the alarm run length and the reference rate do what they say") {
 }
 
 TEST_CASE("the column is found among others, with CRLF, blanks and points") {
-  const auto found = backtest("time, error ,city\r\n1,0,a\r\n2, 1 ,\"b,c\"\r\n3,1.0,d\r\n4,0.0,e");
+  const auto found = backtest(
+      "time, error ,city\r\n1,0,a\r\n2, 1 ,\"b,c\"\r\n3,1.0,d\r\n4,0.0,e\r\n5,True,f\r\n6,false,g");
   REQUIRE(found);
-  CHECK(found->rows == 4);
+  CHECK(found->rows == 6);
 }
 
 TEST_CASE("a file is read the same wherever its pieces end") {

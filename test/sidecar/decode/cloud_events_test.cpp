@@ -55,6 +55,33 @@ TEST_CASE("events are read in binary, structured and batch mode") {
   CHECK((*events)[1].data == R"({"a":1})");
 }
 
+TEST_CASE("a response's status is its statuscode, and 200 where it has none") {
+  const auto status_of = [](const std::string& type, const std::string& status) {
+    const auto events = parse_cloud_events(
+        fields({{"ce-id", "a"}, {"ce-type", type}, {"ce-statuscode", status}}), "{}");
+    return events ? events->front().status : -1;
+  };
+  const std::string response = "org.kubeflow.serving.inference.response";
+  CHECK(status_of(response, "") == 200);
+  CHECK(status_of(response, "422") == 422);
+  CHECK(status_of(response, " 503 ") == 503);
+  for (const char* bad : {"4xx", "0", "99", "600", "-1", "200.5", "99999999999999999999"})
+    CHECK(status_of(response, bad) == -1);
+  // Of a request it says nothing.
+  CHECK(status_of("org.kubeflow.serving.inference.request", "500") == 200);
+
+  const auto events = parse_cloud_events(
+      fields({{"Content-Type", "application/cloudevents-batch+json"}}),
+      R"([{"id":"a","type":"x.inference.response","statuscode":500,"data":{"error":"x"}},
+          {"id":"b","type":"x.inference.response","statuscode":"404"},
+          {"id":"c","type":"x.inference.response","statuscode":null},
+          {"id":"d","type":"x.inference.response"}])");
+  REQUIRE(events);
+  std::vector<int> statuses;
+  for (const CloudEvent& one : *events) statuses.push_back(one.status);
+  CHECK(statuses == std::vector<int>{500, 404, 200, 200});
+}
+
 TEST_CASE("what is no event says what is wrong") {
   const auto fail_of = [](const FieldOf& field, std::string_view body) {
     const auto events = parse_cloud_events(field, body);
@@ -71,6 +98,8 @@ TEST_CASE("what is no event says what is wrong") {
              Catch::Contains("expected base64"));
   CHECK_THAT(fail_of(fields({{"Content-Type", "application/cloudevents-batch+json"}}), "{}"),
              Catch::Contains("expected a list"));
+  CHECK_THAT(fail_of(structured, R"({"id":"a","type":"inference.response","statuscode":[200]})"),
+             Catch::Contains("statuscode '[200]': expected an HTTP status, 100 to 599"));
 }
 
 TEST_CASE("a request and a response of one id make a pair, whichever comes first") {

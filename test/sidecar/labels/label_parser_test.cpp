@@ -43,7 +43,13 @@ TEST_CASE("a label is one object, an array, or one object a line") {
 
 TEST_CASE("a truth is a number, a class, or true and false") {
   CHECK(one(R"({"id":"a","label":-1.5e3})").truth == Value(-1500.0));
-  CHECK(one(R"({"id":"a","label":18446744073709551615})").truth == Value(18446744073709551615.0));
+  CHECK(one(R"({"id":"a","label":9007199254740992})").truth == Value(9007199254740992.0));
+  CHECK(one(R"({"id":"a","label":9007199254740993})").truth == Value("9007199254740993"));
+  CHECK(one(R"({"id":"a","label":-9007199254740993})").truth == Value("-9007199254740993"));
+  CHECK(one(R"({"id":"a","label":18446744073709551615})").truth == Value("18446744073709551615"));
+  CHECK(one(R"({"id":"a","label":"True"})").truth == Value("true"));
+  CHECK(one(R"({"id":"a","label":" FALSE "})").truth == Value("false"));
+  CHECK(one(R"({"id":"a","label":"01"})").truth == Value("01"));
   CHECK(one(R"({"id":"a","label":"käse"})").truth == Value("käse"));
   CHECK(one(R"({"id":"a","label":false})").truth == Value("false"));
   CHECK(one(R"({"id":17,"label":0})").id == "17");
@@ -76,6 +82,9 @@ TEST_CASE("each mistake is named with its field") {
       {R"({"id":"a","label":[1]})",
        "\"label\": expected a number, a string, true or false, got an array"},
       {R"({"id":"a","label":{}})", "got an object"},
+      {R"({"id":"a","label":""})", "says that the value is missing"},
+      {R"({"id":"a","label":"NaN"})", "'NaN' says that the value is missing"},
+      {R"({"id":"a","label":"1,234"})", "write 1234 or 1.234"},
       {R"({"id":"a","label":1,"timestamp":"yesterday"})", "yesterday"},
       {R"({"id":"a","label":1,"timestamp":1700000000000})", "seconds"},
       {R"({"id":"a","label":1,"timestamp":true})", "RFC 3339"},

@@ -499,5 +499,31 @@ TEST_CASE("the metrics are those that promise counters and units") {
   }
 }
 
+TEST_CASE("labels' counters are there at 0 before the first label, for every version announced") {
+  LogFixture f;
+  f.settings.model_name = "m";
+  f.open();
+  const auto count_of = [&f](const std::string& model, const std::string& version,
+                             LabelResult result) {
+    wire::TextSink sink(wire::Format::text);
+    f.log->collector().collect(sink);
+    const std::string page = sink.finish();
+    const std::string series = "outrider_labels_total{model_name=\"" + model +
+                               "\",model_version=\"" + version + "\",result=\"" +
+                               std::string(to_string(result)) + "\"} ";
+    const std::size_t at = page.find(series);
+    return at == std::string::npos ? -1 : std::stoi(page.substr(at + series.size()));
+  };
+  f.log->announce("house-price", "v1");
+  for (std::size_t i = 0; i < label_result_count; ++i) {
+    CHECK(count_of("m", "unknown", static_cast<LabelResult>(i)) == 0);
+    CHECK(count_of("house-price", "v1", static_cast<LabelResult>(i)) == 0);
+  }
+  CHECK(count_of("house-price", "v2", LabelResult::joined) == -1);
+  f.label(f.predict(1), 1.0);
+  f.log->announce("house-price", "v1");
+  CHECK(count_of("house-price", "v1", LabelResult::joined) == 1);
+}
+
 }  // namespace
 }  // namespace outrider::labels::test

@@ -37,6 +37,43 @@ TEST_CASE("a number is correct within the tolerance of the truth, a class when i
   CHECK_FALSE(judged(std::string("dear"), 100.0).correct);
 }
 
+TEST_CASE("one class has one name, the prediction's, however the truth is written") {
+  using labels::Value;
+  const auto text = [](const char* t) { return Value(std::string(t)); };
+  for (const bool classification : {false, true}) {
+    for (const Value& truth :
+         {Value(1.0), text("1"), text("1.0"), text("+1"), text("true"), text("True")}) {
+      for (const Value& prediction : {Value(1.0), text("1"), text("1.0")}) {
+        const Judgement judgement = judged(prediction, truth, classification);
+        CHECK(judgement.correct);
+        if (!judgement.is_number) {
+          CHECK(judgement.predicted_class == "1");
+          CHECK(judgement.actual_class == "1");
+        }
+      }
+      const Judgement flag = judged(text("TRUE"), truth, classification);
+      CHECK(flag.correct);
+      CHECK(flag.predicted_class == "true");
+      CHECK(flag.actual_class == "true");
+    }
+    const Judgement wrong = judged(text("true"), Value(0.0), classification);
+    CHECK_FALSE(wrong.correct);
+    CHECK(wrong.actual_class == "false");
+    CHECK(judged(Value(0.0), text("True"), true).actual_class == "1");
+    CHECK(judged(text("cat"), text("true"), classification).actual_class == "true");
+    // Codes are names: "01" is not 1.
+    const Judgement code = judged(Value(1.0), text("01"), classification);
+    CHECK_FALSE(code.correct);
+    CHECK(code.actual_class == "01");
+    CHECK(judged(text("01"), text("01"), classification).correct);
+    CHECK_FALSE(judged(text("9007199254740993"), text("9007199254740992"), classification).correct);
+  }
+  CHECK_FALSE(judged(std::nan(""), std::nan(""), true).correct);
+  CHECK(
+      judged(1e16, text("10000000000000001")).is_number);  // Within a tolerance, rounding is fine.
+  CHECK_FALSE(judged(1e16, text("10000000000000001"), true).correct);
+}
+
 TEST_CASE("outcomes add up, and what has no room is other") {
   Outcomes outcomes({.segments = 3, .classes = 3});
   outcomes.add(judged(std::string("a"), std::string("a")), "x=1");

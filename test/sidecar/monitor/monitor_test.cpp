@@ -2,121 +2,39 @@
 #include "sidecar/monitor/monitor.h"
 
 #include <catch2/catch.hpp>
-#include <map>
 #include <random>
 
-#include "reference/builder.h"
-#include "reference/reference_json.h"
-#include "sidecar/decode/decoder.h"
-#include "sidecar/export/monitor_metrics.h"
-#include "test/support/exchanges.h"
-#include "test/support/fake_clock.h"
+#include "test/sidecar/monitor/rig.h"
 
 namespace outrider::monitor {
 namespace {
 
 using namespace std::chrono_literals;
 
-// A monitor with a decoder before it and a page behind it.
-struct Rig {
-  explicit Rig(Settings settings = {})
-      : decoder(settings.rules), monitor(settings, clock.now()), metrics(monitor, lock, clock) {}
-
-  void ask(const std::string& version, double size, double price) {
-    test::MadeExchange made =
-        test::posted("/v1/models/house/versions/" + version + ":predict",
-                     R"({"instances":[{"size":)" + std::to_string(size) + R"(,"city":"bonn"}]})",
-                     R"({"predictions":[)" + std::to_string(price) + "]}");
-    made.started = clock.now();
-    const tap::Exchange exchange = made.view();
-    const auto observation = decoder.decode(exchange);
-    REQUIRE(observation);
-    monitor.observe(*observation, clock.now());
-  }
-
-  static labels::JoinedRow joined(const std::string& version, double prediction, double truth,
-                                  Time now) {
-    labels::JoinedRow row;
-    row.predicted = row.labelled = now;
-    row.model_name = "house";
-    row.model_version = version;
-    row.prediction = prediction;
-    row.truth = truth;
-    return row;
-  }
-  void label(const std::string& version, bool correct) {
-    monitor.on_joined(joined(version, 100, correct ? 100 : 200, clock.now()));
-    monitor.changed_state(disk);
-    monitor.committed();
-  }
-
-  std::string page() {
-    wire::TextSink sink(wire::Format::text);
-    metrics.collect(sink);
-    return sink.finish();
-  }
-  // The value of one series, as text; "" when the page has none.
-  std::string value(const std::string& series) {
-    const std::string text = "\n" + page();
-    const std::size_t at = text.find("\n" + series + " ");
-    if (at == std::string::npos) return "";
-    const std::size_t from = at + series.size() + 2;
-    return text.substr(from, text.find('\n', from) - from);
-  }
-
-  struct Disk final : labels::StateWriter {
-    void put(std::string_view key, std::string_view bytes) override {
-      blobs[std::string(key)] = bytes;
-    }
-    void erase(std::string_view key) override { blobs.erase(std::string(key)); }
-    std::vector<labels::StateBlob> all() const {
-      std::vector<labels::StateBlob> list;
-      for (const auto& [key, bytes] : blobs) list.push_back({key, bytes});
-      return list;
-    }
-    std::map<std::string, std::string> blobs;
-  };
-
-  test::FakeClock clock;
-  std::mutex lock;
-  decode::Decoder decoder;
-  Monitor monitor;
-  exporting::MonitorMetrics metrics;
-  Disk disk;
-};
-
-// A reference of one version: sizes around 1500, error rate 5 %.
-SharedReference make_reference(const std::string& version, double mean = 1500) {
-  std::mt19937_64 random(3);
-  std::normal_distribution<double> size(mean, 300);
-  std::vector<std::vector<detectors::Value>> rows;
-  for (int i = 0; i < 5'000; ++i) {
-    rows.push_back({detectors::Value::of(size(random)),
-                    detectors::Value::of(std::string_view("bonn")),
-                    detectors::Value::of(size(random) / 20)});
-  }
-  reference::BuildSettings build;
-  build.model_name = "house";
-  build.model_version = version;
-  build.prediction = "price";
-  const auto built = reference::build_reference(
-      {"size", "city", "price"},
-      [&](const reference::VisitRow& visit) -> Result<void> {
-        for (const auto& row : rows) visit(row);
-        return {};
-      },
-      build);
-  REQUIRE(built);
-  reference::ModelReference made = built->reference;
-  made.accuracy = reference::AccuracyReference{.error_rate = 0.05, .rows = 5'000, .tolerance = 0.1};
-  auto parsed = reference::parse(reference::to_json(made));
-  REQUIRE(parsed);
-  return std::make_shared<const reference::ModelReference>(std::move(*parsed));
-}
-
 const std::string v1 = R"(model_name="house",model_version="1")";
 
 }  // namespace
+
+TEST_CASE("whose a model is and what it promises is exported once a model, whatever its versions") {
+  Settings settings;
+  settings.info.labels = {{"owner", "homes"}, {"team", "core"}};
+  settings.info.objectives.accuracy_slack = 0.03;
+  Rig rig(settings);
+  CHECK(rig.page().find("outrider_model_info") == std::string::npos);
+  rig.ask("1", 1000, 50);
+  rig.ask("2", 1000, 50);
+  const std::string info = R"(outrider_model_info{model_name="house",owner="homes",team="core"})";
+  CHECK(rig.value(info) == "1");
+  CHECK(rig.value(R"(outrider_objective_accuracy_slack_ratio{model_name="house"})") == "0.03");
+  const std::string page = rig.page();
+  CHECK(page.find("outrider_model_info{", page.find(info) + 1) == std::string::npos);
+  // Before its first prediction too, where its name is configured; an owner is no must.
+  Settings named;
+  named.rules.model_name = {decode::Place::Kind::literal, "rent"};
+  Rig idle(named);
+  CHECK(idle.value(R"(outrider_model_info{model_name="rent"})") == "1");
+  CHECK(idle.page().find("outrider_objective") == std::string::npos);
+}
 
 TEST_CASE("predictions and failures are counted by model and version") {
   Rig rig;
@@ -128,7 +46,7 @@ TEST_CASE("predictions and failures are counted by model and version") {
   failing.outcome = tap::Outcome::server_error;
   failing.response_head = "HTTP/1.1 500 Oops\r\n\r\n";
   const tap::Exchange exchange = failing.view();
-  rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+  rig.monitor.observe(*rig.decoders.decode(exchange), rig.clock.now());
   CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="success"})") == "2");
   CHECK(rig.value("outrider_predictions_total{" + v1 + R"(,outcome="failure"})") == "0");
   CHECK(
@@ -309,13 +227,45 @@ TEST_CASE("models and versions past the cap are other, and counted") {
     const auto made = test::posted("/v1/models/" + std::string(name) + ":predict",
                                    R"({"instances":[1]})", R"({"predictions":[1]})");
     const tap::Exchange exchange = made.view();
-    rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+    rig.monitor.observe(*rig.decoders.decode(exchange), rig.clock.now());
   }
   CHECK(rig.value(R"(outrider_series_dropped_total{limit="models"})") == "2");
   CHECK(
       rig.value(
           R"(outrider_predictions_total{model_name="other",model_version="other",outcome="success"})") ==
       "2");
+}
+
+TEST_CASE("a segment's outcomes are there at 0 from its first prediction on") {
+  Settings settings;
+  settings.rules.segments = {"city"};
+  Rig rig(settings);
+  const auto outcomes = [&rig](const std::string& segment, const std::string& correct) {
+    return rig.value("outrider_outcomes_total{correct=\"" + correct +
+                     "\",model_name=\"house\",model_version=\"1\",segment=\"" + segment + "\"}");
+  };
+  rig.ask("1", 1500, 75);
+  CHECK(outcomes("city=bonn", "true") == "0");
+  CHECK(outcomes("city=bonn", "false") == "0");
+  labels::JoinedRow row = Rig::joined("1", 100, 200, rig.clock.now());
+  row.segment = "city=bonn";
+  rig.monitor.on_joined(row);
+  rig.monitor.committed();
+  CHECK(outcomes("city=bonn", "false") == "1");
+}
+
+TEST_CASE("segments past the cap are announced as other, and counted only by labels") {
+  Outcomes outcomes({.segments = 3, .classes = 2});
+  for (const char* segment : {"a", "b", "c", "d", "a"}) outcomes.announce(segment);
+  std::vector<std::string> names;
+  for (const auto& segment : outcomes.segments()) names.push_back(segment.name);
+  CHECK(names == std::vector<std::string>{"a", "b", "other"});
+  CHECK(outcomes.segments_turned_away() == 0);
+  Judgement right;
+  right.correct = right.is_number = true;
+  outcomes.add(right, "d");
+  CHECK(outcomes.segments()[2].counts.correct == 1);
+  CHECK(outcomes.segments_turned_away() == 1);
 }
 
 TEST_CASE("only allowed names come from the traffic") {
@@ -492,7 +442,7 @@ TEST_CASE("features that the reference does not know are counted as extra") {
                    R"({"instances":[{"size":"big","colour":"red"}]})", R"({"predictions":[1]})");
   made.started = rig.clock.now();
   const tap::Exchange exchange = made.view();
-  rig.monitor.observe(*rig.decoder.decode(exchange), rig.clock.now());
+  rig.monitor.observe(*rig.decoders.decode(exchange), rig.clock.now());
   CHECK(rig.value(R"(outrider_feature_quality_total{check="extra",)" + v1 + "}") == "1");
   CHECK(rig.value(R"(outrider_feature_quality_total{check="type",feature="size",)" + v1 + "}") ==
         "1");

@@ -72,17 +72,147 @@ limits: {models: 0}
   for (const char* expected :
        {"model.yaml:2: model.name: expected a name, header:FIELD",
         "model.yaml:3: requests: unknown key", "model.yaml:6: request.features[0]: expected a name",
-        "request.features[0].from: expected query:NAME or json:/json/pointer",
+        "request.features[0].from: expected query:NAME, json:/json/pointer or row:/json/pointer",
         "model.yaml:7: request.features[1].kind: expected numeric or categorical, got 'number'",
         "model.yaml:8: request.features[2]: there is a feature 'a' already",
         "response.kind: expected regression or classification, got 'guess'",
-        "response.prediction: expected json:/json/pointer, got 'price'",
+        "response.prediction: expected json:/json/pointer or row:/json/pointer, got 'price'",
         "truth.tolerance: expected 0 or more", "truth.max_delay: expected a duration",
         "accuracy.slack: expected 0 to 0.5, got 0.8",
         "accuracy.false_alarms: expected a rate such as '1 per 30d', got 'often'",
         "sampling.rate: expected 0 to 1, got 2", "limits.models: expected 1 to 1000, got 0"}) {
     CHECK_THAT(message, Catch::Contains(expected));
   }
+}
+
+TEST_CASE("one model of several has of its own what its entry says, else what the top level says") {
+  const auto settings = parse_settings(R"(
+request:  {match: {path: /v1/*}, features: [{name: size}, {name: city}]}
+response: {kind: regression, prediction: "json:/price", classes: [low, high]}
+truth:    {tolerance: 5%, absolute_tolerance: 3, max_delay: 7d}
+accuracy: {slack: 2%}
+sampling: {rate: 10%}
+reference: refs/
+segments: [city]
+limits:   {rows: 50}
+models:
+  fraud:
+    version: "3"
+    request: {rows: one, features: [{name: amount, from: "json:/amount", kind: numeric}]}
+    response: {kind: classification, prediction: "json:/label", score: "json:/score", classes: [good, bad], threshold: 0.3}
+    truth: {absolute_tolerance: 0}
+    accuracy: {slack: 4%}
+    reference: refs/fraud.json
+    segments: []
+  "qwen3:0.6b": {truth: {tolerance: 1%}}
+  plain:
+  three: {response: {classes: [a, b, c]}}
+)",
+                                       "model.yaml");
+  REQUIRE(settings);
+  REQUIRE(settings->models.size() == 4);
+  const ModelSettings& fraud = settings->of("fraud");
+  CHECK(fraud.default_version() == "3");
+  REQUIRE(fraud.rules.features.size() == 1);
+  CHECK(fraud.rules.features[0].name == "amount");
+  CHECK(fraud.rules.prediction.text == "/label");
+  CHECK(fraud.rules.score.text == "/score");
+  CHECK(fraud.rules.prediction_kind == decode::PredictionKind::classification);
+  CHECK(fraud.rules.positive_class == "bad");
+  CHECK(fraud.rules.classes == std::vector<std::string>{"good", "bad"});
+  CHECK(fraud.rules.one_row);
+  CHECK(fraud.rules.score_threshold == 0.3);
+  CHECK(fraud.truth.tolerance == 0.05);
+  CHECK(fraud.truth.absolute_tolerance == 0.0);
+  CHECK(fraud.accuracy.slack == 0.04);
+  CHECK(fraud.reference == "refs/fraud.json");
+  CHECK(fraud.rules.segments.empty());
+  CHECK(fraud.rules.paths == std::vector<std::string>{"/v1/*"});  // For all models alike.
+  CHECK(fraud.rules.sample_rate == 0.1);
+  CHECK(fraud.rules.rows_max == 50);
+
+  const ModelSettings& language = settings->of("qwen3:0.6b");
+  CHECK(language.truth.tolerance == 0.01);
+  CHECK(language.rules == settings->rules);
+  CHECK(language.reference.empty());  // The common place is nobody's own.
+  CHECK(settings->of("plain").rules == settings->rules);
+  CHECK(settings->of("plain").rules.classes == std::vector<std::string>{"low", "high"});
+  CHECK(settings->of("three").rules.classes.size() == 3);
+  CHECK(settings->of("three").rules.positive_class == "1");  // Of three classes none is `high`.
+  CHECK(&settings->of("unheard-of") == &*settings);
+  CHECK(settings->truth.tolerance == 0.05);
+  CHECK(settings->reference == "refs/");
+}
+
+TEST_CASE("every mistake of every model's entry is told at once, with its line") {
+  const auto settings = parse_settings(R"(
+models:
+  a: {response: {kind: guess}, request: {match: {path: /x}}, truth: {max_delay: 3d}}
+  b:
+    limits: {rows: 3}
+    objectives: {}
+    truth: {tolerance: -1}
+    reference: [x]
+  a: {}
+  c: classification
+  other: {}
+  d: {request: {features: [{name: x, kind: odd}]}, model: {name: e}}
+  e: {version: "query:v", accuracy: {slack: 2}, response: {sort: 1}}
+)",
+                                       "model.yaml");
+  REQUIRE_FALSE(settings);
+  const std::string& message = settings.error().message;
+  CAPTURE(message);
+  for (const char* expected :
+       {"model.yaml:3: models.a.response.kind: expected regression or classification, got 'guess'",
+        "model.yaml:3: models.a.request.match: is the same for all models; write it at the top "
+        "level of the file",
+        "model.yaml:3: models.a.truth.max_delay: is the same for all models",
+        "model.yaml:5: models.b.limits: is the same for all models",
+        "model.yaml:6: models.b.objectives: unknown key; known for one of several models: version, "
+        "request, response, truth, accuracy, reference, segments",
+        "model.yaml:7: models.b.truth.tolerance: expected 0 or more",
+        "model.yaml:8: models.b.reference: expected text",
+        "model.yaml:9: models.a: there is an entry for this model already",
+        "model.yaml:10: models.c: expected a map of keys",
+        "model.yaml:11: models.other: `other` is",
+        "model.yaml:12: models.d.request.features[0].kind: expected numeric or categorical",
+        "model.yaml:12: models.d.model: unknown key",
+        "model.yaml:13: models.e.version: expected a name",
+        "model.yaml:13: models.e.accuracy.slack: expected 0 to 0.5, got 2",
+        "model.yaml:13: models.e.response.sort: unknown key"}) {
+    CHECK_THAT(message, Catch::Contains(expected));
+  }
+}
+
+TEST_CASE("an entry that no prediction can be of is a mistake") {
+  const auto settings =
+      parse_settings("model: {name: house}\nmodels: {house: , fraud: }\n", "model.yaml");
+  REQUIRE_FALSE(settings);
+  CHECK(settings.error().message ==
+        "model.yaml:2: models.fraud: model.name says that every prediction is of 'house'; leave it "
+        "out, or write where in the traffic the name is");
+}
+
+TEST_CASE("there may be a thousand entries, and the page grows with them") {
+  const auto with = [](int models, const std::string& more = "") {
+    std::string text = more + "models:\n";
+    for (int i = 0; i < models; ++i) text += "  m" + std::to_string(i) + ":\n";
+    return parse_settings(text, "model.yaml");
+  };
+  CHECK(with(3)->limits.series == 20'000);
+  CHECK(with(200)->limits.series == 200'000);
+  CHECK(warnings(*with(200)).empty());
+  CHECK(with(1'000).has_value());
+  REQUIRE_FALSE(with(1'001));
+  CHECK_THAT(with(1'001).error().message, Catch::Contains("models: expected at most 1000 models"));
+
+  const auto little = with(200, "limits: {series: 20000}\n");
+  CHECK(little->limits.series == 20'000);  // What is written holds, and is told to be little.
+  REQUIRE(warnings(*little).size() == 1);
+  CHECK_THAT(warnings(*little)[0], Catch::Contains("limits.series=20000") &&
+                                       Catch::Contains("200 models") &&
+                                       Catch::Contains("write 200000"));
 }
 
 }  // namespace outrider::monitor

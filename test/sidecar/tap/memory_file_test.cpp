@@ -2,9 +2,11 @@
 #include "sidecar/tap/memory_file.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -54,7 +56,12 @@ TEST_CASE("a memory file of another build, cut short or of another kind is refus
              Catch::Contains("not a memory file"));
   CHECK_THAT(attach_error(changed_copy(*file, total, 8, 99)), Catch::Contains("layout version 99"));
   CHECK_THAT(attach_error(changed_copy(*file, total, 16, 1)), Catch::Contains("another build"));
-  CHECK_THAT(attach_error(changed_copy(*file, total, 24, 200)), Catch::Contains("sizes"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 24, 1)), Catch::Contains("another build"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 28, 0)), Catch::Contains("bounds"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 28, 200)), Catch::Contains("bounds"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 32, 200)), Catch::Contains("sizes"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 50, 200)), Catch::Contains("sizes"));
+  CHECK_THAT(attach_error(changed_copy(*file, total, 63, 0x80)), Catch::Contains("bounds"));
   CHECK_THAT(attach_error(changed_copy(*file, total - 4096, 0, 'O')), Catch::Contains("sizes"));
   CHECK_THAT(attach_error(changed_copy(*file, 64, 0, 'O')), Catch::Contains("too short"));
   CHECK_THAT(attach_error(-1), Catch::Contains("fstat"));
@@ -70,6 +77,40 @@ TEST_CASE("impossible sizes are refused") {
   CHECK_FALSE(MemoryFile::create({.lanes = 0}));
   CHECK_FALSE(MemoryFile::create({.lanes = 65}));
   CHECK_FALSE(MemoryFile::create({.lanes = 1, .ring_bytes = 100}));
+  CHECK_FALSE(MemoryFile::create({.models = 0}));
+  CHECK_FALSE(MemoryFile::create({.models = models_max_limit + 1}));
+  using Bounds = std::vector<double>;
+  for (const Bounds& bounds : {Bounds{}, Bounds{0, 1}, Bounds{1, 1}, Bounds{2, 1}, Bounds{NAN},
+                               Bounds{1, INFINITY}, Bounds(latency_bounds_max + 1, 1)}) {
+    const auto file = MemoryFile::create({.latency_bounds = bounds});
+    REQUIRE_FALSE(file);
+    CHECK_THAT(file.error().message, Catch::Contains("latency buckets"));
+  }
+}
+
+TEST_CASE("the buckets and the models of the proxy are what the monitor finds") {
+  auto proxy = MemoryFile::create({.lanes = 2, .models = 3, .latency_bounds = {.25, 60}});
+  REQUIRE(proxy);
+  auto monitor = MemoryFile::attach(proxy->descriptor());
+  REQUIRE(monitor);
+  const auto bounds = monitor->latency_bounds();
+  CHECK(std::vector<double>(bounds.begin(), bounds.end()) == std::vector<double>{.25, 60});
+  CHECK(monitor->models(1).size() == ModelTable::first_named + 3);
+  CHECK_FALSE(monitor->models(1)[0].is_taken());
+  ModelTable table(proxy->models(1), proxy->latency_bounds(), proxy->lane(1).counters);
+  const ModelTable::Slot slot = table.take("house");
+  table.count(slot, Outcome::success, 200);
+  CHECK(monitor->models(1)[slot].name() == "house");
+  CHECK_FALSE(monitor->models(0)[slot].is_taken());
+}
+
+TEST_CASE("slots of models that nobody took cost no memory") {
+  auto file = MemoryFile::create({.lanes = 1, .ring_bytes = 8192, .models = models_max_limit});
+  REQUIRE(file);
+  struct stat status {};
+  REQUIRE(::fstat(file->descriptor(), &status) == 0);
+  CHECK(status.st_size > 2 << 20);
+  CHECK(status.st_blocks * 512 < 128 << 10);
 }
 
 TEST_CASE("the source takes the lanes in turn") {
