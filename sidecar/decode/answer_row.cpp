@@ -230,14 +230,18 @@ Decoded<Prediction> AnswerRow::read_object(dom::object object) {
   Named named = std::move(named_);  // An object in an object takes another one.
   named.clear();
   if (auto ok = collect(object, named); !ok) return failed(ok);
-  const auto prediction = protocols::says_error(object) ? Decoded<Prediction>(failed_row())
-                                                        : read(object, named);
+  const auto prediction =
+      protocols::says_error(object) ? Decoded<Prediction>(failed_row()) : read(object, named);
   named_ = std::move(named);
   return prediction;
 }
 
 Decoded<Prediction> AnswerRow::read(dom::object object, const Named& named) {
   const Choice choice = choose(named.candidates, rules_.prediction_kind);
+  // Who names the score alone means it, and not whatever else is there.
+  const bool score_decides = rules_.score.kind != Place::Kind::inferred && !choice.by_name;
+  if (score_decides && choice.score != Choice::none)
+    return read_score(named.elements[choice.score]);
   if (choice.ambiguous) return ambiguous(named, choice);
   if (choice.prediction == Choice::none) {
     if (choice.score != Choice::none) return read_score(named.elements[choice.score]);

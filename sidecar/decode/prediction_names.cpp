@@ -94,6 +94,7 @@ Choice choose(std::span<const Candidate> candidates, PredictionKind kind) {
       return ambiguous(choice, of_class.place, of_value.place);
     }
     choice.prediction = best->place;
+    choice.by_name = true;
     return choice;
   }
   if (second != none) return ambiguous(choice, only, second);

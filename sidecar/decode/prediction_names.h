@@ -32,6 +32,7 @@ struct Choice {
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
   std::size_t prediction = none;
   std::size_t score = none;
+  bool by_name = false;    // The prediction's name says that it is one.
   bool ambiguous = false;  // Several could be the prediction; two of them:
   std::size_t one = none, other = none;
 };

@@ -17,7 +17,8 @@ incident::Incident hostile_incident() {
   incident::Incident incident;
   incident.id = "20260131T120000Z-abc";
   incident.alert = incident.model = incident.version = incident.severity = text;
-  incident.labels = {{"alertname", text}, {"model_name", text}, {"team", text}};
+  incident.cluster = incident.name_space = incident.workload = text;
+  incident.labels = {{"alertname", text}, {"model_name", text}, {"owner", text}, {"team", text}};
   incident.annotations = {
       {"description", text}, {"summary", text}, {"replicas", "3"}, {"load_ratio", "2.5"}};
   incident.opened_at = incident.episode_at = from_unix_ms(1'700'000'000'000);

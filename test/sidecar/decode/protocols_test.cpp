@@ -105,7 +105,8 @@ const Shape shapes[] = {
      "| x0=1 x1=2 x2=3 -> 7"},
     {"V2 with an input in shared memory", "/v2/models/m/infer",
      R"({"inputs":[{"name":"a","shape":[2,1],"datatype":"FP32","parameters":{"shared_memory_region":"r","shared_memory_byte_size":8}}]})",
-     R"({"outputs":[{"name":"price","shape":[2,1],"datatype":"FP32","data":[7,8]}]})", "| a=- -> 7 | a=- -> 8"},
+     R"({"outputs":[{"name":"price","shape":[2,1],"datatype":"FP32","data":[7,8]}]})",
+     "| a=- -> 7 | a=- -> 8"},
     {"V2 predict beside predict_proba", "/v2/models/m/infer",
      R"({"inputs":[{"name":"p","shape":[2,1],"datatype":"FP32","data":[1,2]}]})",
      R"({"outputs":[{"name":"predict_proba","shape":[2,2],"datatype":"FP64","data":[0.7,0.3,0.1,0.9]},)"
@@ -126,7 +127,8 @@ const Shape shapes[] = {
      "| x0=1 x1=2 -> '1'@0.833781"},
     {"Triton's classification of all classes without batches", "/v2/models/m/infer",
      R"({"inputs":[{"name":"x","shape":[2],"datatype":"FP32","data":[1,2]}]})",
-     R"({"outputs":[{"name":"prob","datatype":"BYTES","shape":[2],"data":["0.5:1:cat","0.2:0:dog"]}]})", "| x0=1 x1=2 -> 'cat'@0.5"},
+     R"({"outputs":[{"name":"prob","datatype":"BYTES","shape":[2],"data":["0.5:1:cat","0.2:0:dog"]}]})",
+     "| x0=1 x1=2 -> 'cat'@0.5"},
     {"Triton's classification without batches", "/v2/models/m/infer",
      R"({"inputs":[{"name":"x","shape":[3],"datatype":"FP32","data":[1,2,3]}]})",
      R"({"outputs":[{"name":"prob","datatype":"BYTES","shape":[2],"data":["0.5:1:cat","0.2:0:dog"]}]})",
@@ -188,11 +190,13 @@ const Shape shapes[] = {
      R"({"price":{"0":7,"1":8}})", "| a=1 b=2 -> 7 | a=3 b=4 -> 8"},
     {"pandas columns, one row", "/predict", R"({"a":{"0":1},"b":{"0":2}})", R"({"0":7})",
      "| a=1 b=2 -> 7"},
-    {"pandas index that does not count from 0", "/predict", R"({"7":{"a":1,"b":2},"3":{"a":3,"b":4}})", R"({"7":1.5,"3":2.5})",
+    {"pandas index that does not count from 0", "/predict",
+     R"({"7":{"a":1,"b":2},"3":{"a":3,"b":4}})", R"({"7":1.5,"3":2.5})",
      "| a=1 b=2 -> 1.5 | a=3 b=4 -> 2.5"},
-    {"a frame by columns under a name of its own", "/predict", R"({"df":{"a":[1,2],"b":[3,4]}})", "[7,8]",
-     "| a=1 b=3 -> 7 | a=2 b=4 -> 8"},
-    {"JSON lines that are called JSON", "/predict", "{\"a\":1}\n{\"a\":2}\n", "{\"y\":7}\n{\"y\":8}\n", "| a=1 -> 7 | a=2 -> 8"},
+    {"a frame by columns under a name of its own", "/predict", R"({"df":{"a":[1,2],"b":[3,4]}})",
+     "[7,8]", "| a=1 b=3 -> 7 | a=2 b=4 -> 8"},
+    {"JSON lines that are called JSON", "/predict", "{\"a\":1}\n{\"a\":2}\n",
+     "{\"y\":7}\n{\"y\":8}\n", "| a=1 -> 7 | a=2 -> 8"},
     {"pandas table", "/predict",
      R"({"schema":{"fields":[{"name":"index"},{"name":"a"}],"primaryKey":["index"]},"data":[{"index":0,"a":1},{"index":1,"a":2}]})",
      R"({"schema":{"fields":[],"primaryKey":["index"]},"data":[{"index":0,"price":7},{"index":1,"price":8}]})",
@@ -307,9 +311,9 @@ Rules with_prediction(const char* place, const char* score = nullptr) {
 
 TEST_CASE("every documented shape means the same under every type that servers give to JSON") {
   for (const Shape& shape : shapes) {
-    for (const char* type :
-         {"application/json", "application/json; charset=utf-8", "text/plain",
-          "text/html; charset=utf-8", "application/vnd.api+json", "application/octet-stream", "*/*", ""}) {
+    for (const char* type : {"application/json", "application/json; charset=utf-8", "text/plain",
+                             "text/html; charset=utf-8", "application/vnd.api+json",
+                             "application/octet-stream", "*/*", ""}) {
       INFO(shape.name << ", " << type);
       CHECK(rows_of(decode_one(made_of(shape, "application/json", type))) == shape.expected);
       CHECK(rows_of(decode_one(made_of(shape, type, "application/json"))) == shape.expected);
@@ -367,6 +371,15 @@ TEST_CASE("the configured classes name the places of a vector, and the sides of 
   CHECK(configured("/p", R"({"a":1})", R"({"score":0.7})", rules) == "| a=1 -> 'yes'@0.7");
   CHECK(configured("/p", R"({"a":[1,2]})", R"({"score":[0.7,0.2]})", rules) ==
         "| a=1 -> 'yes'@0.7 | a=2 -> 'no'@0.2");
+}
+
+TEST_CASE("a configured score decides alone where no name says what the prediction is") {
+  Rules rules;
+  rules.score = *parse_place("json:/score");
+  CHECK(configured("/p", R"({"a":1})", R"({"score":0.9,"by":"rules 7"})", rules) ==
+        "| a=1 -> 0.9@0.9");
+  CHECK(configured("/p", R"({"a":1})", R"({"label":"cat","score":0.9})", rules) ==
+        "| a=1 -> 'cat'@0.9");
 }
 
 TEST_CASE("a pointer leads from the whole body, through lists and tensors") {
@@ -472,7 +485,9 @@ TEST_CASE("a model without batches is one row a request where the configuration 
   CHECK(configured("/v2/models/m/infer", asked, told, {}) ==
         "| x=1 -> 0.25@0.25 | x=2 -> 0.5@0.5 | x=3 -> 0.25@0.25");
   Rules rules;
-  rules.features = {{"a", {}, FeatureKind::numeric}, {"b", {}, FeatureKind::numeric}, {"c", {}, FeatureKind::numeric}};
+  rules.features = {{"a", {}, FeatureKind::numeric},
+                    {"b", {}, FeatureKind::numeric},
+                    {"c", {}, FeatureKind::numeric}};
   CHECK(configured("/v2/models/m/infer", asked, told, rules) == "| a=1 b=2 c=3 -> '1'@0.5");
   rules.features.clear();
   rules.one_row = true;
