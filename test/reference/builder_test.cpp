@@ -2,10 +2,10 @@
 #include "reference/builder.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 
 #include "base/core/text.h"
 #include "test/reference/table_rows.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::reference;

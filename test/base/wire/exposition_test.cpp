@@ -4,7 +4,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 using namespace outrider::wire;
 using outrider::Labels;
