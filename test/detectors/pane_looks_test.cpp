@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/pane_looks.h"
 
-#include <catch2/catch.hpp>
 #include <limits>
+
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 
