@@ -62,6 +62,21 @@ TEST_CASE("OpenMetrics drops the families' suffixes, carries exemplars and ends 
         "# EOF\n");
 }
 
+TEST_CASE("bounds are written as Go writes them, so that texts of them agree") {
+  const std::pair<double, const char*> bounds[] = {
+      {.0005, "0.0005"}, {.00025, "0.00025"}, {.00001, "1e-05"}, {.001, "0.001"}, {2.5, "2.5"}};
+  for (const auto& [bound, text] : bounds) {
+    CHECK(canonical_bound(bound) == text);
+    const double upper[] = {bound};
+    const std::uint64_t counts[] = {1, 0};
+    TextSink sink(Format::text);
+    sink.family({"x", MetricType::histogram, ""});
+    sink.histogram(SeriesKey(), {upper, counts, 0});
+    CHECK_THAT(sink.finish(), Catch::Contains("x_bucket{le=\"" + std::string(text) + "\"} 1\n"));
+  }
+  CHECK(canonical_bound(10) == "10.0");
+}
+
 TEST_CASE("the Accept header chooses the format, as Prometheus and a browser send it") {
   CHECK(negotiate(
             "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
