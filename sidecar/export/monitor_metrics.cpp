@@ -495,6 +495,7 @@ void MonitorMetrics::Page::write_verdicts(const std::vector<detectors::Verdict>&
       value(keys[i].thresholds[1], verdict.thresholds.ks);
       value(keys[i].thresholds[2], verdict.thresholds.chi2);
     }
+    if (part == 3 && judged) value(keys[i].plain, verdict.ratio);
     if (part == 2) {
       const auto holds = std::find(states.begin(), states.end(), verdict.state) - states.begin();
       value(keys[i].states[static_cast<std::size_t>(holds)], true);
@@ -509,13 +510,23 @@ void MonitorMetrics::Page::write_drift() {
   } parts[] = {
       {"outrider_drift_score", "Distance of the last judged pane of inputs from the reference."},
       {"outrider_drift_threshold", "The score from which on a subject counts as moved."},
-      {"outrider_drift_verdict", "The state of the judgement of a subject, as a label; always 1."}};
-  for (int part = 0; part < 3; ++part) {
+      {"outrider_drift_verdict", "The state of the judgement of a subject, as a label; always 1."},
+      {"outrider_drift_ratio",
+       "Score over threshold by the verdict's own rule, effect and significance: above 1 the last "
+       "judged pane counts as moved."}};
+  for (int part = 0; part < 4; ++part) {
     family(parts[part].name, gauge, parts[part].help);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
       if (v.watch()) write_verdicts(v.watch()->verdicts(), k.verdicts, part);
     });
   }
+  family(
+      "outrider_drift_rhythm_known_ratio", gauge,
+      "Share of the traffic in hours of the week whose rhythm is known, seen in two weeks: 1 when "
+      "seasons are told from drift.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (v.watch() && v.watch()->rhythm()) value(k.plain, v.watch()->rhythm()->share_known());
+  });
   family("outrider_drift_design_effect", gauge,
          "How many rows say as much as one independent row: 1 unless rows hang together.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {

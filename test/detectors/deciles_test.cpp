@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/deciles.h"
 
-#include <catch2/catch.hpp>
 #include <numeric>
 #include <random>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::detectors {
 namespace {

@@ -2,11 +2,11 @@
 #include "detectors/e_detector.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
 #include "test/detectors/conformance.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

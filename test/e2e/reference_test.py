@@ -154,6 +154,7 @@ def play(programs, binaries, folder):
 JUDGED_LATER = {
     "outrider_accuracy_estimated_ratio": (),
     "outrider_drift_design_effect": ("subject",),
+    "outrider_drift_ratio": ("subject",),
     "outrider_drift_score": ("subject", "test"),
     "outrider_drift_threshold": ("subject", "test"),
     "outrider_version_drift_score": ("against", "subject", "test"),
