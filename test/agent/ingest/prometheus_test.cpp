@@ -91,7 +91,7 @@ TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer i
       R"(sum by (job, workload, feature, bin, reference) ((outrider_feature_values_total{model_name="a\"b",model_version="v1"} - (outrider_feature_values_total{model_name="a\"b",model_version="v1"} @ 1769860800.000)) >= 0 or outrider_feature_values_total{model_name="a\"b",model_version="v1"}) > 0)");
   CHECK(
       asked[0] ==
-      R"(avg by (job, workload, subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}))");
+      R"(sum by (job, workload, subject, state) (outrider_drift_verdict{model_name="a\"b",model_version="v1"}))");
 
   server.stop();
   const incident::Facts none = gather_facts(prometheus, incident, Time{});
@@ -142,7 +142,7 @@ TEST_CASE(
   // A Prometheus of one cluster only adds its name to alerts: its series have none.
   CHECK(
       asked[0] ==
-      R"(avg by (job, workload, subject, state) (outrider_drift_verdict{model_name="m",model_version="v1",cluster=~"eu\\.1|",namespace="shop"}))");
+      R"(sum by (job, workload, subject, state) (outrider_drift_verdict{model_name="m",model_version="v1",cluster=~"eu\\.1|",namespace="shop"}))");
   CHECK(
       asked.back() ==
       R"(group by (job, workload, owner) (model:outrider_model_info:labels{model_name="m",cluster=~"eu\\.1|",namespace="shop"}))");

@@ -2,6 +2,7 @@
 #include "sidecar/monitor/monitor.h"
 
 #include <random>
+#include <sstream>
 
 #include "base/core/text.h"
 #include "test/sidecar/monitor/rig.h"
@@ -307,6 +308,12 @@ TEST_CASE("inputs that move away from the reference are drift, in scores, bins a
              Catch::Contains("outrider_feature_values_total{bin=\"00\",feature=\"size\","));
   CHECK_THAT(rig.page(), Catch::Contains("outrider_prediction_values_total{bin=\"00\","));
 
+  SECTION("of a verdict only the state that holds is a series, of distances the PSI") {
+    CHECK_THAT(rig.page(), !Catch::Contains("state=\"stable\",subject=\"size\""));
+    CHECK_THAT(rig.page(), !Catch::Contains("test=\"ks\""));
+    CHECK_THAT(rig.page(), !Catch::Contains("outrider_drift_threshold"));
+    CHECK_THAT(rig.page(), !Catch::Contains("outrider_reference_ratio"));
+  }
   SECTION("and the windows survive a restart") {
     Rig again;
     for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
@@ -316,6 +323,49 @@ TEST_CASE("inputs that move away from the reference are drift, in scores, bins a
     CHECK(again.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="drift",subject="size"})") ==
           "1");
   }
+}
+
+TEST_CASE("inputs are counted by tenths of the reference, or by its bins where that is asked for") {
+  const auto found = [](bool all) {
+    Settings settings;
+    settings.metrics = {.all_bins = all, .all_tests = all};
+    Rig rig(settings);
+    rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+    std::mt19937_64 random(11);
+    std::normal_distribution<double> size(1500, 300);
+    for (int i = 0; i < 16 * 60; ++i) {
+      rig.clock.advance(1s);
+      for (int k = 0; k < 4; ++k) rig.ask("1", size(random), size(random) / 20);
+      rig.monitor.advance(rig.clock.now());
+    }
+    return rig.page();
+  };
+  // The sum over the bins of `size`, and how many there are.
+  const auto values = [](const std::string& page) {
+    std::istringstream lines(page);
+    std::pair<double, int> sum{};
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("outrider_feature_values_total{") &&
+          line.find("feature=\"size\"") != std::string::npos) {
+        sum.first += std::stod(line.substr(line.rfind(' ')));
+        ++sum.second;
+      }
+    }
+    return sum;
+  };
+  const std::string deciles = found(false);
+  CHECK(values(deciles).first == Approx(16 * 60 * 4));
+  CHECK(values(deciles).second == 10);
+  CHECK_THAT(deciles, Catch::Contains("-deciles\"} "));
+  CHECK_THAT(deciles, Catch::Contains("outrider_reference_rows{feature=\"size\","));
+
+  const std::string bins = found(true);
+  CHECK(values(bins).first == Approx(16 * 60 * 4));
+  CHECK(values(bins).second > 20);
+  CHECK_THAT(bins, !Catch::Contains("-deciles"));
+  CHECK_THAT(bins, Catch::Contains("outrider_reference_ratio{bin=\"00\",feature=\"size\","));
+  CHECK_THAT(bins, Catch::Contains("subject=\"size\",test=\"ks\"} "));
+  CHECK_THAT(bins, Catch::Contains("outrider_drift_threshold{"));
 }
 
 TEST_CASE("a version without a reference learns one from its first predictions") {
