@@ -591,6 +591,8 @@ void Decoder::Impl::read_key_part(std::size_t part, const ExchangeParts& parts) 
   switch (wanted.place.kind) {
     case Kind::header:
       return keys_.put(part, detectors::read_value(find_place(wanted.place, true)));
+    case Kind::literal:
+      return keys_.put(part, FeatureValue::of(std::string_view(wanted.place.text)));
     case Kind::query: {
       auto text = query_parameter(parts.query, wanted.place.text);
       if (!text) return;

@@ -29,6 +29,8 @@ std::string written(const Place& place) {
       return "row:" + place.text;
     case Place::Kind::response:
       return "response:" + place.text;
+    case Place::Kind::literal:
+      return "'" + place.text + "'";
     default:
       return "json:" + place.text;
   }

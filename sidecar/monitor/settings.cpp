@@ -146,13 +146,13 @@ void read_rows(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
   }
 }
 
-// The places of a key's parts: a place, or a list of them.
+// The places of a key's parts: a place, or a list of them and of texts, of which not all are texts.
 void read_key(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
   if (!is_written(reader, request, "id")) return;
   constexpr std::string_view expected =
       "json:/json/pointer, row:/json/pointer, header:FIELD, query:NAME or response:/json/pointer";
-  constexpr Place::Kind kinds[] = {Place::Kind::json, Place::Kind::row, Place::Kind::header,
-                                   Place::Kind::query, Place::Kind::response};
+  constexpr Place::Kind kinds[] = {Place::Kind::json,  Place::Kind::row,      Place::Kind::header,
+                                   Place::Kind::query, Place::Kind::response, Place::Kind::literal};
   const Yaml at = reader.child(request, "id");
   rules.key.clear();
   for (const std::string& text : reader.texts(request, "id")) {
@@ -166,6 +166,13 @@ void read_key(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
     } else {
       rules.key.push_back(*place);
     }
+  }
+  const bool all_texts = std::all_of(rules.key.begin(), rules.key.end(), [](const Place& part) {
+    return part.kind == Place::Kind::literal;
+  });
+  if (all_texts && !rules.key.empty()) {
+    reader.mistake(at, "expected " + std::string(expected) + ", got '" + rules.key.front().text +
+                           "': a text alone is the key of every prediction");
   }
   if (rules.key.size() > decode::key_parts_max) {
     reader.mistake(at, "expected at most " + std::to_string(decode::key_parts_max) +

@@ -136,6 +136,7 @@ TEST_CASE("the parts of a key are joined, also a part of the request with one of
                      R"({"predictions": [5, 6]})");
   CHECK(keys_in(made, keyed({"query:shop", "json:/day", "row:/n"})) == "[7|mon|1 7|mon|2]");
   CHECK(keys_in(made, keyed({"query:shop", "json:/day"})) == "7|mon");
+  CHECK(keys_in(made, keyed({"fraud", "json:/day"})) == "fraud|mon");
 }
 
 TEST_CASE("a key's text is the number or the text that was sent, without blanks around it") {

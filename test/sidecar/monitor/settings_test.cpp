@@ -48,7 +48,7 @@ TEST_CASE("a key has one part or several, also one of a model's own") {
 request: {id: "json:/order_id"}
 truth: {early: 1h}
 models:
-  two: {request: {id: [header:X-Shop, "row:/n", "query:a", "response:/b"]}}
+  two: {request: {id: [two, header:X-Shop, "row:/n", "query:a", "response:/b"]}}
   same:
   none: {request: {id: []}}
 )",
@@ -59,7 +59,8 @@ models:
   CHECK(settings->rules.key == order);
   CHECK(settings->of("same").rules.key == order);
   CHECK(settings->of("none").rules.key.empty());
-  CHECK(settings->of("two").rules.key == std::vector<decode::Place>{{Kind::header, "X-Shop"},
+  CHECK(settings->of("two").rules.key == std::vector<decode::Place>{{Kind::literal, "two"},
+                                                                    {Kind::header, "X-Shop"},
                                                                     {Kind::row, "/n"},
                                                                     {Kind::query, "a"},
                                                                     {Kind::response, "/b"}});
@@ -68,20 +69,23 @@ models:
 
 TEST_CASE("a wrong key is refused with what was seen and what to write") {
   const auto settings = parse_settings(R"(
-request: {id: [order_id, "json:order", "query:a", "query:a", path]}
+request: {id: ["json:order", "query:a", "query:a", path]}
 truth: {early: 40d}
 models:
   m: {truth: {early: 1m}}
+  text: {request: {id: order_id}}
 )",
                                        "model.yaml");
   REQUIRE_FALSE(settings);
-  for (const char* expected : {"model.yaml:2: request.id: expected json:/json/pointer, "
-                               "row:/json/pointer, header:FIELD, query:NAME or "
-                               "response:/json/pointer, got 'order_id'",
-                               "request.id: expected json:/a/json/pointer, got 'json:order'",
-                               "request.id: 'query:a' is a part of the key already", "got 'path'",
-                               "model.yaml:3: truth.early: expected 0 to truth.max_delay (30d)",
-                               "models.m.truth.early: is the same for all models"}) {
+  for (const char* expected :
+       {"model.yaml:2: request.id: expected json:/a/json/pointer, got 'json:order'",
+        "request.id: 'query:a' is a part of the key already",
+        "request.id: expected json:/json/pointer, row:/json/pointer, header:FIELD, query:NAME or "
+        "response:/json/pointer, got 'path'",
+        "model.yaml:3: truth.early: expected 0 to truth.max_delay (30d)",
+        "models.m.truth.early: is the same for all models",
+        "models.text.request.id: expected json:/json/pointer",
+        "got 'order_id': a text alone is the key of every prediction"}) {
     CHECK_THAT(settings.error().message, Catch::Contains(expected));
   }
 }
