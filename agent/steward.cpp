@@ -201,7 +201,10 @@ void Steward::ask_about(const std::vector<Incident>& incidents) {
     const auto& asked_at = incident.facts.asked_at;
     const bool unclear = incident.inputs == incident::Inputs::not_judged &&
                          now - incident.opened_at <= settings_.facts_for;
-    if (asked_at && !(unclear && now - *asked_at >= settings_.facts_every)) continue;
+    // What is lacking is rows, as a rule, and those come: soon at first, then less often.
+    const Duration patience = std::clamp<Duration>((now - incident.opened_at) / 2,
+                                                   settings_.facts_soonest, settings_.facts_every);
+    if (asked_at && !(unclear && now - *asked_at >= patience)) continue;
     incident::Facts facts;
     if (silent.empty()) {
       facts = world_.facts(incident, now);

@@ -36,7 +36,9 @@ class Steward {
     incident::IncidentBook::Limits book = {};
     std::size_t active_actions_max =
         1'000;  // Queued, being sent or watched; past it none is let go.
-    Duration facts_every = std::chrono::seconds(30);   // While the inputs are not judged.
+    Duration facts_soonest =
+        std::chrono::seconds(3);  // While the inputs are not judged: at first …
+    Duration facts_every = std::chrono::seconds(30);   // … and at last.
     Duration facts_for = std::chrono::hours(1);        // … and no longer than that after opening.
     Duration answers_last = std::chrono::seconds(15);  // Of the policy's own queries.
   };

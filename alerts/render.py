@@ -8,6 +8,7 @@ your own beside ours.
 """
 
 import argparse
+import math
 import pathlib
 import re
 import sys
@@ -57,7 +58,7 @@ def environment():
                               variable_start_string="<<", variable_end_string=">>", block_start_string="<%",
                               block_end_string="%>", comment_start_string="<#", comment_end_string="#>", trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
-    made.filters |= {"le": le, "percent": percent, "number": number}
+    made.filters |= {"le": le, "percent": percent, "number": number, "log10": lambda value: f"{math.log10(value):.9f}"}
     return made
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Everything comes from Debian 12's packages; scripts/install names them. Versions: docs/architecture.md.
+# Everything comes from Debian's packages, of 12 or 13; scripts/install names them. Versions: docs/architecture.md.
 
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS program_options)
@@ -15,11 +15,11 @@ find_package(ZLIB REQUIRED)
 find_package(zstd REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(simdjson REQUIRED)
-find_package(RocksDB 7.8 REQUIRED)
+find_package(RocksDB REQUIRED)  # 7.8 and 9.10 are tried; its package takes a major number for an incompatibility.
 find_package(SQLite3 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(Snappy REQUIRED)
-# It has no CMake package of its own in Debian 12.
+# It has no CMake package of its own in Debian.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 # Headers only.

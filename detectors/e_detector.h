@@ -180,6 +180,10 @@ class EDetector {
   std::uint64_t alarms() const { return alarms_; }    // Likewise.
   std::uint64_t refused() const { return refused_; }  // Likewise.
   const EDetectorSettings& settings() const { return settings_; }
+  // ln L_k(wrong) / eta, k < components: what one label does to alternative k. Linear in counts, so that
+  // whoever sums labels over replicas can run this very detector on the sums (alerts/). -infinity for
+  // both where p_k >= 1, as that alternative is left out.
+  double log_weight(std::size_t k, bool wrong) const { return log_factor_[wrong][k]; }
 
   // The label rate became known or changed. At least 1; evidence so far is kept.
   void set_alarm_run_length(double labels);

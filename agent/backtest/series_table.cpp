@@ -20,7 +20,7 @@ std::string place(const std::string& file, std::size_t line, std::string_view co
   return file + ":" + std::to_string(line) + ": " + std::string(column);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t shown_max = 40;
   return "'" + std::string(text.substr(0, shown_max)) + (text.size() > shown_max ? "…'" : "'");
 }
@@ -39,14 +39,14 @@ Result<Row> parse_row(const std::string& file, const wire::CsvRow& fields, std::
   const auto time = parse_time(trim(row.timestamp_text));
   if (!time) {
     return fail("bad_timestamp", place(file, fields.line, "timestamp=") +
-                                     quoted(row.timestamp_text) +
+                                     in_quotes(row.timestamp_text) +
                                      ": expected Unix seconds or YYYY-MM-DD HH:MM:SS");
   }
   row.timestamp_ms = to_unix_ms(*time);
   if (const auto text = trim(row.value_text); !text.empty()) {
     const auto number = parse_double(text);
     if (!number) {
-      return fail("bad_value", place(file, fields.line, "value=") + quoted(row.value_text) +
+      return fail("bad_value", place(file, fields.line, "value=") + in_quotes(row.value_text) +
                                    ": expected a number, NaN or nothing");
     }
     row.value = *number;

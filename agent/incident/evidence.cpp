@@ -74,20 +74,84 @@ std::string inputs_word(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " input" : " inputs");
 }
 
+// What the summary says of the inputs in a few words, and the evidence in full.
 struct Judgement {
   Inputs inputs = Inputs::not_judged;
+  std::string brief;
   std::string text;
 };
 
-Judgement judge_inputs(const Incident& incident) {
-  const Facts& facts = incident.facts;
-  if (!facts.asked_at)
-    return {Inputs::not_judged, "Inputs not judged: Prometheus has not been asked."};
-  if (!facts.trouble.empty())
-    return {Inputs::not_judged, "Inputs not judged: " + facts.trouble + "."};
-  if (facts.subjects.empty()) {
-    return {Inputs::not_judged, "Inputs not judged: no drift verdict is exported for this model."};
+Judgement not_judged(const std::string& why) {
+  return {Inputs::not_judged, "inputs not judged: " + why, "Inputs not judged: " + why + "."};
+}
+
+std::string two_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", value);
+  return text;
+}
+
+using Comparison = Facts::Comparison;
+
+std::string base_text(const Comparison& comparison) {
+  const std::string rows = std::to_string(comparison.base_rows);
+  return comparison.base == Comparison::Base::before ? rows + " before it" : rows + " of training";
+}
+
+std::string moved_names(const Comparison& comparison, Comparison::Moved when) {
+  std::vector<std::string> names;
+  for (const Comparison::Input& input : comparison.moved) {
+    if (input.moved == when) names.push_back(input.name + " (PSI " + two_digits(input.psi) + ")");
   }
+  return names.empty() ? "" : listed(names);
+}
+
+Judgement judge_moved(const Comparison& comparison) {
+  std::string text = "Inputs changed:";
+  std::string between = " ";
+  for (const auto& [when, words] :
+       {std::pair{Comparison::Moved::at_change, " moved with the change"},
+        std::pair{Comparison::Moved::before_change, " had moved away from training before it"},
+        std::pair{Comparison::Moved::unknown,
+                  " moved away from training; too few rows say whether before the change"}}) {
+    const std::string names = moved_names(comparison, when);
+    if (names.empty()) continue;
+    text += between + names + words;
+    between = "; ";
+  }
+  std::vector<std::string> names;
+  for (const Comparison::Input& input : comparison.moved) names.push_back(input.name);
+  return {
+      Inputs::changed, "inputs changed (" + listed(names) + "): data drift",
+      text + ", over " + std::to_string(comparison.rows) + " rows since the change: data drift."};
+}
+
+// `accuracy`: the alert is a fall in accuracy, so that inputs that stayed leave the relation to have changed.
+Judgement judge_comparison(const Comparison& comparison, bool accuracy) {
+  if (!comparison.moved.empty()) return judge_moved(comparison);
+  const std::string rows = std::to_string(comparison.rows);
+  if (comparison.enough) {
+    const std::string power = "power " + two_digits(comparison.power);
+    return {
+        Inputs::unchanged,
+        "inputs unchanged (" + power + ")" + (accuracy ? ", relation changed: concept drift" : ""),
+        "Inputs unchanged: a shift of PSI " + format_double(comparison.psi) + " in any of " +
+            inputs_word(comparison.inputs) + " would have been seen (" + power + ", " + rows +
+            " rows since the change against " + base_text(comparison) + ")." +
+            (accuracy ? " The relation changed: concept drift." : "")};
+  }
+  const std::string lacking =
+      comparison.rows_needed == 0
+          ? "only " + base_text(comparison) + " to compare with"
+          : rows + " of " + std::to_string(comparison.rows_needed) + " rows since the change";
+  return {Inputs::not_judged, "too few rows to say whether inputs changed: " + lacking,
+          "Inputs not judged: too few rows to say: " + lacking + " (a shift of PSI " +
+              format_double(comparison.psi) + " would be seen with power " +
+              two_digits(comparison.power) + ")."};
+}
+
+// By the verdicts of the sidecars' panes, where no beginning of the change is known.
+Judgement judge_verdicts(const Facts& facts, bool accuracy) {
   std::vector<std::string> moved;
   std::size_t warming_up = 0;
   std::optional<double> largest;
@@ -101,14 +165,14 @@ Judgement judge_inputs(const Incident& incident) {
     }
   }
   if (!moved.empty()) {
-    return {Inputs::changed, "Inputs changed: " + listed(moved) +
-                                 (moved.size() == 1 ? " drifts" : " drift") + ": data drift."};
+    return {Inputs::changed, "inputs changed: data drift",
+            "Inputs changed: " + listed(moved) + (moved.size() == 1 ? " drifts" : " drift") +
+                ": data drift."};
   }
   const std::size_t judged = facts.subjects.size() - warming_up;
   if (warming_up > 0) {
-    return {Inputs::not_judged, "Inputs not judged: " + std::to_string(judged) + " of " +
-                                    inputs_word(facts.subjects.size()) +
-                                    " have a verdict, all stable; the others are warming up."};
+    return not_judged(std::to_string(judged) + " of " + inputs_word(facts.subjects.size()) +
+                      " have a verdict, all stable; the others are warming up");
   }
   std::string score;
   if (largest) {
@@ -116,15 +180,35 @@ Judgement judge_inputs(const Incident& incident) {
     std::snprintf(number, sizeof number, "%.3f", *largest);
     score = ", largest PSI " + std::string(number) + " (" + largest_name + ")";
   }
-  const std::string judged_text = " (" + inputs_word(judged) + " judged" + score + ")";
-  if (accuracy_fell(incident)) {
-    return {Inputs::unchanged,
-            "Inputs unchanged, relation changed: concept drift" + judged_text + "."};
-  }
-  return {Inputs::unchanged, "Inputs unchanged" + judged_text + "."};
+  const std::string relation = accuracy ? ", relation changed: concept drift" : "";
+  return {Inputs::unchanged, "inputs unchanged" + relation,
+          "Inputs unchanged" + relation + " (" + inputs_word(judged) + " judged" + score + ")."};
 }
 
-std::string summary_line(const Incident& incident) {
+// What only a pane's verdict sees: how inputs go together.
+bool multivariate_moved(const Facts& facts) {
+  return std::any_of(facts.subjects.begin(), facts.subjects.end(), [](const Facts::Subject& one) {
+    return one.name == "multivariate" && (one.state == "drift" || one.state == "warning");
+  });
+}
+
+Judgement judge_inputs(const Incident& incident) {
+  const Facts& facts = incident.facts;
+  const bool accuracy = accuracy_fell(incident);
+  if (!facts.asked_at) return not_judged("Prometheus has not been asked yet");
+  if (!facts.trouble.empty()) return not_judged(facts.trouble);
+  if (facts.comparison && !(facts.comparison->moved.empty() && multivariate_moved(facts)))
+    return judge_comparison(*facts.comparison, accuracy);
+  Judgement judgement = facts.subjects.empty()
+                            ? not_judged("no drift verdict is exported for this model")
+                            : judge_verdicts(facts, accuracy);
+  if (judgement.inputs == Inputs::not_judged && !facts.comparison_trouble.empty()) {
+    return not_judged("those since the change could not be compared: " + facts.comparison_trouble);
+  }
+  return judgement;
+}
+
+std::string summary_line(const Incident& incident, const Judgement& judgement) {
   if (!accuracy_fell(incident)) {
     const std::string_view summary = incident.annotations.get("summary");
     return summary.empty() ? incident.alert : std::string(summary);
@@ -132,16 +216,7 @@ std::string summary_line(const Incident& incident) {
   std::string line = "accuracy";
   if (!incident.model.empty()) line += " of " + incident.model;
   if (!incident.version.empty()) line += " " + incident.version;
-  line += " " + accuracy_text(incident.annotations);
-  switch (incident.inputs) {
-    case Inputs::unchanged:
-      return line + "; inputs unchanged, relation changed: concept drift";
-    case Inputs::changed:
-      return line + "; inputs changed: data drift";
-    case Inputs::not_judged:
-      break;
-  }
-  return line + "; inputs not judged";
+  return line + " " + accuracy_text(incident.annotations) + "; " + judgement.brief;
 }
 
 std::string change_line(const Change& change, const Incident& incident) {
@@ -212,7 +287,7 @@ void explain(Incident& incident) {
 
   Judgement judgement = judge_inputs(incident);
   incident.inputs = judgement.inputs;
-  incident.summary = summary_line(incident);
+  incident.summary = summary_line(incident, judgement);
   if (!incident.model.empty()) lines.push_back({"inputs", std::move(judgement.text)});
 
   for (const Change& change : incident.changes) {

@@ -47,6 +47,52 @@ Labels read_labels(const Json& json, const char* key) {
   return labels;
 }
 
+using Comparison = Facts::Comparison;
+constexpr std::array<Word<Comparison::Base>, 2> base_words = {
+    {{Comparison::Base::before, "before"}, {Comparison::Base::reference, "reference"}}};
+constexpr std::array<Word<Comparison::Moved>, 3> moved_words = {
+    {{Comparison::Moved::at_change, "at_change"},
+     {Comparison::Moved::before_change, "before_change"},
+     {Comparison::Moved::unknown, "unknown"}}};
+
+Json comparison_json(const std::optional<Comparison>& comparison) {
+  if (!comparison) return {};
+  Json moved = Json::array();
+  for (const Comparison::Input& input : comparison->moved) {
+    moved.push_back(
+        {{"name", input.name}, {"psi", input.psi}, {"moved", word_of(moved_words, input.moved)}});
+  }
+  return {{"moved", moved},
+          {"inputs", comparison->inputs},
+          {"base", word_of(base_words, comparison->base)},
+          {"rows", comparison->rows},
+          {"base_rows", comparison->base_rows},
+          {"rows_needed", comparison->rows_needed},
+          {"psi", comparison->psi},
+          {"power", comparison->power},
+          {"enough", comparison->enough}};
+}
+
+std::optional<Comparison> read_comparison(const Json& json) {
+  if (json.is_null()) return std::nullopt;
+  Comparison comparison;
+  for (const Json& input : json.at("moved")) {
+    const auto moved = parse_word(moved_words, input.at("moved").get<std::string>());
+    comparison.moved.push_back(
+        {input.at("name"), input.at("psi"), moved.value_or(Comparison::Moved::unknown)});
+  }
+  comparison.inputs = json.at("inputs");
+  comparison.base =
+      parse_word(base_words, json.at("base").get<std::string>()).value_or(Comparison::Base::before);
+  comparison.rows = json.at("rows");
+  comparison.base_rows = json.at("base_rows");
+  comparison.rows_needed = json.at("rows_needed");
+  comparison.psi = json.at("psi");
+  comparison.power = json.at("power");
+  comparison.enough = json.at("enough");
+  return comparison;
+}
+
 Json facts_json(const Facts& facts) {
   Json subjects = Json::array();
   for (const Facts::Subject& subject : facts.subjects) {
@@ -58,6 +104,8 @@ Json facts_json(const Facts& facts) {
           {"trouble", facts.trouble},
           {"since", time_json(facts.since)},
           {"owner", facts.owner},
+          {"comparison", comparison_json(facts.comparison)},
+          {"comparison_trouble", facts.comparison_trouble},
           {"subjects", subjects}};
 }
 
@@ -67,6 +115,8 @@ Facts read_facts(const Json& json) {
   facts.trouble = json.at("trouble");
   facts.since = read_time(json, "since");
   facts.owner = json.value("owner", "");
+  facts.comparison_trouble = json.value("comparison_trouble", "");
+  facts.comparison = read_comparison(json.value("comparison", Json()));
   for (const Json& subject : json.at("subjects")) {
     const Json& score = subject.at("score");
     facts.subjects.push_back({subject.at("name"), subject.at("state"),

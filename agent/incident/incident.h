@@ -47,11 +47,34 @@ struct Facts {
     std::optional<double> score;  // Its largest debiased PSI.
     bool operator==(const Subject&) const = default;
   };
+  // The inputs since the change beside those before it and the reference's, by what the sidecars counted.
+  struct Comparison {
+    enum class Base { before, reference };  // The rows of the hour before the change; training.
+    enum class Moved { at_change, before_change, unknown };
+    struct Input {
+      std::string name;
+      double psi =
+          0;  // Debiased; from the rows before the change where it moved there, else from the reference.
+      Moved moved = Moved::unknown;
+      bool operator==(const Input&) const = default;
+    };
+    std::vector<Input> moved = {};  // The farthest first.
+    std::size_t inputs = 0;    // Compared. What follows is of the one that least can be said of.
+    Base base = Base::before;
+    std::uint64_t rows = 0, base_rows = 0;  // Since the change; compared with.
+    std::uint64_t rows_needed = 0;          // Since the change; 0: base_rows are too few.
+    double psi = 0;                         // A shift that large would have been seen …
+    double power = 0;                       // … with this probability.
+    bool enough = false;
+    bool operator==(const Comparison&) const = default;
+  };
   std::optional<Time> asked_at;  // Nothing: not asked yet.
   std::string trouble;
   std::vector<Subject> subjects;
   std::optional<Time> since;  // When the change began, by the accuracy detector's estimate.
   std::string owner = {};     // The model's, where the alert does not carry it.
+  std::optional<Comparison> comparison = {};  // Nothing: no beginning is known, or no bins are.
+  std::string comparison_trouble = {};        // Why there is none, where Prometheus said so.
 };
 
 // One line of plain words for a person who was asleep a minute ago.

@@ -230,11 +230,14 @@ Refusal Intake::judge(RecentSamples::Kind kind, const SeriesTable::Record& recor
 // Of a request with several samples of one series all are remembered: Prometheus sends each as a series of its own.
 void Intake::note_stored(Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
                          std::uint64_t value_bits) {
-  if (record.has_sample && record.last_request == request_number_) {
-    recent_.remember(record.last_is_histogram ? Kind::histogram : Kind::sample, record.fingerprint,
-                     record.last_timestamp_ms, record.last_value_bits);
+  const bool has_others = record.has_sample && record.last_request == request_number_;
+  if (has_others) {
+    if (!record.last_is_remembered)
+      recent_.remember(record.last_is_histogram ? Kind::histogram : Kind::sample,
+                       record.fingerprint, record.last_timestamp_ms, record.last_value_bits);
     recent_.remember(kind, record.fingerprint, timestamp_ms, value_bits);
   }
+  record.last_is_remembered = has_others;
   record.last_timestamp_ms = timestamp_ms;
   record.last_value_bits = value_bits;
   record.has_sample = true;

@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 
+#include "agent/ingest/inputs_since.h"
 #include "base/core/text.h"
 #include "base/wire/json.h"
 
@@ -17,7 +18,7 @@ namespace {
 using incident::Facts;
 using wire::Json;
 
-constexpr std::size_t instant_answer_bytes_max = 4 << 20;
+constexpr std::size_t instant_answer_bytes_max = 16 << 20;
 constexpr std::size_t range_answer_bytes_max = 256 << 20;
 constexpr double seconds_max = 9e9;  // A Time holds that.
 constexpr std::size_t subjects_max = 1'000;
@@ -99,9 +100,13 @@ std::string regex_text(std::string_view text) {
   return out;
 }
 
-// The matchers of the incident's model, without braces. A cluster may be known from the external labels
-// of the Prometheus that sent the alert; its own series do not have those.
-std::string matchers(const incident::Incident& incident, bool with_version = true) {
+std::string workload_of(const InstantValue& value) {
+  return incident::identity_of(value.labels).workload;
+}
+
+}  // namespace
+
+std::string model_matchers(const incident::Incident& incident, bool with_version) {
   std::string text = "model_name=" + promql_text(incident.model);
   if (with_version && !incident.version.empty()) {
     text += ",model_version=" + promql_text(incident.version);
@@ -112,12 +117,6 @@ std::string matchers(const incident::Incident& incident, bool with_version = tru
   if (!incident.name_space.empty()) text += ",namespace=" + promql_text(incident.name_space);
   return text;
 }
-
-std::string workload_of(const InstantValue& value) {
-  return incident::identity_of(value.labels).workload;
-}
-
-}  // namespace
 
 Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body) {
   const auto data = answer_data(body);
@@ -169,19 +168,20 @@ Prometheus::Prometheus(std::string url, Duration timeout)
 }
 
 Result<net::ClientResponse> Prometheus::post(const std::string& path, std::string form,
-                                             std::size_t answer_bytes_max) {
+                                             std::size_t answer_bytes_max, Duration timeout) {
   return client_.send({.method = "POST",
                        .url = url_ + path,
                        .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
                        .body = std::move(form),
-                       .timeout = timeout_,
-                       .connect_timeout = std::min<Duration>(timeout_, std::chrono::seconds(1)),
+                       .timeout = timeout,
+                       .connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(1)),
                        .body_bytes_max = answer_bytes_max});
 }
 
-Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql) {
-  const auto response =
-      post("/api/v1/query", "query=" + percent_encode(promql), instant_answer_bytes_max);
+Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql,
+                                                    std::optional<Duration> timeout) {
+  const auto response = post("/api/v1/query", "query=" + percent_encode(promql),
+                             instant_answer_bytes_max, timeout.value_or(timeout_));
   if (!response) return fail(response);
   return parse_instant_answer(response->body);
 }
@@ -196,7 +196,7 @@ Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, T
   const auto response = post("/api/v1/query_range",
                              "query=" + percent_encode(promql) + "&start=" + seconds(start) +
                                  "&end=" + seconds(end) + "&step=" + encoded(to_seconds(step)),
-                             range_answer_bytes_max);
+                             range_answer_bytes_max, timeout_);
   if (!response) return fail(response);
   return parse_range_answer(response->body);
 }
@@ -253,7 +253,7 @@ std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
 Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now) {
   Facts facts{.asked_at = now, .trouble = {}, .subjects = {}, .since = {}, .owner = {}};
   if (incident.model.empty()) return facts;
-  const std::string model = matchers(incident);
+  const std::string model = model_matchers(incident);
   const auto ask = [&](const std::string& query) -> Result<std::vector<InstantValue>> {
     auto values = prometheus.query(query);
     if (!values) return values;
@@ -280,9 +280,17 @@ Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, T
     facts.since =
         Time{} + std::chrono::milliseconds(static_cast<std::int64_t>(since->front().value * 1000));
   }
+  if (const auto began = incident.since ? incident.since : facts.since) {
+    auto comparison = compare_inputs_since(prometheus, incident, *began);
+    if (comparison) {
+      facts.comparison = std::move(*comparison);
+    } else {
+      facts.comparison_trouble = comparison.error().message;
+    }
+  }
   if (!incident.labels.get("owner").empty()) return facts;
   const auto owners = ask("group by (job, workload, owner) (model:outrider_model_info:labels{" +
-                          matchers(incident, false) + "})");
+                          model_matchers(incident, false) + "})");
   if (owners && owners->size() == 1) facts.owner = owners->front().labels.get("owner");
   return facts;
 }

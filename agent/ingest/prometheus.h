@@ -4,6 +4,7 @@
 // Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values and ranges. Not thread-safe:
 // one a thread. Source: the Prometheus documentation, "HTTP API: instant queries", "range queries".
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,24 +33,30 @@ class Prometheus {
   // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
   explicit Prometheus(std::string url, Duration timeout = std::chrono::seconds(2));
 
-  // Errors: those of HttpClient and of parse_instant_answer.
-  Result<std::vector<InstantValue>> query(const std::string& promql);
+  // Errors: those of HttpClient and of parse_instant_answer. `timeout`: other than the object's own.
+  Result<std::vector<InstantValue>> query(const std::string& promql,
+                                          std::optional<Duration> timeout = {});
   // Prometheus evaluates at `start`, `start + step`, … up to `end`, at most 11 000 times a query.
   Result<std::vector<Series>> query_range(const std::string& promql, Time start, Time end,
                                           Duration step);
 
  private:
   Result<net::ClientResponse> post(const std::string& path, std::string form,
-                                   std::size_t answer_bytes_max);
+                                   std::size_t answer_bytes_max, Duration timeout);
 
   std::string url_;
   Duration timeout_;
   net::HttpClient client_;
 };
 
+// PURE: the matchers of the incident's model, without braces. A cluster may be known from the external
+// labels of the Prometheus that sent the alert; its own series do not have those.
+std::string model_matchers(const incident::Incident& incident, bool with_version = true);
+
 // The drift verdicts, drift scores and change estimate of the incident's model in its cluster and
-// namespace, and its owner where the alert names none. What could not be learnt is said in `trouble`.
-// Five queries at most; when the first gets no answer, no more are asked.
+// namespace, its inputs since the change beside those before it, and its owner where the alert names
+// none. What could not be learnt is said in `trouble`. Eleven queries at most; when the first gets no
+// answer, no more are asked.
 incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
 
 // PURE: the values of the incident's workload; of the only one there is where it is none of them (an

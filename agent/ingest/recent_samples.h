@@ -34,8 +34,7 @@ class RecentSamples {
     if (!sets_) sets_ = std::make_unique<Set[]>(set_count);
     const std::uint64_t hash = hash_of(kind, series, timestamp_ms, value_bits);
     auto& hashes = sets_[hash % set_count].hashes;
-    if (std::find(hashes.begin(), hashes.end(), hash) != hashes.end()) return;
-    for (std::size_t i = hashes.size() - 1; i > 0; --i) hashes[i] = hashes[i - 1];
+    std::copy_backward(hashes.begin(), hashes.end() - 1, hashes.end());
     hashes[0] = hash;
   }
 

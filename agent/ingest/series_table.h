@@ -103,8 +103,9 @@ class SeriesTable {
     bool in_use : 1 = false;
     bool has_sample : 1 = false;
     bool last_is_histogram : 1 = false;
-    bool handed_on : 1 = false;  // The sink knows the slot.
-    bool has_ended : 1 = false;  // The last sample was a staleness marker.
+    bool handed_on : 1 = false;           // The sink knows the slot.
+    bool has_ended : 1 = false;           // The last sample was a staleness marker.
+    bool last_is_remembered : 1 = false;  // In RecentSamples: its request had others of the series.
   };
 
   enum class Departure : std::uint8_t { idle, room };

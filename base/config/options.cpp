@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <cstdio>
 #include <map>
 #include <sstream>
 
@@ -276,7 +277,11 @@ Option& OptionTable::add(std::string name, std::vector<double>& target, std::str
       },
       [&target] {
         std::string all;
-        for (const double item : target) all += (all.empty() ? "" : ",") + format_double(item);
+        for (const double item : target) {
+          char text[32];
+          std::snprintf(text, sizeof text, "%.9g", item);  // "0.0005", not "5e-04".
+          all.append(all.empty() ? "" : ",").append(text);
+        }
         return all;
       });
   added.value_text = "NUMBER,…";

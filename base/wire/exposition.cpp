@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -48,8 +50,17 @@ void append_exemplar(std::string& out, const Exemplar& exemplar) {
   }
 }
 
+// As Go writes it, which others compare texts with: "0.0005", where the shortest would be "5e-04".
+std::string plain_bound(double bound) {
+  std::string text = format_double(bound);
+  if (text.find("e-") == std::string::npos || std::abs(bound) < 1e-4) return text;
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, bound, std::chars_format::fixed);
+  return {digits, end.ptr};
+}
+
 std::string bound_text(double bound, Format format) {
-  return format == Format::openmetrics ? canonical_bound(bound) : format_double(bound);
+  return format == Format::openmetrics ? canonical_bound(bound) : plain_bound(bound);
 }
 
 double media_quality(std::string_view range) {
@@ -110,7 +121,7 @@ std::string_view content_type(Format format) {
 }
 
 std::string canonical_bound(double bound) {
-  std::string text = format_double(bound);
+  std::string text = plain_bound(bound);
   if (text.find_first_of(".eIN") == std::string::npos) text += ".0";
   return text;
 }

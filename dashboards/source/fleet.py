@@ -50,13 +50,7 @@ P99 = f"histogram_quantile(0.99, sum by ({PLACE}, le) (increase(outrider_request
 OF_EACH_MODEL = f"* on ({PLACE}) group_right () group by ({PLACE}, model_name) (outrider_accuracy_alarm{{{PODS}}})"
 
 # While an alarm stands: the labels since the estimated change, as the alert says it. Else the last hour's.
-SINCE_CHANGE = f"""
-  sum by ({PLACE}, model_name) (
-    outrider_labels_since_change{{{PODS}, correct="true"}}
-      * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{PODS}}} == 1))
-  / sum by ({PLACE}, model_name) (
-    outrider_labels_since_change{{{PODS}}}
-      * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{PODS}}} == 1))"""
+SINCE_CHANGE = f"min by ({PLACE}, model_name) (model:outrider_accuracy_dropped:ratio{{{FLEET}}})"
 LAST_HOUR = f"""
   sum by ({PLACE}, model_name) (increase(outrider_outcomes_total{{{PODS}, correct="true"}}[1h]))
   / (sum by ({PLACE}, model_name) (increase(outrider_outcomes_total{{{PODS}}}[1h])) > 0)"""
@@ -110,7 +104,7 @@ def now():
               "none", query(f"count(({TROUBLE}) > 0) or vector(0)"), ANY_IS_BAD, 0), 4),
         (stat("Accuracy alarms", "Models whose labels prove that they err more than training promised, at the stated "
               "false-alarm rate.",
-              "none", query(f"count(max by ({PLACE}, model_name) (outrider_accuracy_alarm{{{PODS}}}) == 1) or vector(0)"),
+              "none", query(f"count(max by ({PLACE}, model_name) (model:outrider_accuracy_dropped:bool{{{FLEET}}}) == 1) or vector(0)"),
               ANY_IS_BAD, 0), 4),
         (stat("Models with moved inputs", "Models of which an input, or the predictions, moved away from training, over the whole fleet.",
               "none", query(f"count(count by ({PLACE}, model_name) (model:outrider_drift_moved:group{{{FLEET}}})) or vector(0)"),

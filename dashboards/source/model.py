@@ -56,19 +56,18 @@ def worst_verdict(metric, by, states):
 ACCURACY = f"""
   sum{{by}} (increase(outrider_outcomes_total{{{{{MODEL}, correct="true"}}}}[$window]))
   / (sum{{by}} (increase(outrider_outcomes_total{{{{{MODEL}}}}}[$window])) >= {{enough}})"""
-SINCE_CHANGE = f"""
-  sum (outrider_labels_since_change{{{MODEL}, correct="true"}}
-    * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))
-  / sum (outrider_labels_since_change{{{MODEL}}}
-    * on ({PLACE}, instance, model_name, model_version) group_left () (outrider_accuracy_alarm{{{MODEL}}} == 1))"""
+# The fleet's alarm, from sums over pods; the rules keep its numbers. Those of the busiest version, as the promise is.
+DROPPED = f"max(model:outrider_accuracy_dropped:bool{{{OF_FLEET}}} {SERVING})"
+SINCE_CHANGE = f"min(model:outrider_accuracy_dropped:ratio{{{OF_FLEET}}})"
 
 
 def now():
     states = {"warming_up": 0, "stable": 1, "drift": 3}
     return [
         (stat("Accuracy verdict", "What the labels prove at the stated false-alarm rate. Alarm: the model errs more than training "
-              "promised; follow the runbook of ModelAccuracyDropped. Warming up: too few labels yet.", "none",
-              query(worst_verdict("outrider_accuracy_verdict", "", states)),
+              "promised; follow the runbook of ModelAccuracyDropped. Warming up: too few labels yet. Of the whole fleet; where no reference from "
+              "training is there, the worst of its pods.", "none",
+              query(f"({DROPPED} == 1) * 3 or ({DROPPED} == 0) + 1 or {worst_verdict('outrider_accuracy_verdict', '', states)}"),
               mappings=words({0: ("warming up", GREY), 1: ("stable", GREEN), 3: ("alarm", RED)}), line=False), 4),
         (stat("Accuracy now", "While an alarm stands: over the labels since the estimated change, as the alert says it. Else: over "
               "the labels of the window.", "percentunit",
@@ -98,12 +97,12 @@ def accuracy():
                     [query(ACCURACY.format(by=" by (model_version)", enough=20), "{{model_version}}"),
                      query(f"max by (model_version) (outrider_accuracy_reference_ratio{{{MODEL}}})", "{{model_version}} promised")],
                     low=None, high=1, colours=[("/promised/", [DASHED, NO_FILL])]), 12),
-        (timeseries("Evidence of a fall", "How much the labels speak against the promise: log10 of the e-value, the largest of any "
-                    "pod, drawn up to 20. At the dashed line the alarm is raised; a healthy model crosses it at most as often as "
-                    "accuracy.false_alarms says.", "none",
-                    [query(f"clamp_max(max by (model_version) (outrider_accuracy_evidence{{{MODEL}}} {SERVING}), 20)",
-                           "{{model_version}}"),
-                     query(f"min(outrider_accuracy_evidence_threshold{{{MODEL}}})", "alarm")],
+        (timeseries("Evidence of a fall", "How much the labels of all pods speak against the promise: log10 of the e-value, drawn up to 20. At the dashed "
+                    "line the alarm is raised; healthy models cross it at most as often as accuracy.fleet.false_alarms says. Five digits "
+                    "lower it is cleared.", "none",
+                    [query(f"clamp(max by (model_version) (log10(avg without (bet) (model:outrider_accuracy_bet:evidence{{{OF_FLEET}}})) "
+                           f"{SERVING}), -2, 20)", "{{model_version}}"),
+                     query(f"max(model:outrider_accuracy_evidence_threshold:log10{{{OF_FLEET}}} {SERVING})", "alarm")],
                     colours=[fixed("/^alarm$/", RED, DASHED, NO_FILL)]), 7),
         (timeseries("Typical error", "Mean absolute difference of prediction and truth, in the target's own unit, by version. For "
                     "models that predict a number.", "none",
@@ -195,7 +194,7 @@ def versions():
             Column("Largest PSI", f"""clamp_min(max by (model_version) (
                 max_over_time(model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}[1d])), 0)""", "none", 3,
                    steps((GREEN, None), (YELLOW, 0.1), (RED, 0.25))),
-            Column("Alarms", f"sum by (model_version) (increase(outrider_accuracy_alarms_total{{{MODEL}}}[1d]))", "none", 0,
+            Column("Alarms", f"max by (model_version) (ceil(changes(model:outrider_accuracy_dropped:bool{{{OF_FLEET}}}[1d]) / 2))", "none", 0,
                    steps((GREEN, None), (ORANGE, 0.5))),
         ],
         sort_by="Version"), 24)]

@@ -61,6 +61,10 @@ struct MonitorMetrics::VersionKeys {
       accuracy_states_keys.push_back(with("state", monitor::to_string(state)));
     }
     for (const auto source : reference_sources) sources.push_back(with("source", source));
+    for (std::size_t k = 0; k < detectors::EDetector::components; ++k) {
+      const std::string bet = std::to_string(k);
+      bets.push_back({with("bet", bet, "correct", "true"), with("bet", bet, "correct", "false")});
+    }
   }
 
   SeriesKey with(std::string_view name, std::string_view value) const {
@@ -80,10 +84,11 @@ struct MonitorMetrics::VersionKeys {
   SeriesKey plain, success, failure, positive, negative, correct, wrong, extra;
   std::vector<SeriesKey> windows, accuracy_states_keys, sources;
 
-  struct Segment {
+  struct ByCorrect {
     SeriesKey correct, wrong;
   };
-  std::vector<Segment> segments;     // As Outcomes::segments().
+  std::vector<ByCorrect> bets;       // As the e-detector's alternatives.
+  std::vector<ByCorrect> segments;   // As Outcomes::segments().
   std::vector<SeriesKey> confusion;  // As Outcomes::confusion().
 
   struct Verdict {
@@ -201,6 +206,12 @@ namespace {
 constexpr auto counter = MetricType::counter;
 constexpr auto gauge = MetricType::gauge;
 
+// Rounded down, which only ever delays an alarm: pods must export the very same number, and the
+// logarithms of two machines may differ in the last digit.
+double rounded_weight(double log) {
+  return std::floor(log * 1e9) / 1e9;
+}
+
 }  // namespace
 
 // One scrape. A family's header is written with its first series, and no series past the limit.
@@ -217,6 +228,7 @@ class MonitorMetrics::Page {
   void write_outcomes();
   void write_errors();
   void write_accuracy();
+  void write_bets();
   void write_changes();
   void write_drift();
   void write_comparison();
@@ -302,6 +314,13 @@ void MonitorMetrics::Page::write_outcomes() {
       value(k.segments[i].wrong, v.outcomes().segments()[i].counts.wrong);
     }
   });
+  family("outrider_outcomes_newest_prediction_timestamp_seconds", gauge,
+         "When the newest prediction whose truth is known was made; aggregate with max.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (const auto newest = v.accuracy().newest_predicted()) {
+      value(k.plain, static_cast<double>(to_unix_ms(*newest)) / 1000);
+    }
+  });
   family("outrider_confusion_total", counter,
          "Predictions of classes whose truth is known, by actual and predicted class.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
@@ -365,6 +384,7 @@ void MonitorMetrics::Page::write_accuracy() {
       value(k.plain, std::log10(detector->settings().alarm_run_length));
     }
   });
+  write_bets();
   family("outrider_accuracy_alarm", gauge,
          "1 while the version in service is worse than its reference, at the stated false-alarm "
          "rate.");
@@ -384,6 +404,23 @@ void MonitorMetrics::Page::write_accuracy() {
          "1 where accuracy is judged by a rate learned from the first labels, not by training's.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     value(k.plain, v.accuracy().provisional());
+  });
+}
+
+// What the fleet's alarm multiplies summed outcomes with. Pods that learn rates of their own do not
+// agree, and versions out of service are not judged: they have none.
+void MonitorMetrics::Page::write_bets() {
+  family("outrider_accuracy_bet_log_weight", gauge,
+         "What a right or wrong prediction adds to the logarithm of a bet that the version became "
+         "worse, the same in every pod. Not while the reference is provisional.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    const auto* detector = v.accuracy().detector();
+    if (!detector || v.accuracy().provisional() || v.retired()) return;
+    for (std::size_t bet = 0; bet < k.bets.size(); ++bet) {
+      if (!std::isfinite(detector->log_weight(bet, true))) continue;
+      value(k.bets[bet].correct, rounded_weight(detector->log_weight(bet, false)));
+      value(k.bets[bet].wrong, rounded_weight(detector->log_weight(bet, true)));
+    }
   });
 }
 

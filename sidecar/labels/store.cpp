@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/store.h"
 
+#if __has_include(<rocksdb/advanced_cache.h>)  // RocksDB 8 moved Cache's definition there.
+#include <rocksdb/advanced_cache.h>
+#else
+#include <rocksdb/cache.h>
+#endif
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>

@@ -91,6 +91,11 @@ std::optional<detectors::ChangeEstimate> Accuracy::change() const {
   return change;
 }
 
+std::optional<Time> Accuracy::newest_predicted() const {
+  if (newest_predicted_ == Time{}) return std::nullopt;
+  return newest_predicted_;
+}
+
 std::string Accuracy::serialise() const {
   detectors::SnapshotWriter out(snapshot_kind, snapshot_version);
   out.u64(labels_);

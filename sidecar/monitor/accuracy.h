@@ -51,6 +51,8 @@ class Accuracy {
   std::optional<double> evidence_log10() const;
   // The labels since the estimated change; nothing when nothing points to one.
   std::optional<detectors::ChangeEstimate> change() const;
+  // When the newest prediction was made that has a label; nothing before the first label of this process.
+  std::optional<Time> newest_predicted() const;
   const AccuracyWindows& windows() const { return windows_; }
   const detectors::EDetector* detector() const { return detector_ ? &*detector_ : nullptr; }
 

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <stdexcept>
 
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 
 using namespace outrider;

@@ -3,12 +3,12 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "base/core/text.h"
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 
 using namespace outrider;

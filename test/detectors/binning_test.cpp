@@ -2,11 +2,12 @@
 #include "detectors/binning.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <random>
+
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 

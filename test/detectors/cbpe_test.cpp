@@ -2,9 +2,10 @@
 #include "detectors/cbpe.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
+
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 

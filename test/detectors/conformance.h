@@ -18,7 +18,6 @@
 //   TEST_CASE("ADWIN keeps what every detector keeps") { conforms<AdwinSubject>(); }
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -27,6 +26,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "test/support/catch.h"
 
 #include "base/core/result.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/design_effect.h"
 
-#include <catch2/catch.hpp>
 #include <limits>
 #include <random>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "detectors/binning.h"
 #include "detectors/chi_square.h"
 #include "test/detectors/conformance.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each distance's worked example by hand, and what all of them keep. Against SciPy: test/oracle.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
@@ -13,6 +12,7 @@
 #include "detectors/psi.h"
 #include "detectors/rank_test.h"
 #include "detectors/wasserstein.h"
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 using Counts = std::vector<std::uint64_t>;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/drift_rule.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "detectors/chi_square.h"
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 

@@ -2,11 +2,11 @@
 #include "detectors/e_detector.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
 #include "test/detectors/conformance.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;
@@ -259,6 +259,30 @@ TEST_CASE("alternatives of 1 and beyond are left out") {
   double expected = 0;
   for (int k = 0; k < 3; ++k) expected += (0.95 + 0.01 * std::pow(50.0, k / 7.0)) / 0.95 / 3;
   CHECK(detector.evidence() == Approx(expected).epsilon(1e-14));
+}
+
+TEST_CASE("the evidence is the product of the log weights, as whoever sums labels computes it") {
+  EDetectorSettings settings = settings_for(0.06, 0.05);
+  settings.tempering = 1.5;
+  auto made = EDetector::make(settings);
+  REQUIRE(made);
+  const std::array<bool, 6> wrong{true, false, false, true, true, false};
+  double expected = 0;
+  for (std::size_t k = 0; k < EDetector::components; ++k) {
+    // Nobody expects to win against a model that is as good as promised.
+    CHECK(0.06 * std::exp(1.5 * made->log_weight(k, true)) +
+              0.94 * std::exp(1.5 * made->log_weight(k, false)) ==
+          Approx(1));
+    double sum = 0;
+    for (const bool w : wrong) sum = (sum + 1) * std::exp(made->log_weight(k, w));
+    expected += sum / EDetector::components;
+  }
+  for (const bool w : wrong) made->update(w);
+  CHECK(made->evidence() == Approx(expected).epsilon(1e-12));
+  const auto near_1 = detector_for(0.7, 0.6);
+  CHECK(std::isfinite(near_1.log_weight(0, true)));
+  CHECK(std::isinf(near_1.log_weight(EDetector::components - 1, true)));
+  CHECK(std::isinf(near_1.log_weight(EDetector::components - 1, false)));
 }
 
 TEST_CASE("settings that mean nothing are refused with what to change") {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/index_column.h"
 
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include "detectors/value_reader.h"
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PCA scores, tail score and conformal p-value.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -9,6 +8,7 @@
 #include "detectors/conformal.h"
 #include "detectors/pca.h"
 #include "detectors/tail_score.h"
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 

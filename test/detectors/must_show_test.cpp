@@ -2,7 +2,6 @@
 // The figures that the design asks of the distribution statistics, by simulation with fixed seeds. Each case
 // prints its figure with `-s`.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
@@ -12,6 +11,7 @@
 #include "detectors/version_watch.h"
 #include "detectors/wasserstein.h"
 #include "test/detectors/watch_fixture.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

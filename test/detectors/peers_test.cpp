@@ -2,7 +2,6 @@
 // The detectors that others use. That they are faithful to river is
 // test/oracle/test_error_detectors.py's to show; here are their worked examples, their conformance,
 // and the failures that their headers admit.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
@@ -12,6 +11,7 @@
 #include "detectors/hddm_a.h"
 #include "detectors/page_hinkley.h"
 #include "test/detectors/conformance.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

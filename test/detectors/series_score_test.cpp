@@ -2,13 +2,14 @@
 #include "detectors/series_score.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
 #include <type_traits>
 #include <vector>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

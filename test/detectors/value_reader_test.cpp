@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/value_reader.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+
+#include "test/support/catch.h"
 
 using namespace outrider::detectors;
 
@@ -175,10 +176,11 @@ TEST_CASE("a category has one spelling, and a code keeps its zeros") {
 }
 
 TEST_CASE("1 and 0 are true and false beside booleans, unless there are other numbers") {
-  std::unordered_map<std::string, std::uint64_t> counts{{"true", 2}, {"1", 3}, {"0", 4}, {"maybe", 1}};
+  std::unordered_map<std::string, std::uint64_t> counts{
+      {"true", 2}, {"1", 3}, {"0", 4}, {"maybe", 1}};
   merge_booleans(counts);
-  CHECK(counts == std::unordered_map<std::string, std::uint64_t>{
-                      {"true", 5}, {"false", 4}, {"maybe", 1}});
+  CHECK(counts ==
+        std::unordered_map<std::string, std::uint64_t>{{"true", 5}, {"false", 4}, {"maybe", 1}});
   counts = {{"true", 2}, {"1", 3}, {"2", 4}};
   merge_booleans(counts);
   CHECK(counts.size() == 3);

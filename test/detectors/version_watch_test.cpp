@@ -2,12 +2,12 @@
 #include "detectors/version_watch.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <random>
 
 #include "test/detectors/watch_fixture.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::detectors;

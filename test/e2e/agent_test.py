@@ -163,7 +163,7 @@ class Exporter:
     """The /metrics of a sidecar whose model has just lost accuracy, or has not."""
 
     def __init__(self):
-        self.fallen = False
+        self.fallen, self.in_service, self.right, self.wrong = False, True, 0, 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -185,18 +185,23 @@ class Exporter:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def text(self):
-        right, wrong = (72, 28) if self.fallen else (0, 0)
+        if self.fallen:
+            self.right, self.wrong = self.right + 18, self.wrong + 7
         model = 'model_name="house-price",model_version="v1"'
-        lines = [f'outrider_labels_since_change{{{model},correct="true"}} {right}',
-                 f'outrider_labels_since_change{{{model},correct="false"}} {wrong}',
+        lines = [f'outrider_outcomes_total{{{model},correct="true"}} {self.right}',
+                 f'outrider_outcomes_total{{{model},correct="false"}} {self.wrong}',
+                 f"outrider_outcomes_newest_prediction_timestamp_seconds{{{model}}} {self.changed_at:.3f}",
                  'outrider_model_info{model_name="house-price",owner="homes",team="core"} 1',
                  f"outrider_accuracy_reference_ratio{{{model}}} 0.9512",
+                 f"outrider_accuracy_evidence_threshold{{{model}}} 6",
                  f"outrider_accuracy_alarm{{{model}}} {int(self.fallen)}",
                  f'outrider_drift_score{{{model},subject="size",test="psi"}} 0.013']
         lines += [f'outrider_drift_verdict{{{model},subject="size",state="{state}"}} {int(state == "stable")}'
                   for state in ("warming_up", "stable", "warning", "drift")]
-        if self.fallen:
-            lines.append(f"outrider_accuracy_change_timestamp_seconds{{{model}}} {self.changed_at:.3f}")
+        if self.in_service:  # ln L of bets on 10 and 30 % wrong, against 6 %.
+            lines += [f'outrider_accuracy_bet_log_weight{{{model},bet="{bet}",correct="{correct}"}} {weight}'
+                      for bet, weights in enumerate(((-0.0435, 0.5108), (-0.2948, 1.6094)))
+                      for correct, weight in zip(("true", "false"), weights)]
         return "\n".join(lines) + "\n"
 
     def close(self):
@@ -241,7 +246,7 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
         assert body["since"] == incident["since"] and body["version"] == "v1" and body["reason"] == incident["summary"]
         assert action["kind"] == "retrain" and action["cluster"] == "eu" and action["version"] == "v1"
         assert len(agent.incidents()) == 1
-        exporter.fallen = False
+        exporter.in_service = False  # As a sidecar's monitor has it when another version took over.
         wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 60)
         assert len(receiver.requests) == 1
     finally:

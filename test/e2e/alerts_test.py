@@ -58,7 +58,8 @@ def test_the_rules_do_what_their_tests_say(file):
 
 
 @pytest.mark.parametrize("rules, test, right, wrong", [
-    ("outrider", "accuracy", ":share >= 0.5", ":share >= 0"),
+    ("outrider-accuracy", "accuracy", "!= min without", "== min without"),
+    ("outrider-accuracy", "accuracy", "< model:outrider_accuracy_reference:ratio", "< 0.5"),
     ("outrider", "accuracy", "unmatched:ratio1h > 0.1", "unmatched:ratio1h > 0"),
     ("outrider", "sidecar", "up == 0 and", "up == 0 or"),
     ("outrider", "agent", "for: 30m", "for: 1m"),

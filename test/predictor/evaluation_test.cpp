@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/evaluate/evaluation.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
 #include "test/predictor/models.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::evaluate;

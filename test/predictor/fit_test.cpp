@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/model/fit.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
+
+#include "test/support/catch.h"
 
 using namespace outrider::model;
 using Eigen::MatrixXd;

@@ -3,11 +3,11 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <future>
 
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 
 using namespace outrider;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/model/model_json.h"
 
-#include <catch2/catch.hpp>
-
 #include "test/predictor/models.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::model;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/retrain/plan.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/text.h"
 #include "test/predictor/models.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::retrain;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/protocol/prediction.h"
 
-#include <catch2/catch.hpp>
 #include <cstring>
 
 #include "predictor/protocol/tensor.h"
 #include "test/predictor/models.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::protocol;

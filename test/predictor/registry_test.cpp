@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/registry/registry.h"
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 
 using namespace outrider;

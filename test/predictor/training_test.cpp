@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "predictor/train/training.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/text.h"
 #include "predictor/train/card.h"
 #include "predictor/train/reference_text.h"
 #include "reference/reference_json.h"
 #include "test/predictor/models.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::train;

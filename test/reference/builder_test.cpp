@@ -2,9 +2,9 @@
 #include "reference/builder.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 
 #include "test/reference/table_rows.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::reference;

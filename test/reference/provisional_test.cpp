@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/provisional.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 
 #include "detectors/version_watch.h"
 #include "reference/reference_json.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::reference;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/reference_json.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/digest.h"
 #include "detectors/version_watch.h"
 #include "reference/histogram_text.h"
 #include "test/reference/table_rows.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::reference;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/table.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::reference;

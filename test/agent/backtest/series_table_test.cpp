@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/backtest/series_table.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <random>
 
 #include "agent/backtest/plot.h"
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::backtest;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/decide/decision.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/incident/evidence.h"
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::decide;
@@ -78,7 +77,9 @@ TEST_CASE("an action that the policy allows is queued with its request and idemp
   CHECK((*body)["version"] == "v1");
   CHECK((*body)["since"] == "2026-01-31T11:59:00.000Z");
   CHECK((*body)["idempotency_key"] == action.id);
-  CHECK((*body)["reason"] == "accuracy of house-price v1 fell from 95% to 72%; inputs not judged");
+  CHECK((*body)["reason"] ==
+        "accuracy of house-price v1 fell from 95% to 72%; "
+        "inputs not judged: Prometheus has not been asked yet");
   CHECK(action.delivery.headers.back() ==
         std::pair<std::string, std::string>("Idempotency-Key", action.id));
 }

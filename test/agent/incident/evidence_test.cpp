@@ -2,9 +2,9 @@
 #include "agent/incident/evidence.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::incident;
@@ -49,7 +49,9 @@ TEST_CASE("a fall in accuracy is told with both numbers, since when, and over ho
   CHECK(line(incident, "onset") ==
         "The change began about 2026-01-31 11:59:20 UTC (estimated), 40s before the alert.");
   CHECK(incident.since == noon - 40s);
-  CHECK(incident.summary == "accuracy of house-price v1 fell from 95% to 72%; inputs not judged");
+  CHECK(incident.summary ==
+        "accuracy of house-price v1 fell from 95% to 72%; inputs not judged: Prometheus has not "
+        "been asked yet");
 }
 
 TEST_CASE("concept drift is said only when every input was judged and none warns") {
@@ -73,7 +75,7 @@ TEST_CASE("concept drift is said only when every input was judged and none warns
       {{.asked_at = noon, .trouble = "no Prometheus is given", .subjects = {}, .since = {}},
        Inputs::not_judged,
        "Inputs not judged: no Prometheus is given."},
-      {{}, Inputs::not_judged, "Inputs not judged: Prometheus has not been asked."}};
+      {{}, Inputs::not_judged, "Inputs not judged: Prometheus has not been asked yet."}};
   for (const Case& one : cases) {
     Incident incident = accuracy_incident();
     incident.facts = one.facts;
@@ -81,6 +83,103 @@ TEST_CASE("concept drift is said only when every input was judged and none warns
     CHECK(incident.inputs == one.inputs);
     CHECK(line(incident, "inputs") == one.text);
   }
+}
+
+namespace {
+
+using Comparison = Facts::Comparison;
+
+Incident compared(Comparison comparison, std::vector<Facts::Subject> subjects = {}) {
+  Incident incident = accuracy_incident();
+  incident.facts = facts_with(std::move(subjects));
+  incident.facts.comparison = std::move(comparison);
+  explain(incident);
+  return incident;
+}
+
+const Comparison powerful = {.moved = {},
+                             .inputs = 2,
+                             .rows = 340,
+                             .base_rows = 1'500,
+                             .rows_needed = 280,
+                             .psi = 0.2,
+                             .power = 0.968,
+                             .enough = true};
+
+}  // namespace
+
+TEST_CASE("inputs are called unchanged with the shift that would have been seen and its power") {
+  const Incident incident = compared(powerful);
+  CHECK(incident.inputs == Inputs::unchanged);
+  CHECK(incident.summary ==
+        "accuracy of house-price v1 fell from 95% to 72%; inputs unchanged (power 0.97), relation "
+        "changed: concept drift");
+  CHECK(line(incident, "inputs") ==
+        "Inputs unchanged: a shift of PSI 0.2 in any of 2 inputs would have been seen (power 0.97, "
+        "340 rows since the change against 1500 before it). The relation changed: concept drift.");
+  Comparison by_training = powerful;
+  by_training.base = Comparison::Base::reference;
+  CHECK_THAT(line(compared(by_training), "inputs"), Catch::Contains("against 1500 of training)"));
+}
+
+TEST_CASE("too few rows are called so, with how many there are and how many it takes") {
+  Comparison few = powerful;
+  few.rows = 60;
+  few.rows_needed = 210;
+  few.power = 0.061;
+  few.enough = false;
+  CHECK(compared(few).inputs == Inputs::not_judged);
+  CHECK(compared(few).summary ==
+        "accuracy of house-price v1 fell from 95% to 72%; too few rows to say whether inputs "
+        "changed: 60 of 210 rows since the change");
+  CHECK(line(compared(few), "inputs") ==
+        "Inputs not judged: too few rows to say: 60 of 210 rows since the change (a shift of PSI "
+        "0.2 would be seen with power 0.06).");
+  few.rows_needed = 0;
+  few.base_rows = 40;
+  CHECK_THAT(line(compared(few), "inputs"), Catch::Contains("only 40 before it to compare with"));
+}
+
+TEST_CASE("inputs that moved are named, and whether with the change or before it") {
+  Comparison moved = powerful;
+  moved.moved = {{"size", 0.451, Comparison::Moved::at_change},
+                 {"bedrooms", 0.3, Comparison::Moved::before_change},
+                 {"age", 0.25, Comparison::Moved::unknown}};
+  CHECK(compared(moved).inputs == Inputs::changed);
+  CHECK(compared(moved).summary ==
+        "accuracy of house-price v1 fell from 95% to 72%; inputs changed (size, bedrooms, age): "
+        "data drift");
+  CHECK(line(compared(moved), "inputs") ==
+        "Inputs changed: size (PSI 0.45) moved with the change; bedrooms (PSI 0.30) had moved away "
+        "from training before it; age (PSI 0.25) moved away from training; too few rows say "
+        "whether before the change, over 340 rows since the change: data drift.");
+}
+
+TEST_CASE(
+    "the comparison since the change outweighs the panes' verdicts but for how inputs go "
+    "together") {
+  CHECK(compared(powerful, {{"size", "warning", 0.3}}).inputs == Inputs::unchanged);
+  CHECK(compared(powerful, {{"multivariate", "drift", {}}}).inputs == Inputs::changed);
+}
+
+TEST_CASE("why inputs could not be compared is said where no verdict stands in") {
+  Incident incident = accuracy_incident();
+  incident.facts = facts_with({{"size", "warming_up", {}}});
+  incident.facts.comparison_trouble = "Prometheus has no samples from before the change";
+  CHECK(line(explained(incident), "inputs") ==
+        "Inputs not judged: those since the change could not be compared: Prometheus has no "
+        "samples from before the change.");
+  incident.facts.subjects = {{"size", "stable", {}}};
+  CHECK(explained(incident).inputs == Inputs::unchanged);
+}
+
+TEST_CASE("a comparison outlives the journal") {
+  Comparison moved = powerful;
+  moved.moved = {{"size", 0.5, Comparison::Moved::before_change}};
+  const Incident incident = compared(moved);
+  const auto again = incident_from_json(to_json(incident));
+  REQUIRE(again);
+  CHECK(again->facts.comparison == incident.facts.comparison);
 }
 
 TEST_CASE("unchanged inputs of an alert that is not about accuracy are no concept drift") {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/incident/incident_book.h"
 
-#include <catch2/catch.hpp>
 #include <set>
 
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::incident;

@@ -2,11 +2,11 @@
 #include "agent/ingest/labels.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <memory>
 
 #include "sidecar/labels/label_api.h"
 #include "test/sidecar/labels/log_fixture.h"
+#include "test/support/catch.h"
 
 namespace outrider::ingest {
 namespace {

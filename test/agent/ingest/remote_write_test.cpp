@@ -2,12 +2,12 @@
 #include "agent/ingest/remote_write.h"
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 #include <thread>
 
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 #include "test/support/write_messages.h"
 

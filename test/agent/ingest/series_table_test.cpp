@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ingest/series_table.h"
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <random>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::ingest;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/series/alert_budget.h"
 
-#include <catch2/catch.hpp>
 #include <random>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::series;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/series/selector.h"
 
-#include <catch2/catch.hpp>
-
 #include "agent/series/watch_rules.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::series;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/series/series_board.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <random>
 
 #include "agent/series/quantile_board.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::series;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/watch/series_watch.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -10,6 +9,7 @@
 #include "agent/watch/anomaly_alert.h"
 #include "base/core/text.h"
 #include "test/agent/watch/watched_fleet.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::test;

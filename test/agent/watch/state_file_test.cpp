@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/watch/state_file.h"
 
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <vector>
 
 #include "detectors/snapshot.h"
 #include "test/agent/watch/watched_fleet.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::watch;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/web/page.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::web;

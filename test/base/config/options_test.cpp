@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/config/options.h"
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::config;
@@ -21,7 +22,7 @@ struct Fixture {
   bool dry_run = true;
   std::string upstream, token, pseudonym;
   std::vector<std::string> references;
-  std::vector<double> buckets = {.5, 1, 10};
+  std::vector<double> buckets = {.0005, .5, 1, 10};
   std::map<std::string, std::string> variables;
   OptionTable table;
 
@@ -112,7 +113,7 @@ TEST_CASE_METHOD(Fixture,
 }
 
 TEST_CASE_METHOD(Fixture, "a list of numbers is written with commas or as a YAML list, ascending") {
-  CHECK_THAT(table.help(), Catch::Contains("--buckets NUMBER,… (=0.5,1,10)") &&
+  CHECK_THAT(table.help(), Catch::Contains("--buckets NUMBER,… (=0.0005,0.5,1,10)") &&
                                Catch::Contains("0.001 to 100, at most 4"));
   REQUIRE(parse({"--buckets=0.01, 30,60"}));
   CHECK(buckets == std::vector<double>{.01, 30, 60});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
 #include <thread>
 
 #include "base/core/backoff.h"
 #include "base/core/bounded_queue.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace std::chrono_literals;

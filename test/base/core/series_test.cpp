@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/core/series.h"
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 using outrider::Labels;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/core/text.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace std::chrono_literals;

@@ -2,7 +2,8 @@
 #include "base/core/words.h"
 
 #include <array>
-#include <catch2/catch.hpp>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <catch2/catch.hpp>
 
 #include "base/net/address.h"
 #include "base/net/http_client.h"
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::net;

@@ -6,12 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <thread>
 
+#include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 
 using namespace outrider;

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <deque>
 #include <fstream>
 
@@ -12,6 +11,7 @@
 #include "base/wire/exposition.h"
 #include "base/wire/remote_write/v1.pb.h"
 #include "base/wire/remote_write/v2.pb.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/alert_webhook.h"
 
-#include <catch2/catch.hpp>
 #include <string>
 
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::wire;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/csv.h"
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 using namespace outrider;
 using wire::parse_csv;

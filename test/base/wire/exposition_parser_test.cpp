@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/exposition_parser.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::wire;

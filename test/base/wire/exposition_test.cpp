@@ -4,7 +4,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 using namespace outrider::wire;
 using outrider::Labels;
@@ -60,6 +60,21 @@ TEST_CASE("OpenMetrics drops the families' suffixes, carries exemplars and ends 
         "latency_seconds_sum 7.25\n"
         "latency_seconds_count 3\n"
         "# EOF\n");
+}
+
+TEST_CASE("bounds are written as Go writes them, so that texts of them agree") {
+  const std::pair<double, const char*> bounds[] = {
+      {.0005, "0.0005"}, {.00025, "0.00025"}, {.00001, "1e-05"}, {.001, "0.001"}, {2.5, "2.5"}};
+  for (const auto& [bound, text] : bounds) {
+    CHECK(canonical_bound(bound) == text);
+    const double upper[] = {bound};
+    const std::uint64_t counts[] = {1, 0};
+    TextSink sink(Format::text);
+    sink.family({"x", MetricType::histogram, ""});
+    sink.histogram(SeriesKey(), {upper, counts, 0});
+    CHECK_THAT(sink.finish(), Catch::Contains("x_bucket{le=\"" + std::string(text) + "\"} 1\n"));
+  }
+  CHECK(canonical_bound(10) == "10.0");
 }
 
 TEST_CASE("the Accept header chooses the format, as Prometheus and a browser send it") {

@@ -2,9 +2,9 @@
 #include "base/wire/remote_write_decode.h"
 
 #include <bit>
-#include <catch2/catch.hpp>
 
 #include "base/wire/snappy_block.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::wire;

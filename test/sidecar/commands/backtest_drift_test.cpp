@@ -3,13 +3,13 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <random>
 
 #include "reference/reference_json.h"
 #include "test/reference/table_rows.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::sidecar;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/commands/backtest_errors.h"
 
-#include <catch2/catch.hpp>
 #include <sstream>
 
 #include "test/detectors/conformance.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using sidecar::ErrorBacktest;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/decode/cloud_events.h"
 
-#include <catch2/catch.hpp>
 #include <map>
 
 #include "base/core/text.h"
+#include "test/support/catch.h"
 
 namespace outrider::decode {
 namespace {

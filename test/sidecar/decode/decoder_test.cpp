@@ -6,7 +6,6 @@
 #include <zstd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "base/core/text.h"
@@ -14,6 +13,7 @@
 #include "sidecar/decode/content_coding.h"
 #include "sidecar/tap/capture_settings.h"
 #include "test/sidecar/decode/decoding.h"
+#include "test/support/catch.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::decode {

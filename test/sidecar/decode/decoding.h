@@ -3,13 +3,13 @@
 
 // What a decoder makes of an exchange, as one line of text.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <string>
 #include <utility>
 
 #include "base/core/text.h"
 #include "sidecar/decode/decoder.h"
+#include "test/support/catch.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::test {

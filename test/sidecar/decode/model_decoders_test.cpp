@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/decode/model_decoders.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
+#include "test/support/catch.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::decode {

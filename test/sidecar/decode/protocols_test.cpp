@@ -2,12 +2,12 @@
 // One suite over all documented shapes: what each means, under every Content-Type that servers give to JSON,
 // and under each kind that a configuration can say.
 
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include "sidecar/decode/decoder.h"
 #include "test/sidecar/decode/decoding.h"
+#include "test/support/catch.h"
 #include "test/support/exchanges.h"
 
 namespace outrider::decode {

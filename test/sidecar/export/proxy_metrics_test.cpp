@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/export/proxy_metrics.h"
 
-#include <catch2/catch.hpp>
 #include <deque>
+
+#include "test/support/catch.h"
 
 namespace outrider::exporting {
 namespace {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our parser against Boost.Beast's: what ours accepts, Beast reads the same way. The messages are
 // put together from fragments that parsers have disagreed about, with a fixed seed.
-#include <catch2/catch.hpp>
 #include <random>
 #include <string>
 #include <vector>
+
+#include "test/support/catch.h"
 
 #include "test/sidecar/http1/beast_oracle.h"
 

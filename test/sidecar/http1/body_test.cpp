@@ -2,11 +2,11 @@
 // Where bodies end and what is content in them: RFC 9112, sections 6 and 7.
 #include "sidecar/http1/body.h"
 
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include "test/sidecar/http1/feeding.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cases of the differential test (test/e2e/differential), which the real programs are compared by,
 // judged by the core alone: whole, byte by byte, and split at every byte.
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "sidecar/http1/body.h"
 #include "sidecar/http1/head.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

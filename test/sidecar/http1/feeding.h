@@ -4,13 +4,13 @@
 // Feeds bytes to the parsers whole and split at every byte, and insists that it makes no
 // difference.
 
-#include <catch2/catch.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "sidecar/http1/body.h"
 #include "sidecar/http1/head.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Heads as real clients and model servers send them, what we read in them and what we pass on.
-#include <catch2/catch.hpp>
 #include <string>
 
 #include "sidecar/http1/rewrite.h"
 #include "test/sidecar/http1/feeding.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

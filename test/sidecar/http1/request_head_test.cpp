@@ -2,13 +2,13 @@
 // What a request's head may look like, and why each other one is refused: RFC 9112 and RFC 9110.
 #include "sidecar/http1/head.h"
 
-#include <catch2/catch.hpp>
 #include <deque>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include "test/sidecar/http1/feeding.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an upstream's answer may look like, and where its body ends: RFC 9112, section 6.3.
-#include <catch2/catch.hpp>
 #include <string>
 
 #include "sidecar/http1/head.h"
 #include "test/sidecar/http1/feeding.h"
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

@@ -2,8 +2,9 @@
 // What changes in a head on its way through: RFC 9110, section 7.6.
 #include "sidecar/http1/rewrite.h"
 
-#include <catch2/catch.hpp>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

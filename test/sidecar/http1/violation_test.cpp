@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/http1/violation.h"
 
-#include <catch2/catch.hpp>
 #include <set>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::http1 {
 namespace {

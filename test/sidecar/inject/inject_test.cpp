@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/commands/inject/inject.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/version.h"
 #include "sidecar/commands/inject/yaml_text.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::inject;

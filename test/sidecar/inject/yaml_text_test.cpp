@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/commands/inject/yaml_text.h"
 
-#include <catch2/catch.hpp>
-
 #include "sidecar/commands/inject/yaml_write.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::inject;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/codec.h"
 
-#include <catch2/catch.hpp>
 #include <random>
+
+#include "test/support/catch.h"
 
 namespace outrider::labels {
 namespace {

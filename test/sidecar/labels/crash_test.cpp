@@ -6,11 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <random>
 #include <set>
 #include <sstream>
+
+#include "test/support/catch.h"
 
 #include "test/sidecar/labels/log_fixture.h"
 

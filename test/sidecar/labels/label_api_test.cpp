@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/label_api.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/text.h"
 #include "base/wire/csv.h"
 #include "base/wire/json.h"
 #include "test/sidecar/labels/log_fixture.h"
+#include "test/support/catch.h"
 
 namespace outrider::labels::test {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/label_metrics.h"
 
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::labels {
 namespace {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/prediction_log.h"
 
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <random>
 #include <thread>
 
 #include "test/sidecar/labels/log_fixture.h"
+#include "test/support/catch.h"
 
 namespace outrider::labels::test {
 namespace {

@@ -4,12 +4,12 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include <catch2/catch.hpp>
 #include <condition_variable>
 #include <thread>
 
 #include "sidecar/labels/label_api.h"
 #include "test/sidecar/labels/log_fixture.h"
+#include "test/support/catch.h"
 
 namespace outrider::labels::test {
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/accuracy.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 
 #include "sidecar/monitor/correctness.h"
 #include "sidecar/monitor/outcomes.h"
+#include "test/support/catch.h"
 
 namespace outrider::monitor {
 namespace {

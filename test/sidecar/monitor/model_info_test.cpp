@@ -2,11 +2,11 @@
 #include "sidecar/monitor/model_info.h"
 
 #include <array>
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "sidecar/export/proxy_metrics.h"
 #include "sidecar/monitor/settings.h"
+#include "test/support/catch.h"
 
 namespace outrider::monitor {
 namespace {

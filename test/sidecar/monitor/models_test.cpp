@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several models behind one sidecar: whose names are told, and what each is judged by.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <set>
+
+#include "test/support/catch.h"
 
 #include "test/sidecar/monitor/rig.h"
 

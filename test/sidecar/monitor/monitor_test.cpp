@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/monitor.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 
 #include "test/sidecar/monitor/rig.h"
+#include "test/support/catch.h"
 
 namespace outrider::monitor {
 namespace {
@@ -126,6 +126,70 @@ TEST_CASE("a fall of accuracy is told as evidence, alarm and accuracy since the 
     CHECK_FALSE(rig.monitor.versions().front()->retired());
     CHECK(rig.value("outrider_accuracy_alarm{" + v1 + "}") == "0");
   }
+}
+
+TEST_CASE("what the fleet's alarm sums with is exported, rounded down to what every pod prints") {
+  Rig rig;
+  const auto weight = [&](int bet, const char* correct) {
+    return rig.value("outrider_accuracy_bet_log_weight{bet=\"" + std::to_string(bet) +
+                     "\",correct=\"" + correct + "\"," + v1 + "}");
+  };
+  rig.ask("1", 1000, 50);
+  CHECK(weight(0, "true") == "");
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  // The upper bound of 5 % in 5 000 rows, and 1 % slack.
+  const double p0 = detectors::wilson_upper(0.05, 5'000) + 0.01;
+  for (int bet = 0; bet < 8; ++bet) {
+    const double p = p0 + 0.01 * std::pow(50, bet / 7.0);
+    const double right = std::log((1 - p) / (1 - p0)), wrong = std::log(p / p0);
+    CHECK(std::stod(weight(bet, "true")) <= right);
+    CHECK(std::stod(weight(bet, "true")) == Approx(right).margin(2e-9));
+    CHECK(std::stod(weight(bet, "false")) <= wrong);
+    CHECK(std::stod(weight(bet, "false")) == Approx(wrong).margin(2e-9));
+    CHECK(weight(bet, "false").size() <= std::string("0.123456789").size());
+  }
+
+  SECTION("and not for a version that another one replaced") {
+    for (int i = 0; i < 60; ++i) {
+      rig.clock.advance(1s);
+      rig.ask("2", 1000, 50);
+      rig.monitor.advance(rig.clock.now());
+    }
+    CHECK(weight(0, "true") == "");
+  }
+}
+
+TEST_CASE("a rate that a pod learned by itself is nothing to sum with") {
+  Settings settings;
+  settings.accuracy.provisional_labels = 100;
+  Rig rig(settings);
+  rig.ask("1", 1000, 50);
+  for (int i = 0; i < 200; ++i) rig.label("1", i % 10 != 0);
+  CHECK(rig.value("outrider_accuracy_provisional{" + v1 + "}") == "1");
+  CHECK(rig.value("outrider_accuracy_reference_ratio{" + v1 + "}") == "0.9");
+  CHECK_THAT(rig.page(), !Catch::Contains("outrider_accuracy_bet_log_weight"));
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  CHECK_THAT(rig.page(), Catch::Contains("outrider_accuracy_bet_log_weight{bet=\"7\""));
+}
+
+TEST_CASE("the newest prediction with a label is told, whatever order labels come in") {
+  Rig rig;
+  const std::string newest = "outrider_outcomes_newest_prediction_timestamp_seconds{" + v1 + "}";
+  rig.ask("1", 1000, 50);
+  CHECK(rig.value(newest) == "");
+  const auto label = [&](Duration ago) {
+    auto row = Rig::joined("1", 100, 100, rig.clock.now());
+    row.predicted -= ago;
+    rig.monitor.on_joined(row);
+    rig.monitor.changed_state(rig.disk);
+    rig.monitor.committed();
+  };
+  const double now = to_seconds(rig.clock.now().time_since_epoch());
+  label(3h);
+  CHECK(std::stod(rig.value(newest)) == Approx(now - 3 * 3600).margin(0.001));
+  label(1h);
+  label(2h);
+  CHECK(std::stod(rig.value(newest)) == Approx(now - 3600).margin(0.001));
 }
 
 TEST_CASE("a broken state blob starts that version afresh and is told") {

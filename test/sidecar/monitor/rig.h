@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "sidecar/decode/model_decoders.h"
 #include "sidecar/export/monitor_metrics.h"
 #include "sidecar/monitor/monitor.h"
+#include "test/support/catch.h"
 #include "test/support/exchanges.h"
 #include "test/support/fake_clock.h"
 

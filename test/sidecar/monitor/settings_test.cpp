@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/settings.h"
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 namespace outrider::monitor {
 

@@ -2,10 +2,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "test/support/catch.h"
 
 #include "sidecar/proxy/upstream_pool.h"
 

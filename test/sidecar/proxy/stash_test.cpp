@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/proxy/stash.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::proxy {
 namespace {

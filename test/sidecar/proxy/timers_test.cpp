@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/proxy/timers.h"
 
-#include <catch2/catch.hpp>
 #include <random>
 #include <vector>
+
+#include "test/support/catch.h"
 
 namespace outrider::proxy {
 namespace {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/tap/capture.h"
 
-#include <catch2/catch.hpp>
-
 #include "test/sidecar/tap/tap_support.h"
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

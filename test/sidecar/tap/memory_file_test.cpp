@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <thread>
 
 #include "sidecar/tap/capture.h"
 #include "test/sidecar/tap/tap_support.h"
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

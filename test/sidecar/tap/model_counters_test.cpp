@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/tap/model_counters.h"
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <memory>
+
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/tap/model_path.h"
 
-#include <catch2/catch.hpp>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/tap/prediction_id.h"
 
-#include <catch2/catch.hpp>
 #include <set>
 #include <string>
+
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

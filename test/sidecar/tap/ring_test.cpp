@@ -4,12 +4,12 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
 #include <thread>
 
 #include "test/sidecar/tap/tap_support.h"
+#include "test/support/catch.h"
 
 namespace outrider::tap {
 namespace {

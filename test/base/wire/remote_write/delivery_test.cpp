@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/remote_write/delivery.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/wire/remote_write/staleness.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;

@@ -2,13 +2,13 @@
 #include "base/wire/remote_write/encode.h"
 
 #include <bit>
-#include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
 #include <limits>
 
 #include "base/wire/remote_write/v1.pb.h"
 #include "base/wire/remote_write/v2.pb.h"
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/wire/remote_write/exposed_series.h"
 
-#include <catch2/catch.hpp>
+#include "test/support/catch.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;
