@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/labels/label_import.h"
 
-#include <catch2/catch.hpp>
 #include <set>
 
 #include "base/core/text.h"
 #include "base/wire/json.h"
+#include "test/support/catch.h"
 
 namespace outrider::cli {
 namespace {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/labels/label_rows.h"
 
-#include <catch2/catch.hpp>
-
 #include "base/core/text.h"
 #include "sidecar/labels/label_parser.h"
+#include "test/support/catch.h"
 
 namespace outrider::cli {
 namespace {
