@@ -4,6 +4,7 @@
 import asyncio
 import json
 import subprocess
+import sys
 
 import httpx
 import numpy
