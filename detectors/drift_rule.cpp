@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "detectors/drift_rule.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -53,33 +54,59 @@ Scores compare(const Binning& bins, const BinCounts& frozen, double deviation,
   return scores;
 }
 
-void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts) {
+namespace {
+
+// A score over its threshold. No threshold is none that a score could exceed.
+double over(double score, double threshold) {
+  return threshold > 0 ? std::max(score, 0.0) / threshold : 0;
+}
+
+double ratio_of(const Verdict& verdict, double distance) {
+  const double effect = std::max(over(distance, verdict.thresholds.ks),
+                                 over(verdict.scores.psi, verdict.thresholds.psi));
+  const double ratio = std::min(effect, over(verdict.scores.chi2, verdict.thresholds.chi2));
+  // q and chi2 are two sides of one p-value, equal to rounding: the ratio is on the verdict's side.
+  return verdict.exceeded ? std::max(ratio, std::nextafter(1.0, 2.0)) : std::min(ratio, 1.0);
+}
+
+}  // namespace
+
+void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts, double share) {
+  const double q_max = rule.q_max * share;
   std::vector<Verdict*> judged;
   std::vector<double> p;
   for (Verdict& verdict : verdicts) {
     verdict.state = State::warming_up;
     verdict.q = 1;
     verdict.effect = verdict.exceeded = false;
+    verdict.ratio = 0;
     if (verdict.n < rule.rows_per_bin * verdict.bins || verdict.m == 0) continue;
     judged.push_back(&verdict);
     p.push_back(verdict.scores.p);
   }
   const std::vector<double> q = benjamini_hochberg(p);
-  const double cut = benjamini_hochberg_cut(p, rule.q_max);
+  const double cut = benjamini_hochberg_cut(p, q_max);
   for (std::size_t i = 0; i < judged.size(); ++i) {
     Verdict& verdict = *judged[i];
     const DesignEffect& design = verdict.design;
-    const double noise = 1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m);
+    const double noise = 1 / static_cast<double>(verdict.n) + 1 / static_cast<double>(verdict.m) +
+                         verdict.hours.noise;
     const double contrasts = static_cast<double>(verdict.bins) - 1;
-    verdict.thresholds = {rule.psi_effect + (design.bins - 1) * contrasts * noise,
-                          rule.ks_effect + rule.ks_noise * std::sqrt(design.rank * noise),
-                          chi_square_critical(cut, verdict.scores.degrees, design)};
+    const double unknown = std::sqrt(verdict.hours.unknown);
+    const double psi = rule.psi_effect + (design.bins - 1) * contrasts * noise;
+    // PSI is the square of a shift: what is allowed for adds to its root.
+    const double allowed = rule.rhythm_psi * unknown;
+    verdict.thresholds = {
+        psi + allowed * (2 * std::sqrt(psi) + allowed),
+        rule.ks_effect + rule.ks_noise * std::sqrt(design.rank * noise) + rule.rhythm_ks * unknown,
+        chi_square_critical(cut, verdict.scores.degrees, design), q_max};
     const double distance =
         verdict.kind == FeatureKind::numeric ? verdict.scores.ks : verdict.scores.l_infinity;
     verdict.q = q[i];
     verdict.effect =
         distance > verdict.thresholds.ks || verdict.scores.psi > verdict.thresholds.psi;
-    verdict.exceeded = verdict.effect && verdict.q < rule.q_max;
+    verdict.exceeded = verdict.effect && verdict.q < q_max;
+    verdict.ratio = ratio_of(verdict, distance);
     verdict.state = verdict.exceeded ? State::drift : State::stable;
   }
 }

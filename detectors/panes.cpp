@@ -139,7 +139,11 @@ const Frame* Panes::five_minutes_before(Time end) const {
   return find(rings_[1], end.time_since_epoch().count() / five_minutes - 2);
 }
 
-void Panes::advance(Time now, const OnPane& on_five_minutes) {
+const Frame* Panes::hour(Time began) const {
+  return find(rings_[2], began.time_since_epoch().count() / one_hour);
+}
+
+void Panes::advance(Time now, const OnPane& on_five_minutes, const OnPane& on_hour) {
   // Before 1970 and in the last hour of the representable time is a broken clock, not a pane.
   const std::int64_t nanoseconds =
       std::clamp<std::int64_t>(now.time_since_epoch().count(), 0, last_nanosecond);
@@ -157,7 +161,11 @@ void Panes::advance(Time now, const OnPane& on_five_minutes) {
       open_hour_.add(open_five_minutes_);
       keep(rings_[1], pane, open_five_minutes_);
       const std::int64_t hour = began / one_hour;
-      if (nanoseconds / one_hour > hour) keep(rings_[2], hour, open_hour_);
+      if (nanoseconds / one_hour > hour) {
+        if (open_hour_.rows > 0 && on_hour)
+          on_hour(open_hour_, Time{Duration{(hour + 1) * one_hour}});
+        keep(rings_[2], hour, open_hour_);
+      }
     }
   }
   open_number_ = number;

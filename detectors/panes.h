@@ -72,15 +72,18 @@ class Panes {
  public:
   explicit Panes(FrameLayout layout);
 
-  // Called with each five-minute pane that is complete and holds rows, and with when it ended.
+  // Called with each pane that is complete and holds rows, and with when it ended.
   using OnPane = std::function<void(const Frame& pane, Time end)>;
 
   // Brings the open pane to `now`. Call before counting into open(), and from a timer.
-  void advance(Time now, const OnPane& on_five_minutes);
+  void advance(Time now, const OnPane& on_five_minutes, const OnPane& on_hour = {});
   // Whether advance() at this time would close anything: one comparison, for the hot path.
   bool due(Time now) const { return now >= open_until_; }
 
   Frame& open() { return open_; }
+  const Frame& open() const { return open_; }
+  // The ten-second panes that have closed of the five minutes that are still filling.
+  const Frame& filling() const { return open_five_minutes_; }
   const FrameLayout& layout() const { return layout_; }
 
   // Counts of one subject over the window that ends now (as of the last advance).
@@ -91,6 +94,8 @@ class Panes {
   // before them; null where there was none. For on_five_minutes: they are overwritten later.
   std::array<const Frame*, 30> batches(Time end) const;
   const Frame* five_minutes_before(Time end) const;
+  // The hour that began then; null where it is not one of the last 24, or had no rows. For on_hour.
+  const Frame* hour(Time began) const;
 
   std::size_t memory_bytes() const;
   std::string serialise() const;

@@ -13,6 +13,7 @@
 #include "detectors/cbpe.h"
 #include "detectors/conformal.h"
 #include "detectors/pca.h"
+#include "detectors/rhythm.h"
 #include "detectors/tail_score.h"
 
 namespace outrider::detectors {
@@ -34,6 +35,7 @@ struct Reference {
   std::optional<FrozenSubject> prediction;
   std::optional<MultivariateReference> multivariate;
   std::optional<Calibration> calibration;  // for accuracy without labels
+  std::optional<TimedCounts> timed;        // by hour of the week, where the rows had times
 };
 
 }  // namespace outrider::detectors

@@ -18,6 +18,30 @@ namespace outrider::detectors {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint16_t state_version = 3;
+constexpr auto five_minutes = std::chrono::minutes(5);
+constexpr std::uint64_t newest_rows_min =
+    200;  // Of the newest hours, for the direction of their deviation.
+constexpr double agreement_min = 0.5;
+
+Time five_minutes_of(Time now) {
+  const Duration whole = five_minutes;
+  return Time{now.time_since_epoch() / whole * whole};
+}
+
+// Of a value bin's share from the expected one, in units of its sampling deviation in one row.
+std::vector<double> deviations(const FrozenSubject& frozen, const BinCounts& live,
+                               const BinCounts& expected) {
+  const CountSpan p = expected.values(frozen.bins), q = live.values(frozen.bins);
+  const auto n = static_cast<double>(total(q)), m = static_cast<double>(total(p));
+  std::vector<double> moved(p.size());
+  if (n == 0 || m == 0) return moved;
+  for (std::size_t b = 0; b < moved.size(); ++b) {
+    const double share = (static_cast<double>(p[b]) + 0.5) / m;
+    moved[b] = (static_cast<double>(q[b]) / n - static_cast<double>(p[b]) / m) / std::sqrt(share);
+  }
+  return moved;
+}
 
 // The subjects in the order of the frame layout; the calibration's bins follow, but have no counts
 // to compare with.
@@ -51,6 +75,14 @@ Verdict verdict_of(const FrozenSubject& frozen, const BinCounts& against, const 
   return verdict;
 }
 
+// Whether it may exceed whatever its thresholds are: only then other hours are asked.
+bool may_exceed(const DriftRule& rule, const Verdict& verdict) {
+  const bool numeric = verdict.kind == FeatureKind::numeric;
+  const double distance = numeric ? verdict.scores.ks : verdict.scores.l_infinity;
+  return verdict.scores.p < 0.01 &&
+         (distance > rule.ks_effect || verdict.scores.psi > rule.psi_effect);
+}
+
 void raise_distances(Scores& to, const Scores& from) {
   for (double Scores::*distance : {&Scores::psi, &Scores::psi_plain, &Scores::ks, &Scores::js,
                                    &Scores::hellinger, &Scores::l_infinity, &Scores::wasserstein}) {
@@ -58,12 +90,15 @@ void raise_distances(Scores& to, const Scores& from) {
   }
 }
 
-std::array<double*, 16> numbers_of(Verdict& v) {
+auto numbers_of(Verdict& v) {
   Scores& s = v.scores;
   Thresholds& t = v.thresholds;
-  return {&s.psi,         &s.psi_plain,   &s.ks,          &s.js, &s.hellinger, &s.l_infinity,
-          &s.wasserstein, &s.chi2,        &s.degrees,     &s.p,  &t.psi,       &t.ks,
-          &t.chi2,        &v.design.rank, &v.design.bins, &v.q};
+  HoursAllowance& h = v.hours;
+  DesignEffect& d = v.design;
+  return std::array{&s.psi,        &s.psi_plain,   &s.ks,    &s.js,      &s.hellinger,
+                    &s.l_infinity, &s.wasserstein, &s.chi2,  &s.degrees, &s.p,
+                    &t.psi,        &t.ks,          &t.chi2,  &t.q,       &d.rank,
+                    &d.bins,       &v.q,           &v.ratio, &h.noise,   &h.unknown};
 }
 
 void write_verdict(SnapshotWriter& out, Verdict verdict) {
@@ -72,6 +107,7 @@ void write_verdict(SnapshotWriter& out, Verdict verdict) {
   out.u64(verdict.m);
   out.boolean(verdict.effect);
   out.boolean(verdict.exceeded);
+  out.u64(verdict.window_hours);
   for (const double* number : numbers_of(verdict)) out.f64(*number);
 }
 
@@ -83,12 +119,14 @@ bool read_verdict(SnapshotReader& in, Verdict& verdict) {
   verdict.m = in.u64();
   verdict.effect = in.boolean();
   verdict.exceeded = in.boolean();
+  verdict.window_hours = in.u64();
   bool finite = true;
   for (double* number : numbers_of(verdict)) {
     *number = in.f64();
     finite = finite && std::isfinite(*number);
   }
-  return finite && state <= 3;
+  return finite && state <= 3 && verdict.window_hours <= 24 && verdict.hours.noise >= 0 &&
+         verdict.hours.unknown >= 0;
 }
 
 bool out_of_range(const FrozenSubject& frozen, double x) {
@@ -116,13 +154,17 @@ VersionWatch::VersionWatch(std::shared_ptr<const Reference> reference, DriftRule
       total_tails_(panes_.layout().subjects()),
       quality_(reference_->features.size()),
       dispersions_(frozen_.size()),
-      designs_(frozen_.size()) {
+      designs_(frozen_.size()),
+      looks_(0) {
   for (const FrozenSubject* subject : frozen_) {
     pane_rows_min_ =
         std::max<std::uint64_t>(pane_rows_min_, rule_.rows_per_bin * subject->bins.value_bins());
   }
-  verdicts_ = judge_all();
+  looks_ = PaneLooks(pane_rows_min_);
+  if (rule_.by_hours) rhythm_.emplace(frozen_, reference_->timed ? &*reference_->timed : nullptr);
+  verdicts_ = pane_verdicts_ = judge_all();
   histories_.resize(verdicts_.size());
+  voted_.resize(verdicts_.size());
   if (reference_->multivariate) {
     row_.resize(reference_->multivariate->features.size());
     z_.resize(reference_->multivariate->pca.components());
@@ -207,8 +249,52 @@ Surprise VersionWatch::observe(std::span<const Value> features, const Value& pre
   return reference_->multivariate ? observe_multivariate(features) : Surprise{};
 }
 
+void VersionWatch::observe_counts(const Frame& rows, Time at) {
+  advance(at);
+  rows_ += rows.rows;
+  panes_.open().add(rows);
+  for (std::size_t i = 0; i < totals_.size(); ++i) totals_[i] += rows.counts[i];
+  for (std::size_t i = 0; i < total_tails_.size(); ++i) total_tails_[i].add(rows.tails[i]);
+}
+
 void VersionWatch::advance(Time now) {
-  panes_.advance(now, [this](const Frame& pane, Time end) { on_pane(pane, end); });
+  if (!panes_.due(now)) return;
+  panes_.advance(
+      now, [this](const Frame& pane, Time end) { on_pane(pane, end); },
+      [this](const Frame& hour, Time end) { on_hour(hour, end); });
+  look(now);
+}
+
+// At the end of a ten-second batch: the pane that is filling, if it has enough rows for its next look.
+void VersionWatch::look(Time now) {
+  const std::uint64_t rows = joined_.rows + panes_.filling().rows;
+  const double share = looks_.due(rows);
+  if (share <= 0) return;
+  looks_.take(rows);
+  const Time since = joined_.rows > 0 ? joined_since_ : five_minutes_of(now);
+  take_look(judge_counts(
+      [&](std::size_t i) {
+        BinCounts counts = joined_.subject(panes_.layout(), i);
+        counts.add(panes_.filling().subject(panes_.layout(), i));
+        return counts;
+      },
+      hours_between(since, now), share));
+}
+
+// A subject votes once a pane: by the first look in which it exceeds. One that does not exceed, yet, keeps the
+// verdict of the pane before, which had more rows; unless there is none.
+void VersionWatch::take_look(std::vector<Verdict> look) {
+  bool changed = false;
+  for (std::size_t i = 0; i < look.size(); ++i) {
+    const bool first = pane_verdicts_[i].state == State::warming_up;
+    if (voted_[i] || look[i].state == State::warming_up || !(look[i].exceeded || first)) continue;
+    PaneHistory history = histories_[i];  // It moves on when the pane ends.
+    look[i].state = history.next(rule_, look[i]);
+    voted_[i] = look[i].exceeded;
+    pane_verdicts_[i] = std::move(look[i]);
+    changed = true;
+  }
+  if (changed) publish();
 }
 
 void VersionWatch::on_pane(const Frame& pane, Time end) {
@@ -218,8 +304,10 @@ void VersionWatch::on_pane(const Frame& pane, Time end) {
   joined_.add(pane);
   const bool enough = joined_.rows >= pane_rows_min_;
   if (!enough && end - joined_since_ < rule_.join_max) return;
-  take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); }));
+  take(judge_counts([&](std::size_t i) { return joined_.subject(panes_.layout(), i); },
+                    hours_between(joined_since_, end), looks_.rest()));
   joined_.clear();
+  looks_.begin();
 }
 
 // How the pane's ten-second batches differ among themselves, in fours, and it from the pane before.
@@ -258,27 +346,172 @@ void VersionWatch::note_dispersion(const Frame& pane, Time end) {
 }
 
 // A pane's verdicts become those of the watch: what had enough rows moves its history on, and the
-// history gives the state.
+// history gives the state. What voted in a look keeps that look's scores: they are why it voted.
 void VersionWatch::take(std::vector<Verdict> pane) {
   for (std::size_t i = 0; i < pane.size(); ++i) {
+    if (voted_[i]) pane[i] = std::move(pane_verdicts_[i]);
+    voted_[i] = false;
     if (pane[i].state == State::warming_up) continue;
     pane[i].state = histories_[i].next(rule_, pane[i]);
   }
-  verdicts_ = std::move(pane);
+  pane_verdicts_ = std::move(pane);
   ++panes_judged_;
+  publish();
+}
+
+// A long window that calls a subject drift speaks louder than a pane that does not.
+void VersionWatch::publish() {
+  verdicts_ = pane_verdicts_;
+  for (const auto& [i, verdict] : long_verdicts_) {
+    if (verdicts_[i].state != State::drift) verdicts_[i] = verdict;
+  }
+  ++judgements_;
+}
+
+VersionWatch::ByHours VersionWatch::hours_of(std::span<const Rhythm::Part> parts) const {
+  if (!rhythm_) return std::nullopt;
+  return Hours{{rhythm_->expect(parts), rhythm_->expect(parts, -1), rhythm_->expect(parts, 1)}};
+}
+
+// Rows that came evenly enough.
+VersionWatch::ByHours VersionWatch::hours_between(Time since, Time until) const {
+  constexpr int parts_max = 24;
+  const Duration length = std::max<Duration>(until - since, Duration{1});
+  const auto count = std::clamp<std::int64_t>(length / five_minutes, 1, parts_max);
+  std::array<Rhythm::Part, parts_max> parts;
+  for (std::int64_t i = 0; i < count; ++i) {
+    parts[static_cast<std::size_t>(i)] = {since + length / (2 * count) * (2 * i + 1), 1};
+  }
+  return hours_of(std::span(parts).first(static_cast<std::size_t>(count)));
+}
+
+// The subject beside what is expected of the hours, or of those before or after, whichever explains it best.
+VersionWatch::Judged VersionWatch::judge_subject(std::size_t subject, const BinCounts& live,
+                                                 const ByHours& hours) const {
+  const FrozenSubject& frozen = *frozen_[subject];
+  const DesignEffect& design = designs_[subject];
+  if (!hours) return {verdict_of(frozen, frozen.counts, live, design), frozen.counts};
+  Judged best;
+  for (const Expectation& expectation : hours->shifts) {
+    Judged judged{{}, rhythm_->expected(subject, expectation)};
+    judged.verdict = verdict_of(frozen, judged.against, live, design);
+    const bool better = judged.verdict.scores.p > best.verdict.scores.p;
+    if (&expectation == &hours->shifts[0] || better) best = std::move(judged);
+    if (!expectation.learned || !may_exceed(rule_, best.verdict)) break;
+  }
+  best.verdict.m = total(frozen.counts.values(frozen.bins));
+  best.verdict.hours = {rhythm_->noise(subject, hours->shifts[0]), hours->shifts[0].unknown};
+  return best;
+}
+
+// Hours that have closed, the newest last, with what is expected of them.
+struct VersionWatch::LongWindow {
+  std::vector<const Frame*> frames;
+  std::vector<Rhythm::Part> parts;
+  std::uint64_t rows = 0;
+  ByHours hours;
+
+  BinCounts subject(const FrameLayout& layout, std::size_t subject) const {
+    BinCounts sum = frames.front()->subject(layout, subject);
+    for (std::size_t i = 1; i < frames.size(); ++i) sum.add(frames[i]->subject(layout, subject));
+    return sum;
+  }
+};
+
+void VersionWatch::on_hour(const Frame& hour, Time end) {
+  using namespace std::chrono_literals;
+  if (!rhythm_) return;
+  long_verdicts_.clear();
+  LongWindow window;
+  LongWindow newest;  // Enough hours for a direction.
+  for (std::size_t back = 1; back <= rule_.long_hours.back(); ++back) {
+    const Time began = end - static_cast<std::int64_t>(back) * Duration(1h);
+    const Frame* frame = back == 1 ? &hour : panes_.hour(began);
+    if (frame && frame->rows > 0) {
+      window.frames.push_back(frame);
+      window.parts.push_back({began + 30min, static_cast<double>(frame->rows)});
+      window.rows += frame->rows;
+    }
+    if (newest.rows < newest_rows_min) newest = window;
+    const auto& lengths = rule_.long_hours;
+    const bool judged = std::find(lengths.begin(), lengths.end(), back) != lengths.end();
+    if (!judged || window.rows < pane_rows_min_) continue;
+    window.hours = hours_of(window.parts);
+    newest.hours = hours_of(newest.parts);
+    judge_long(window, newest, back);
+  }
+  rhythm_->learn(end - 1h, hour, panes_.layout());
+  rhythm_->prepare();
+  publish();
+}
+
+void VersionWatch::judge_long(const LongWindow& window, const LongWindow& newest,
+                              std::size_t hours) {
+  const double share = 1 / (24.0 * static_cast<double>(rule_.long_hours.size()));
+  auto verdicts = judge_counts([&](std::size_t i) { return window.subject(panes_.layout(), i); },
+                               window.hours, share);
+  for (std::size_t i = 0; i < verdicts.size(); ++i) {
+    if (!verdicts[i].exceeded || !newest_agrees(i, window, newest)) continue;
+    verdicts[i].window_hours = hours;
+    verdicts[i].state = State::drift;
+    long_verdicts_.insert_or_assign(i, std::move(verdicts[i]));
+  }
+}
+
+// Whether the newest hours deviate as the window does: a drift that has passed is not one for a day.
+bool VersionWatch::newest_agrees(std::size_t verdict, const LongWindow& window,
+                                 const LongWindow& newest) const {
+  const bool multivariate = verdict >= first_score_;
+  const std::size_t first = multivariate ? first_score_ : verdict;
+  const std::size_t last = multivariate ? frozen_.size() : verdict + 1;
+  double along = 0, square = 0;
+  for (std::size_t i = first; i < last; ++i) {
+    const FrozenSubject& frozen = *frozen_[i];
+    const auto whole = deviations(frozen, window.subject(panes_.layout(), i),
+                                  rhythm_->expected(i, window.hours->shifts[0]));
+    const auto recent = deviations(frozen, newest.subject(panes_.layout(), i),
+                                   rhythm_->expected(i, newest.hours->shifts[0]));
+    for (std::size_t b = 0; b < whole.size(); ++b) {
+      along += whole[b] * recent[b];
+      square += whole[b] * whole[b];
+    }
+  }
+  return along > agreement_min * square;
+}
+
+FillingPane VersionWatch::filling_pane(Time now) const {
+  using namespace std::chrono_literals;
+  const Time begun = five_minutes_of(now);
+  FillingPane pane;
+  pane.since = joined_.rows > 0 ? joined_since_ : begun;
+  pane.ends = begun + 5min;
+  // A pane is judged at the first multiple of five minutes at which it has rows enough or is an hour old.
+  pane.ends_at_most = std::max(pane.ends, pane.since + rule_.join_max);
+  pane.rows = joined_.rows + panes_.filling().rows + panes_.open().rows;
+  pane.look_at = looks_.next_rows();
+  pane.verdicts = judge_counts(
+      [&](std::size_t i) {
+        BinCounts counts = joined_.subject(panes_.layout(), i);
+        counts.add(panes_.filling().subject(panes_.layout(), i));
+        counts.add(panes_.open().subject(panes_.layout(), i));
+        return counts;
+      },
+      hours_between(pane.since, std::max(now, pane.since)));
+  return pane;
 }
 
 template <class Live>
-std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
+std::vector<Verdict> VersionWatch::judge_counts(Live live, const ByHours& hours,
+                                                double share) const {
   std::vector<Verdict> verdicts;
   for (std::size_t i = 0; i < first_score_; ++i) {
-    verdicts.push_back(verdict_of(*frozen_[i], frozen_[i]->counts, live(i), designs_[i]));
+    verdicts.push_back(judge_subject(i, live(i), hours).verdict);
     if (i < reference_->features.size()) {
       verdicts.back().subject = feature_subject(frozen_[i]->name);
     }
   }
-  if (reference_->multivariate) verdicts.push_back(judge_multivariate(live));
-  judge_pane(rule_, verdicts);
+  if (reference_->multivariate) verdicts.push_back(judge_multivariate(live, hours));
+  judge_pane(rule_, verdicts, share);
   return verdicts;
 }
 
@@ -287,7 +520,7 @@ std::vector<Verdict> VersionWatch::judge_counts(Live live) const {
 // sees any change, and the rank test, which needs fewer rows for a shift or a widening. Its chi2 is
 // the statistic with that p-value.
 template <class Live>
-Verdict VersionWatch::judge_multivariate(Live live) const {
+Verdict VersionWatch::judge_multivariate(Live live, const ByHours& hours) const {
   const auto& components = reference_->multivariate->scores;
   Verdict worst;
   Scores farthest;
@@ -297,8 +530,10 @@ Verdict VersionWatch::judge_multivariate(Live live) const {
     const FrozenSubject& frozen = components[j];
     const BinCounts counts = live(first_score_ + j);
     const DesignEffect& design = designs_[first_score_ + j];
-    const Verdict verdict = verdict_of(frozen, frozen.counts, counts, design);
-    const RankTest ranks = rank_test(frozen.counts.values(frozen.bins), counts.values(frozen.bins));
+    const Judged judged = judge_subject(first_score_ + j, counts, hours);
+    const Verdict& verdict = judged.verdict;
+    const RankTest ranks =
+        rank_test(judged.against.values(frozen.bins), counts.values(frozen.bins));
     const double ranks_chi2 = ranks.location * ranks.location + ranks.spread * ranks.spread;
     const double p = std::min(verdict.scores.p, chi_square_p(ranks_chi2 / design.rank, 2));
     most = largest(most, design);
@@ -318,11 +553,11 @@ Verdict VersionWatch::judge_multivariate(Live live) const {
 }
 
 std::vector<Verdict> VersionWatch::judge(Window window) const {
-  return judge_counts([&](std::size_t i) { return panes_.sum(window, i); });
+  return judge_counts([&](std::size_t i) { return panes_.sum(window, i); }, std::nullopt);
 }
 
 std::vector<Verdict> VersionWatch::judge_all() const {
-  return judge_counts([&](std::size_t i) { return totals(i); });
+  return judge_counts([&](std::size_t i) { return totals(i); }, std::nullopt);
 }
 
 BinCounts VersionWatch::totals(std::size_t subject) const {
@@ -350,7 +585,8 @@ std::size_t VersionWatch::memory_bytes() const {
          joined_.counts.capacity() * sizeof(std::uint32_t) +
          joined_.tails.capacity() * sizeof(TailSums) + quality_.capacity() * sizeof(Quality) +
          dispersions_.capacity() * sizeof(Dispersion) + designs_.capacity() * sizeof(DesignEffect) +
-         verdicts_.capacity() * sizeof(Verdict) + sizeof(*this);
+         (verdicts_.capacity() + pane_verdicts_.capacity()) * sizeof(Verdict) +
+         (rhythm_ ? rhythm_->memory_bytes() : 0) + sizeof(*this);
 }
 
 // Names the reference's bins: a state counted over others is of no use.
@@ -361,22 +597,32 @@ std::string VersionWatch::fingerprint() const {
 }
 
 std::string VersionWatch::serialise() const {
-  SnapshotWriter out("WTCH", 2);
+  SnapshotWriter out("WTCH", state_version);
   out.text(fingerprint());
   out.text(panes_.serialise());
   write(out, joined_);
   out.i64(joined_since_.time_since_epoch().count());
   out.u64(panes_judged_);
+  out.u64(judgements_);
+  out.u64(looks_.taken());
   for (const Dispersion& dispersion : dispersions_) dispersion.write(out);
   for (std::size_t i = 0; i < verdicts_.size(); ++i) {
     out.u64(histories_[i].bits());
-    write_verdict(out, verdicts_[i]);
+    out.boolean(voted_[i]);
+    write_verdict(out, pane_verdicts_[i]);
   }
+  out.u64(long_verdicts_.size());
+  for (const auto& [i, verdict] : long_verdicts_) {
+    out.u64(i);
+    write_verdict(out, verdict);
+  }
+  out.boolean(rhythm_.has_value());
+  if (rhythm_) rhythm_->write(out);
   return out.finish();
 }
 
 Result<void> VersionWatch::restore(std::string_view bytes) {
-  auto in = SnapshotReader::open(bytes, "WTCH", 2);
+  auto in = SnapshotReader::open(bytes, "WTCH", state_version);
   if (!in) return fail(in);
   if (in->text() != fingerprint()) {
     return fail("snapshot_foreign",
@@ -388,19 +634,33 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   bool sound = read(*in, joined);
   const Time joined_since{Duration{in->i64()}};
   sound = sound && joined_since >= Time{};  // So that no difference of times overflows.
-  const std::uint64_t panes_judged = in->u64();
+  const std::uint64_t panes_judged = in->u64(), judgements = in->u64(), looks = in->u64();
   std::vector<Dispersion> dispersions(dispersions_.size());
   for (Dispersion& dispersion : dispersions) {
     sound = sound && Dispersion::read(*in, dispersion);
   }
-  std::vector<Verdict> verdicts = verdicts_;
+  std::vector<Verdict> verdicts = pane_verdicts_;
   std::vector<PaneHistory> histories;
+  std::vector<bool> voted;
   for (Verdict& verdict : verdicts) {
     const std::uint64_t bits = in->u64();
     sound = sound && bits <= 0xFF;
+    voted.push_back(in->boolean());
     histories.push_back(PaneHistory::of(static_cast<std::uint8_t>(bits)));
     sound = read_verdict(*in, verdict) && sound;
   }
+  std::map<std::size_t, Verdict> long_verdicts;
+  const std::uint64_t longs = in->u64();
+  sound = sound && longs <= verdicts.size();
+  for (std::uint64_t left = longs; sound && left > 0; --left) {
+    const std::uint64_t i = in->u64();
+    sound = i < verdicts.size();
+    if (!sound) break;
+    long_verdicts[i] = pane_verdicts_[i];
+    sound = read_verdict(*in, long_verdicts[i]) && sound;
+  }
+  std::optional<Rhythm> rhythm = rhythm_;
+  sound = sound && in->boolean() == rhythm.has_value() && (!rhythm || rhythm->read(*in));
   if (auto whole = in->finish(); !whole) return fail(whole);
   if (!sound) {
     return fail("snapshot_corrupt",
@@ -410,11 +670,18 @@ Result<void> VersionWatch::restore(std::string_view bytes) {
   joined_ = std::move(joined);
   joined_since_ = joined_since;
   panes_judged_ = panes_judged;
+  judgements_ = judgements;
+  looks_.restore(static_cast<std::uint8_t>(std::min<std::uint64_t>(looks, 0xFF)));
+  voted_ = std::move(voted);
   dispersions_ = std::move(dispersions);
   std::transform(dispersions_.begin(), dispersions_.end(), designs_.begin(),
                  [](const Dispersion& dispersion) { return dispersion.effect(); });
-  verdicts_ = std::move(verdicts);
+  pane_verdicts_ = std::move(verdicts);
+  long_verdicts_ = std::move(long_verdicts);
+  rhythm_ = std::move(rhythm);
   histories_ = std::move(histories);
+  publish();
+  judgements_ = judgements;
   return {};
 }
 

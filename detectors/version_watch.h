@@ -8,12 +8,15 @@
 //   const Surprise s = watch.observe(values, Value::of(price), score, at);
 //   if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
 //   watch.advance(now);                                     // from a timer, each second or so
-//   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane
+//   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane, or
+//                                                           // of a look into the one that is filling
 //   watch.totals(i)                                         // since the start: what counters
 //   export
 //
 // Cost. observe: about 1 us at 20 numeric features, everything on. Memory: see panes.h; 1 000
 //   features < 16 MiB.
+// Hours. Each closed hour teaches the rhythm of every subject (rhythm.h), and panes are compared with what is
+//   expected of their hours. Where the reference's rows had times it knows the rhythm from the start.
 // Rows that hang together. Each closed pane of five minutes tells the design effect of every subject's
 //   rows (design_effect.h); verdicts are given it. What is judged as one pane without a clock
 //   (judge_all() before any pane has closed) takes rows for independent ones.
@@ -23,7 +26,9 @@
 //
 // Not thread-safe. Nothing here throws on any input.
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +39,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "detectors/drift_rule.h"
+#include "detectors/pane_looks.h"
 #include "detectors/panes.h"
 #include "detectors/reference.h"
 
@@ -55,6 +61,16 @@ struct Surprise {
   double score = 0;     // the larger of T2 and tail score, on the reference's scale
 };
 
+// The pane that is filling: what will be judged next.
+struct FillingPane {
+  Time since{};                   // when it began
+  Time ends{};                    // when five minutes are over next
+  Time ends_at_most{};            // when it is judged at the latest, however few rows there are
+  std::uint64_t rows = 0;         // so far
+  std::uint64_t look_at = 0;      // rows of the next look into it
+  std::vector<Verdict> verdicts;  // by what has come so far alone; votes for nothing
+};
+
 class VersionWatch {
  public:
   explicit VersionWatch(std::shared_ptr<const Reference> reference, DriftRule rule = {});
@@ -66,14 +82,23 @@ class VersionWatch {
   // there is none.
   Surprise observe(std::span<const Value> features, const Value& prediction, double score, Time at);
 
+  // Counts of many rows at once, over the layout's bins: as another watch over the same reference has them. Says
+  // nothing of their quality.
+  void observe_counts(const Frame& rows, Time at);
+  const FrameLayout& layout() const { return panes_.layout(); }
+
   // Closes panes that ended, and judges. Cheap when nothing did.
   void advance(Time now);
 
   // One a feature in order, then "prediction" and "multivariate" where the reference has them; as
-  // of the last judged pane. Before the first all are warming_up.
+  // of the last judged pane, or of a window of hours that calls it drift. A subject that exceeded in a look into the pane that is filling, or was warming
+  // up, is as of that look. Before the first look all are warming_up.
   const std::vector<Verdict>& verdicts() const { return verdicts_; }
-  // How many panes were judged: verdicts() changes when this does.
+  // How many panes were judged, and how often verdicts() has changed: by a pane or by a look.
   std::uint64_t panes_judged() const { return panes_judged_; }
+  std::uint64_t judgements() const { return judgements_; }
+  FillingPane filling_pane(Time now) const;
+  const Rhythm* rhythm() const { return rhythm_ ? &*rhythm_ : nullptr; }  // Null: not watched.
   // The verdicts of a whole window by that window alone, without the 2-of-3 rule (a status page).
   std::vector<Verdict> judge(Window window) const;
   // All that was ever observed as one pane (a backtest without a time column).
@@ -111,14 +136,33 @@ class VersionWatch {
   void count_slot(std::size_t subject, std::size_t slot);
   void observe_feature(std::size_t feature, const Value& value);
   Surprise observe_multivariate(std::span<const Value> features);
+  // What is expected of a window's hours, and of the same an hour earlier and later. No rhythm: empty.
+  struct Hours {
+    std::array<Expectation, 3> shifts;
+  };
+  using ByHours = std::optional<Hours>;
+  struct Judged {
+    Verdict verdict;
+    BinCounts against;
+  };
+  ByHours hours_of(std::span<const Rhythm::Part> parts) const;
+  ByHours hours_between(Time since, Time until) const;
+  Judged judge_subject(std::size_t subject, const BinCounts& live, const ByHours& hours) const;
+  struct LongWindow;
+  void on_hour(const Frame& hour, Time end);
+  void judge_long(const LongWindow& window, const LongWindow& newest, std::size_t hours);
+  bool newest_agrees(std::size_t verdict, const LongWindow& window, const LongWindow& newest) const;
+  void publish();
   void on_pane(const Frame& pane, Time end);
   void note_dispersion(const Frame& pane, Time end);
+  void look(Time now);
+  void take_look(std::vector<Verdict> look);
   void take(std::vector<Verdict> pane);
-  // `live(i)` gives the counts of subject i; the verdicts are by those alone.
+  // `live(i)` gives the counts of subject i; the verdicts are by those alone, with a share of the error budget.
   template <class Live>
-  std::vector<Verdict> judge_counts(Live live) const;
+  std::vector<Verdict> judge_counts(Live live, const ByHours& hours, double share = 1) const;
   template <class Live>
-  Verdict judge_multivariate(Live live) const;
+  Verdict judge_multivariate(Live live, const ByHours& hours) const;
   std::string fingerprint() const;
 
   std::shared_ptr<const Reference> reference_;
@@ -136,9 +180,15 @@ class VersionWatch {
   std::vector<Dispersion> dispersions_;  // as frozen_
   std::vector<DesignEffect> designs_;    // theirs
   std::vector<PaneHistory> histories_;
-  std::vector<Verdict> verdicts_;
+  std::vector<Verdict> pane_verdicts_;
+  std::map<std::size_t, Verdict> long_verdicts_;  // by index: what a long window calls drift
+  std::vector<Verdict> verdicts_;                 // of the pane, or of the long window
+  std::optional<Rhythm> rhythm_;
+  PaneLooks looks_;
+  std::vector<bool> voted_;  // as verdicts_: exceeded in a look into the pane that is filling
   std::uint64_t rows_ = 0;
   std::uint64_t panes_judged_ = 0;
+  std::uint64_t judgements_ = 0;
   std::vector<double> row_, z_;  // scratch of observe()
 };
 

@@ -10,6 +10,8 @@
 #include "detectors/e_detector.h"
 #include "detectors/value_reader.h"
 #include "reference/column_scan.h"
+#include "reference/row_times.h"
+#include "reference/timed_counts.h"
 
 namespace outrider::reference {
 namespace {
@@ -78,17 +80,12 @@ class SubjectCounter {
  public:
   explicit SubjectCounter(FrozenSubject subject) : subject_(std::move(subject)) {}
 
-  void add(const Value& value) {
+  // The slot that the value is counted in; none for a wrong type.
+  std::optional<std::size_t> add(const Value& value) {
     const auto outcome = subject_.counts.observe(subject_.bins, value);
-    const double number = number_of(value);
-    if (!outcome.counted || !std::isfinite(number)) return;
-    // Welford's update: exact to rounding whatever the mean.
-    ++finite_;
-    const double step = number - subject_.mean;
-    subject_.mean += step / static_cast<double>(finite_);
-    squares_ += step * (number - subject_.mean);
-    subject_.low = finite_ == 1 ? number : std::min(subject_.low, number);
-    subject_.high = finite_ == 1 ? number : std::max(subject_.high, number);
+    if (!outcome.counted) return std::nullopt;
+    if (const double number = number_of(value); std::isfinite(number)) note(number);
+    return outcome.slot;
   }
 
   const Binning& bins() const { return subject_.bins; }
@@ -103,6 +100,16 @@ class SubjectCounter {
   }
 
  private:
+  void note(double number) {
+    // Welford's update: exact to rounding whatever the mean.
+    ++finite_;
+    const double step = number - subject_.mean;
+    subject_.mean += step / static_cast<double>(finite_);
+    squares_ += step * (number - subject_.mean);
+    subject_.low = finite_ == 1 ? number : std::min(subject_.low, number);
+    subject_.high = finite_ == 1 ? number : std::max(subject_.high, number);
+  }
+
   FrozenSubject subject_;
   std::uint64_t finite_ = 0;
   double squares_ = 0;
@@ -152,6 +159,8 @@ class Builder {
   Result<void> freeze_multivariate();
   void count_multivariate(std::span<const Value> row);
   void count_truth(std::span<const Value> row);
+  void begin_timed_counts();
+  void begin_row(std::span<const Value> cells);
   bool right(const Value& prediction, const Value& truth) const;
 
   const std::vector<std::string>& names_;
@@ -165,7 +174,8 @@ class Builder {
   std::uint64_t rows_ = 0;
   std::uint64_t rows_counted_ = 0;
   ModelKind kind_ = ModelKind::unknown;
-  std::size_t target_ = 0, prediction_ = 0, score_ = 0;  // Columns; names_.size() for none.
+  // Columns; names_.size() for none.
+  std::size_t target_ = 0, prediction_ = 0, score_ = 0, time_ = 0;
   std::string positive_;
   std::vector<ColumnReport> reports_;
   std::vector<std::size_t> feature_columns_;
@@ -178,6 +188,11 @@ class Builder {
   detectors::ConformalHistogram anomaly_;
   std::vector<SubjectCounter> components_;
   std::vector<double> row_, z_;
+
+  std::optional<RowTimes> times_;
+  std::optional<TimedCounter> timed_;
+  std::uint64_t rows_without_time_ = 0;
+  std::optional<Error> bad_time_;  // The first.
 
   detectors::ErrorReferenceEstimator errors_;
   std::vector<double> scores_;
@@ -194,6 +209,7 @@ Result<void> Builder::check_names() const {
   check("target", settings_.target);
   check("prediction", settings_.prediction);
   check("score", settings_.score);
+  check("time", settings_.time);
   for (const std::string& name : settings_.ignore) check("ignore", name);
   for (const std::string& name : settings_.categorical) check("categorical", name);
   for (const std::string& name : settings_.numeric) check("numeric", name);
@@ -204,6 +220,8 @@ Result<void> Builder::check_names() const {
 }
 
 void Builder::begin_scan() {
+  time_ = settings_.time.empty() ? names_.size() : column(settings_.time);
+  if (has(time_)) times_.emplace(settings_.time, "row");
   scans_.clear();
   for (const std::string& name : names_) {
     const bool every_text = listed(settings_.categorical, name) || name == settings_.target ||
@@ -258,6 +276,7 @@ void Builder::scan(std::span<const Value> cells) {
   for (std::size_t i = 0; i < names_.size(); ++i) scans_[i].add(row[i]);
   sample_.add(row);
   ++rows_;
+  if (times_) times_->add(rows_, cells[time_]);
 }
 
 void Builder::decide_roles() {
@@ -282,6 +301,9 @@ void Builder::decide_roles() {
       report.role = i == target_       ? ColumnRole::target
                     : i == prediction_ ? ColumnRole::prediction
                                        : ColumnRole::score;
+      report.note.clear();
+    } else if (i == time_) {
+      report.role = ColumnRole::time;
       report.note.clear();
     } else if (listed(settings_.ignore, names_[i])) {
       report.role = ColumnRole::ignored;
@@ -367,7 +389,33 @@ Result<void> Builder::freeze() {
     if (!made) return fail(made);
     prediction_counter_.emplace(std::move(*made));
   }
-  return freeze_multivariate();
+  if (auto made = freeze_multivariate(); !made) return made;
+  if (times_) {
+    if (auto settled = times_->settle(); !settled) return settled;
+    begin_timed_counts();
+  }
+  return {};
+}
+
+// The subjects in the order of a watch: features, prediction, PCA scores.
+void Builder::begin_timed_counts() {
+  std::vector<const Binning*> subjects;
+  for (const SubjectCounter& feature : features_) subjects.push_back(&feature.bins());
+  if (prediction_counter_) subjects.push_back(&prediction_counter_->bins());
+  for (const SubjectCounter& component : components_) subjects.push_back(&component.bins());
+  timed_.emplace(subjects);
+}
+
+void Builder::begin_row(std::span<const Value> cells) {
+  if (!timed_) return;
+  timed_->begin_row(std::nullopt);
+  if (cells[time_].kind == Value::Kind::missing) {
+    ++rows_without_time_;
+    return;
+  }
+  const auto at = times_->time_of(rows_counted_ + 1, cells[time_]);
+  if (at) timed_->begin_row(*at);
+  if (!at && !bad_time_) bad_time_ = at.error();
 }
 
 Result<void> Builder::freeze_multivariate() {
@@ -427,9 +475,12 @@ void Builder::count_multivariate(std::span<const Value> row) {
     row_[i] = number_of(row[feature_columns_[numeric_features_[i]]]);
   }
   const auto distance = pca_->project(row_, z_);
-  for (std::size_t j = 0; j < z_.size(); ++j) components_[j].add(Value::of(z_[j]));
-  components_[z_.size()].add(Value::of(distance.t2));
-  components_[z_.size() + 1].add(Value::of(distance.q));
+  const std::size_t first = features_.size() + (prediction_counter_ ? 1 : 0);
+  for (std::size_t j = 0; j < components_.size(); ++j) {
+    const double score = j < z_.size() ? z_[j] : j == z_.size() ? distance.t2 : distance.q;
+    const auto slot = components_[j].add(Value::of(score));
+    if (timed_ && slot) timed_->add(first + j, *slot);
+  }
   anomaly_.add(std::max(distance.t2_shrunk, tails_.score(z_)));
 }
 
@@ -459,8 +510,15 @@ void Builder::count_truth(std::span<const Value> row) {
 
 void Builder::count(std::span<const Value> cells) {
   const auto row = read(cells);
-  for (std::size_t i = 0; i < features_.size(); ++i) features_[i].add(row[feature_columns_[i]]);
-  if (prediction_counter_) prediction_counter_->add(row[prediction_]);
+  begin_row(cells);
+  for (std::size_t i = 0; i < features_.size(); ++i) {
+    const auto slot = features_[i].add(row[feature_columns_[i]]);
+    if (timed_ && slot) timed_->add(i, *slot);
+  }
+  if (prediction_counter_) {
+    const auto slot = prediction_counter_->add(row[prediction_]);
+    if (timed_ && slot) timed_->add(features_.size(), *slot);
+  }
   if (pca_) count_multivariate(row);
   count_truth(row);
   ++rows_counted_;
@@ -472,6 +530,17 @@ Result<Built> Builder::finish() {
                                " and " + std::to_string(rows_counted_));
   }
   auto statistics = std::make_shared<detectors::Reference>();
+  if (bad_time_) return Failure(*bad_time_);
+  if (timed_) {
+    auto counts = timed_->finish();
+    if (!counts && !settings_.provisional) {
+      return fail(counts.error().code, "time=" + settings_.time + ": " + counts.error().message);
+    }
+    if (counts) statistics->timed = std::move(*counts);
+    if (rows_without_time_ > 0) {
+      reports_[time_].note = std::to_string(rows_without_time_) + " rows without a time";
+    }
+  }
   statistics->rows = rows_;
   statistics->provisional = settings_.provisional;
   for (SubjectCounter& feature : features_) statistics->features.push_back(feature.finish());
@@ -514,6 +583,9 @@ Result<Built> Builder::finish() {
   }
   for (const ColumnReport& report : built.columns) {
     if (report.role == ColumnRole::ignored) reference.ignored.push_back({report.name, report.note});
+    if (report.role == ColumnRole::time) {
+      reference.ignored.push_back({report.name, "it is the rows' time"});
+    }
   }
   reference.statistics = std::move(statistics);
   return built;

@@ -44,6 +44,8 @@ struct BuildSettings {
   std::string score;       // a column that is the model's probability. "" for none.
   std::string
       positive;  // the target's value that `score` is about; "" : score of the predicted class
+  std::string
+      time;  // a column with the rows' times: the reference knows the hour of the week. "" for none.
   std::vector<std::string> ignore;       // columns that are no features
   std::vector<std::string> categorical;  // columns to take as categorical whatever they look like
   std::vector<std::string> numeric;
@@ -59,7 +61,7 @@ struct BuildSettings {
   std::string source;
 };
 
-enum class ColumnRole : std::uint8_t { feature, target, prediction, score, ignored };
+enum class ColumnRole : std::uint8_t { feature, target, prediction, score, time, ignored };
 
 struct ColumnReport {
   std::string name;
@@ -87,7 +89,7 @@ using Progress = std::function<void(int pass, std::uint64_t rows)>;
 
 // Errors: those of `rows`; "unknown_column" (a name in the settings that is no column), "no_rows",
 // "no_features", "bad_target", "ambiguous_numbers" (a column whose decimal mark cannot be told: write it otherwise, ignore it, or
-// take it as categorical; a provisional reference ignores it).
+// take it as categorical; a provisional reference ignores it), "bad_time" (values that are no times, with a row from 1; dates without a time of day).
 Result<Built> build_reference(const std::vector<std::string>& columns, const Rows& rows,
                               const BuildSettings& settings, const Progress& progress = {});
 

@@ -110,6 +110,12 @@ std::string describe(const ModelReference& reference, std::size_t width) {
            " numeric features\n";
   }
   if (statistics.calibration) out += "calibrated accuracy can be estimated without labels\n";
+  if (statistics.timed) {
+    const auto hours = std::count_if(statistics.timed->rows.begin(), statistics.timed->rows.end(),
+                                     [](std::uint64_t rows) { return rows > 0; });
+    out += "rhythm     " + std::to_string(hours) + " of " + std::to_string(detectors::week_hours) +
+           " hours of the week\n";
+  }
   for (const IgnoredColumn& column : reference.ignored) {
     out += "ignored    " + printable(column.name, 60) + ": " + column.reason + "\n";
   }

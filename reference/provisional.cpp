@@ -28,11 +28,12 @@ void ProvisionalReference::keep(const Value& value) {
   cells_.push_back(cell);
 }
 
-bool ProvisionalReference::add(std::span<const Value> features, const Value& prediction) {
+bool ProvisionalReference::add(std::span<const Value> features, const Value& prediction, Time at) {
   if (complete()) return true;
   const Value none;
   for (std::size_t i = 0; i < features_.size(); ++i) keep(i < features.size() ? features[i] : none);
   keep(prediction);
+  times_.push_back(at);
   ++rows_;
   return complete();
 }
@@ -40,9 +41,12 @@ bool ProvisionalReference::add(std::span<const Value> features, const Value& pre
 Result<ModelReference> ProvisionalReference::build(std::string model_name,
                                                    std::string model_version, Time now) const {
   std::vector<std::string> columns = features_;
-  std::string prediction = "prediction";
-  while (std::find(columns.begin(), columns.end(), prediction) != columns.end()) prediction += "_";
-  columns.push_back(prediction);
+  const auto add_column = [&](std::string name) {
+    while (std::find(columns.begin(), columns.end(), name) != columns.end()) name += "_";
+    columns.push_back(name);
+    return name;
+  };
+  const std::string prediction = add_column("prediction"), time = add_column("time");
 
   BuildSettings settings;
   settings.model_name = std::move(model_name);
@@ -50,9 +54,11 @@ Result<ModelReference> ProvisionalReference::build(std::string model_name,
   settings.created = now;
   settings.source = "the first " + std::to_string(rows_) + " predictions";
   settings.provisional = true;
+  settings.time = time;
+  const std::size_t cells = features_.size() + 1;
   bool any_prediction = false;
   for (std::size_t row = 0; row < rows_; ++row) {
-    any_prediction |= cells_[(row + 1) * columns.size() - 1].kind != Value::Kind::missing;
+    any_prediction |= cells_[row * cells + features_.size()].kind != Value::Kind::missing;
   }
   if (any_prediction)
     settings.prediction = prediction;
@@ -62,11 +68,12 @@ Result<ModelReference> ProvisionalReference::build(std::string model_name,
   std::vector<Value> values(columns.size());
   const Rows rows = [&](const VisitRow& visit) -> Result<void> {
     for (std::size_t row = 0; row < rows_; ++row) {
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        const Cell& cell = cells_[row * columns.size() + i];
+      for (std::size_t i = 0; i < cells; ++i) {
+        const Cell& cell = cells_[row * cells + i];
         values[i] = Value{cell.kind, cell.number,
                           std::string_view(texts_).substr(cell.text_begin, cell.text_size)};
       }
+      values[cells] = Value::of(to_seconds(times_[row].time_since_epoch()));
       visit(values);
     }
     return {};

@@ -7,8 +7,9 @@
 // `features_max` features.
 //
 //   ProvisionalReference learning(names);
-//   if (learning.add(values, prediction, score)) reference = learning.build(now);      // 10 000
-//   rows are in
+//   if (learning.add(values, prediction, at)) reference = learning.build(now);   // 10 000 rows are in
+//
+// It knows at which hours of the week its rows came: an hour is no week, and its level is that of those hours.
 
 #include <memory>
 #include <optional>
@@ -33,7 +34,7 @@ class ProvisionalReference {
                                 std::size_t rows_max = rows_default);
 
   // Keeps a copy of one prediction. True once there are enough (and from then on adds nothing).
-  bool add(std::span<const detectors::Value> features, const detectors::Value& prediction);
+  bool add(std::span<const detectors::Value> features, const detectors::Value& prediction, Time at);
   bool complete() const { return rows_ >= rows_max_; }
   std::size_t rows() const { return rows_; }
   std::size_t rows_max() const { return rows_max_; }
@@ -57,6 +58,7 @@ class ProvisionalReference {
   std::size_t rows_max_;
   std::size_t rows_ = 0;
   std::vector<Cell> cells_;
+  std::vector<Time> times_;
   std::string texts_;
   std::uint64_t texts_dropped_ = 0;
 };

@@ -9,6 +9,7 @@
 #include "base/core/digest.h"
 #include "base/core/text.h"
 #include "base/wire/json.h"
+#include "reference/rhythm_json.h"
 
 namespace outrider::reference {
 namespace {
@@ -127,6 +128,7 @@ Json write_document(const ModelReference& reference) {
   if (statistics.prediction) json["prediction"] = write_subject(*statistics.prediction);
   if (statistics.multivariate) json["multivariate"] = write_multivariate(statistics);
   if (statistics.calibration) json["calibration"] = write_calibration(*statistics.calibration);
+  if (statistics.timed) json["rhythm"] = write_rhythm(statistics);
   if (!reference.ignored.empty()) {
     json["ignored"] = Json::array();
     for (const IgnoredColumn& column : reference.ignored) {
@@ -458,6 +460,13 @@ detectors::Reference read_statistics(Reader& reader, const Reader::Place& root) 
   }
   if (const auto place = reader.child(root, "calibration"); place.json && !reader.mistake) {
     statistics.calibration = reader.calibration(place);
+  }
+  if (const auto place = reader.child(root, "rhythm"); place.json && !reader.mistake) {
+    auto timed = read_rhythm(*place.json, statistics);
+    if (timed)
+      statistics.timed = std::move(*timed);
+    else
+      reader.mistake = timed.error();
   }
   return statistics;
 }

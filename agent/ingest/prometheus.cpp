@@ -260,7 +260,7 @@ Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, T
     return of_workload(std::move(*values), incident.identity());
   };
   const auto verdicts =
-      ask("avg by (job, workload, subject, state) (outrider_drift_verdict{" + model + "})");
+      ask("sum by (job, workload, subject, state) (outrider_drift_verdict{" + model + "})");
   if (!verdicts) {
     facts.trouble = "Prometheus did not answer: " + verdicts.error().message;
     return facts;

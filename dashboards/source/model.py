@@ -114,11 +114,11 @@ def accuracy():
 
 def inputs():
     return [
-        (heatmap("Drift by input", "The distance (PSI, less what chance alone gives) of each input and of the predictions from training, "
-                 "over all pods. From 0.1 it has moved; red has moved far. One red line: look at that input's source. "
-                 "All at once: the callers or the world changed.", "none",
-                 query(f"clamp_min(max by (feature) (model:outrider_drift_psi:debiased15m{{{OF_FLEET}}}), 0)", "{{feature}}"),
-                 0, 0.25), 12),
+        (heatmap("Drift by input", "How far each input and the predictions are beyond the verdict's own threshold, effect and significance "
+                 "together, the farthest of any pod. Up to 1 (yellow) nothing has moved, whatever the distance; from 2 it has moved far. One red "
+                 "line: look at that input's source. All at once: the callers or the world changed.", "none",
+                 query(f"max by (subject) (outrider_drift_ratio{{{MODEL}}} {SERVING})", "{{subject}}"),
+                 0, 2), 12),
         (timeline("Verdict by input", "The worst verdict of any pod. Drift needs an effect, significance and two of three panes of five "
                   "minutes.",
                   query(worst_verdict("outrider_drift_verdict", "subject",

@@ -38,6 +38,7 @@ class Backtest {
         columns_(std::move(columns)),
         count_(count),
         watch_(reference.statistics),
+        quality_(watch_),
         features_(columns_.features.size()) {
     drifting_.resize(watch_.verdicts().size());
     if (!reference.accuracy) return;
@@ -60,9 +61,10 @@ class Backtest {
         return;
       }
       at = *time;
-      const std::uint64_t judged = watch_.panes_judged();
+      const std::uint64_t judged = watch_.judgements();
       watch_.advance(at);
-      if (watch_.panes_judged() != judged) note_alarms();
+      if (watch_.judgements() != judged) note_alarms();
+      quality_.advance(at, report_.rows);
     }
     observe(row, at);
     last_ = std::max(last_, at);
@@ -73,9 +75,9 @@ class Backtest {
 
   DriftReport finish() {
     if (has(columns_.time)) {
-      const std::uint64_t judged = watch_.panes_judged();
+      const std::uint64_t judged = watch_.judgements();
       watch_.advance(last_ + std::chrono::minutes(5));
-      if (watch_.panes_judged() != judged) note_alarms();
+      if (watch_.judgements() != judged) note_alarms();
       report_.subjects = watch_.verdicts();
     } else {
       report_.subjects = watch_.judge_all();
@@ -87,6 +89,8 @@ class Backtest {
     if (!has(columns_.prediction)) {
       std::erase_if(report_.subjects, [](const auto& v) { return v.subject == "prediction"; });
     }
+    quality_.finish(report_.rows);
+    report_.quality_alarms = quality_.alarms();
     for (std::size_t i = 0; i < features_.size(); ++i) {
       report_.quality.emplace_back(watch_.subject(i).name, watch_.quality(i));
     }
@@ -153,6 +157,7 @@ class Backtest {
   Columns columns_;
   std::size_t count_;
   detectors::VersionWatch watch_;
+  QualityBacktest quality_;
   std::optional<detectors::EDetector> accuracy_alarm_;
   std::vector<Value> features_;
   std::vector<bool> drifting_;
@@ -263,6 +268,14 @@ wire::Json report_json(const DriftReport& report) {
     json["alarms"].push_back({{"row", alarm.row}, {"subject", alarm.subject}});
   }
   json["quality"] = quality_json(report);
+  json["quality_alarms"] = wire::Json::array();
+  for (const QualityAlarm& alarm : report.quality_alarms) {
+    json["quality_alarms"].push_back({{"row", alarm.row},
+                                      {"feature", alarm.feature},
+                                      {"check", alarm.check},
+                                      {"share", alarm.share},
+                                      {"trained_share", alarm.trained_share}});
+  }
   json["anomalies"] = {{"scored", report.scored_rows}, {"p_at_most_0.001", report.unusual_rows}};
   const auto ratio = [](const std::optional<double>& x) {
     return x ? wire::Json(*x) : wire::Json();
@@ -276,7 +289,7 @@ wire::Json report_json(const DriftReport& report) {
 
 void print_table(const DriftReport& report) {
   std::printf("%llu rows, %zu alarms\n", static_cast<unsigned long long>(report.rows),
-              report.alarms.size());
+              report.alarms.size() + report.quality_alarms.size());
   std::printf("%-28s %-11s %9s %8s %8s %8s %11s %9s\n", "subject", "verdict", "n", "psi", "ks",
               "js", "wasserstein", "q");
   for (const detectors::Verdict& verdict : report.subjects) {
@@ -289,6 +302,11 @@ void print_table(const DriftReport& report) {
   for (const DriftAlarm& alarm : report.alarms) {
     std::printf("alarm at row %llu: %s\n", static_cast<unsigned long long>(alarm.row),
                 alarm.subject.c_str());
+  }
+  for (const QualityAlarm& alarm : report.quality_alarms) {
+    std::printf("alarm at row %llu: %s: %s in %.1f%% of the rows (training %.1f%%)\n",
+                static_cast<unsigned long long>(alarm.row), alarm.feature.c_str(),
+                std::string(alarm.check).c_str(), 100 * alarm.share, 100 * alarm.trained_share);
   }
   for (const std::string& name : report.absent) {
     std::printf("feature %s has no column in the data: counted as missing\n", name.c_str());

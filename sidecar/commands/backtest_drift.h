@@ -5,8 +5,9 @@
 // (detectors/version_watch.h, detectors/e_detector.h).
 //
 // Without a time column all rows are one pane, and its judgement is final; an alarm's row is then the last one. With one,
-// rows go through five-minute panes and the 2-of-3 rule, and an alarm's row is the last of the pane that raised it. Rows
-// count from 0. Given predictions and truths, the accuracy alarm runs over them too (subject "accuracy").
+// rows go through five-minute panes, early looks and the 2-of-3 rule, and an alarm's row is the last before the judgement
+// that raised it. Values that fail a check raise alarms of their own, as live (backtest_quality.h). Rows count from 0. Given
+// predictions and truths, the accuracy alarm runs over them too (subject "accuracy").
 //
 // The file is read twice: its columns decide how their numbers and times are written (detectors/column_numbers.h, moment.h).
 
@@ -19,6 +20,7 @@
 #include "base/core/result.h"
 #include "detectors/version_watch.h"
 #include "reference/model_reference.h"
+#include "sidecar/commands/backtest_quality.h"
 
 namespace outrider::sidecar {
 
@@ -40,6 +42,7 @@ struct DriftReport {
   std::uint64_t rows = 0;
   std::vector<detectors::Verdict> subjects;
   std::vector<DriftAlarm> alarms;
+  std::vector<QualityAlarm> quality_alarms;
   std::vector<std::pair<std::string, detectors::Quality>> quality;  // By feature.
   std::uint64_t scored_rows = 0;
   std::uint64_t unusual_rows = 0;            // Conformal p <= 0.001.

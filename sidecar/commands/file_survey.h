@@ -18,7 +18,7 @@
 #include "base/core/clock.h"
 #include "base/core/result.h"
 #include "detectors/column_numbers.h"
-#include "detectors/moment.h"
+#include "reference/row_times.h"
 
 namespace outrider::sidecar {
 
@@ -39,22 +39,16 @@ class FileSurvey {
   Result<Time> time_of(std::uint64_t line, const detectors::Value& value);
 
  private:
-  std::string_view text_of(const detectors::Value& value);
-
   const std::vector<std::string>& names_;
   std::vector<std::size_t> numeric_;
   std::size_t time_;
   std::vector<detectors::ColumnNumbers> numbers_;
   std::vector<std::optional<detectors::DecimalMark>> marks_;
   bool any_mark_ = false;
-  detectors::MomentColumn times_;
-  bool numeric_times_ = true;
-  std::uint64_t odd_time_line_ = 0;  // Where no form was left.
-  std::optional<detectors::MomentForm> form_;
+  reference::RowTimes times_;
   std::uint64_t rows_ = 0;
   std::optional<Error> mistake_;
   std::vector<detectors::Value> read_;
-  std::string scratch_;
 };
 
 }  // namespace outrider::sidecar

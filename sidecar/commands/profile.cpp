@@ -37,6 +37,8 @@ const char* role_text(reference::ColumnRole role) {
       return "prediction";
     case reference::ColumnRole::score:
       return "score";
+    case reference::ColumnRole::time:
+      return "time";
     case reference::ColumnRole::ignored:
       return "ignored";
   }
@@ -47,7 +49,8 @@ void print_columns(const reference::Built& built) {
   std::printf("%-28s %-11s %-12s %9s %15s  %s\n", "column", "role", "type", "missing", "distinct",
               "");
   for (const reference::ColumnReport& column : built.columns) {
-    const bool ignored = column.role == reference::ColumnRole::ignored;
+    const bool ignored =
+        column.role == reference::ColumnRole::ignored || column.role == reference::ColumnRole::time;
     const std::string distinct =
         (column.distinct_more ? "more than " : "") + std::to_string(column.distinct);
     std::printf("%-28.60s %-11s %-12s %9llu %15s  %s\n",
@@ -145,6 +148,11 @@ void add_options(Profile& wanted) {
       .add("positive", build.positive,
            "The class that the score is the probability of; without it, of the predicted class.")
       .value_name("CLASS");
+  options
+      .add("time", build.time,
+           "Column of the rows' times: the reference knows the hour of the week, and daily and "
+           "weekly seasons are no drift.")
+      .value_name("COLUMN");
   options.add("ignore", build.ignore, "A column that is no feature.").value_name("COLUMN");
   options
       .add("categorical", build.categorical,

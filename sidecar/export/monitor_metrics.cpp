@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,15 +26,24 @@ constexpr std::array accuracy_states = {monitor::AccuracyState::warming_up,
                                         monitor::AccuracyState::drift};
 constexpr std::string_view tests[] = {"psi", "ks", "js", "wasserstein", "chi2"};
 constexpr std::string_view threshold_tests[] = {"psi", "ks", "chi2"};
-constexpr std::string_view checks[] = {"missing", "type", "range", "unseen"};
+// The checks of each kind of feature: a number is never unseen, a category has no range and no wrong type.
+constexpr std::string_view number_checks[] = {"missing", "type", "range"};
+constexpr std::string_view category_checks[] = {"missing", "unseen"};
 constexpr std::string_view reference_sources[] = {"none", "provisional", "trained"};
 
 std::array<double, 5> scores_of(const detectors::Verdict& v) {
   return {v.scores.psi, v.scores.ks, v.scores.js, v.scores.wasserstein, v.scores.chi2};
 }
 
-std::array<std::uint64_t, 4> counts_of(const detectors::Quality& q) {
-  return {q.missing, q.type, q.range, q.unseen};
+std::span<const std::string_view> checks_of(detectors::FeatureKind kind) {
+  if (kind == detectors::FeatureKind::numeric) return number_checks;
+  return category_checks;
+}
+
+// In the order of checks_of().
+std::array<std::uint64_t, 3> counts_of(const detectors::Quality& q, detectors::FeatureKind kind) {
+  if (kind == detectors::FeatureKind::numeric) return {q.missing, q.type, q.range};
+  return {q.missing, q.unseen, 0};
 }
 
 std::size_t source_index(const VersionMonitor& version) {
@@ -99,7 +110,9 @@ struct MonitorMetrics::VersionKeys {
   std::vector<Verdict> verdicts, comparison;  // As the watch's verdicts.
   std::string compared_with;
 
+  // Either its deciles, in `bins` too, or the bins of the reference and their ratios.
   struct Subject {
+    std::optional<detectors::Deciles> deciles;
     std::vector<SeriesKey> bins, value_bins;  // Of every slot; of those with a reference ratio.
     std::vector<double> ratios;
     SeriesKey rows;
@@ -107,16 +120,17 @@ struct MonitorMetrics::VersionKeys {
     std::vector<SeriesKey> quality;
   };
   std::vector<Subject> subjects;  // As the watch's subjects.
-  std::string reference;          // The hash for which the subjects were made.
+  std::string reference;          // The hash for which the subjects were made,
+  bool all_bins = false;          // and how.
 
-  void grow(const VersionMonitor& version);
+  void grow(const VersionMonitor& version, bool with_all_bins);
   void make_subjects(const VersionMonitor& version);
   void fit(std::vector<Verdict>& keys, const std::vector<detectors::Verdict>& wanted,
            std::string_view against);
 };
 
 // Brings the lists up to what the version has now; they only grow but for a new reference.
-void MonitorMetrics::VersionKeys::grow(const VersionMonitor& version) {
+void MonitorMetrics::VersionKeys::grow(const VersionMonitor& version, bool with_all_bins) {
   const monitor::Outcomes& outcomes = version.outcomes();
   for (std::size_t i = segments.size(); i < outcomes.segments().size(); ++i) {
     const std::string& name = outcomes.segments()[i].name;
@@ -129,7 +143,10 @@ void MonitorMetrics::VersionKeys::grow(const VersionMonitor& version) {
                              outcomes.classes()[cell.predicted]));
   }
   if (version.watch()) {
-    if (reference != version.reference()->hash) make_subjects(version);
+    if (reference != version.reference()->hash || all_bins != with_all_bins) {
+      all_bins = with_all_bins;
+      make_subjects(version);
+    }
     fit(verdicts, version.watch()->verdicts(), "");
   }
   const std::string& against = version.compared_with();
@@ -149,12 +166,18 @@ void MonitorMetrics::VersionKeys::make_subjects(const VersionMonitor& version) {
     const std::string_view name = is_feature ? std::string_view(frozen.name) : "prediction";
     Subject subject;
     Labels labels = base;
-    labels.set("reference", frozen.hash);
+    // Bins of another kind are never summed with these: rules know deciles by this label.
+    labels.set("reference", all_bins ? frozen.hash : frozen.hash + "-deciles");
     Labels named = labels;
     named.set("feature", name);
     subject.rows = SeriesKey(named);
-    for (std::size_t slot = 0; slot < frozen.bins.slots(); ++slot) {
-      Labels& of_values = is_feature ? named : labels;
+    Labels& of_values = is_feature ? named : labels;
+    if (!all_bins) subject.deciles.emplace(version.deciles_of(i));
+    for (std::size_t decile = 0; !all_bins && decile < detectors::Deciles::count; ++decile) {
+      of_values.set("bin", std::string{'0', static_cast<char>('0' + decile)});
+      subject.bins.emplace_back(of_values);
+    }
+    for (std::size_t slot = 0; all_bins && slot < frozen.bins.slots(); ++slot) {
       of_values.set("bin", frozen.bins.bin_name(slot));
       subject.bins.emplace_back(of_values);
       if (slot >= frozen.bins.value_bins()) continue;
@@ -166,7 +189,7 @@ void MonitorMetrics::VersionKeys::make_subjects(const VersionMonitor& version) {
       subject.reference_rows += static_cast<double>(count);
     }
     if (is_feature) {
-      for (const auto check : checks) {
+      for (const auto check : checks_of(frozen.bins.kind())) {
         subject.quality.push_back(with("feature", frozen.name, "check", check));
       }
     }
@@ -217,8 +240,8 @@ double rounded_weight(double log) {
 // One scrape. A family's header is written with its first series, and no series past the limit.
 class MonitorMetrics::Page {
  public:
-  Page(wire::MetricSink& sink, std::size_t series_max, Time now)
-      : sink_(sink), series_max_(series_max), now_(now) {}
+  Page(wire::MetricSink& sink, std::size_t series_max, bool all_tests, Time now)
+      : sink_(sink), series_max_(series_max), all_tests_(all_tests), now_(now) {}
 
   void add(const VersionMonitor& version, const VersionKeys& keys) {
     versions_.emplace_back(&version, &keys);
@@ -265,6 +288,7 @@ class MonitorMetrics::Page {
 
   wire::MetricSink& sink_;
   std::size_t series_max_;
+  bool all_tests_;
   Time now_;
   std::vector<std::pair<const VersionMonitor*, const VersionKeys*>> versions_;
   std::size_t series_ = 0;
@@ -463,17 +487,18 @@ void MonitorMetrics::Page::write_verdicts(const std::vector<detectors::Verdict>&
     const bool judged = verdict.state != State::warming_up;
     if (part == 0 && judged) {
       const auto scores = scores_of(verdict);
-      for (std::size_t t = 0; t < scores.size(); ++t) value(keys[i].scores[t], scores[t]);
+      const std::size_t tests = all_tests_ ? scores.size() : 1;  // The PSI comes first.
+      for (std::size_t t = 0; t < tests; ++t) value(keys[i].scores[t], scores[t]);
     }
-    if (part == 1 && judged) {
+    if (part == 1 && judged && all_tests_) {
       value(keys[i].thresholds[0], verdict.thresholds.psi);
       value(keys[i].thresholds[1], verdict.thresholds.ks);
       value(keys[i].thresholds[2], verdict.thresholds.chi2);
     }
+    if (part == 3 && judged) value(keys[i].plain, verdict.ratio);
     if (part == 2) {
-      for (std::size_t s = 0; s < states.size(); ++s) {
-        value(keys[i].states[s], verdict.state == states[s]);
-      }
+      const auto holds = std::find(states.begin(), states.end(), verdict.state) - states.begin();
+      value(keys[i].states[static_cast<std::size_t>(holds)], true);
     }
   }
 }
@@ -485,13 +510,23 @@ void MonitorMetrics::Page::write_drift() {
   } parts[] = {
       {"outrider_drift_score", "Distance of the last judged pane of inputs from the reference."},
       {"outrider_drift_threshold", "The score from which on a subject counts as moved."},
-      {"outrider_drift_verdict", "The state of the judgement of a subject: 1 where it holds."}};
-  for (int part = 0; part < 3; ++part) {
+      {"outrider_drift_verdict", "The state of the judgement of a subject, as a label; always 1."},
+      {"outrider_drift_ratio",
+       "Score over threshold by the verdict's own rule, effect and significance: above 1 the last "
+       "judged pane counts as moved."}};
+  for (int part = 0; part < 4; ++part) {
     family(parts[part].name, gauge, parts[part].help);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
       if (v.watch()) write_verdicts(v.watch()->verdicts(), k.verdicts, part);
     });
   }
+  family(
+      "outrider_drift_rhythm_known_ratio", gauge,
+      "Share of the traffic in hours of the week whose rhythm is known, seen in two weeks: 1 when "
+      "seasons are told from drift.");
+  each([&](const VersionMonitor& v, const VersionKeys& k) {
+    if (v.watch() && v.watch()->rhythm()) value(k.plain, v.watch()->rhythm()->share_known());
+  });
   family("outrider_drift_design_effect", gauge,
          "How many rows say as much as one independent row: 1 unless rows hang together.");
   each([&](const VersionMonitor& v, const VersionKeys& k) {
@@ -514,7 +549,7 @@ void MonitorMetrics::Page::write_comparison() {
        "Distance of the version's inputs and predictions of the last hour from another version's."},
       {"outrider_version_drift_threshold", "The score from which on the two versions differ."},
       {"outrider_version_drift_verdict",
-       "The state of the comparison of two versions: 1 where it holds."}};
+       "The state of the comparison of two versions, as a label; always 1."}};
   for (int part = 0; part < 3; ++part) {
     family(parts[part].name, gauge, parts[part].help);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
@@ -536,8 +571,8 @@ void MonitorMetrics::Page::write_inputs() {
     for (std::size_t i = 0; i < k.subjects.size(); ++i) {
       const auto& quality = k.subjects[i].quality;
       if (quality.empty()) continue;
-      const auto counts = counts_of(v.watch()->quality(i));
-      for (std::size_t c = 0; c < counts.size(); ++c) value(quality[c], counts[c]);
+      const auto counts = counts_of(v.watch()->quality(i), v.watch()->subject(i).bins.kind());
+      for (std::size_t c = 0; c < quality.size(); ++c) value(quality[c], counts[c]);
     }
     if (v.watch()) value(k.extra, v.extra_values());
   });
@@ -566,22 +601,31 @@ void MonitorMetrics::Page::write_bins() {
   };
   const auto counts = [&](const VersionMonitor& v, const VersionKeys::Subject& subject,
                           std::size_t i) {
-    const auto& totals = v.watch()->totals(i).counts;
+    const detectors::BinCounts& totals = v.watch()->totals(i);
+    if (subject.deciles) {
+      const auto deciles = subject.deciles->of(totals.values(v.watch()->subject(i).bins));
+      for (std::size_t d = 0; d < deciles.size(); ++d) value(subject.bins[d], deciles[d]);
+      return;
+    }
     for (std::size_t slot = 0; slot < subject.bins.size(); ++slot) {
-      value(subject.bins[slot], totals[slot]);
+      value(subject.bins[slot], totals.counts[slot]);
     }
   };
-  family("outrider_prediction_values_total", counter, "Predictions by the reference's bins.");
+  family("outrider_prediction_values_total", counter,
+         "Predictions by the reference's deciles, or by its bins.");
   each_subject(false, counts);
-  family("outrider_feature_values_total", counter, "Feature values by the reference's bins.");
+  family("outrider_feature_values_total", counter,
+         "Feature values by the reference's deciles, or by its bins.");
   each_subject(true, counts);
   const auto ratios = [&](const VersionMonitor&, const VersionKeys::Subject& subject, std::size_t) {
     for (std::size_t bin = 0; bin < subject.value_bins.size(); ++bin) {
       value(subject.value_bins[bin], subject.ratios[bin]);
     }
   };
-  family("outrider_reference_ratio", gauge,
-         "Share of the reference's rows in a bin, smoothed; aggregate with max.");
+  family(
+      "outrider_reference_ratio", gauge,
+      "Share of the reference's rows in a bin, smoothed; aggregate with max. Of a decile it is a "
+      "tenth and not exported.");
   each_subject(false, ratios);
   each_subject(true, ratios);
   const auto rows = [&](const VersionMonitor&, const VersionKeys::Subject& subject, std::size_t) {
@@ -606,7 +650,7 @@ MonitorMetrics::~MonitorMetrics() = default;
 MonitorMetrics::VersionKeys& MonitorMetrics::keys_of(const VersionMonitor& version) {
   auto& keys = keys_[version.serial()];
   if (!keys) keys = std::make_unique<VersionKeys>(version);
-  keys->grow(version);
+  keys->grow(version, monitor_.settings().metrics.all_bins);
   return *keys;
 }
 
@@ -623,9 +667,10 @@ void MonitorMetrics::forget_gone() {
 void MonitorMetrics::collect(wire::MetricSink& sink) {
   const std::lock_guard hold(lock_);
   forget_gone();
-  Page page(sink, monitor_.settings().limits.series, clock_.now());
+  const monitor::Settings& settings = monitor_.settings();
+  Page page(sink, settings.limits.series, settings.metrics.all_tests, clock_.now());
   for (const auto& version : monitor_.versions()) page.add(*version, keys_of(*version));
-  page.write_info(monitor_.settings());
+  page.write_info(settings);
   page.write_predictions();
   page.write_outcomes();
   page.write_errors();

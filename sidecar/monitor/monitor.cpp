@@ -382,11 +382,16 @@ wire::Json accuracy_status(const VersionMonitor& version, Time now) {
   return json;
 }
 
+std::string window_name(std::size_t hours) {
+  return hours == 0 ? "pane" : std::to_string(hours) + "h";
+}
+
 wire::Json verdict_status(const detectors::Verdict& verdict) {
   return {{"subject", verdict.subject},
           {"state", to_string(verdict.state)},
           {"n", verdict.n},
           {"m", verdict.m},
+          {"window", window_name(verdict.window_hours)},
           {"design_effect", verdict.design.rank},
           {"scores",
            {{"psi", verdict.scores.psi},
@@ -397,9 +402,34 @@ wire::Json verdict_status(const detectors::Verdict& verdict) {
           {"thresholds",
            {{"psi", verdict.thresholds.psi},
             {"ks", verdict.thresholds.ks},
-            {"chi2", verdict.thresholds.chi2}}},
+            {"chi2", verdict.thresholds.chi2},
+            {"q", verdict.thresholds.q}}},
+          {"ratio", verdict.ratio},
           {"p", verdict.scores.p},
           {"q", verdict.q}};
+}
+
+// How far the rhythm of the week is known, by which five-minute panes are judged.
+wire::Json rhythm_status(const detectors::Rhythm& rhythm) {
+  return {{"state", rhythm.known() ? "known" : "rhythm not yet known"},
+          {"from", rhythm.from_training() ? "training rows and live ones" : "live rows"},
+          {"hours_known", rhythm.hours_known()},
+          {"hours", detectors::week_hours},
+          {"known_ratio", rhythm.share_known()}};
+}
+
+// What will be judged next, and by what has come of it so far.
+wire::Json filling_pane_status(const detectors::FillingPane& pane) {
+  wire::Json json = {{"since", format_rfc3339(pane.since)},
+                     {"ends", format_rfc3339(pane.ends)},
+                     {"ends_at_most", format_rfc3339(pane.ends_at_most)},
+                     {"rows", pane.rows},
+                     {"next_look_at_rows", pane.look_at},
+                     {"verdicts", wire::Json::array()}};
+  for (const detectors::Verdict& verdict : pane.verdicts) {
+    json["verdicts"].push_back(verdict_status(verdict));
+  }
+  return json;
 }
 
 // Null for a version that is compared with none.
@@ -412,7 +442,7 @@ wire::Json comparison_status(const VersionMonitor& version) {
   return json;
 }
 
-wire::Json inputs_status(const VersionMonitor& version) {
+wire::Json inputs_status(const VersionMonitor& version, Time now) {
   wire::Json json;
   json["reference"] = !version.reference()                           ? "none"
                       : version.reference()->statistics->provisional ? "provisional"
@@ -423,9 +453,15 @@ wire::Json inputs_status(const VersionMonitor& version) {
   if (!watch) return json;
   json["reference_hash"] = version.reference()->hash;
   json["reference_rows"] = version.reference()->statistics->rows;
-  for (const detectors::Verdict& verdict : watch->verdicts()) {
-    json["verdicts"].push_back(verdict_status(verdict));
+  const detectors::FillingPane pane = watch->filling_pane(now);
+  for (std::size_t i = 0; i < watch->verdicts().size(); ++i) {
+    // What was never judged shows what there is of it.
+    const bool judged = watch->verdicts()[i].state != detectors::State::warming_up;
+    json["verdicts"].push_back(verdict_status(judged ? watch->verdicts()[i] : pane.verdicts[i]));
+    json["verdicts"].back()["state"] = to_string(watch->verdicts()[i].state);
   }
+  json["pane"] = filling_pane_status(pane);
+  if (watch->rhythm()) json["rhythm"] = rhythm_status(*watch->rhythm());
   for (std::size_t i = 0; i < watch->reference().features.size(); ++i) {
     const detectors::Quality& quality = watch->quality(i);
     json["quality"][watch->reference().features[i].name] = {{"missing", quality.missing},
@@ -450,7 +486,7 @@ wire::Json Monitor::status(Time now) const {
          {"in_service", !version->retired() && !version->idle(now)},
          {"predictions", {{"success", version->successes()}, {"failure", version->failures()}}},
          {"accuracy", accuracy_status(*version, now)},
-         {"inputs", inputs_status(*version)},
+         {"inputs", inputs_status(*version, now)},
          {"comparison", comparison_status(*version)}});
   }
   return {{"versions", models}};

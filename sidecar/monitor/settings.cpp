@@ -302,6 +302,24 @@ void read_accuracy(YamlReader& reader, const Yaml& root, AccuracySettings& accur
   take_count(reader, node, "provisional_labels", 100, 1'000'000, accuracy.provisional_labels);
 }
 
+// Whether `key` asks for all; `usual` is the other word.
+void take_all(YamlReader& reader, const Yaml& node, const char* key, const std::string& usual,
+              bool& all) {
+  const auto word = reader.text(node, key);
+  if (!word) return;
+  all = *word == "all";
+  if (!all && *word != usual) {
+    reader.mistake(reader.child(node, key), "expected " + usual + " or all, got '" + *word + "'");
+  }
+}
+
+void read_metrics(YamlReader& reader, const Yaml& root, MetricsSettings& metrics) {
+  const Yaml node = reader.child(root, "metrics");
+  reader.only_keys(node, {"bins", "tests"});
+  take_all(reader, node, "bins", "deciles", metrics.all_bins);
+  take_all(reader, node, "tests", "psi", metrics.all_tests);
+}
+
 void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
   const Yaml node = reader.child(root, "limits");
   reader.only_keys(node, {"models", "versions", "features", "exported_features", "segments",
@@ -325,7 +343,7 @@ void read_limits(YamlReader& reader, const Yaml& root, Settings& settings) {
 void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
   only_own_keys(reader, entry,
                 {"version", "request", "response", "truth", "accuracy", "reference", "segments"},
-                {"log", "sampling", "limits"});
+                {"log", "sampling", "limits", "metrics"});
   take_name(reader, entry, "version", model.rules.model_version);
   const Yaml request = reader.child(entry, "request");
   only_own_keys(reader, request, {"id", "features", "rows"}, {"match"});
@@ -396,7 +414,7 @@ Result<Settings> parse_settings(const std::string& text, const std::string& file
   const Yaml root = reader.parse(text);
   reader.only_keys(
       root, {"model", "request", "response", "truth", "accuracy", "log", "sampling", "reference",
-             "segments", "limits", "models", "owner", "labels", "objectives"});
+             "segments", "limits", "metrics", "models", "owner", "labels", "objectives"});
   read_model(reader, root, settings);
   read_request(reader, root, settings.rules);
   read_response(reader, root, settings.rules);
@@ -413,6 +431,7 @@ Result<Settings> parse_settings(const std::string& text, const std::string& file
   take(settings.reference, reader.text(root, "reference"));
   read_segments(reader, root, settings.rules);
   read_limits(reader, root, settings);
+  read_metrics(reader, root, settings.metrics);
   read_models(reader, root, settings);
   if (!is_written(reader, reader.child(root, "limits"), "series")) {
     settings.limits.series =

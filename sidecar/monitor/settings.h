@@ -18,6 +18,7 @@
 //   reference: /etc/outrider/references/          # one a model version
 //   segments: [bedrooms]
 //   owner: risk, labels: {…}, objectives: {…}     # model_info.h
+//   metrics:  {bins: deciles | all, tests: psi | all}
 //   limits:   {models: 16, versions: 8, features: 1000, exported_features: 50, segments: 20,
 //              classes: 20, series: 20000, learning: 192MiB, rows: 10000, body: 1MiB, unpacked: 16MiB}
 //   models:                                       # a server of several: what one has of its own
@@ -80,6 +81,13 @@ struct Limits {
   std::uint64_t body_bytes = 1 << 20;  // Of a captured body; longer ones are dropped: too_large.
 };
 
+// What /metrics says of inputs beyond what rules and dashboards read; one model of 50 features is at most 1 200
+// series a pod without.
+struct MetricsSettings {
+  bool all_bins = false;   // The reference's own bins and their shares, instead of deciles.
+  bool all_tests = false;  // Every distance and its threshold, not the PSI alone.
+};
+
 // What one model of several may have of its own. What its entry does not say is the top level's.
 struct ModelSettings {
   decode::Rules rules;
@@ -99,6 +107,7 @@ struct ModelSettings {
 struct Settings : ModelSettings {
   ModelInfo info;  // Owner, labels and objectives, of all models here.
   LogSettings log;
+  MetricsSettings metrics;
   Limits limits;
   std::vector<std::string> allowed_models;  // Names taken from traffic; empty: any, up to the cap.
   std::map<std::string, ModelSettings, std::less<>> models;

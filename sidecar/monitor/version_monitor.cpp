@@ -84,7 +84,7 @@ void VersionMonitor::learn_row(const decode::Row& row, const decode::Observation
   }
   if (learning_->complete()) return;
   const FeatureMap& map = map_of(learning_maps_, learned_names_, observation.names);
-  learning_->add(arranged(map, row), row.prediction.value);
+  learning_->add(arranged(map, row), row.prediction.value, observation.time);
 }
 
 const VersionMonitor::FeatureMap& VersionMonitor::map_of(FeatureMaps& maps,
@@ -229,7 +229,10 @@ void VersionMonitor::compare_with(const VersionMonitor* baseline) {
       compared_with_ != baseline->name_.version) {
     compared_with_ = baseline->name_.version;
     compared_names_ = feature_names(*reference);
-    comparison_ = std::make_unique<detectors::VersionWatch>(reference);
+    // Two streams of the same hours: what they have in common with the week does not matter.
+    detectors::DriftRule rule;
+    rule.by_hours = false;
+    comparison_ = std::make_unique<detectors::VersionWatch>(reference, rule);
     comparison_maps_.clear();
   }
   comparison_verdicts_ = detectors::compare_versions(*comparison_, *baseline->watch_, Window::hour);

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "detectors/deciles.h"
 #include "detectors/version_watch.h"
 #include "reference/model_reference.h"
 #include "reference/provisional.h"
@@ -105,6 +106,10 @@ class VersionMonitor {
   }
   const std::string& compared_with() const { return compared_with_; }  // A version; "" for none.
   std::size_t exported_features() const { return limits_.exported_features; }
+  // How the counts of a subject of watch() are told by tenths of its reference.
+  detectors::Deciles deciles_of(std::size_t subject) const {
+    return detectors::Deciles(watch()->subject(subject));
+  }
 
  private:
   // Where each of the reference's features stands in an observation's row.

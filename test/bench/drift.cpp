@@ -1,177 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // What distribution drift costs, and how often it cries wolf.
-//   bench_drift [--json FILE] [--days N] [--rows-a-pane N] [--no-alarms] [--windows FOLDER]
-// (scripts/bench drift runs it by test/bench/drift, which puts the real Evidently beside it.)
+//   bench_drift [--json FILE] [--days N] [--rows-a-pane N] [--no-alarms] [--peers] [--windows FOLDER] [--only PART]
+// (scripts/bench drift runs it by test/bench/drift, which with --peers puts the real Evidently beside it.)
 //
 // Cost: CPU time of VersionWatch::observe at 20 features with every statistic on, of the bin search alone, of a judgement,
 // and of what a restart stores; memory at 1 000 features.
+// Early looks, seasons: false alarms of 50 features in 30 days and times to find a change (drift_seasons.h).
 // Alarms: 50 features without drift for 30 days of five-minute panes, under three nulls: independent rows; rows
-// autocorrelated with 0.9; daily and weekly seasons. Beside our rule, on the very same rows: a two-sample KS test
+// autocorrelated with 0.9; daily and weekly seasons, the first two weeks of which the rhythm is not known.
+// With --peers, on the very same rows: a two-sample KS test
 // a window and feature at 0.05, and Evidently's default for references above 1 000 rows (normed Wasserstein >= 0.1),
 // both computed here on the raw values. Then power: +0.3 sigma in one feature, found within the day; what it is after a
 // jump, and where rows hang together.
 //
 // With --windows, FOLDER gets for each null the reference's rows and some of the windows as raw doubles, row by row, and
 // windows.json with what is said here of each: for a check by the real package.
-#include <time.h>
-
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdio>
-#include <fstream>
-#include <functional>
 #include <iostream>
-#include <random>
-#include <string>
-#include <vector>
 
 #include "base/core/text.h"
-#include "base/wire/json.h"
 #include "detectors/kolmogorov_smirnov.h"
-#include "detectors/version_watch.h"
-#include "reference/builder.h"
+#include "test/bench/drift_seasons.h"
+#include "test/bench/drift_streams.h"
 
 using namespace outrider;
-using namespace outrider::detectors;
-using namespace std::chrono_literals;
+using namespace outrider::bench;
 
 namespace {
-
-constexpr std::size_t reference_rows = 20'000;
-constexpr std::size_t alarm_features = 50;
-constexpr double pi = 3.14159265358979323846;
-const Time start{std::chrono::hours(24 * 7 * 2600)};
-
-struct Settings {
-  std::string json;
-  int days = 30;
-  int rows_a_pane = 600;
-  bool alarms = true;
-  std::string windows;  // A folder.
-};
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-class Rows {
- public:
-  explicit Rows(const std::string& file) {
-    if (!file.empty()) out_.open(file);
-  }
-  void add(const std::string& metric, double value, const std::string& unit,
-           const std::string& better, const std::string& peer = "",
-           double peer_value = std::nan(""), int runs = 1) {
-    std::printf("%-62s %14.6g %s", metric.c_str(), value, unit.c_str());
-    if (!peer.empty()) std::printf("   (%s: %.6g)", peer.c_str(), peer_value);
-    std::printf("\n");
-    std::fflush(stdout);
-    if (!out_.is_open()) return;
-    const double ratio = peer_value != 0 ? value / peer_value : std::nan("");
-    wire::Json row{{"bench", "drift"},
-                   {"metric", metric},
-                   {"value", value},
-                   {"unit", unit},
-                   {"better", better},
-                   {"peer", peer},
-                   {"peer_value", peer_value},
-                   {"ratio", ratio},
-                   {"runs", runs},
-                   {"min", ratio},
-                   {"max", ratio}};
-    out_ << wire::to_text(row) << "\n";
-  }
-
- private:
-  std::ofstream out_;
-};
-
-// ---- Streams
-
-enum class Null { independent, autocorrelated, seasonal };
-constexpr std::array<std::pair<Null, const char*>, 3> nulls{
-    {{Null::independent, "independent rows"},
-     {Null::autocorrelated, "autocorrelation 0.9"},
-     {Null::seasonal, "daily and weekly seasons"}}};
-
-// Standard-normal features, row by row. Seasons: each feature's mean swings by 0.15 sigma over the day and 0.1 over
-// the week, with phases of its own.
-class Stream {
- public:
-  Stream(Null null, std::size_t features, std::uint64_t seed)
-      : null_(null), random_(seed), last_(features) {
-    for (double& x : last_) x = normal_(random_);
-  }
-
-  const std::vector<double>& next(Time at) {
-    const double day = to_seconds(at.time_since_epoch()) / 86400;
-    for (std::size_t i = 0; i < last_.size(); ++i) {
-      const double fresh = normal_(random_);
-      switch (null_) {
-        case Null::independent:
-          last_[i] = fresh;
-          break;
-        case Null::autocorrelated:
-          last_[i] = 0.9 * last_[i] + std::sqrt(1 - 0.81) * fresh;
-          break;
-        case Null::seasonal: {
-          const double phase = static_cast<double>(i) / static_cast<double>(last_.size());
-          last_[i] = fresh + 0.15 * std::sin(2 * pi * (day + phase)) +
-                     0.1 * std::sin(2 * pi * (day / 7 + phase));
-        }
-      }
-    }
-    return last_;
-  }
-
- private:
-  Null null_;
-  std::mt19937_64 random_;
-  std::normal_distribution<double> normal_;
-  std::vector<double> last_;
-};
-
-struct Trained {
-  std::shared_ptr<const Reference> reference;
-  std::vector<std::vector<double>> rows;
-  std::vector<std::vector<double>> sorted;  // By feature: for the peers.
-};
-
-// Rows of the four weeks before the start, so that whole seasons are in them.
-Trained train(Null null, std::size_t features, std::uint64_t seed) {
-  std::vector<std::vector<double>> rows;
-  Stream stream(null, features, seed);
-  const Duration step = Duration(24h * 28) / reference_rows;
-  for (std::size_t i = 0; i < reference_rows; ++i)
-    rows.push_back(stream.next(start - 24h * 28 + i * step));
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < features; ++i) names.push_back("x" + std::to_string(i));
-  names.push_back("predicted");
-  std::vector<Value> values(features + 1);
-  const auto visit_all = [&](const reference::VisitRow& visit) -> Result<void> {
-    for (const auto& row : rows) {
-      for (std::size_t i = 0; i < features; ++i) values[i] = Value::of(row[i]);
-      values[features] = Value::of(row[0] + row[1]);
-      visit(values);
-    }
-    return {};
-  };
-  reference::BuildSettings settings;
-  settings.prediction = "predicted";
-  auto built = reference::build_reference(names, visit_all, settings);
-  if (!built) throw std::runtime_error(built.error().message);
-  Trained trained{built->reference.statistics, rows, {}};
-  for (std::size_t i = 0; i < features; ++i) {
-    std::vector<double> column;
-    for (const auto& row : rows) column.push_back(row[i]);
-    std::sort(column.begin(), column.end());
-    trained.sorted.push_back(std::move(column));
-  }
-  return trained;
-}
 
 // ---- Cost
 
@@ -366,7 +220,8 @@ Alarms live_through(const Trained& trained, Null null, const Settings& settings,
   VersionWatch watch(trained.reference);
   Stream stream(null, alarm_features, seed);
   Alarms alarms;
-  std::vector<State> before(watch.verdicts().size(), State::stable);
+  AlarmCounter counter(watch);
+  std::uint64_t judged = 0;
   std::vector<Value> row(alarm_features);
   std::vector<std::vector<double>> window(alarm_features);
   const int panes = settings.days * 288;
@@ -378,11 +233,16 @@ Alarms live_through(const Trained& trained, Null null, const Settings& settings,
       const auto& fresh = stream.next(at);
       for (std::size_t k = 0; k < alarm_features; ++k) {
         row[k] = Value::of(fresh[k]);
-        window[k].push_back(fresh[k]);
+        if (settings.peers) window[k].push_back(fresh[k]);
       }
       watch.observe(row, Value::of(fresh[0] + fresh[1]), std::nan(""), at);
+      if (watch.judgements() == judged) continue;
+      judged = watch.judgements();
+      counter.look(watch);
     }
     watch.advance(begin + 5min);
+    counter.look(watch);
+    if (!settings.peers) continue;
     const auto as_they_came =
         sample.wants(pane, panes) ? window : std::vector<std::vector<double>>();
     std::vector<double> distances;
@@ -391,15 +251,10 @@ Alarms live_through(const Trained& trained, Null null, const Settings& settings,
                                               trained.reference->features[k].deviation));
     }
     if (!as_they_came.empty()) sample.take(pane, as_they_came, distances);
-    for (std::size_t k = 0; k < before.size(); ++k) {
-      const Verdict& verdict = watch.verdicts()[k];
-      const bool multivariate = verdict.subject == "multivariate";
-      if (verdict.state == State::drift && before[k] != State::drift)
-        ++(multivariate ? alarms.multivariate : alarms.features);
-      if (verdict.state == State::warning && before[k] == State::stable) ++alarms.warnings;
-      before[k] = verdict.state;
-    }
   }
+  alarms.features = counter.features;
+  alarms.multivariate = counter.multivariate;
+  alarms.warnings = counter.warnings;
   return alarms;
 }
 
@@ -465,16 +320,20 @@ void measure_alarms(const Settings& settings, Rows& out) {
     WindowSample sample(settings.windows, trained, name);
     const Alarms alarms = live_through(trained, null, settings, 11, sample);
     const std::string prefix = std::string("false alarms a month, 50 features, ") + name;
-    out.add(prefix + ": features", static_cast<double>(alarms.features) / months, "alarms", "lower",
-            "KS at 0.05 a window", static_cast<double>(alarms.peers.ks) / months);
-    out.add(prefix + ": features", static_cast<double>(alarms.features) / months, "alarms", "lower",
-            "Evidently's default", static_cast<double>(alarms.peers.evidently) / months);
+    const double features = static_cast<double>(alarms.features) / months;
+    if (settings.peers) {
+      out.add(prefix + ": features", features, "alarms", "lower", "KS at 0.05 a window",
+              static_cast<double>(alarms.peers.ks) / months);
+      out.add(prefix + ": features", features, "alarms", "lower", "Evidently's default",
+              static_cast<double>(alarms.peers.evidently) / months);
+    } else {
+      out.add(prefix + ": features", features, "alarms", "lower");
+    }
     out.add(prefix + ": multivariate", static_cast<double>(alarms.multivariate) / months, "alarms",
             "lower");
     out.add(prefix + ": warnings", static_cast<double>(alarms.warnings) / months, "warnings",
             "lower");
   }
-  measure_power(settings, out);
 }
 
 Settings parse(int argc, char** argv) {
@@ -482,8 +341,8 @@ Settings parse(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     const std::string value = i + 1 < argc ? argv[i + 1] : "";
-    if (argument == "--no-alarms") {
-      settings.alarms = false;
+    if (argument == "--no-alarms" || argument == "--peers") {
+      (argument == "--peers" ? settings.peers : settings.alarms) = argument == "--peers";
       continue;
     }
     ++i;
@@ -491,16 +350,18 @@ Settings parse(int argc, char** argv) {
       settings.json = value;
     else if (argument == "--windows")
       settings.windows = value;
+    else if (argument == "--only")
+      settings.only = value;
     else if (argument == "--days")
       settings.days = static_cast<int>(parse_int(value).value_or(30));
     else if (argument == "--rows-a-pane")
       settings.rows_a_pane = static_cast<int>(parse_int(value).value_or(600));
     else {
-      std::fprintf(
-          stderr,
-          "bench_drift: '%s': expected --json FILE, --days N, --rows-a-pane N, --no-alarms or "
-          "--windows FOLDER\n",
-          argument.c_str());
+      std::fprintf(stderr,
+                   "bench_drift: '%s': expected --json FILE, --days N, --rows-a-pane N, "
+                   "--no-alarms, --peers or "
+                   "--windows FOLDER\n",
+                   argument.c_str());
       std::exit(2);
     }
   }
@@ -512,10 +373,19 @@ Settings parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Settings settings = parse(argc, argv);
   Rows out(settings.json);
-  measure_search(out);
-  measure_observe(out);
-  measure_windows(out);
-  measure_memory(out);
-  if (settings.alarms) measure_alarms(settings, out);
+  const auto wanted = [&](const char* part) {
+    return settings.only.empty() || settings.only == part;
+  };
+  if (wanted("cost")) {
+    measure_search(out);
+    measure_observe(out);
+    measure_windows(out);
+    measure_memory(out);
+  }
+  if (!settings.alarms) return 0;
+  if (wanted("looks")) measure_looks(settings, out);
+  if (wanted("seasons")) measure_seasons(settings, out);
+  if (wanted("nulls")) measure_alarms(settings, out);
+  if (wanted("power")) measure_power(settings, out);
   return 0;
 }

@@ -75,6 +75,56 @@ TEST_CASE("the chi-square threshold is where q is significant, given the other f
   }
 }
 
+TEST_CASE(
+    "the ratio is above 1 exactly when the pane exceeds, and grows with effect and significance") {
+  const auto ratio = [](double ks, double psi, double p) {
+    std::vector<Verdict> verdicts{pane(ks, psi, p), pane(0, 0, 0.5)};
+    judge_pane({}, verdicts);
+    CHECK((verdicts[0].ratio > 1) == verdicts[0].exceeded);
+    CHECK(verdicts[0].ratio >= 0);
+    return verdicts[0].ratio;
+  };
+  for (const double ks : {0.0, 0.05, 0.1, 0.11, 0.3, 1.0}) {
+    for (const double psi : {-0.01, 0.0, 0.09, 0.11, 0.5}) {
+      for (const double p : {0.0, 1e-300, 1e-12, 4.9e-4, 5.1e-4, 0.01, 1.0}) ratio(ks, psi, p);
+    }
+  }
+  // A great distance of few rows is not significant: it is not red.
+  CHECK(ratio(0.5, 0.5, 0.01) < 1);
+  // A small one of many rows is significant, and no effect.
+  CHECK(ratio(0.02, 0.001, 1e-12) < 0.25);
+  CHECK(ratio(0.2, 0, 1e-30) == Approx(0.2 / 0.1015).epsilon(1e-3));
+  CHECK(ratio(0.2, 0.3, 1e-60) == Approx(3));
+  CHECK(ratio(0.2, 0.3, 1e-9) < ratio(0.2, 0.3, 1e-12));
+}
+
+TEST_CASE("a look that may spend a share of the budget asks for so much more significance") {
+  std::vector<Verdict> verdicts{pane(0.5, 0.5, 5e-4)};
+  judge_pane({}, verdicts);
+  CHECK(verdicts[0].state == State::drift);
+  CHECK(verdicts[0].thresholds.q == 1e-3);
+  judge_pane({}, verdicts, 0.25);
+  CHECK(verdicts[0].state == State::stable);
+  CHECK(verdicts[0].thresholds.q == 2.5e-4);
+  CHECK(verdicts[0].scores.chi2 < verdicts[0].thresholds.chi2);
+}
+
+TEST_CASE(
+    "what the hours explain raises the thresholds: noise as fewer rows would, the unknown as a "
+    "shift") {
+  Verdict plain = pane(0.15, 0, 1e-9), noisy = plain, unknown = plain;
+  noisy.hours.noise = 1e-3;
+  unknown.hours.unknown = 0.04;
+  std::vector<Verdict> verdicts{plain, noisy, unknown};
+  judge_pane({}, verdicts);
+  CHECK(verdicts[0].thresholds.ks == Approx(0.05 + 1.63 * std::sqrt(1e-3)));
+  CHECK(verdicts[1].thresholds.ks == Approx(0.05 + 1.63 * std::sqrt(2e-3)));
+  CHECK(verdicts[2].thresholds.ks == Approx(verdicts[0].thresholds.ks + 0.6 * 0.2));
+  CHECK(std::sqrt(verdicts[2].thresholds.psi) == Approx(std::sqrt(0.1) + 1.5 * 0.2));
+  CHECK(verdicts[0].state == State::drift);
+  CHECK(verdicts[2].state == State::stable);
+}
+
 TEST_CASE("one pane of three is a warning, two are drift, and it goes as it came") {
   PaneHistory history;
   Verdict quiet, loud;

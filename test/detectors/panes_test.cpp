@@ -107,3 +107,25 @@ TEST_CASE("a state of other features is refused, and the panes stay as they were
   CHECK(refused.error().code == "snapshot_foreign");
   CHECK(panes.rows(Window::five_minutes) == 2);
 }
+
+TEST_CASE(
+    "each hour that closes with rows is handed out whole, the hours before it can be looked up") {
+  Panes panes(one_subject());
+  std::vector<std::pair<std::uint64_t, Time>> hours;
+  const Panes::OnPane on_hour = [&](const Frame& frame, Time end) {
+    hours.emplace_back(frame.rows, end);
+    if (hours.size() == 2) {
+      REQUIRE(panes.hour(end - 2h));
+      CHECK(panes.hour(end - 2h)->rows == 12);
+      CHECK_FALSE(panes.hour(end - 3h));
+    }
+  };
+  for (int i = 0; i < 24; ++i) {
+    panes.advance(start + i * 5min, {}, on_hour);
+    panes.open().rows += 1;
+  }
+  panes.advance(start + 5h, {}, on_hour);  // Nothing came in between.
+  REQUIRE(hours.size() == 2);
+  CHECK(hours[0] == std::pair<std::uint64_t, Time>{12, start + 1h});
+  CHECK(hours[1] == std::pair<std::uint64_t, Time>{12, start + 2h});
+}

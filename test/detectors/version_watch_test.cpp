@@ -101,6 +101,110 @@ TEST_CASE("a broken relation between features is multivariate drift, with no fea
   CHECK(state_of(watch, "multivariate") == State::drift);
 }
 
+// A busy model: so many rows in each ten seconds, the first feature moved by `shift`.
+namespace {
+void ten_seconds(VersionWatch& watch, LiveRows& rows, Time at, int count, double shift) {
+  for (int i = 0; i < count; ++i) {
+    LiveRow row = rows.next();
+    row.features[0].number += shift;
+    watch.observe(row.features, row.prediction, row.score, at + i * (Duration(10s) / count));
+  }
+  watch.advance(at + 10s);
+}
+}  // namespace
+
+TEST_CASE("a busy model has its first verdict as soon as it has rows enough") {
+  VersionWatch watch(shared_reference());
+  LiveRows rows(21);
+  ten_seconds(watch, rows, watch_start, 400, 0);
+  CHECK(state_of(watch, "size") == State::warming_up);
+  CHECK(watch.judgements() == 0);
+  ten_seconds(watch, rows, watch_start + 10s, 400, 0);
+  CHECK(state_of(watch, "size") == State::stable);
+  CHECK(watch.verdicts()[0].n == 800);
+  CHECK(watch.judgements() == 1);
+  CHECK(watch.panes_judged() == 0);
+}
+
+TEST_CASE(
+    "a change is a warning in the pane that it is seen in, a drift in the next, each without "
+    "waiting") {
+  VersionWatch watch(shared_reference());
+  LiveRows rows(22);
+  for (int i = 0; i < 30; ++i) ten_seconds(watch, rows, watch_start + i * 10s, 1000, 0);
+  REQUIRE(state_of(watch, "size") == State::stable);
+  CHECK(watch.verdicts()[0].n == 30'000);
+  const Time second = watch_start + 5min;
+  ten_seconds(watch, rows, second, 1000, 1);
+  CHECK(state_of(watch, "size") == State::warning);
+  CHECK(watch.verdicts()[0].n == 1000);
+  CHECK(watch.verdicts()[0].ratio > 1);
+  CHECK(state_of(watch, "colour") == State::stable);
+  CHECK(watch.verdicts()[2].n == 30'000);  // Nothing new of it before its pane ends.
+  for (int i = 1; i < 30; ++i) ten_seconds(watch, rows, second + i * 10s, 1000, 1);
+  CHECK(state_of(watch, "size") == State::warning);  // However often it was seen: one vote.
+  ten_seconds(watch, rows, second + 5min, 1000, 1);
+  CHECK(state_of(watch, "size") == State::drift);
+}
+
+TEST_CASE(
+    "what exceeded in one look has its pane's vote, though the pane as a whole does not exceed") {
+  VersionWatch watch(shared_reference());
+  LiveRows rows(23);
+  ten_seconds(watch, rows, watch_start, 1000, 1);
+  REQUIRE(state_of(watch, "size") == State::warning);
+  for (int i = 1; i < 30; ++i) ten_seconds(watch, rows, watch_start + i * 10s, 1000, 0);
+  CHECK(watch.panes_judged() == 1);
+  CHECK(state_of(watch, "size") == State::warning);
+  CHECK(watch.verdicts()[0].n == 1000);  // The look that voted says why.
+  CHECK(watch.verdicts()[0].exceeded);
+  for (int i = 30; i < 90; ++i) ten_seconds(watch, rows, watch_start + i * 10s, 1000, 0);
+  CHECK(state_of(watch, "size") == State::warning);  // Of the last three panes.
+  for (int i = 90; i < 120; ++i) ten_seconds(watch, rows, watch_start + i * 10s, 1000, 0);
+  CHECK(state_of(watch, "size") == State::stable);
+}
+
+TEST_CASE(
+    "a watch restored in the middle of a pane neither forgets its vote nor spends its budget "
+    "twice") {
+  VersionWatch watch(shared_reference());
+  LiveRows rows(24);
+  for (int i = 0; i < 3; ++i) ten_seconds(watch, rows, watch_start + i * 10s, 1000, 1);
+  VersionWatch restored(shared_reference());
+  REQUIRE(restored.restore(watch.serialise()));
+  CHECK(restored.filling_pane(watch_start + 30s).look_at == 4000);
+  CHECK(restored.judgements() == watch.judgements());
+  for (int i = 3; i < 30; ++i) ten_seconds(restored, rows, watch_start + i * 10s, 1000, 0);
+  CHECK(state_of(restored, "size") == State::warning);
+  ten_seconds(restored, rows, watch_start + 5min, 1000, 1);
+  CHECK(state_of(restored, "size") == State::drift);
+}
+
+TEST_CASE("the pane that is filling tells its rows, its scores so far and when it ends") {
+  VersionWatch watch(shared_reference());
+  LiveRows rows(25);
+  const FillingPane empty = watch.filling_pane(watch_start + 61s);
+  CHECK(empty.rows == 0);
+  CHECK(empty.since == watch_start);
+  CHECK(empty.ends == watch_start + 5min);
+  CHECK(empty.look_at == 500);
+  feed(watch, watch_start, 150, [&] { return rows.next(); });
+  FillingPane pane = watch.filling_pane(watch_start + 299s);
+  CHECK(pane.rows == 150);
+  REQUIRE(pane.verdicts.size() == watch.verdicts().size());
+  CHECK(pane.verdicts[0].n == 150);
+  CHECK(pane.verdicts[0].state == State::warming_up);
+  CHECK(pane.verdicts[0].scores.ks > 0);
+  // Too few for a judgement: the next five minutes join it.
+  feed(watch, watch_start + 5min, 150, [&] { return rows.next(); });
+  pane = watch.filling_pane(watch_start + 10min - 1s);
+  CHECK(pane.rows == 300);
+  CHECK(pane.since == watch_start);
+  CHECK(pane.ends == watch_start + 10min);
+  CHECK(pane.ends_at_most == watch_start + 1h);
+  CHECK(watch.verdicts()[0].n == 0);  // Nothing of this was a judgement.
+}
+
 TEST_CASE("a new mix of categories and other predictions are drift") {
   VersionWatch watch(shared_reference());
   LiveRows rows(6);

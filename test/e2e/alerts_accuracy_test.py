@@ -520,7 +520,7 @@ def test_no_model_is_asked_for_less_than_its_monitors_ask_for(tmp_path):
 
 
 @pytest.mark.parametrize("right, wrong, test", [
-    ("== min without (segment, correct) (timestamp", ">= min without (segment, correct) (timestamp",
+    ("(timestamp(outrider_outcomes_total)) == 0", "(timestamp(outrider_outcomes_total)) >= 0",
      lambda folder: test_half_a_scrape_is_not_judged_and_is_counted_when_the_rest_has_come(6, folder)),
     ('== count without (segment, correct) (outrider_outcomes_total{correct="false"})',
      'or count without (segment, correct) (outrider_outcomes_total{correct="false"})',

@@ -150,6 +150,7 @@ class LiveLoop:
         wait_for("ModelAccuracyDropped in the agent", lambda: self.loop.prometheus.scalar(
             "sum(outrider_agent_incidents_open) >= 1"), 60)
         wait_for("the drift of the inputs", lambda: self.loop.prometheus.scalar("count(model:outrider_drift_psi:debiased15m)"), 30)
+        wait_for("a look at the inputs", lambda: self.loop.prometheus.scalar("count(outrider_drift_ratio)"), 60)
         wait_for("an action that was sent", lambda: self.loop.prometheus.scalar(
             'sum(outrider_agent_actions_total{outcome="sent"}) >= 1'), 30)
 

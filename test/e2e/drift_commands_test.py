@@ -135,3 +135,35 @@ def test_king_county_is_stable_against_itself_and_drifts_when_houses_grow(sideca
             writer.writerows(sample)
         done = sidecar("backtest", "--reference", out, "--data", live, "--json")
         assert {alarm["subject"] for alarm in json.loads(done.stdout)["alarms"]} == expected
+
+
+def swinging(seed, first_day, days, rows_an_hour):
+    """A table whose x swings by 0.6 deviations over the day, from a Monday on."""
+    random = np.random.default_rng(seed)
+    at = 1_735_516_800 + 86_400 * first_day + np.arange(days * 24 * rows_an_hour) * (3600 / rows_an_hour)
+    x = random.normal(0.6 * np.sin(2 * np.pi * at / 86_400), 1)
+    return {"x": x, "y": random.normal(size=len(x)), "at": at}
+
+
+def test_a_season_of_training_rows_with_times_is_no_drift(sidecar, tmp_path):
+    train = write(tmp_path / "train.csv", swinging(7, 0, 28, 20))
+    live = write(tmp_path / "live.csv", swinging(8, 28, 2, 600))
+    alarms = {}
+    for name, options in {"timed": ["--time", "at"], "plain": ["--ignore", "at"]}.items():
+        out = tmp_path / f"{name}.json"
+        done = sidecar("profile", "--data", train, "--out", out, *options)
+        assert done.returncode == 0, done.stderr
+        assert ("rhythm" in json.loads(out.read_text())) == (name == "timed")
+        done = sidecar("backtest", "--reference", out, "--data", live, "--time", "at", "--json")
+        assert done.returncode == 0, done.stderr
+        alarms[name] = {alarm["subject"] for alarm in json.loads(done.stdout)["alarms"]}
+    assert alarms["timed"] == set()
+    assert "x" in alarms["plain"]
+    assert "168 of 168 hours of the week" in sidecar("inspect", tmp_path / "timed.json").stdout
+
+
+def test_dates_are_no_times(sidecar, tmp_path):
+    columns = table(9, 1000)
+    columns["sold"] = [f"2025-01-{1 + i % 28:02}" for i in range(1000)]
+    done = sidecar("profile", "--data", write(tmp_path / "train.csv", columns), "--time", "sold", "--out", tmp_path / "x.json")
+    assert done.returncode == 1 and "time=sold" in done.stderr and "a date alone tells no hour" in done.stderr

@@ -61,6 +61,21 @@ def bins_of(subject, values):
     return counts | {"missing": sum(value is None for value in values)}
 
 
+def deciles_of(subject, counts):
+    """The counts of the value bins by tenths of the reference, whose smoothed shares lie end to end: what a bin counted is spread evenly."""
+    values = [counts[name] for name in sorted(counts) if name == "other" or name.isdigit()]
+    shares = np.array(subject["counts"], dtype=float) + 0.5
+    edges = np.concatenate([[0], np.cumsum(shares / shares.sum())])
+    below = np.interp(np.arange(11) / 10, edges, np.concatenate([[0], np.cumsum(values)]))
+    return {f"0{i}": count for i, count in enumerate(np.diff(below))}
+
+
+def as_deciles(subject):
+    """The reference that its own deciles are judged by: as many rows, a tenth of them in each."""
+    rows = sum(subject["counts"])
+    return subject | {"kind": "numeric", "counts": [rows / 10] * 10, "hash": subject["hash"] + "-deciles"}
+
+
 def shares(subject, counts):
     """p, q, n, m: smoothed live and reference shares of the value bins, and rows."""
     live = np.array([counts[name] for name in sorted(counts) if name == "other" or name.isdigit()], dtype=float)
@@ -135,10 +150,11 @@ def recorded(prometheus, metric):
 
 
 @pytest.mark.timeout(180)
-def test_the_fleets_bins_are_one_detectors_and_its_rules_find_numpys_drift(programs, binaries, tmp_path):
+@pytest.mark.parametrize("bins", ["deciles", "all"])
+def test_the_fleets_bins_are_one_detectors_and_its_rules_find_numpys_drift(bins, programs, binaries, tmp_path):
     subjects = profile(binaries, tmp_path)
     config = tmp_path / "model.yaml"
-    config.write_text('model: {name: house, version: "3"}\n')
+    config.write_text('model: {name: house, version: "3"}\n' + ("metrics: {bins: all}\n" if bins == "all" else ""))
     with ModelServer(answer) as server, requests.Session() as session:
         session.trust_env = False
         pods = [Sidecar(programs, binaries, server.url, tmp_path / f"pod{i}", f"pod{i}",
@@ -153,17 +169,21 @@ def test_the_fleets_bins_are_one_detectors_and_its_rules_find_numpys_drift(progr
         seconds = traffic.send_all()
         total = len(traffic.sent["x"])
         wait_for("all rows in Prometheus", lambda: prometheus.scalar(
-            "sum(outrider_prediction_values_total)") == total, 30)
+            "round(sum(outrider_prediction_values_total))") == total, 30)
 
     # The sum of the raw bins, exactly, under the reference's own names; each pod had its part.
     live = {name: bins_of(subjects[name], values) for name, values in traffic.sent.items()}
+    assert live["x"]["missing"] > 0 and live["colour"]["other"] > 0 and min(traffic.by_pod) > 500
+    if bins == "deciles":
+        live, before = ({name: deciles_of(subjects[name], counts) for name, counts in of.items()} for of in (live, before))
+        subjects = {name: as_deciles(subject) for name, subject in subjects.items()}
     for name, subject in subjects.items():
         metric = "outrider_prediction_values_total"
         if name != "prediction":
             metric = f'outrider_feature_values_total{{feature="{name}"}}'
         found = {(r["reference"], r["bin"]): v for r, v in prometheus.query(f"sum by (bin, reference) ({metric})")}
-        assert found == {(subject["hash"], place): count for place, count in live[name].items()}, name
-    assert live["x"]["missing"] > 0 and live["colour"]["other"] > 0 and min(traffic.by_pod) > 500
+        assert found == pytest.approx({(subject["hash"], place): count for place, count in live[name].items()},
+                                      rel=0 if bins == "all" else 1e-9, abs=0 if bins == "all" else 1e-6), name
 
     # The rules on the very counts that increase() gave them.
     stopped = prometheus.scalar("vector(time())")

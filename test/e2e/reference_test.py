@@ -113,7 +113,9 @@ def play(programs, binaries, folder):
     address = f"127.0.0.1:{free_port()}"
     predictor = Program(programs, "predictor", [binaries / "outrider-predictor", "serve", "--registry", registry, "--name", "house-price",
                                                 "--web.listen-address", address], f"http://{address}")
-    house = Sidecar(programs, binaries, predictor.admin, folder / "house", "house", ["--reference", registry])
+    (folder / "house.yaml").write_text("metrics: {bins: all, tests: all}\n")
+    house = Sidecar(programs, binaries, predictor.admin, folder / "house", "house",
+                    ["--reference", registry, "--model.config", folder / "house.yaml"])
     for i in range(40):
         status, headers, _ = http("GET", f"{house.proxy}/predict?size={800 + 50 * i}&bedrooms={1 + i % 4}")
         assert status == 200
@@ -153,6 +155,7 @@ def play(programs, binaries, folder):
 JUDGED_LATER = {
     "outrider_accuracy_estimated_ratio": (),
     "outrider_drift_design_effect": ("subject",),
+    "outrider_drift_ratio": ("subject",),
     "outrider_drift_score": ("subject", "test"),
     "outrider_drift_threshold": ("subject", "test"),
     "outrider_version_drift_score": ("against", "subject", "test"),

@@ -32,6 +32,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       watch.observe(row.features, row.prediction, row.score, test::watch_start);
       watch.advance(test::watch_start + std::chrono::minutes(10));
       fuzz::require(static_cast<bool>(!watch.verdicts().empty()), "!watch.verdicts().empty()");
+      // Hours later, so that the rhythm is asked and learns.
+      watch.observe(row.features, row.prediction, row.score,
+                    test::watch_start + std::chrono::hours(40));
+      watch.advance(test::watch_start + std::chrono::hours(42));
+      for (const detectors::Verdict& verdict : watch.verdicts())
+        fuzz::require(std::isfinite(verdict.ratio), "std::isfinite(verdict.ratio)");
+      fuzz::require(
+          static_cast<bool>(
+              detectors::VersionWatch(test::shared_reference()).restore(watch.serialise())),
+          "VersionWatch.restore(watch.serialise())");
     }
   }
   return 0;

@@ -13,6 +13,8 @@
 //   oracle_distributions cbpe           "score hit" rows; live scores -> the estimate
 //   oracle_distributions anomaly        reference rows; live rows     -> score and p of each live
 //   row
+//   oracle_distributions rhythm         rows and weeks of 168 hours; hour and rows of each part; a shift in hours
+//                                       -> noise and unknown; weights
 //   oracle_distributions benjamini      p-values on one line          -> q-values
 #include <algorithm>
 #include <cstdio>
@@ -31,6 +33,7 @@
 #include "detectors/l_infinity.h"
 #include "detectors/pca.h"
 #include "detectors/psi.h"
+#include "detectors/rhythm.h"
 #include "detectors/tail_score.h"
 #include "detectors/wasserstein.h"
 
@@ -154,6 +157,29 @@ int anomaly() {
   return 0;
 }
 
+// A reference of training rows with times; the subject does not matter to the weights.
+int rhythm() {
+  const Block cells = read_block();
+  TimedCounts timed;
+  for (std::size_t hour = 0; hour < week_hours; ++hour) {
+    timed.rows[hour] = static_cast<std::uint64_t>(cells.at(0).at(hour));
+    timed.weeks[hour] = static_cast<std::uint64_t>(cells.at(1).at(hour));
+  }
+  const FrozenSubject subject("x", Binning::numeric({0}).value());
+  timed.counts.emplace_back(week_hours * rhythm_groups(subject.bins));
+  const Rhythm known({&subject}, &timed);
+  const outrider::Time monday{
+      std::chrono::hours(4 * 24)};  // Of the first week that began after 1970.
+  std::vector<Rhythm::Part> parts;
+  for (const Row& row : read_block())
+    parts.push_back({monday + outrider::from_seconds(3600 * row.at(0)), row.at(1)});
+  const int shift = static_cast<int>(read_block().at(0).at(0));
+  const Expectation expectation = known.expect(parts, shift);
+  print(Row{expectation.noise, expectation.unknown});
+  print(expectation.weights);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -164,11 +190,13 @@ int main(int argc, char** argv) {
   if (what == "pca") return pca(number);
   if (what == "cbpe") return cbpe();
   if (what == "anomaly") return anomaly();
+  if (what == "rhythm") return rhythm();
   if (what == "benjamini") {
     print(benjamini_hochberg(read_block().at(0)));
     return 0;
   }
-  std::fprintf(stderr,
-               "oracle_distributions: expected bins, distances, pca, cbpe, anomaly or benjamini\n");
+  std::fprintf(
+      stderr,
+      "oracle_distributions: expected bins, distances, pca, cbpe, anomaly, rhythm or benjamini\n");
   return 2;
 }

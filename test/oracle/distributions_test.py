@@ -219,3 +219,51 @@ def test_anomaly_scores_beat_the_isolation_forest_on_average(ask):
     print("mean: ours {:.3f}, forest {:.3f}, neighbours {:.3f}".format(*means))
     assert means[0] >= 0.934  # The design's simulation came to 0.934 to 0.940.
     assert means[0] >= means[1] and means[0] >= means[2] - 0.02
+
+
+def apart(hours, period):
+    distance = np.abs(hours[:, None] - hours[None, :]) % period
+    return np.minimum(distance, period - distance)
+
+
+def posterior(rows, weeks, wanted, moved):
+    """The header's model of the cells by textbook formulas (Rasmussen & Williams, 2.25 and 2.26): what sampling leaves of the
+    posterior variance of a combination of hours, what is not known, and the weights of a moved one."""
+    hours = np.arange(168)
+    level, part = np.ones((168, 168)), 0.09 / (0.09 + weeks / rows)
+    in_cell = np.minimum(weeks * part, 8)
+    rhythm = (0.15**2 * np.exp(-apart(hours, 24) / 6) + 0.06**2 * np.exp(-apart(hours, 168) / 48)
+              + 0.05**2 * np.exp(-apart(hours, 168) / 6))
+    centre = np.eye(168) - np.outer(np.ones(168), rows / rows.sum())
+    rhythm = centre @ rhythm @ centre.T
+    sampling = np.diag(1 / rows + 0.001 / np.maximum(in_cell, 1))
+    wander = 0.3 / np.maximum(in_cell, 1) ** 4
+    cells = rhythm + 9 * level + sampling + np.outer(wander, wander) * np.exp(-apart(hours, 168) / 24)
+    weights = np.linalg.solve(cells, rhythm @ wanted)
+    noise = weights @ sampling @ weights
+    variance = wanted @ rhythm @ wanted - wanted @ rhythm @ weights
+    return noise, variance - noise, np.linalg.solve(cells, rhythm @ moved)
+
+
+def combination(parts, shift=0):
+    """Between the middles of hours by straight lines, weighted by rows."""
+    of_hours = np.zeros(168)
+    for hour, rows in parts:
+        below, share = divmod(hour - 0.5, 1)
+        of_hours[int(below + shift) % 168] += rows * (1 - share)
+        of_hours[int(below + shift + 1) % 168] += rows * share
+    return of_hours / sum(rows for _, rows in parts)
+
+
+@pytest.mark.parametrize("parts", [[(10.5, 600)], [(167.9, 500)], [(30.25, 100), (31.0, 300), (36.75, 50)],
+                                   [(h + 0.5, 7200) for h in range(40, 64)]], ids=["an hour", "an edge", "parts", "a day"])
+@pytest.mark.parametrize("shift", [0, -1, 1])
+def test_the_rhythm_is_the_posterior_of_its_model(ask, parts, shift):
+    random = np.random.default_rng(5)
+    rows, weeks = random.integers(5, 9000, 168), random.integers(1, 12, 168)
+    weeks = np.minimum(weeks, rows)
+    (noise, unknown), weights = ask(["rhythm"], [rows, weeks], parts, [[shift]])
+    expected = posterior(rows.astype(float), weeks.astype(float), combination(parts), combination(parts, shift))
+    np.testing.assert_allclose(noise, expected[0], rtol=1e-6)
+    np.testing.assert_allclose(unknown, expected[1], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(weights, expected[2], rtol=1e-5, atol=1e-9)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/core/text.h"
 #include "test/reference/table_rows.h"
 #include "test/support/catch.h"
 
@@ -297,4 +298,104 @@ TEST_CASE("dates in whatever form are no feature; integers that no double holds 
     CHECK(column(built, name).note == "it holds dates");
   }
   CHECK(column(built, "key").distinct == 3);
+}
+
+namespace {
+
+// Three weeks of houses, one each ten minutes; at noon they are larger.
+Table timed_houses() {
+  Table table = houses(3 * 7 * 144, 3);
+  table.columns.push_back("at");
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const auto seconds = static_cast<std::int64_t>(i) * 600;
+    const Time at{std::chrono::seconds(1'735'516'800 + seconds)};  // From Monday, 2024-12-30.
+    table.rows[i].push_back(format_rfc3339(at));
+    if (seconds / 3600 % 24 == 12) table.rows[i][1] = "2900";
+  }
+  return table;
+}
+
+BuildSettings with_time() {
+  BuildSettings settings = with_truth();
+  settings.time = "at";
+  return settings;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "rows with times are counted by hour of the week too, each subject in its groups of bins") {
+  const Built built = build(timed_houses(), with_time());
+  CHECK(column(built, "at").role == ColumnRole::time);
+  CHECK(built.reference.ignored.back().name == "at");
+  const auto& statistics = *built.reference.statistics;
+  REQUIRE(statistics.timed);
+  const detectors::TimedCounts& timed = *statistics.timed;
+  for (std::size_t hour = 0; hour < 168; ++hour) {
+    CHECK(timed.rows[hour] == 18);
+    CHECK(timed.weeks[hour] == 3);
+  }
+  // Features, the prediction, the PCA scores with T2 and Q.
+  REQUIRE(timed.counts.size() == 3 + 1 + statistics.multivariate->scores.size());
+  const auto group_of = [&](std::size_t hour, std::size_t group) {
+    return timed.counts[0][hour * 10 + group];
+  };
+  CHECK(group_of(12, 9) == 18);
+  CHECK(group_of(3 * 24 + 12, 9) == 18);
+  CHECK(group_of(13, 9) < 6);
+  // Each value is in one hour.
+  for (std::size_t i = 0; i < statistics.features.size(); ++i) {
+    std::uint64_t values = 0, counted = 0;
+    for (const auto count : statistics.features[i].counts.values(statistics.features[i].bins))
+      values += count;
+    for (const auto count : timed.counts[i]) counted += count;
+    CHECK(counted == values);
+  }
+}
+
+TEST_CASE("the time column changes no distribution and no hash") {
+  const Built with = build(timed_houses(), with_time());
+  BuildSettings settings = with_truth();
+  settings.ignore = {"at"};
+  const Built without = build(timed_houses(), settings);
+  CHECK_FALSE(without.reference.statistics->timed);
+  REQUIRE(with.reference.statistics->features.size() ==
+          without.reference.statistics->features.size());
+  for (std::size_t i = 0; i < with.reference.statistics->features.size(); ++i) {
+    CHECK(with.reference.statistics->features[i].hash ==
+          without.reference.statistics->features[i].hash);
+  }
+}
+
+TEST_CASE("a time that is none is refused by its row; a missing one is told and counted nowhere") {
+  Table table = timed_houses();
+  table.rows[7].back() = "";
+  const Built built = build(table, with_time());
+  CHECK(column(built, "at").note == "1 rows without a time");
+  CHECK(built.reference.statistics->timed->rows[1] == 17);
+  table.rows[9].back() = "yesterday";
+  const auto refused = build_reference(table.columns, table.visitor(), with_time());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "bad_time");
+  CHECK_THAT(refused.error().message, Catch::Contains("row 10, column 'at'"));
+  CHECK_THAT(refused.error().message, Catch::Contains("yesterday"));
+}
+
+TEST_CASE("dates alone tell no hour, and are refused as times") {
+  BuildSettings settings = with_truth();
+  settings.time = "sold";
+  const auto refused = build_reference(houses(2000).columns, houses(2000).visitor(), settings);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "bad_time");
+  CHECK_THAT(refused.error().message, Catch::Contains("a date alone tells no hour"));
+}
+
+TEST_CASE("rows of a job that runs each night have an hour, though it is one") {
+  Table table = timed_houses();
+  for (std::size_t i = 0; i < table.rows.size(); ++i)
+    table.rows[i].back() = std::to_string(1'735'516'800 + (i % 14) * 86400 + 7200 + i % 1000);
+  const Built built = build(table, with_time());
+  REQUIRE(built.reference.statistics->timed);
+  const auto& rows = built.reference.statistics->timed->rows;
+  CHECK(std::count_if(rows.begin(), rows.end(), [](auto n) { return n > 0; }) == 7);
 }

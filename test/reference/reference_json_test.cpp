@@ -145,3 +145,54 @@ TEST_CASE("inspect's text shows every subject with its bars") {
     CHECK(text.find(part) != std::string::npos);
   }
 }
+
+namespace {
+
+ModelReference timed_reference() {
+  auto table = test::houses(2000);
+  table.columns.push_back("at");
+  for (std::size_t i = 0; i < table.rows.size(); ++i)
+    table.rows[i].push_back(std::to_string(1'735'516'800 + i * 600));
+  BuildSettings settings;
+  settings.target = "price";
+  settings.time = "at";
+  return build_reference(table.columns, table.visitor(), settings)->reference;
+}
+
+}  // namespace
+
+TEST_CASE("the rhythm of training rows survives its file, and a file without one has none") {
+  const ModelReference reference = timed_reference();
+  const std::string text = to_json(reference);
+  const auto again = parse(text);
+  if (!again) FAIL(again.error().message);
+  CHECK(to_json(*again) == text);
+  REQUIRE(again->statistics->timed);
+  CHECK(again->statistics->timed->rows == reference.statistics->timed->rows);
+  CHECK(again->statistics->timed->weeks == reference.statistics->timed->weeks);
+  CHECK(again->statistics->timed->counts == reference.statistics->timed->counts);
+  CHECK(detectors::VersionWatch(again->statistics).rhythm()->from_training());
+  CHECK_THAT(describe(*again), Catch::Contains("rhythm     168 of 168 hours of the week"));
+  CHECK_FALSE(parse(to_json(built_houses()))->statistics->timed);
+}
+
+TEST_CASE("a rhythm that cannot be is refused with its place and what was expected") {
+  const std::string text = unhashed(to_json(timed_reference()));
+  REQUIRE(mistake(text) == "none");
+  CHECK_THAT(mistake(replaced(text, "\"rhythm\": {\n    \"version\": 1",
+                              "\"rhythm\": {\n    \"version\": 2")),
+             Catch::Contains("reference_version: reference: rhythm.version: expected 1"));
+  CHECK_THAT(mistake(replaced(text, "\"hours\": [", "\"hours\": [1, ")),
+             Catch::Contains("rhythm.hours: expected 168 whole numbers"));
+  CHECK_THAT(mistake(replaced(text, "\"weeks\": [2", "\"weeks\": [2000")),
+             Catch::Contains("rhythm.weeks: expected at most one a row"));
+  const std::size_t counts = text.find("\"counts\": [\n      [");
+  REQUIRE(counts != std::string::npos);
+  std::string more = text;
+  more.insert(counts + 19, "1,");
+  CHECK_THAT(mistake(more),
+             Catch::Contains("rhythm.counts[0]: expected 1680 whole numbers, 10 an hour"));
+  std::string many = text;
+  many.insert(counts + 19, "9");
+  CHECK_THAT(mistake(many), Catch::Contains("rhythm.counts[0]: more values in hour 0 than rows"));
+}

@@ -2,7 +2,9 @@
 #include "sidecar/monitor/monitor.h"
 
 #include <random>
+#include <sstream>
 
+#include "base/core/text.h"
 #include "test/sidecar/monitor/rig.h"
 #include "test/support/catch.h"
 
@@ -306,6 +308,12 @@ TEST_CASE("inputs that move away from the reference are drift, in scores, bins a
              Catch::Contains("outrider_feature_values_total{bin=\"00\",feature=\"size\","));
   CHECK_THAT(rig.page(), Catch::Contains("outrider_prediction_values_total{bin=\"00\","));
 
+  SECTION("of a verdict only the state that holds is a series, of distances the PSI") {
+    CHECK_THAT(rig.page(), !Catch::Contains("state=\"stable\",subject=\"size\""));
+    CHECK_THAT(rig.page(), !Catch::Contains("test=\"ks\""));
+    CHECK_THAT(rig.page(), !Catch::Contains("outrider_drift_threshold"));
+    CHECK_THAT(rig.page(), !Catch::Contains("outrider_reference_ratio"));
+  }
   SECTION("and the windows survive a restart") {
     Rig again;
     for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
@@ -315,6 +323,49 @@ TEST_CASE("inputs that move away from the reference are drift, in scores, bins a
     CHECK(again.value(R"(outrider_drift_verdict{)" + v1 + R"(,state="drift",subject="size"})") ==
           "1");
   }
+}
+
+TEST_CASE("inputs are counted by tenths of the reference, or by its bins where that is asked for") {
+  const auto found = [](bool all) {
+    Settings settings;
+    settings.metrics = {.all_bins = all, .all_tests = all};
+    Rig rig(settings);
+    rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+    std::mt19937_64 random(11);
+    std::normal_distribution<double> size(1500, 300);
+    for (int i = 0; i < 16 * 60; ++i) {
+      rig.clock.advance(1s);
+      for (int k = 0; k < 4; ++k) rig.ask("1", size(random), size(random) / 20);
+      rig.monitor.advance(rig.clock.now());
+    }
+    return rig.page();
+  };
+  // The sum over the bins of `size`, and how many there are.
+  const auto values = [](const std::string& page) {
+    std::istringstream lines(page);
+    std::pair<double, int> sum{};
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("outrider_feature_values_total{") &&
+          line.find("feature=\"size\"") != std::string::npos) {
+        sum.first += std::stod(line.substr(line.rfind(' ')));
+        ++sum.second;
+      }
+    }
+    return sum;
+  };
+  const std::string deciles = found(false);
+  CHECK(values(deciles).first == Approx(16 * 60 * 4));
+  CHECK(values(deciles).second == 10);
+  CHECK_THAT(deciles, Catch::Contains("-deciles\"} "));
+  CHECK_THAT(deciles, Catch::Contains("outrider_reference_rows{feature=\"size\","));
+
+  const std::string bins = found(true);
+  CHECK(values(bins).first == Approx(16 * 60 * 4));
+  CHECK(values(bins).second > 20);
+  CHECK_THAT(bins, !Catch::Contains("-deciles"));
+  CHECK_THAT(bins, Catch::Contains("outrider_reference_ratio{bin=\"00\",feature=\"size\","));
+  CHECK_THAT(bins, Catch::Contains("subject=\"size\",test=\"ks\"} "));
+  CHECK_THAT(bins, Catch::Contains("outrider_drift_threshold{"));
 }
 
 TEST_CASE("a version without a reference learns one from its first predictions") {
@@ -432,6 +483,64 @@ TEST_CASE("the status tells everything of a version as JSON") {
   CHECK(version["accuracy"]["windows"]["5m"]["labels"] == 1);
   CHECK(version["inputs"]["reference"] == "trained");
   CHECK(version["inputs"]["verdicts"].size() >= 3);
+}
+
+TEST_CASE(
+    "before its first judgement the status shows what has come so far, and when it is judged") {
+  Rig rig;
+  rig.clock.advance(Duration(5min) - rig.clock.now().time_since_epoch() % Duration(5min));
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> size(1500, 300);
+  for (int i = 0; i < 300; ++i) rig.ask("1", size(random), 75);
+  const wire::Json early = rig.monitor.status(rig.clock.now())["versions"][0]["inputs"];
+  CHECK(early["pane"]["rows"] == 300);
+  CHECK(early["pane"]["next_look_at_rows"] == 500);
+  CHECK(early["pane"]["ends"] == format_rfc3339(rig.clock.now() + 5min));
+  CHECK(early["verdicts"][0]["state"] == "warming_up");
+  CHECK(early["verdicts"][0]["n"] == 300);
+  CHECK(early["verdicts"][0]["scores"]["ks"] > 0);
+  CHECK(rig.value(R"(outrider_drift_ratio{)" + v1 + R"(,subject="size"})") == "");
+
+  for (int i = 0; i < 300; ++i) rig.ask("1", size(random), 75);
+  rig.clock.advance(10s);
+  rig.monitor.advance(rig.clock.now());
+  const wire::Json judged = rig.monitor.status(rig.clock.now())["versions"][0]["inputs"];
+  CHECK(judged["verdicts"][0]["state"] == "stable");
+  CHECK(judged["verdicts"][0]["n"] == 600);
+  CHECK(judged["pane"]["next_look_at_rows"] == 1000);
+  const std::string ratio = rig.value(R"(outrider_drift_ratio{)" + v1 + R"(,subject="size"})");
+  CHECK(std::stod(ratio) == judged["verdicts"][0]["ratio"].get<double>());
+  CHECK(std::stod(ratio) < 1);
+}
+
+TEST_CASE("how far the rhythm of the week is known is told, and survives a restart") {
+  Rig rig;
+  rig.monitor.set_references({make_reference("1")}, rig.clock.now());
+  const std::string known = "outrider_drift_rhythm_known_ratio{" + v1 + "}";
+  rig.ask("1", 1500, 75);
+  CHECK(rig.value(known) == "0");
+  const auto rhythm = [](Rig& of) {
+    return of.monitor.status(of.clock.now())["versions"][0]["inputs"]["rhythm"];
+  };
+  CHECK(rhythm(rig)["state"] == "rhythm not yet known");
+  CHECK(rhythm(rig)["from"] == "live rows");
+  std::mt19937_64 random(12);
+  std::normal_distribution<double> size(1500, 300);
+  for (int hour = 0; hour < 11 * 24; ++hour) {
+    for (int i = 0; i < 60; ++i) rig.ask("1", size(random), 75);
+    rig.clock.advance(1h);
+    rig.monitor.advance(rig.clock.now());
+  }
+  const double share = std::stod(rig.value(known));
+  CHECK(share == Approx(4.0 / 7).margin(0.001));
+  CHECK(rhythm(rig)["hours_known"] == 96);
+  Rig again;
+  for (auto& state : rig.monitor.input_states()) again.monitor.restore_input_state(state);
+  again.clock.advance(rig.clock.now() - again.clock.now());
+  again.monitor.set_references({make_reference("1")}, again.clock.now());
+  again.ask("1", 1500, 75);
+  CHECK(std::stod(again.value(known)) == share);
 }
 
 TEST_CASE("features that the reference does not know are counted as extra") {

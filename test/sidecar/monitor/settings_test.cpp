@@ -21,6 +21,7 @@ sampling: {rate: 10%}
 reference: /etc/outrider/references/
 segments: [bedrooms]
 limits:   {models: 3, exported_features: 5, body: 2MiB}
+metrics:  {bins: all, tests: all}
 )",
                                        "model.yaml");
   REQUIRE(settings);
@@ -41,6 +42,8 @@ limits:   {models: 3, exported_features: 5, body: 2MiB}
   CHECK(settings->rules.sample_rate == 0.1);
   CHECK(settings->limits.models == 3);
   CHECK(settings->limits.body_bytes == 2 << 20);
+  CHECK(settings->metrics.all_bins);
+  CHECK(settings->metrics.all_tests);
 }
 
 TEST_CASE("a key has one part or several, also one of a model's own") {
@@ -95,6 +98,8 @@ TEST_CASE("an empty file is all defaults") {
   REQUIRE(settings);
   CHECK(settings->default_model() == "unknown");
   CHECK_FALSE(settings->truth.tolerance);
+  CHECK_FALSE(settings->metrics.all_bins);
+  CHECK_FALSE(settings->metrics.all_tests);
 }
 
 TEST_CASE("every mistake is told at once, with its line") {
@@ -111,6 +116,7 @@ truth: {tolerance: -1, max_delay: never}
 accuracy: {slack: 80%, false_alarms: often}
 sampling: {rate: 2}
 limits: {models: 0}
+metrics: {bins: few, tests: psi, series: 5}
 )",
                                        "model.yaml");
   REQUIRE_FALSE(settings);
@@ -118,7 +124,9 @@ limits: {models: 0}
   CAPTURE(message);
   for (const char* expected :
        {"model.yaml:2: model.name: expected a name, header:FIELD",
-        "model.yaml:3: requests: unknown key", "model.yaml:6: request.features[0]: expected a name",
+        "model.yaml:3: requests: unknown key",
+        "model.yaml:14: metrics.bins: expected deciles or all, got 'few'",
+        "metrics.series: unknown key", "model.yaml:6: request.features[0]: expected a name",
         "request.features[0].from: expected query:NAME, json:/json/pointer or row:/json/pointer",
         "model.yaml:7: request.features[1].kind: expected numeric or categorical, got 'number'",
         "model.yaml:8: request.features[2]: there is a feature 'a' already",
