@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import ModelServer, Program, Sidecar
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAMS = ("outrider-sidecar", "outrider-agent", "outrider-predictor", "outrider")
+SERVERS = ("outrider-sidecar", "outrider-agent", "outrider-predictor")  # The programs with a page of metrics.
+PROGRAMS = (*SERVERS, "outrider")
 
 
 def agree(name, text):
@@ -186,7 +187,7 @@ def test_the_metrics_reference_is_what_the_programs_export(programs, binaries, t
                                "labels": {"model_name", "model_version", *labels}}
     text = ("# Every metric\n\nWritten by `scripts/reference` from what the running programs export; a test compares. Histograms also have `le`. "
             "Counters and bins\nadd up over pods: `sum without (instance, pod)` is exact. A ratio of sums is right, an average of ratios is not.\n")
-    for program in PROGRAMS:
+    for program in SERVERS:
         text += f"\n## {program}\n\n{families.table(program)}"
     agree("metrics.md", text)
     forgotten = names_in_sources() - set(families.seen)
