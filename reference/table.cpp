@@ -100,6 +100,19 @@ Result<void> TableReader::refuse(std::string_view code, std::string message) {
   return Failure(*failed_);
 }
 
+void TableReader::pass_over_bad_rows(OnBadRow on_bad_row) {
+  on_bad_row_ = std::move(on_bad_row);
+  csv_.pass_over_bad_rows([this](std::size_t line, const Error& error) {
+    // The message begins with the line.
+    on_bad_row_(line, error.message.substr(error.message.find(": ") + 2));
+  });
+}
+
+void TableReader::refuse_row(std::uint64_t line, std::string_view code, const std::string& what) {
+  if (on_bad_row_) return on_bad_row_(line, what);
+  (void)refuse(code, "line " + std::to_string(line) + ": " + what);
+}
+
 Result<void> TableReader::outcome() const {
   if (failed_) return Failure(*failed_);
   return {};
@@ -118,14 +131,17 @@ void TableReader::on_csv_row(const wire::CsvRow& row, const Visit& visit) {
                                            " columns: expected at most " +
                                            std::to_string(columns_max));
     }
+    choose_columns();
     return;
   }
   if (row.fields.size() != columns_.size()) {
-    (void)refuse("csv_ragged", line + wire::ragged_row(row.fields.size(), columns_.size()));
+    refuse_row(row.line, "csv_ragged", wire::ragged_row(row.fields.size(), columns_.size()));
     return;
   }
   values_.clear();
-  for (const std::string& field : row.fields) values_.push_back(detectors::read_value(field));
+  for (std::size_t i = 0; i < row.fields.size(); ++i) {
+    values_.push_back(is_read_[i] ? detectors::read_value(row.fields[i]) : Value::none());
+  }
   visit(row.line, values_);
 }
 
@@ -134,16 +150,14 @@ void TableReader::on_json_line(const Visit& visit) {
   const std::string line = std::exchange(line_, {});
   if (trim(line).empty()) return;
   if (!is_valid_utf8(line)) {
-    (void)refuse("ndjson_encoding", "line " + std::to_string(line_number_) +
-                                        ": not UTF-8; save the file as UTF-8, e.g. by iconv -f "
-                                        "latin1 -t utf-8");
+    refuse_row(line_number_, "ndjson_encoding",
+               "not UTF-8; save the file as UTF-8, e.g. by iconv -f latin1 -t utf-8");
     return;
   }
   auto json = wire::parse_json(line);
   if (!json || !json->is_object()) {
-    (void)refuse("ndjson_line", "line " + std::to_string(line_number_) +
-                                    ": expected one flat JSON object" +
-                                    (json ? "" : ": " + json.error().message));
+    refuse_row(line_number_, "ndjson_line",
+               "expected one flat JSON object" + (json ? "" : ": " + json.error().message));
     return;
   }
   if (schema_known_) {
@@ -152,6 +166,15 @@ void TableReader::on_json_line(const Visit& visit) {
   }
   waiting_.emplace_back(line_number_, std::move(*json));
   if (waiting_.size() >= schema_rows) learn_schema(visit);
+}
+
+void TableReader::choose_columns() {
+  is_read_.assign(columns_.size(), only_.empty());
+  for (const std::string& name : only_) {
+    const auto found = std::find(columns_.begin(), columns_.end(), name);
+    if (found != columns_.end())
+      is_read_[static_cast<std::size_t>(found - columns_.begin())] = true;
+  }
 }
 
 void TableReader::learn_schema(const Visit& visit) {
@@ -167,6 +190,7 @@ void TableReader::learn_schema(const Visit& visit) {
                                          std::to_string(columns_max));
     return;
   }
+  choose_columns();
   for (const auto& [line, object] : waiting_) {
     if (!failed_) visit_object(line, object, visit);
   }
@@ -178,12 +202,11 @@ void TableReader::visit_object(std::uint64_t line, const wire::Json& object, con
   kept_.clear();
   for (const auto& [name, json] : object.items()) {
     const auto column = column_by_name_.find(name);
-    if (column == column_by_name_.end()) continue;
+    if (column == column_by_name_.end() || !is_read_[column->second]) continue;
     const auto value = json_value(json, kept_);
     if (!value) {
-      (void)refuse("ndjson_line",
-                   "line " + std::to_string(line) + ": '" + name +
-                       "' is nested: expected a number, a text, true, false or null");
+      refuse_row(line, "ndjson_line",
+                 "'" + name + "' is nested: expected a number, a text, true, false or null");
       return;
     }
     values_[column->second] = *value;

@@ -39,6 +39,13 @@ class TableReader {
   static constexpr std::size_t line_bytes_max = 16 << 20;
   static constexpr std::size_t schema_rows = 100;
 
+  // Rows that cannot be read are told and passed over from now on, each by its line: a ragged row of CSV, a quote out of
+  // place, bytes that are not UTF-8, a line that is no flat JSON object. The header is still an error, and so is an open quote.
+  using OnBadRow = std::function<void(std::uint64_t line, const std::string& why)>;
+  void pass_over_bad_rows(OnBadRow on_bad_row);
+  // The values of these columns alone are read; those of others are missing, nested or not.
+  void read_only(std::vector<std::string> columns) { only_ = std::move(columns); }
+
   // Errors: those of CsvReader; "csv_empty", "csv_separator", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
   // object), "ndjson_line_too_long", "ndjson_encoding" (not UTF-8), "too_many_columns". The first error stays.
   Result<void> feed(std::string_view bytes, const Visit& visit);
@@ -52,16 +59,21 @@ class TableReader {
 
   Result<void> feed_known(std::string_view bytes, const Visit& visit);
   Result<void> refuse(std::string_view code, std::string message);
+  void refuse_row(std::uint64_t line, std::string_view code, const std::string& what);
   Result<void> outcome() const;
   void on_csv_row(const wire::CsvRow& row, const Visit& visit);
   void on_json_line(const Visit& visit);
   void learn_schema(const Visit& visit);
+  void choose_columns();
   void visit_object(std::uint64_t line, const wire::Json& object, const Visit& visit);
 
   Format format_ = Format::unknown;
   std::string head_;  // What came before the format was known.
   wire::CsvReader csv_;
   std::optional<Error> failed_;
+  OnBadRow on_bad_row_;
+  std::vector<std::string> only_;  // Empty: all.
+  std::vector<bool> is_read_;      // Of columns_.
   std::vector<std::string> columns_;
   std::unordered_map<std::string, std::size_t> column_by_name_;
   bool schema_known_ = false;

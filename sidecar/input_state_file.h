@@ -20,7 +20,4 @@ Result<void> write_input_states(const std::filesystem::path& file,
 Result<std::vector<monitor::Monitor::InputState>> read_input_states(
     const std::filesystem::path& file);
 
-// Writes a file whole, or not at all: under another name, synced, then renamed. Error "cannot_write".
-Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes);
-
 }  // namespace outrider

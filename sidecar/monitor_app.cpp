@@ -17,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/config/files.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/net/http_server.h"
@@ -30,6 +31,7 @@
 #include "sidecar/export/scraper.h"
 #include "sidecar/failure_notes.h"
 #include "sidecar/input_state_file.h"
+#include "sidecar/key_notes.h"
 #include "sidecar/labels/label_api.h"
 #include "sidecar/labels/prediction_log.h"
 #include "sidecar/memory_limit.h"
@@ -263,6 +265,7 @@ class MonitorApp {
   labels::LogSettings log_settings_;
   decode::ModelDecoders decoders_;
   FailureNotes failures_;
+  KeyNotes keys_;
   std::vector<labels::RowView> row_views_;
   std::vector<labels::FeatureValueView> feature_views_;
   std::vector<std::string_view> name_views_;
@@ -311,6 +314,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   log_settings_.bytes_max = settings.log.bytes_max;
   log_settings_.keep_features = settings.log.keep_features;
   log_settings_.max_delay = settings.truth.max_delay;
+  log_settings_.early_hold = settings.truth.early;
   log_settings_.model_name = settings.default_model();
   constexpr std::size_t versions_of_entry = 4;  // While labels of the last ones still come.
   log_settings_.models_max =
@@ -449,6 +453,9 @@ tap::Disposal MonitorApp::note(const decode::Decoder::Outcome& observation) {
     const std::lock_guard hold(lock_);
     monitor_.observe(*observation, clock_.now());
   }
+  if (keys_.note(*observation, clock_.now())) {
+    spdlog::warn("predictions without a key: {}", observation->key_words);
+  }
   if (!observation->model_failed) append(*observation);
   return tap::Disposal::analysed();
 }
@@ -478,6 +485,7 @@ void MonitorApp::append(const decode::Observation& observation) {
   for (const decode::Row& row : observation.rows) {
     labels::RowView view{.prediction = value_view(row.prediction.value), .segment = row.segment};
     view.failed = row.failed;
+    view.key = row.key;
     if (row.prediction.score == row.prediction.score) view.score = row.prediction.score;
     if (features) {
       const std::size_t first = feature_views_.size();
@@ -491,6 +499,7 @@ void MonitorApp::append(const decode::Observation& observation) {
                .model_name = observation.model_name,
                .model_version = observation.model_version,
                .aliases = observation.aliases,
+               .key = observation.key,
                .feature_names = name_views_,
                .rows = row_views_});
 }
@@ -505,8 +514,10 @@ void MonitorApp::take_new_settings() {
   if (!settings) return;
   if (settings->log.bytes_max != log_settings_.bytes_max ||
       settings->log.keep_features != log_settings_.keep_features ||
-      settings->truth.max_delay != log_settings_.max_delay) {
-    spdlog::warn("log.* and truth.max_delay hold from the next start on; the rest holds now");
+      settings->truth.max_delay != log_settings_.max_delay ||
+      settings->truth.early != log_settings_.early_hold) {
+    spdlog::warn(
+        "log.*, truth.max_delay and truth.early hold from the next start on; the rest holds now");
   }
   decoders_ = decoders_for(*settings);
   parts_.publish_capture(capture_of(*settings));
@@ -647,7 +658,7 @@ void MonitorApp::build_provisional() {
     const fs::path file =
         folder_ / "provisional" /
         (percent_encode(name.model) + "@" + percent_encode(name.version) + ".json");
-    if (auto ok = replace_file(file, text); !ok) spdlog::warn("{}", ok.error().message);
+    if (auto ok = config::replace_file(file, text); !ok) spdlog::warn("{}", ok.error().message);
     spdlog::info("learned a provisional reference of {}/{} from {} predictions", name.model,
                  name.version, rows->rows());
     const std::lock_guard hold(lock_);
@@ -707,8 +718,8 @@ void MonitorApp::add_log_routes(net::Router& router) {
 
 std::vector<wire::Collector*> MonitorApp::own_collectors() {
   std::vector<wire::Collector*> collectors = parts_.collectors;
-  collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &log_metrics_, &reload_metrics_,
-                                       &process_metrics_});
+  collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &keys_, &log_metrics_,
+                                       &reload_metrics_, &process_metrics_});
   if (scraper_) collectors.push_back(scraper_.get());
   if (sender_) collectors.push_back(sender_.get());
   return collectors;
@@ -780,6 +791,7 @@ net::Router MonitorApp::admin_routes() {
       status = monitor_.status(clock_.now());
     }
     status["failed_exchanges"] = failures_.to_json();
+    status["keys"] = keys_.to_json();
     if (const labels::PredictionLog* log = log_.get()) {
       const auto figures = log->figures();
       status["log"] = {{"available", figures.available},

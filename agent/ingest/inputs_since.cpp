@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <set>
 
 namespace outrider::ingest {
 namespace {
@@ -40,6 +39,23 @@ Pair pair_over(const std::set<std::string>& names, const Bins& live, const Bins&
   return pair;
 }
 
+// Neighbours with equal rows in both samples become one.
+Pair joined(const Pair& pair) {
+  Pair joined;
+  for (std::size_t i = 0; i < pair.live.size(); ++i) {
+    const bool equal =
+        i > 0 && pair.live[i] == pair.live[i - 1] && pair.base[i] == pair.base[i - 1];
+    if (equal) {
+      joined.live.back() += pair.live[i];
+      joined.base.back() += pair.base[i];
+    } else {
+      joined.live.push_back(pair.live[i]);
+      joined.base.push_back(pair.base[i]);
+    }
+  }
+  return joined;
+}
+
 const Bins& bins_of(const BinTable& table, const std::string& feature) {
   static const Bins none;
   const auto found = table.find(feature);
@@ -72,7 +88,10 @@ Judged judge_against(const InputCounts& counts, const BinTable& base, bool only_
       for (const auto& [name, rows] : live) names.insert(name);
     }
     if (other.empty() || names.size() < 2) continue;
-    pairs.push_back(pair_over(names, live, other));
+    Pair pair = pair_over(names, live, other);
+    if (counts.deciles.contains(feature)) pair = joined(pair);
+    if (pair.live.size() < 2) continue;
+    pairs.push_back(std::move(pair));
     judged.names.push_back(feature);
   }
   for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -113,10 +132,13 @@ std::vector<Comparison::Input> moved_inputs(const Judged& before, const Judged& 
   return moved;
 }
 
+constexpr std::string_view by_bin = "feature, bin, reference";
+constexpr std::string_view decile_references = "-deciles";  // How their `reference` ends.
+
 // Rows between two times, summed over pods. A counter that fell began anew, one that was not there is new.
-std::string rows_between(const std::string& selector, const std::string& from,
+std::string rows_between(const std::string& selector, std::string_view by, const std::string& from,
                          const std::string& to) {
-  return "sum by (job, workload, feature, bin, reference) ((" + selector + to + " - (" + selector +
+  return "sum by (job, workload, " + std::string(by) + ") ((" + selector + to + " - (" + selector +
          from + ")) >= 0 or " + selector + to + ") > 0";
 }
 
@@ -140,6 +162,26 @@ std::map<std::string, std::string> leading_references(const std::vector<InstantV
                        })->first;
   }
   return leading;
+}
+
+std::vector<InstantValue> of_references(const std::vector<InstantValue>& values,
+                                        const std::map<std::string, std::string>& leading) {
+  std::vector<InstantValue> kept;
+  for (const InstantValue& value : values) {
+    const auto found = leading.find(std::string(value.labels.get("feature")));
+    if (found != leading.end() && found->second == value.labels.get("reference"))
+      kept.push_back(value);
+  }
+  return kept;
+}
+
+// Bins of the reference have a slot of what is missing; deciles have none, and the checks of quality count it.
+void add_missing(BinTable& table, const std::vector<InstantValue>& values) {
+  for (const InstantValue& one : values) {
+    const auto found = table.find(std::string(one.labels.get("feature")));
+    if (found == table.end() || !(one.value > 0 && one.value <= count_max)) continue;
+    found->second.try_emplace("missing", static_cast<std::uint64_t>(std::llround(one.value)));
+  }
 }
 
 }  // namespace
@@ -173,6 +215,17 @@ BinTable make_reference(const std::vector<InstantValue>& shares,
         {one.labels, std::max(one.value * (total->second + bins[feature] / 2) - 0.5, 0.0)});
   }
   return make_bins(counts);
+}
+
+BinTable make_deciles(const std::vector<InstantValue>& rows) {
+  BinTable table;
+  for (const InstantValue& one : rows) {
+    const std::string feature(one.labels.get("feature"));
+    if (feature.empty() || !(one.value > 0 && one.value <= count_max)) continue;
+    for (char decile = '0'; decile <= '9'; ++decile)
+      table[feature][{'0', decile}] = static_cast<std::uint64_t>(std::llround(one.value / 10));
+  }
+  return table;
 }
 
 std::optional<Comparison> compare_inputs(const InputCounts& counts, const ShiftRule& rule) {
@@ -210,41 +263,48 @@ Result<std::optional<Comparison>> compare_inputs_since(Prometheus& prometheus,
     if (!values) return values;
     return of_workload(std::move(*values), incident.identity());
   };
-  const std::string selector = "outrider_feature_values_total{" + model + "}";
-  auto live = ask(rows_between(selector, at_text(since), ""));
+  const std::string values = "outrider_feature_values_total{" + model + "}";
+  const std::string missing = "outrider_feature_quality_total{check=\"missing\"," + model + "}";
+  const std::string began = at_text(since), hour_before = at_text(since - before_window);
+  auto live = ask(rows_between(values, by_bin, began, ""));
   if (!live) return fail(live);
   if (live->empty()) return std::nullopt;
-  auto before = ask(rows_between(selector, at_text(since - before_window), at_text(since)));
+  auto before = ask(rows_between(values, by_bin, hour_before, began));
   if (!before) return fail(before);
   if (before->empty()) {
     // Without history the counters' whole lives would pass for the rows since the change.
-    const auto history = prometheus.query("count(up" + at_text(since) + ")");
+    const auto history = prometheus.query("count(up" + began + ")");
     if (!history) return fail(history);
     if (history->empty()) {
       return fail("no_history", "Prometheus has no samples from before the change");
     }
   }
-  auto shares = ask("max by (job, workload, feature, bin, reference) (outrider_reference_ratio{" +
-                    model + "})");
-  auto rows =
+  const auto shares = ask(
+      "max by (job, workload, feature, bin, reference) (outrider_reference_ratio{" + model + "})");
+  const auto rows =
       ask("max by (job, workload, feature, reference) (outrider_reference_rows{" + model + "})");
   const auto effects =
       ask("max by (job, workload, subject) (outrider_drift_design_effect{" + model + "})");
+  const auto missing_since = ask(rows_between(missing, "feature", began, ""));
+  const auto missing_before = ask(rows_between(missing, "feature", hour_before, began));
 
+  // What could not be learnt of the reference, of missing values or of the design effect narrows the answer.
   const auto leading = leading_references(*live);
-  const auto keep_leading = [&leading](std::vector<InstantValue>& values) {
-    std::erase_if(values, [&](const InstantValue& value) {
-      const auto found = leading.find(std::string(value.labels.get("feature")));
-      return found == leading.end() || found->second != value.labels.get("reference");
-    });
-  };
-  keep_leading(*live);
-  keep_leading(*before);
-  InputCounts counts{.since = make_bins(*live), .before = make_bins(*before)};
-  if (shares && rows) {
-    keep_leading(*shares);
-    keep_leading(*rows);
-    counts.reference = make_reference(*shares, *rows);
+  InputCounts counts{.since = make_bins(of_references(*live, leading)),
+                     .before = make_bins(of_references(*before, leading))};
+  for (const auto& [feature, reference] : leading) {
+    if (reference.ends_with(decile_references)) counts.deciles.insert(feature);
+  }
+  if (rows) {
+    const auto rows_now = of_references(*rows, leading);
+    if (shares) counts.reference = make_reference(of_references(*shares, leading), rows_now);
+    for (auto& [feature, bins] : make_deciles(rows_now)) {
+      if (counts.deciles.contains(feature)) counts.reference[feature] = bins;
+    }
+  }
+  if (missing_since && missing_before) {
+    add_missing(counts.since, *missing_since);
+    add_missing(counts.before, *missing_before);
   }
   if (effects) {
     for (const InstantValue& one : *effects) {

@@ -11,6 +11,7 @@
 // Sources: detectors/shift.h; Prometheus, "Querying: @ modifier" (2.33, Thanos, Mimir, VictoriaMetrics).
 
 #include <map>
+#include <set>
 
 #include "agent/ingest/prometheus.h"
 #include "detectors/design_effect.h"
@@ -24,6 +25,9 @@ using BinTable = std::map<std::string, std::map<std::string, std::uint64_t>>;
 struct InputCounts {
   BinTable since = {}, before = {}, reference = {};
   std::map<std::string, detectors::DesignEffect> effects = {};  // Absent: 1.
+  // Counted by deciles of the reference (detectors/deciles.h): neighbours that lie in one bin, so that both samples
+  // always have as many rows in either, are one cell of the comparison.
+  std::set<std::string> deciles = {};
 };
 
 // PURE. Nothing where no feature has rows since the change or none to compare with.
@@ -36,7 +40,10 @@ BinTable make_bins(const std::vector<InstantValue>& values);
 BinTable make_reference(const std::vector<InstantValue>& shares,
                         const std::vector<InstantValue>& rows);
 
-// Six queries at most. Errors: those of Prometheus::query; "no_history": Prometheus has nothing from before `since`.
+// PURE. Rows {feature} of references of which each decile has a tenth.
+BinTable make_deciles(const std::vector<InstantValue>& rows);
+
+// Eight queries at most. Errors: those of Prometheus::query; "no_history": Prometheus has nothing from before `since`.
 Result<std::optional<incident::Facts::Comparison>> compare_inputs_since(
     Prometheus& prometheus, const incident::Incident& incident, Time since);
 

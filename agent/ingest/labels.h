@@ -21,7 +21,7 @@
 // An alias under which two pods made a prediction each (a gateway's retry) is joined in both: each pod
 // knows of one only. Within a pod it is ambiguous.
 //
-// Nothing is held for its minute here: a label that all sidecars call unknown is asked for once more,
+// Nothing is held here, as a sidecar does (truth.early): a label that all sidecars call unknown is asked for once more,
 // half a second later, and then is unknown.
 
 #include <array>

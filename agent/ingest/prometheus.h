@@ -55,7 +55,7 @@ std::string model_matchers(const incident::Incident& incident, bool with_version
 
 // The drift verdicts, drift scores and change estimate of the incident's model in its cluster and
 // namespace, its inputs since the change beside those before it, and its owner where the alert names
-// none. What could not be learnt is said in `trouble`. Eleven queries at most; when the first gets no
+// none. What could not be learnt is said in `trouble`. Thirteen queries at most; when the first gets no
 // answer, no more are asked.
 incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
 

@@ -4,9 +4,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
+#include "base/core/text.h"
 #include "base/core/version.h"
 
 namespace outrider::config {
@@ -30,16 +32,36 @@ void start_logging(const std::string& program, const Logging& logging) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+bool is_group(const Command& command) {
+  return command.name.find(' ') != std::string::npos;
+}
+
+bool is_default(const Command& command, const std::vector<Command>& commands) {
+  return &command == &commands.front() && !is_group(command);
+}
+
+// Takes the name off the arguments where they begin with it.
+bool take_name(const std::string& name, std::vector<std::string>& arguments) {
+  const auto words = split(name, ' ');
+  if (words.size() > arguments.size() ||
+      !std::equal(words.begin(), words.end(), arguments.begin())) {
+    return false;
+  }
+  arguments.erase(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(words.size()));
+  return true;
+}
+
 void print_help(const std::string& program, const std::string& summary,
                 const std::vector<Command>& commands, const Command* chosen) {
   std::cout << program << ": " << summary << "\n\n";
   if (!chosen) {
     std::cout << "Commands:\n";
     for (const Command& command : commands) {
-      std::cout << "  " << command.name << (&command == &commands.front() ? " (default)" : "")
+      std::cout << "  " << command.name << (is_default(command, commands) ? " (default)" : "")
                 << ": " << command.summary << "\n";
     }
     std::cout << "\n" << program << " COMMAND --help tells a command's options.\n";
+    if (!is_default(commands.front(), commands)) return;
     if (commands.size() > 1) std::cout << "\nOptions of " << commands.front().name << ":\n";
     std::cout << commands.front().options->help();
     return;
@@ -61,7 +83,7 @@ void print_markdown(const std::string& program, const std::string& summary,
   for (const Command& command : commands) {
     std::cout << "\n### " << program << " " << command.name
               << (command.positional.empty() ? "" : " " + command.positional) << "\n\n"
-              << command.summary << (&command == &commands.front() ? " The default command." : "");
+              << command.summary << (is_default(command, commands) ? " The default command." : "");
     if (command.options.get() == shown) {
       std::cout << " Its options are those of the command before.\n";
     } else {
@@ -79,18 +101,16 @@ int run_program(const std::string& name, const std::string& summary, std::vector
   Command* chosen = &commands.front();
   bool named = false;
   if (!arguments.empty() && !arguments.front().starts_with('-')) {
-    for (Command& command : commands) {
-      if (command.name == arguments.front()) {
-        chosen = &command;
-        named = true;
-      }
-    }
+    const auto found = std::find_if(commands.begin(), commands.end(), [&](const Command& command) {
+      return take_name(command.name, arguments);
+    });
+    named = found != commands.end();
     if (!named) {
       std::cerr << name << ": '" << arguments.front() << "' is no command; see " << name
                 << " --help\n";
       return 2;
     }
-    arguments.erase(arguments.begin());
+    chosen = &*found;
   }
 
   Logging logging;
@@ -110,6 +130,10 @@ int run_program(const std::string& name, const std::string& summary, std::vector
       std::cout << version_line(name) << "\n";
       return 0;
     }
+  }
+  if (!named && is_group(*chosen)) {
+    print_help(name, summary, commands, nullptr);
+    return 2;
   }
   const auto positional =
       chosen->options->parse(arguments, [](const char* key) { return std::getenv(key); });

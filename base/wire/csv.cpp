@@ -76,10 +76,12 @@ Result<void> CsvReader::end_field() {
 Result<void> CsvReader::end_row(const OnRow& on_row) {
   if (row_has_bytes_) {
     if (auto ended = end_field(); !ended) return ended;
+    at_header_ = false;
     on_row(row_);
   }
   row_.fields.clear();
   row_has_bytes_ = false;
+  state_ = State::field_start;  // Also of a line that held only a CR.
   ++line_;
   row_.line = line_;
   return {};
@@ -127,6 +129,25 @@ Result<void> CsvReader::step(char c, const OnRow& on_row) {
   return {};
 }
 
+Result<void> CsvReader::take(char c, const OnRow& on_row) {
+  if (!passing_over_) {
+    auto stepped = step(c, on_row);
+    const bool may_pass = on_bad_row_ && row_.line == line_ && !at_header_ && !stepped &&
+                          stepped.error().code != "csv_field_too_large";
+    if (stepped || !may_pass) return stepped;
+    on_bad_row_(row_.line, stepped.error());
+    passing_over_ = true;
+  }
+  if (c != '\n') return {};
+  passing_over_ = false;
+  field_.clear();
+  row_.fields.clear();
+  state_ = State::field_start;
+  row_has_bytes_ = false;
+  row_.line = ++line_;
+  return {};
+}
+
 Result<void> CsvReader::feed(std::string_view bytes, const OnRow& on_row) {
   if (ascii_ && !is_ascii(bytes)) ascii_ = false;
   if (at_start_ && bom_bytes_ == 0) {
@@ -148,10 +169,10 @@ Result<void> CsvReader::feed_clean(std::string_view bytes, const OnRow& on_row) 
       }
       at_start_ = false;
       for (std::size_t i = 0; i < bom_bytes_; ++i) {  // It only looked like a byte-order mark.
-        if (auto stepped = step(byte_order_mark[i], on_row); !stepped) return stepped;
+        if (auto stepped = take(byte_order_mark[i], on_row); !stepped) return stepped;
       }
     }
-    if (auto stepped = step(c, on_row); !stepped) return stepped;
+    if (auto stepped = take(c, on_row); !stepped) return stepped;
   }
   return {};
 }
@@ -162,7 +183,11 @@ Result<void> CsvReader::finish(const OnRow& on_row) {
                 "line " + std::to_string(row_.line) +
                     ": a quoted field is never closed; the file may be cut short");
   }
-  return row_has_bytes_ ? end_row(on_row) : Result<void>();
+  if (!row_has_bytes_ || passing_over_) return {};
+  auto ended = end_row(on_row);
+  if (ended || !on_bad_row_) return ended;
+  on_bad_row_(row_.line, ended.error());
+  return {};
 }
 
 std::size_t CsvTable::column(std::string_view name) const {

@@ -31,9 +31,15 @@ class CsvReader {
     std::size_t fields_max = 10'000;
   };
   using OnRow = std::function<void(const CsvRow&)>;
+  using OnBadRow = std::function<void(std::size_t line, const Error&)>;
 
   explicit CsvReader(char separator = ',') : CsvReader(separator, Limits{}) {}
   CsvReader(char separator, Limits limits) : separator_(separator), limits_(limits) {}
+
+  // Rows that cannot be read are told and passed over from now on, each up to its line's end: what is wrong with a
+  // field that ends on the line on which its row began. Everything else stays an error: a quote that is open over
+  // several lines may have swallowed rows.
+  void pass_over_bad_rows(OnBadRow on_bad_row) { on_bad_row_ = std::move(on_bad_row); }
 
   // Errors, each with its line: "csv_quote" (a quote in the middle of a bare field, or text after a
   // closing quote), "csv_field_too_large", "csv_too_many_fields", "csv_encoding" (not UTF-8: UTF-16, a NUL,
@@ -49,6 +55,7 @@ class CsvReader {
   Result<void> step(char c, const OnRow& on_row);
   Result<void> end_field();
   Result<void> end_row(const OnRow& on_row);
+  Result<void> take(char c, const OnRow& on_row);
   Failure fail_here(std::string_view code, std::string_view what) const;
 
   char separator_;
@@ -61,6 +68,9 @@ class CsvReader {
   bool at_start_ = true;
   bool row_has_bytes_ = false;
   bool ascii_ = true;  // No byte so far had its highest bit set.
+  OnBadRow on_bad_row_;
+  bool at_header_ = true;      // Nothing can be said of rows below a header that cannot be read.
+  bool passing_over_ = false;  // The rest of a bad row's line.
 };
 
 // Nothing, or what is wrong with a header line of one column that looks like several, separated by ; | or tabs:

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "sidecar/decode/answer_row.h"
+#include "sidecar/decode/json_pointer.h"
 #include "sidecar/decode/protocols/answer_shape.h"
 #include "sidecar/decode/rules.h"
 #include "sidecar/decode/tensor.h"
@@ -59,6 +60,11 @@ class Answer {
   std::string_view field(std::span<const std::string> tokens);
   std::string_view field(std::string_view name);  // Of the body itself.
   std::string_view puid();                        // Seldon's meta.puid.
+  // What the pieces of a pointer lead to, and its value.
+  std::optional<dom::element> find(std::span<const std::string> tokens) const {
+    return has_root_ ? follow(tokens, root_) : std::nullopt;
+  }
+  FeatureValue scalar(dom::element element) { return json_.scalar(element); }
   // What was seen and what to write, of the last failure; "" where its reason says it.
   const std::string& words() const { return words_.empty() ? row_.words() : words_; }
 

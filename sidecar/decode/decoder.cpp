@@ -13,6 +13,7 @@
 #include "sidecar/decode/event_stream.h"
 #include "sidecar/decode/feature_selection.h"
 #include "sidecar/decode/json_pointer.h"
+#include "sidecar/decode/key_reader.h"
 #include "sidecar/decode/protocols/language_model.h"
 #include "sidecar/decode/request_body.h"
 #include "sidecar/decode/row_table.h"
@@ -148,6 +149,7 @@ class Decoder::Impl {
         sampling_(
             tap::compile({.sample_rate = rules_.sample_rate}).value_or(tap::CompiledCapture())),
         selection_(rules_.features),
+        keys_(rules_.key),
         table_(rules_.rows_max, rules_.features_max),
         request_(rules_),
         answer_(rules_),
@@ -178,6 +180,11 @@ class Decoder::Impl {
   Decoded<void> read_answer();
   void build_rows();
   void select_from_body(std::size_t rows, std::size_t width);
+  const FeatureNames* leave_out_key(const FeatureNames& names, std::size_t rows);
+  void read_keys(const ExchangeParts& parts);
+  void read_key_part(std::size_t part, const ExchangeParts& parts);
+  template <class ReadScalar>
+  void put_key_part(std::size_t part, dom::element found, const ReadScalar& read);
   void identify(const ExchangeParts& parts, bool answered);
   std::string_view find_place(const Place& place, bool answered);
   void gather_aliases(const ExchangeParts& parts);
@@ -186,6 +193,7 @@ class Decoder::Impl {
   Rules rules_;
   tap::CompiledCapture sampling_;
   FeatureSelection selection_;
+  KeyReader keys_;
   RowTable table_;
   RequestBody request_;
   Answer answer_;
@@ -208,8 +216,9 @@ class Decoder::Impl {
   std::array<std::string_view, 5> alias_fields_{};
   std::vector<std::string_view> aliases_;
   std::vector<std::pair<std::string_view, FeatureValue>> query_fields_;
-  std::deque<std::string> kept_;     // Decoded query text, segments.
-  std::string event_, answer_text_;  // JSON lines as a list; data of a server-sent event.
+  std::deque<std::string> kept_;               // Decoded query text, segments.
+  const FeatureNames* table_names_ = nullptr;  // Of the request as it came.
+  std::string event_, answer_text_;            // JSON lines as a list; data of a server-sent event.
   std::vector<FeatureValue> selected_;
   std::vector<Row> rows_;
   Observation observation_;
@@ -375,6 +384,7 @@ Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
     if (const auto ok = add_query(parts.query); !ok) return give_up(parts, ok.error());
   }
   build_rows();
+  if (!keys_.empty()) read_keys(parts);
   identify(parts, true);
   gather_aliases(parts);
   return observation_;
@@ -524,8 +534,9 @@ Decoded<void> Decoder::Impl::read_answer() {
 
 void Decoder::Impl::build_rows() {
   const FeatureNames* names = table_.finish();
-  const bool select = !selection_.empty();
-  const std::size_t width = select ? selection_.names()->names.size() : 0;
+  table_names_ = names;
+  bool select = !selection_.empty();
+  std::size_t width = select ? selection_.names()->names.size() : 0;
   const std::size_t count = answer_.rows().size();
   selected_.clear();
   if (select) {
@@ -535,6 +546,10 @@ void Decoder::Impl::build_rows() {
     }
     if (request_.root()) select_from_body(count, width);
     names = selection_.names();
+  } else if (names && !keys_.empty()) {
+    names = leave_out_key(*names, count);
+    select = names != table_names_;  // Then the rows are in selected_, too.
+    width = select && names ? names->names.size() : 0;
   }
   for (std::size_t i = 0; i < count; ++i) {
     Row row;
@@ -550,6 +565,77 @@ void Decoder::Impl::build_rows() {
   }
   observation_.names = names;
   observation_.rows = rows_;
+}
+
+// What names a prediction says nothing of it: a key is a feature only where request.features names it.
+const FeatureNames* Decoder::Impl::leave_out_key(const FeatureNames& names, std::size_t rows) {
+  const KeyReader::Features& left = keys_.without_key(names);
+  if (left.names && left.places.empty()) return &names;
+  selected_.reserve(rows * left.places.size());
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::span<const FeatureValue> row = table_.row(i);
+    for (const std::size_t place : left.places) selected_.push_back(row[place]);
+  }
+  return left.names;
+}
+
+void Decoder::Impl::read_keys(const ExchangeParts& parts) {
+  keys_.begin(rows_.size());
+  for (std::size_t part = 0; part < keys_.parts().size(); ++part) read_key_part(part, parts);
+  keys_.join(observation_, rows_);
+}
+
+void Decoder::Impl::read_key_part(std::size_t part, const ExchangeParts& parts) {
+  const KeyReader::Part& wanted = keys_.parts()[part];
+  using Kind = Place::Kind;
+  switch (wanted.place.kind) {
+    case Kind::header:
+      return keys_.put(part, detectors::read_value(find_place(wanted.place, true)));
+    case Kind::literal:
+      return keys_.put(part, FeatureValue::of(std::string_view(wanted.place.text)));
+    case Kind::query: {
+      auto text = query_parameter(parts.query, wanted.place.text);
+      if (!text) return;
+      return keys_.put(part, detectors::read_value(kept_.emplace_back(std::move(*text))));
+    }
+    case Kind::response: {
+      const auto found = answer_.find(wanted.tokens);
+      if (!found) return;
+      return put_key_part(part, *found, [this](dom::element e) { return answer_.scalar(e); });
+    }
+    case Kind::json:
+      if (!request_.root()) break;
+      if (const auto found = follow(wanted.tokens, *request_.root())) {
+        return put_key_part(part, *found,
+                            [this](dom::element e) { return request_.json().scalar(e); });
+      }
+      break;
+    default:
+      break;
+  }
+  // From each row, by the name that it has in the table of all that the request says.
+  if (!table_names_ || table_.rows() < rows_.size()) return;
+  const std::size_t column = KeyReader::column_of(wanted, *table_names_);
+  if (column == table_names_->names.size()) return;
+  std::vector<FeatureValue> values;
+  for (std::size_t i = 0; i < rows_.size(); ++i) values.push_back(table_.row(i)[column]);
+  if (values.size() == 1) return keys_.put(part, values[0]);
+  keys_.put_rows(part, std::move(values));
+}
+
+// What a pointer found from the whole body belongs to every row, or is a list of as many.
+template <class ReadScalar>
+void Decoder::Impl::put_key_part(std::size_t part, dom::element found, const ReadScalar& read) {
+  if (!is_container(found)) return keys_.put(part, read(found));
+  const auto list = array_of(found);
+  if (!list || size_of(*list) != rows_.size()) {
+    return keys_.refuse(part, list ? "is a list, and not of as many values as there are predictions"
+                                   : "is an object: let the pointer lead to a value");
+  }
+  std::vector<FeatureValue> values;
+  for (const dom::element element : *list) values.push_back(read(element));
+  if (values.size() == 1) return keys_.put(part, values[0]);
+  keys_.put_rows(part, std::move(values));
 }
 
 // A pointer leads from the whole body; what it finds there belongs to every row, or is a list of as many.

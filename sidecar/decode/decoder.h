@@ -19,6 +19,9 @@
 // its "model_name". Version: the rule; else the path's "/versions/{v}"; else the response's
 // X-Model-Version; else its "model_version". Else "unknown".
 //
+// The key by which labels name a prediction (Rules::key) is looked for in what could be decoded; where there is
+// none, the observation is as without, and says so (keys, key_words).
+//
 //   Decoder decoder(rules);
 //   const auto observation = decoder.decode(exchange);
 //   if (!observation) source.dispose(observation.error());

@@ -50,7 +50,16 @@ struct Row {
   std::span<const FeatureValue> features;  // As many as there are names.
   Prediction prediction;
   std::string_view segment;  // "bedrooms=3", of the configured segment features; "" without any.
+  std::string_view
+      key;  // Where the configured key differs from row to row: this one's; "" where it has none.
   bool failed = false;  // The model gave this row no prediction (null, NaN, an error): a failure.
+};
+
+// What became of the configured keys (Rules::key) of an observation's rows.
+struct KeyCounts {
+  std::uint32_t found = 0;
+  std::uint32_t missing = 0;   // A part is not there, null, or says that it is missing.
+  std::uint32_t unusable = 0;  // A part is there and names nothing: a list, true, too long, …
 };
 
 struct Observation {
@@ -59,10 +68,14 @@ struct Observation {
   std::string_view model_name;     // "unknown" when neither traffic nor configuration says.
   std::string_view model_version;  // "unknown" likewise.
   std::span<const std::string_view> aliases;  // The caller's own ids; unique, not empty.
-  const FeatureNames* names = nullptr;        // Null when there is no feature.
+  std::string_view
+      key;  // The configured key of the request, all rows together; "" where there is none.
+  KeyCounts keys;
+  std::string_view key_words;  // Why the last row without a key has none; "" where all have one.
+  const FeatureNames* names = nullptr;  // Null when there is no feature.
   std::span<const Row> rows;
   bool model_failed =
-      false;  // The model answered 4xx or 5xx, or not at all: a failure, without rows.
+      false;             // The model answered 4xx or 5xx, or not at all: a failure, without rows.
   bool refused = false;  // Of a failure: it answered 4xx, as for a model that it does not have.
 };
 

@@ -16,13 +16,19 @@ bool names_id(const FeatureRule& rule) {
   return rule.from.kind == Place::Kind::json ? rule.from.text == "/id" : rule.name == "id";
 }
 
+// The body's own id is looked for where the configuration says: it is no alias beside.
+bool is_id(const Place& part) {
+  return (part.kind == Place::Kind::json || part.kind == Place::Kind::row) && part.text == "/id";
+}
+
 }  // namespace
 
 RequestBody::RequestBody(const Rules& rules)
     : rows_max_(rules.rows_max),
       features_count_(rules.features.size()),
       one_row_(rules.one_row),
-      id_is_feature_(std::any_of(rules.features.begin(), rules.features.end(), names_id)) {}
+      id_is_feature_(std::any_of(rules.features.begin(), rules.features.end(), names_id) ||
+                     std::any_of(rules.key.begin(), rules.key.end(), is_id)) {}
 
 void RequestBody::clear() {
   id_ = binary_ = {};

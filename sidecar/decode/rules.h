@@ -34,6 +34,11 @@ struct Place {
 // Errors: "bad_place", for a prefix without its name, or a pointer that does not begin with '/'.
 Result<Place> parse_place(std::string_view text);
 
+// Stands between the parts of a key; a part that has it itself names nothing.
+inline constexpr char key_separator = '|';
+inline constexpr std::size_t key_parts_max = 8;
+inline constexpr std::size_t key_bytes_max = 256;  // As labels::id_bytes_max.
+
 enum class FeatureKind : std::uint8_t { inferred, numeric, categorical };
 enum class PredictionKind : std::uint8_t { inferred, regression, classification };
 
@@ -53,7 +58,10 @@ struct Rules {
   std::vector<std::string> methods;
   std::vector<std::string> paths;  // Exact, or a prefix that ends in '*'.
 
-  std::vector<FeatureRule> features;  // Empty: all that the request has.
+  // By what the one who labels knows a prediction: parts, joined by key_separator. Empty: no such key.
+  std::vector<Place> key;
+
+  std::vector<FeatureRule> features;  // Empty: all that the request has, but the key.
   bool one_row = false;               // Every request is one row, whatever its shape: no batches.
   Place prediction;                   // json; inferred: by the protocol.
   Place score;

@@ -5,6 +5,7 @@
 // locks. Bounded by bytes: what does not fit is refused.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,36 +15,42 @@
 
 namespace outrider::labels {
 
+// A name of a prediction: an alias of its request, or a key of the request or one row.
+struct AppendName {
+  Uuid hash;
+  std::optional<std::uint32_t> key_row;  // Of a key: its row, or whole_request. Nothing: an alias.
+};
+
 struct AppendEntry {
   Uuid id;
   std::uint32_t rows = 0;
-  std::size_t begin = 0, bytes = 0;              // Of the group, in AppendBuffer::bytes.
-  std::size_t first_alias = 0, alias_count = 0;  // In AppendBuffer::aliases.
+  std::size_t begin = 0, bytes = 0;            // Of the group, in AppendBuffer::bytes.
+  std::size_t first_name = 0, name_count = 0;  // In AppendBuffer::names.
 };
 
 struct AppendBuffer {
   std::string bytes;
   std::vector<AppendEntry> entries;
-  std::vector<Uuid> aliases;  // Hashed.
+  std::vector<AppendName> names;
   std::uint64_t rows = 0;
 
   std::size_t footprint() const {
-    return bytes.size() + entries.size() * sizeof(AppendEntry) + aliases.size() * sizeof(Uuid);
+    return bytes.size() + entries.size() * sizeof(AppendEntry) + names.size() * sizeof(AppendName);
   }
   std::string_view group(const AppendEntry& entry) const {
     return std::string_view(bytes).substr(entry.begin, entry.bytes);
   }
 
   void add(const Uuid& id, std::uint32_t row_count, std::string_view group,
-           const std::vector<Uuid>& hashed) {
+           const std::vector<AppendName>& its_names) {
     entries.push_back({.id = id,
                        .rows = row_count,
                        .begin = bytes.size(),
                        .bytes = group.size(),
-                       .first_alias = aliases.size(),
-                       .alias_count = hashed.size()});
+                       .first_name = names.size(),
+                       .name_count = its_names.size()});
     bytes += group;
-    aliases.insert(aliases.end(), hashed.begin(), hashed.end());
+    names.insert(names.end(), its_names.begin(), its_names.end());
     rows += row_count;
   }
 
@@ -51,7 +58,7 @@ struct AppendBuffer {
   void clear() {
     bytes.clear();
     entries.clear();
-    aliases.clear();
+    names.clear();
     rows = 0;
   }
 };

@@ -217,6 +217,23 @@ std::string prediction_key(const PredictionKey& key) {
   return bytes;
 }
 
+std::string name_key(const Uuid& hash, const NamedPrediction& named) {
+  std::string bytes(reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size());
+  bytes.append(reinterpret_cast<const char*>(named.id.bytes.data()), named.id.bytes.size());
+  if (named.is_key) append_u32_key(bytes, named.row);
+  return bytes;
+}
+
+std::optional<NamedPrediction> decode_name_key(std::string_view key) {
+  if (key.size() != 32 && key.size() != 36) return std::nullopt;
+  NamedPrediction named;
+  std::memcpy(named.id.bytes.data(), key.data() + 16, named.id.bytes.size());
+  named.is_key = key.size() == 36;
+  if (named.is_key)
+    named.row = static_cast<std::uint32_t>(read_u64_key(key.substr(28)) & 0xFFFFFFFF);
+  return named;
+}
+
 void append_varint(std::string& out, std::uint64_t value) {
   while (value >= 0x80) {
     out += static_cast<char>(value | 0x80);

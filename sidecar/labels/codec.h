@@ -63,6 +63,20 @@ class ByteReader {
   bool ok_ = true;
 };
 
+// In the key of a named prediction: all rows of the request, not one of them.
+inline constexpr std::uint32_t whole_request = 0xFFFFFFFF;
+
+// Under a hash stand the predictions that go by it, in the order of their time: 32 bytes for an alias (hash, id), 36 for a
+// key (hash, id, row).
+struct NamedPrediction {
+  Uuid id;
+  bool is_key = false;
+  std::uint32_t row = whole_request;  // Of a key.
+  bool operator==(const NamedPrediction&) const = default;
+};
+std::string name_key(const Uuid& hash, const NamedPrediction& named);
+std::optional<NamedPrediction> decode_name_key(std::string_view key);  // Without its hash.
+
 // Appends the group of one request. The id is the parsed prediction.id.
 void append_group(std::string& out, const Uuid& id, const PredictionView& prediction,
                   bool keep_features);

@@ -75,7 +75,8 @@ struct RowView {
       std::nullopt;               // The model's own confidence or probability, if it said one.
   std::string_view segment = {};  // Empty: none.
   std::span<const FeatureValueView> features = {};  // As many as feature_names, or none.
-  bool failed = false;  // The model gave this row no prediction: its label is `unknown`.
+  bool failed = false;        // The model gave this row no prediction: its label is `unknown`.
+  std::string_view key = {};  // What the one who labels calls this row; empty: nothing.
 };
 
 struct PredictionView {
@@ -85,6 +86,7 @@ struct PredictionView {
   std::string_view model_name = {};
   std::string_view model_version = {};
   std::span<const std::string_view> aliases = {};  // The caller's ids; empty ones are passed over.
+  std::string_view key = {};  // What the one who labels calls the request; empty: nothing.
   std::span<const std::string_view> feature_names = {};
   std::span<const RowView> rows = {};
 };
@@ -123,11 +125,11 @@ struct JoinedRow {
 // What became of one label: the `result` of outrider_labels_total.
 enum class LabelResult : std::uint8_t {
   joined,     // Found its prediction (or brought it along); on disk, counted once.
-  early,      // Its prediction is not in the log yet; held for a minute, on disk, then joined or
+  early,      // Its prediction is not in the log yet; held for early_hold, on disk, then joined or
               // unknown.
   late,       // Came more than truth.max_delay after its prediction. Not joined.
   unknown,    // No prediction of that id here.
-  ambiguous,  // Two predictions go by that alias, or the request had rows and none is named.
+  ambiguous,  // Two predictions go by that alias or key, or the request had rows and none is named.
   duplicate,  // That prediction has its label already; the first one stands.
   invalid,    // Not a label: see its message.
   evicted,    // Its prediction has fallen to the log's byte cap.

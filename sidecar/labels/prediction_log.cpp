@@ -120,7 +120,7 @@ class PredictionLog::Owner final : public wire::Collector {
   // The owner thread's.
   std::unique_ptr<TruthJoin> join_;
   AppendBuffer writing_;
-  std::uint64_t stored_ = 0, evicted_before_ = 0, expired_before_ = 0;
+  std::uint64_t stored_ = 0, evicted_before_ = 0, expired_before_ = 0, early_refused_before_ = 0;
   bool unsynced_ = false;
   Steady::time_point last_sync_{}, last_housekeeping_{}, next_open_{};
   Backoff open_backoff_{
@@ -173,6 +173,7 @@ void PredictionLog::Owner::close_store(const Error& why) {
   }
   evicted_before_ += join_->evicted();
   expired_before_ += join_->expired();
+  early_refused_before_ += join_->not_held();
   join_->store()->begin_close();
   join_.reset();
   unsynced_ = false;
@@ -192,17 +193,22 @@ bool PredictionLog::Owner::append(const PredictionView& prediction) {
 
   // Encoded before the lock is taken; the memory is used again and again.
   thread_local std::string group;
-  thread_local std::vector<Uuid> aliases;
+  thread_local std::vector<AppendName> names;
   group.clear();
-  aliases.clear();
+  names.clear();
   append_group(group, *id, prediction, settings_.keep_features);
   if (group.size() > group_bytes_max) {
     group.shrink_to_fit();
     return drop(AppendDrop::too_large, rows);
   }
   for (const std::string_view alias : prediction.aliases) {
-    if (alias.empty() || alias == prediction.id || aliases.size() == aliases_max) continue;
-    aliases.push_back(alias_hash(alias));
+    if (alias.empty() || alias == prediction.id || names.size() == aliases_max) continue;
+    names.push_back({alias_hash(alias), std::nullopt});
+  }
+  if (!prediction.key.empty()) names.push_back({key_hash(prediction.key), whole_request});
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    const std::string_view key = prediction.rows[row].key;
+    if (!key.empty()) names.push_back({key_hash(key), row});
   }
 
   const std::lock_guard lock(mutex_);
@@ -212,7 +218,7 @@ bool PredictionLog::Owner::append(const PredictionView& prediction) {
     return drop(AppendDrop::queue_full, rows);
   }
   accepted_->add(rows);
-  filling_.add(*id, static_cast<std::uint32_t>(rows), group, aliases);
+  filling_.add(*id, static_cast<std::uint32_t>(rows), group, names);
   return true;
 }
 
@@ -437,6 +443,8 @@ void PredictionLog::Owner::publish() {
   figures_.pending = join_->pending();
   figures_.disk_bytes = join_->disk_bytes();
   figures_.early_held = join_->held();
+  figures_.early_bytes = join_->held_bytes();
+  figures_.early_refused = early_refused_before_ + join_->not_held();
   if (join_->feature_names().size() != feature_names_.size())
     feature_names_ = join_->feature_names();
   if (accepted_) accepted_->set(join_->lifetime_written() + filling_.rows);
@@ -483,6 +491,13 @@ void PredictionLog::Owner::collect(wire::MetricSink& sink) {
   one("outrider_log_max_bytes", MetricType::gauge, "The log's byte cap.", settings_.bytes_max);
   one("outrider_log_held_labels", MetricType::gauge,
       "Labels that came before their prediction and are held.", now.early_held);
+  one("outrider_log_held_bytes", MetricType::gauge, "What the held labels take on disk.",
+      now.early_bytes);
+  one("outrider_log_labels_not_held_total", MetricType::counter,
+      "Labels that would have been held for their prediction, were there not too many already: "
+      "they "
+      "were answered unknown.",
+      now.early_refused);
   one("outrider_log_queued_labels", MetricType::gauge, "Labels that wait to be written.",
       now.queued_labels);
   one("outrider_log_queued_bytes", MetricType::gauge, "Predictions that wait to be written.",

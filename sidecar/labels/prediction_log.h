@@ -35,7 +35,8 @@
 //   predictions: slot of 8 ms -> the predictions of these 8 ms, packed (appended by a merge
 //   operator).
 //                Written in time order, so files are moved between levels, hardly ever rewritten.
-//   aliases:     128-bit hash of the alias + prediction id -> nothing. Two entries: ambiguous.
+//   aliases:     128-bit hash of the alias + prediction id -> nothing; of a key (another hash) + prediction
+//                id + row -> nothing. Two entries: ambiguous.
 //   joined:      prediction id + row -> the joined row. It is the de-duplication mark as well.
 //   marks:       hash of a foreign id + row -> time: marks of self-contained labels of others' ids.
 //   early:       sequence number -> a held label.
@@ -69,8 +70,10 @@ struct LogSettings {
 
   Duration commit_interval = std::chrono::milliseconds(100);
   Duration sync_interval = std::chrono::seconds(1);
-  Duration early_hold = std::chrono::minutes(1);
-  std::size_t early_max = 100'000;          // Held labels; past it they are unknown at once.
+  Duration early_hold = std::chrono::minutes(10);  // truth.early
+  // Held labels, and what they take on disk; past either they are unknown at once.
+  std::size_t early_max = 100'000;
+  std::size_t early_bytes_max = 16 << 20;
   std::size_t append_bytes_max = 16 << 20;  // Predictions that wait for the owner.
   std::size_t queued_labels_max = 200'000;  // Labels that wait for the owner.
   std::size_t group_labels_max = 20'000;    // Labels of one synced write.
@@ -153,6 +156,8 @@ class PredictionLog {
     std::uint64_t expired = 0;  // Passed max_delay without a label, since opened.
     std::uint64_t disk_bytes = 0;
     std::uint64_t early_held = 0;
+    std::uint64_t early_bytes = 0;
+    std::uint64_t early_refused = 0;  // Not held: there were too many. Since opened.
     std::uint64_t queued_labels = 0;
     std::uint64_t queued_bytes = 0;
     std::array<std::uint64_t, append_drop_count> dropped{};

@@ -221,6 +221,12 @@ Uuid alias_hash(std::string_view alias) {
   return hash;
 }
 
+Uuid key_hash(std::string_view key) {
+  Uuid hash = alias_hash(key);
+  for (std::uint8_t& byte : hash.bytes) byte = static_cast<std::uint8_t>(~byte);
+  return hash;
+}
+
 std::string segment_key(std::uint64_t start) {
   std::string key(meta_segment_prefix);
   append_u64_key(key, start);
@@ -461,8 +467,9 @@ Result<void> Store::look_up_predictions(std::span<const PredictionKey> keys, con
   return {};
 }
 
-Result<std::vector<std::vector<Uuid>>> Store::find_aliases(std::span<const Uuid> hashes) const {
-  std::vector<std::vector<Uuid>> found(hashes.size());
+Result<std::vector<std::vector<NamedPrediction>>> Store::find_named(
+    std::span<const Uuid> hashes) const {
+  std::vector<std::vector<NamedPrediction>> found(hashes.size());
   if (hashes.empty()) return found;
   rocksdb::ReadOptions options;
   options.prefix_same_as_start = true;
@@ -471,11 +478,8 @@ Result<std::vector<std::vector<Uuid>>> Store::find_aliases(std::span<const Uuid>
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     const rocksdb::Slice prefix(reinterpret_cast<const char*>(hashes[i].bytes.data()), 16);
     for (cursor->Seek(prefix); cursor->Valid() && found[i].size() < 2; cursor->Next()) {
-      const std::string_view key = to_view(cursor->key());
-      if (key.size() != 32 || slot_of_uuid(key, 16) < watermark()) continue;
-      Uuid id;
-      std::memcpy(id.bytes.data(), key.data() + 16, 16);
-      found[i].push_back(id);
+      const auto named = decode_name_key(to_view(cursor->key()));
+      if (named && slot_of(named->id) >= watermark()) found[i].push_back(*named);
     }
     if (!cursor->status().ok()) return unavailable(cursor->status());
   }

@@ -40,6 +40,9 @@ inline constexpr std::size_t family_count = 6;
 // that ambiguous, which sending the same alias does as well.
 Uuid alias_hash(std::string_view alias);
 
+// Likewise for a key. It is another one for the same text: how often a client repeats an alias is nothing to a key.
+Uuid key_hash(std::string_view key);
+
 // What a key has in the log.
 struct LookedUp {
   std::optional<StoredPrediction> prediction;
@@ -78,8 +81,8 @@ class Store {
 
   // Looks up many keys at once; the answers are in the keys' order. Errors: "log_unavailable".
   Result<std::vector<LookedUp>> look_up(std::span<const PredictionKey> keys) const;
-  // For each alias, at most two predictions that go by it and are not below the watermark.
-  Result<std::vector<std::vector<Uuid>>> find_aliases(std::span<const Uuid> hashes) const;
+  // For each hash, the two oldest predictions that go by it and are not below the watermark.
+  Result<std::vector<std::vector<NamedPrediction>>> find_named(std::span<const Uuid> hashes) const;
   Result<bool> has_mark(const std::string& key) const;
 
   Result<void> scan_joined(Time since, const std::function<bool(const JoinedRow&)>& on_row) const;

@@ -14,6 +14,9 @@ constexpr std::size_t chunk_items = 1024;  // Looked up together: bounds the blo
 constexpr std::size_t features_max = 10'000;
 constexpr std::size_t mark_bytes = 32;
 constexpr std::size_t alias_bytes = 40;
+constexpr std::size_t held_key_bytes = 8;
+// Warehouses keep days, in whatever zone: a label's time is right to about a day.
+constexpr Duration label_time_slack = std::chrono::hours(24);
 constexpr Duration clock_slack = std::chrono::hours(1);
 constexpr std::string_view unknown_version = "unknown";
 
@@ -32,10 +35,10 @@ std::string mark_key(std::string_view id, std::uint32_t row) {
   return key;
 }
 
-// What a held label waits for: an id, or the hash of an alias.
+// What a held label waits for: an id, or the hash of an alias or a key.
 std::vector<Uuid> awaited(const GroundTruth& label, Time now) {
   const IdReading reading = read_id(label, now);
-  std::vector<Uuid> hashes = {alias_hash(label.id)};
+  std::vector<Uuid> hashes = {alias_hash(label.id), key_hash(label.id)};
   if (reading.key) hashes.push_back(reading.key->id);
   if (reading.suffixed) hashes.push_back(alias_hash(reading.suffixed->first));
   return hashes;
@@ -44,6 +47,13 @@ std::vector<Uuid> awaited(const GroundTruth& label, Time now) {
 std::string rows_message(std::string_view id, std::uint32_t rows) {
   return "the request " + std::string(id) + " had " + std::to_string(rows) +
          " rows; label each as {id}_{row}, rows 0 to " + std::to_string(rows - 1);
+}
+
+// Of a key, which is never taken apart: order_7 is not row 7 of order.
+std::string key_rows_message(std::string_view key, std::uint32_t rows) {
+  return "the request of key " + std::string(key) + " had " + std::to_string(rows) +
+         " rows; label each with its \"row\", 0 to " + std::to_string(rows - 1) +
+         ", or let request.id lead to one key a row (row:/…)";
 }
 
 JoinedRow row_of(StoredPrediction&& prediction) {
@@ -122,8 +132,9 @@ struct TruthJoin::Work {
   IdReading reading;
   std::optional<PredictionKey> key;  // What the id stands for.
   bool row_named = false;
-  bool by_alias = false;
+  bool by_key = false;
   bool ambiguous = false;
+  bool too_new = false;  // Its key has predictions, all of them made after the label's time.
   Standing standing = Standing::live;
   LookedUp found;
 
@@ -183,13 +194,14 @@ Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
       const std::string_view value = buffer.group(entry);
       pieces.emplace_back(value.data(), value.size());
       rows += entry.rows;
-      bytes += value.size() + entry.alias_count * alias_bytes;
+      bytes += value.size() + entry.name_count * alias_bytes;
       if (slot < store_->watermark()) continue;
-      for (std::size_t a = 0; a < entry.alias_count; ++a) {
-        std::string key(32, '\0');
-        std::memcpy(key.data(), buffer.aliases[entry.first_alias + a].bytes.data(), 16);
-        std::memcpy(key.data() + 16, entry.id.bytes.data(), 16);
-        group.batch.Put(store_->family(Family::aliases), key, rocksdb::Slice());
+      for (std::size_t a = 0; a < entry.name_count; ++a) {
+        const AppendName& name = buffer.names[entry.first_name + a];
+        const NamedPrediction named{entry.id, name.key_row.has_value(),
+                                    name.key_row.value_or(whole_request)};
+        group.batch.Put(store_->family(Family::aliases), name_key(name.hash, named),
+                        rocksdb::Slice());
       }
     }
     if (slot < store_->watermark()) {  // So long under way that its time has been evicted.
@@ -208,7 +220,7 @@ Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
   if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
   evicted_ += evicted;
   match_held(buffer);
-  unchecked_bytes_ += buffer.bytes.size() + buffer.aliases.size() * alias_bytes;
+  unchecked_bytes_ += buffer.bytes.size() + buffer.names.size() * alias_bytes;
   if (unchecked_bytes_ > settings_.bytes_max / 64) {
     if (auto ok = keep_below_cap(); !ok) return fail(ok);
   }
@@ -248,7 +260,7 @@ Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Gr
   std::vector<Work> work(items.size());
   for (std::size_t i = 0; i < items.size(); ++i) work[i].reading = read_id(*items[i].label, now);
   if (auto ok = look_up_own(items, work, now); !ok) return ok;
-  if (auto ok = look_up_aliases(items, work, now); !ok) return ok;
+  if (auto ok = look_up_names(items, work, now); !ok) return ok;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const bool owned = work[i].in_log() || work[i].ambiguous;
     LabelAnswer answer = decide(items[i], work[i], now, group);
@@ -280,35 +292,67 @@ Result<void> TruthJoin::look_up_own(std::span<const JoinItem> items, std::vector
   return {};
 }
 
-Result<void> TruthJoin::look_up_aliases(std::span<const JoinItem> items, std::vector<Work>& work,
-                                        Time now) {
+// The prediction that an alias or a key stands for, where it is one.
+void TruthJoin::choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
+                             std::span<const NamedPrediction> by_key, Work& work) const {
+  std::optional<NamedPrediction> chosen;
+  for (const NamedPrediction& one : by_key) {
+    // They are in the order of their time: what comes after is newer still.
+    if (label.timestamp && one.id.time() > *label.timestamp + label_time_slack) {
+      work.too_new = !chosen && by_alias.empty();
+      break;
+    }
+    if (label.row && one.row != whole_request && one.row != *label.row) continue;
+    work.ambiguous = work.ambiguous || chosen.has_value();
+    chosen = one;
+  }
+  for (const NamedPrediction& one : by_alias) {
+    work.ambiguous = work.ambiguous || (chosen && chosen->id != one.id);
+    if (!chosen) chosen = one;
+  }
+  if (!chosen) return;
+  work.by_key = chosen->is_key;
+  work.key = PredictionKey{chosen->id, label.row.value_or(0)};
+  work.row_named = label.row.has_value();
+  if (chosen->row == whole_request) return;
+  work.key->row = chosen->row;
+  work.row_named = true;
+}
+
+Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vector<Work>& work,
+                                      Time now) {
   std::vector<std::size_t> places;
-  std::vector<Uuid> hashes;  // Two a place: of the whole id and of what precedes "_{row}".
+  std::vector<Uuid>
+      hashes;  // Three a place: the id as an alias, as a key, and what precedes "_{row}".
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (work[i].standing != Standing::live || work[i].in_log()) continue;
+    if (work[i].in_log()) continue;
+    const auto& suffixed = work[i].reading.suffixed;
     places.push_back(i);
     hashes.push_back(alias_hash(items[i].label->id));
-    hashes.push_back(work[i].reading.suffixed ? alias_hash(work[i].reading.suffixed->first)
-                                              : Uuid{});
+    hashes.push_back(key_hash(items[i].label->id));
+    hashes.push_back(suffixed ? alias_hash(suffixed->first) : Uuid{});
   }
-  const auto aliases = store_->find_aliases(hashes);
-  if (!aliases) return fail(aliases);
+  const auto named = store_->find_named(hashes);
+  if (!named) return fail(named);
 
   std::vector<PredictionKey> keys;
   std::vector<std::size_t> resolved;
   for (std::size_t j = 0; j < places.size(); ++j) {
     Work& one = work[places[j]];
-    const bool whole = !(*aliases)[2 * j].empty();
-    const std::vector<Uuid>& ids = (*aliases)[2 * j + (whole ? 0 : 1)];
-    if (ids.empty() || (!whole && !one.reading.suffixed)) continue;
-    one.by_alias = true;
-    one.ambiguous = ids.size() > 1;
-    if (one.ambiguous) continue;
-    const GroundTruth& label = *items[places[j]].label;
-    one.key = whole ? PredictionKey{ids[0], label.row.value_or(0)}
-                    : PredictionKey{ids[0], one.reading.suffixed->second};
-    one.row_named = !whole || label.row.has_value();
-    one.standing = standing_of(ids[0], now);
+    const auto& by_alias = (*named)[3 * j];
+    const auto& by_key = (*named)[3 * j + 1];
+    const auto& by_prefix = (*named)[3 * j + 2];
+    if (!by_alias.empty() || !by_key.empty()) {
+      choose_named(*items[places[j]].label, by_alias, by_key, one);
+    } else if (!by_prefix.empty() && one.reading.suffixed) {
+      one.ambiguous = by_prefix.size() > 1;
+      one.key = PredictionKey{by_prefix[0].id, one.reading.suffixed->second};
+      one.row_named = true;
+    } else {
+      continue;
+    }
+    if (!one.key || one.ambiguous || one.too_new) continue;
+    one.standing = standing_of(one.key->id, now);
     if (one.standing != Standing::live) continue;
     keys.push_back(*one.key);
     resolved.push_back(places[j]);
@@ -343,12 +387,23 @@ LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group&
   }
   if (item.label->brought) return decide_brought(item, work, now, group);
   if (work.ambiguous) {
-    return {LabelResult::ambiguous, "two predictions or more go by " + id +
-                                        " (a retry or a fan-out); label by X-Prediction-Id"};
+    return {
+        LabelResult::ambiguous,
+        "two predictions or more go by " + id +
+            (work.by_key ? ", made before the label's time; make the key longer (request.id), or "
+                           "label by X-Prediction-Id"
+                         : " (a retry or a fan-out); label by X-Prediction-Id")};
+  }
+  if (work.too_new) {
+    return {LabelResult::unknown,
+            "the predictions that go by " + id +
+                " were all made more than a day after the label's timestamp; "
+                "leave it out where the truth was known before the prediction"};
   }
   if (!work.in_log()) return decide_missing(item, work, now, group);
   if (!work.row_named && work.found.rows > 1) {
-    return {LabelResult::ambiguous, rows_message(id, work.found.rows)};
+    return {LabelResult::ambiguous, work.by_key ? key_rows_message(id, work.found.rows)
+                                                : rows_message(id, work.found.rows)};
   }
   if (work.found.joined || group.joined.contains(*work.key)) {
     return {LabelResult::duplicate,
@@ -368,7 +423,7 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
   const LabelAnswer duplicate = {LabelResult::duplicate,
                                  label.id + " has its label already; the first stands"};
   JoinedRow row;
-  if (work.key && !work.ambiguous) {
+  if (work.key && !work.ambiguous && !work.too_new) {
     if (!work.row_named && work.found.rows > 1) {
       return {LabelResult::ambiguous, rows_message(label.id, work.found.rows)};
     }
@@ -417,8 +472,10 @@ LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Ti
   const bool may_come =
       !work.reading.key || now - work.reading.key->id.time() < settings_.early_hold;
   if (item.fan_out || !may_come) return unknown;
-  if (held_.size() >= settings_.early_max) {
-    return {LabelResult::unknown, unknown.message + ", and " + std::to_string(settings_.early_max) +
+  if (settings_.early_hold <= Duration::zero()) return unknown;
+  if (held_.size() >= settings_.early_max || held_bytes_ >= settings_.early_bytes_max) {
+    ++not_held_;
+    return {LabelResult::unknown, unknown.message + ", and " + std::to_string(held_.size()) +
                                       " labels are held for theirs already; send it again later"};
   }
   hold(item, group);
@@ -514,7 +571,12 @@ void TruthJoin::hold(const JoinItem& item, Group& group) {
   index_held(number, held);
 }
 
+std::size_t TruthJoin::bytes_of(const HeldLabel& held) {
+  return held_key_bytes + encode_held(held).size();
+}
+
 void TruthJoin::index_held(std::uint64_t number, const HeldLabel& held) {
+  held_bytes_ += bytes_of(held);
   for (const Uuid& hash : awaited(held.label, held.arrived)) waiting_.emplace(hash, number);
   held_.emplace(number, held);
 }
@@ -527,6 +589,7 @@ void TruthJoin::forget_held(std::uint64_t number, Group& group) {
     const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == number; });
     if (entry != last) waiting_.erase(entry);
   }
+  held_bytes_ -= bytes_of(held->second);
   held_.erase(held);
   std::string key;
   append_u64_key(key, number);
@@ -540,7 +603,7 @@ void TruthJoin::match_held(const AppendBuffer& buffer) {
     for (auto entry = first; entry != last; ++entry) ready_.insert(entry->second);
   };
   for (const AppendEntry& entry : buffer.entries) match(entry.id);
-  for (const Uuid& alias : buffer.aliases) match(alias);
+  for (const AppendName& name : buffer.names) match(name.hash);
 }
 
 Result<void> TruthJoin::maintain(Time now) {

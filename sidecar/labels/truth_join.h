@@ -9,8 +9,12 @@
 // from disk, so that memory never runs ahead of it.
 //
 // How an id is understood, in this order: as a prediction id, with or without "_{row}"; as an
-// alias; as an alias with "_{row}". A prediction id that the log does not know is tried as an alias
-// as well, since callers use UUIDv7 too.
+// alias or a key; as an alias with "_{row}". A prediction id that the log does not know is tried as an alias
+// and a key as well, since callers use UUIDv7 too. A key is never taken apart: order_7 is not row 7 of order.
+//
+// Whose label it is, where a name has several predictions: nobody's (`ambiguous`), be it two aliases, two keys or
+// one of each. A label with a timestamp is about no prediction of a key that was made more than a day after it,
+// so a key that is used again later is clear until then.
 
 #include <cstdint>
 #include <map>
@@ -44,7 +48,7 @@ struct JoinItem {
   bool fan_out = false;
   Time arrived{};
   std::optional<std::uint64_t> held;  // Its number among the held ones.
-  bool last_chance = false;           // Held, and its minute is over.
+  bool last_chance = false;           // Held, and its time is over.
 };
 
 // What an id may mean.
@@ -68,13 +72,17 @@ class TruthJoin {
   // Joins the items, in order, and the held labels whose prediction has come: one synced write.
   Result<std::vector<LabelAnswer>> join(std::span<const JoinItem> items, Time now);
 
-  // Gives up held labels whose minute is over; drops what is expired or above the byte cap.
+  // Gives up held labels whose time is over; drops what is expired or above the byte cap.
   Result<void> maintain(Time now);
   Result<void> sync() { return store_->sync(); }
 
   bool has_ready_labels() const { return !ready_.empty(); }
   std::uint64_t pending() const { return segments_.pending(); }
   std::size_t held() const { return held_.size(); }
+  std::size_t held_bytes() const { return held_bytes_; }
+  std::uint64_t not_held() const {
+    return not_held_;
+  }  // For want of room, since this object was made.
   std::uint64_t lifetime_written() const { return written_; }
   std::uint64_t disk_bytes() const { return disk_bytes_; }
   // Since this object was made: the owner sums them up.
@@ -91,7 +99,9 @@ class TruthJoin {
   Standing standing_of(const Uuid& id, Time now) const;
   Result<void> join_chunk(std::span<const JoinItem> items, Time now, Group& group);
   Result<void> look_up_own(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
-  Result<void> look_up_aliases(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
+  void choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
+                    std::span<const NamedPrediction> by_key, Work& work) const;
+  Result<void> look_up_names(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
   LabelAnswer decide(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_brought(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_missing(const JoinItem& item, const Work& work, Time now, Group& group);
@@ -103,6 +113,7 @@ class TruthJoin {
   Result<void> commit(Group& group);
   void add_meta(Group& group);
 
+  static std::size_t bytes_of(const HeldLabel& held);
   void index_held(std::uint64_t number, const HeldLabel& held);
   void forget_held(std::uint64_t number, Group& group);
   void match_held(const AppendBuffer& buffer);
@@ -121,10 +132,12 @@ class TruthJoin {
   std::unordered_set<std::string> known_features_;
   std::uint64_t written_ = 0;
 
-  // Held labels by number, and which numbers wait for an id or for an alias' hash.
+  // Held labels by number, and which numbers wait for an id or the hash of an alias or a key.
   std::map<std::uint64_t, HeldLabel> held_;
   std::unordered_multimap<Uuid, std::uint64_t, UuidHash> waiting_;
   std::uint64_t next_held_ = 0;
+  std::size_t held_bytes_ = 0;
+  std::uint64_t not_held_ = 0;
   std::set<std::uint64_t> ready_;  // Their prediction has come.
 
   std::uint64_t disk_bytes_ = 0;

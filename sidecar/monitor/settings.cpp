@@ -146,13 +146,47 @@ void read_rows(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
   }
 }
 
+// The places of a key's parts: a place, or a list of them and of texts, of which not all are texts.
+void read_key(YamlReader& reader, const Yaml& request, decode::Rules& rules) {
+  if (!is_written(reader, request, "id")) return;
+  constexpr std::string_view expected =
+      "json:/json/pointer, row:/json/pointer, header:FIELD, query:NAME or response:/json/pointer";
+  constexpr Place::Kind kinds[] = {Place::Kind::json,  Place::Kind::row,      Place::Kind::header,
+                                   Place::Kind::query, Place::Kind::response, Place::Kind::literal};
+  const Yaml at = reader.child(request, "id");
+  rules.key.clear();
+  for (const std::string& text : reader.texts(request, "id")) {
+    const auto place = decode::parse_place(text);
+    if (!place) {
+      reader.mistake(at, place.error().message);
+    } else if (std::find(std::begin(kinds), std::end(kinds), place->kind) == std::end(kinds)) {
+      reader.mistake(at, "expected " + std::string(expected) + ", got '" + text + "'");
+    } else if (std::find(rules.key.begin(), rules.key.end(), *place) != rules.key.end()) {
+      reader.mistake(at, "'" + text + "' is a part of the key already");
+    } else {
+      rules.key.push_back(*place);
+    }
+  }
+  const bool all_texts = std::all_of(rules.key.begin(), rules.key.end(), [](const Place& part) {
+    return part.kind == Place::Kind::literal;
+  });
+  if (all_texts && !rules.key.empty()) {
+    reader.mistake(at, "expected " + std::string(expected) + ", got '" + rules.key.front().text +
+                           "': a text alone is the key of every prediction");
+  }
+  if (rules.key.size() > decode::key_parts_max) {
+    reader.mistake(at, "expected at most " + std::to_string(decode::key_parts_max) +
+                           " parts, got " + std::to_string(rules.key.size()));
+  }
+}
+
 void read_segments(YamlReader& reader, const Yaml& parent, decode::Rules& rules) {
   if (is_written(reader, parent, "segments")) rules.segments = reader.texts(parent, "segments");
 }
 
 void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
   const Yaml request = reader.child(root, "request");
-  reader.only_keys(request, {"match", "features", "rows"});
+  reader.only_keys(request, {"match", "id", "features", "rows"});
   const Yaml match = reader.child(request, "match");
   reader.only_keys(match, {"method", "path"});
   rules.methods = reader.texts(match, "method");
@@ -164,6 +198,7 @@ void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
     }
   }
   read_rows(reader, request, rules);
+  read_key(reader, request, rules);
   read_features(reader, request, rules);
 }
 
@@ -214,9 +249,9 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
 void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth, bool whole_log) {
   const Yaml node = reader.child(root, "truth");
   if (whole_log) {
-    reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay"});
+    reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay", "early"});
   } else {
-    only_own_keys(reader, node, {"tolerance", "absolute_tolerance"}, {"max_delay"});
+    only_own_keys(reader, node, {"tolerance", "absolute_tolerance"}, {"max_delay", "early"});
   }
   const auto at_least_zero = [&](std::string_view key, std::optional<double>& target) {
     const auto value = reader.number(node, key);
@@ -232,6 +267,11 @@ void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth, bool
   take(truth.max_delay, reader.duration(node, "max_delay"));
   if (truth.max_delay <= Duration::zero()) {
     reader.mistake(reader.child(node, "max_delay"), "expected more than 0");
+  }
+  take(truth.early, reader.duration(node, "early"));
+  if (truth.early < Duration::zero() || truth.early > truth.max_delay) {
+    reader.mistake(reader.child(node, "early"),
+                   "expected 0 to truth.max_delay (" + format_duration(truth.max_delay) + ")");
   }
 }
 
@@ -306,8 +346,9 @@ void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
                 {"log", "sampling", "limits", "metrics"});
   take_name(reader, entry, "version", model.rules.model_version);
   const Yaml request = reader.child(entry, "request");
-  only_own_keys(reader, request, {"features", "rows"}, {"match"});
+  only_own_keys(reader, request, {"id", "features", "rows"}, {"match"});
   read_rows(reader, request, model.rules);
+  read_key(reader, request, model.rules);
   read_features(reader, request, model.rules);
   read_response(reader, entry, model.rules);
   read_truth(reader, entry, model.truth, false);

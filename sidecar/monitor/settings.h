@@ -7,10 +7,11 @@
 //   model:    {name: house-price, version: "header:X-Model-Version", allow: [house-price]}
 //   request:
 //     match: {method: [GET, POST], path: [/predict, "/v1/models/*"]}     # '*' is any run of characters
+//     id: "json:/order_id"                        # or a list of parts: decode/key_reader.h
 //     features: [{name: size, from: "query:size", kind: numeric}]
 //   response: {prediction: "json:/price", score: "json:/probability", kind: regression,
 //              threshold: 0.5, classes: ["no", "yes"], streams: observe | skip}
-//   truth:    {tolerance: 10%, absolute_tolerance: 0, max_delay: 30d}
+//   truth:    {tolerance: 10%, absolute_tolerance: 0, max_delay: 30d, early: 10m}
 //   accuracy: {slack: 1%, false_alarms: 1 per 30d, run_length: 1000000, provisional_labels: 2000}
 //   log:      {max_bytes: 2GiB, keep_features: false}
 //   sampling: {rate: 100%}
@@ -48,6 +49,8 @@ struct TruthSettings {
   std::optional<double> tolerance;
   std::optional<double> absolute_tolerance;
   Duration max_delay = std::chrono::hours(24 * 30);  // A label later than this is `late`.
+  Duration early =
+      std::chrono::minutes(10);  // So long a label waits for its prediction; at most max_delay.
 };
 
 struct AccuracySettings {

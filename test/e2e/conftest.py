@@ -35,7 +35,8 @@ def programs(tmp_path):
 def binaries():
     """The folder of the programs under test: build/bin, or OUTRIDER_BIN for a sanitizer's build."""
     folder = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin"))
-    missing = [n for n in ("sidecar", "monitor", "predictor", "agent") if not (folder / f"outrider-{n}").exists()]
+    programs = ("outrider", *(f"outrider-{n}" for n in ("sidecar", "monitor", "predictor", "agent")))
+    missing = [program for program in programs if not (folder / program).exists()]
     if missing:
         pytest.fail(f"{folder} lacks {missing}: run scripts/build first")
     return folder

@@ -13,7 +13,8 @@ from processes import Programs, free_port, http, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
-PROGRAMS = {"agent": {"agent"}, "sidecar": {"sidecar", "monitor"}, "predictor": {"predictor"}}
+PROGRAMS = {"agent": {"outrider-agent", "outrider"}, "sidecar": {"outrider-sidecar", "outrider-monitor"},
+            "predictor": {"outrider-predictor"}}
 NAMES = tuple(PROGRAMS)
 VERSION = re.search(r"project\(outrider VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
 HOUSE_SALES = "size,bedrooms,price\n" + "".join(f"{size},{size // 500},{size * 100 + 5000}\n" for size in range(600, 3000, 20))
@@ -36,7 +37,7 @@ def package_of(library):
 def test_the_packages_of_an_image_are_those_that_the_programs_call():
     called = set()
     for program in sorted(set.union(*PROGRAMS.values())):
-        path = ROOT / "build" / "bin" / f"outrider-{program}"
+        path = ROOT / "build" / "bin" / program
         needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", output("readelf", "-d", path)))
         places = dict(re.findall(r"^\s*(\S+) => (\S+)", output("ldd", path), re.M))
         called |= {package_of(places[name]) for name in needed if name in places}
@@ -122,7 +123,7 @@ def test_it_holds_its_programs_their_libraries_and_their_licences_only(name, rev
         podman("rm", made)
     rows = [line.split(maxsplit=5) for line in (tmp_path / "files").read_text().splitlines()]
     programs = {row[5] for row in rows if row[5].startswith(("usr/bin/", "usr/sbin/", "bin/", "sbin/")) and row[0][0] == "-"}
-    assert programs == {f"usr/bin/outrider-{program}" for program in PROGRAMS[name]}
+    assert programs == {f"usr/bin/{program}" for program in PROGRAMS[name]}
     libraries = [row[5] for row in rows if ".so" in row[5]]
     assert libraries and "usr/lib/x86_64-linux-gnu/libc.so.6" in libraries
     licences = [row[5] for row in rows if row[5].endswith("/copyright")]

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import ModelServer, Program, Sidecar
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PROGRAMS = ("outrider-sidecar", "outrider-agent", "outrider-predictor")
+PROGRAMS = ("outrider-sidecar", "outrider-agent", "outrider-predictor", "outrider")
 
 
 def agree(name, text):

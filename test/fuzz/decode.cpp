@@ -28,6 +28,20 @@ decode::Rules configured() {
   return rules;
 }
 
+decode::Rules keyed() {
+  decode::Rules rules;
+  rules.key = {*decode::parse_place("json:/k"), *decode::parse_place("row:/a"),
+               *decode::parse_place("query:c"), *decode::parse_place("response:/id")};
+  return rules;
+}
+
+// One part alone, which is found more often.
+decode::Rules keyed_by(const char* place) {
+  decode::Rules rules;
+  rules.key = {*decode::parse_place(place)};
+  return rules;
+}
+
 // All that was read, so that two readings can be compared: one that was in the way of the last body, and a
 // fresh one.
 std::string all_of(const decode::Observation& observation) {
@@ -45,18 +59,27 @@ std::string all_of(const decode::Observation& observation) {
     all += "\n->";
     add(row.prediction.value);
     all += std::to_string(row.prediction.score);
+    all += row.key;
   }
+  all += observation.key;
   return all;
 }
 
 // What holds of every observation, whatever it was made of.
 void check(const decode::Observation& observation) {
   using fuzz::require;
+  const decode::KeyCounts& keys = observation.keys;
+  const std::size_t counted = keys.found + keys.missing + keys.unusable;
+  require(counted == 0 || counted == observation.rows.size(), "each row has a key or a reason");
+  require(counted == keys.found || !observation.key_words.empty(), "what has no key says why");
+  require(observation.key.size() <= decode::key_bytes_max, "a key is within its limit");
   for (const decode::Row& row : observation.rows) {
     const std::size_t names = observation.names ? observation.names->names.size() : 0;
     require(row.features.size() == names, "a row has a value for each name");
     require(row.failed == (row.prediction.value.kind == decode::ValueKind::missing),
             "a row has a prediction, or the model failed it");
+    require(row.key.size() <= decode::key_bytes_max, "a key is within its limit");
+    require(row.key.empty() || observation.key.empty(), "keys are the request's or the rows'");
     std::size_t bytes = row.segment.size();  // Every view can be read.
     for (const auto& value : row.features) {
       for (const char c : value.text) bytes += static_cast<unsigned char>(c);
@@ -72,6 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static decode::Decoder inferring{decode::Rules{}};
   static decode::Decoder ruled{configured()};
   static decode::ModelDecoders several{decode::Rules{}, {{"m", configured()}}};
+  static decode::Decoder joined_key{keyed()};
+  static decode::Decoder row_key{keyed_by("row:/k")}, whole_key{keyed_by("json:/k")};
   if (size == 0) return 0;
   const std::uint8_t choice = data[0];
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
@@ -113,6 +138,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                         : "not read " + std::to_string(static_cast<int>(outcome.error().kind));
   }
   fuzz::require(read[0] == read[2], "what came before changes nothing");
+  for (decode::Decoder* decoder : {&joined_key, &row_key, &whole_key}) {
+    const auto outcome = decoder->decode(parts);
+    if (outcome) check(*outcome);
+    fuzz::require(outcome.has_value() == read[0].starts_with("read"),
+                  "a key changes nothing of what can be read");
+  }
   const auto chosen = several.decode(parts);
   if (chosen) check(*chosen);
   fuzz::require(chosen.has_value() == read[1].starts_with("read"),

@@ -33,6 +33,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto held = decode_held(value)) {
     outrider::fuzz::require(decode_held(encode_held(*held)).has_value(), "a held label too");
   }
+  if (const auto named = decode_name_key(bytes.substr(0, 32 + (bytes[0] & 4)))) {
+    Uuid hash;
+    std::copy(bytes.begin(), bytes.begin() + 16, reinterpret_cast<char*>(hash.bytes.data()));
+    outrider::fuzz::require(decode_name_key(name_key(hash, *named)) == named, "a name too");
+  }
   if (const auto segment = decode_segment(value)) {
     outrider::fuzz::require(decode_segment(encode_segment(*segment)) == segment, "a segment too");
   }

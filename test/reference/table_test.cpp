@@ -109,6 +109,33 @@ TEST_CASE("what is no table is refused with its line") {
   CHECK(read("{\"a\": {\"b\": 1}}\n").error->message.find("'a' is nested") != std::string::npos);
 }
 
+TEST_CASE("bad rows are told by their line and passed over, and only the wanted columns are read") {
+  for (const char* text :
+       {"a,o,b\n1,x,2\n3,x\n4,x,5\n",
+        "{\"a\": 1, \"o\": [1], \"b\": 2}\n[1]\n{\"a\": 4, \"b\": 5, \"o\": {}}\n"}) {
+    TableReader table;
+    std::string told;
+    table.read_only({"b", "not there"});
+    table.pass_over_bad_rows([&](std::uint64_t line, const std::string& why) {
+      CHECK(!why.empty());
+      told += "bad " + std::to_string(line) + " ";
+    });
+    const auto visit = [&](std::uint64_t, std::span<const detectors::Value> row) {
+      REQUIRE(row.size() == 3);
+      double sum = 0;
+      for (const detectors::Value& value : row) {
+        if (value.kind == detectors::Value::Kind::number) sum += value.number;
+      }
+      told += std::to_string(static_cast<int>(sum)) + " ";
+    };
+    REQUIRE(table.feed(text, visit));
+    REQUIRE(table.finish(visit));
+    CHECK((told == "2 bad 3 5 " ||
+           told == "bad 2 2 5 "));  // The first objects wait for their columns.
+    CHECK(table.columns().size() == 3);
+  }
+}
+
 TEST_CASE("a text in UTF-16 is named, with what to do") {
   TableReader table;
   const auto fed = table.feed(std::string_view("\xFF\xFE"

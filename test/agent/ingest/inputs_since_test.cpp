@@ -97,6 +97,31 @@ TEST_CASE("values that went missing since the change are a change of inputs") {
   CHECK(comparison->moved[0].moved == Comparison::Moved::at_change);
 }
 
+TEST_CASE(
+    "deciles that lie in one bin of the reference are one cell, as what they say is one thing") {
+  // Of two categories, each with five deciles.
+  const Bins half = {{"00", 40}, {"01", 40}, {"02", 40}, {"03", 40}, {"04", 40},
+                     {"05", 36}, {"06", 36}, {"07", 36}, {"08", 36}, {"09", 36}};
+  Bins before;
+  for (const auto& [bin, rows] : half) before[bin] = 150;
+  for (int i = 0; i < 5; ++i) before["0" + std::to_string(i)] = 160;
+  InputCounts counts{.since = {{"kind", half}}, .before = {{"kind", before}}};
+  const auto as_bins = compare_inputs(counts);
+  counts.deciles.insert("kind");
+  const auto as_deciles = compare_inputs(counts);
+  CHECK(as_deciles->rows_needed < as_bins->rows_needed);  // One degree of freedom, not nine.
+  CHECK(as_deciles->rows == as_bins->rows);
+  CHECK(as_deciles->moved.empty());
+}
+
+TEST_CASE("of a reference by deciles each has a tenth of its rows") {
+  const BinTable table = make_deciles(
+      {value_of("size", "", 1'000), value_of("", "", 5), value_of("age", "", std::nan(""))});
+  REQUIRE(table.size() == 1);
+  CHECK(table.at("size").size() == 10);
+  CHECK(table.at("size").at("09") == 100);
+}
+
 TEST_CASE("rows that hang together have less power") {
   InputCounts counts{.since = {{"size", ten_bins(400)}}, .before = {{"size", ten_bins(1'500)}}};
   const double power = compare_inputs(counts)->power;

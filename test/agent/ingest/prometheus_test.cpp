@@ -85,7 +85,7 @@ TEST_CASE("facts are gathered over HTTP, and a Prometheus that does not answer i
   REQUIRE(facts.subjects.size() == 1);
   CHECK(facts.subjects.front().state == "stable");
   CHECK(to_unix_ms(facts.since.value()) == 1769860800000);
-  REQUIRE(asked.size() == 10);
+  REQUIRE(asked.size() == 12);
   CHECK(
       asked[4] ==
       R"(sum by (job, workload, feature, bin, reference) ((outrider_feature_values_total{model_name="a\"b",model_version="v1"} - (outrider_feature_values_total{model_name="a\"b",model_version="v1"} @ 1769860800.000)) >= 0 or outrider_feature_values_total{model_name="a\"b",model_version="v1"}) > 0)");
@@ -138,7 +138,7 @@ TEST_CASE(
   incident.name_space = "shop";
   incident.workload = "w";
   CHECK(gather_facts(prometheus, incident, Time{}).owner == "homes");
-  REQUIRE(asked.size() == 10);
+  REQUIRE(asked.size() == 12);
   // A Prometheus of one cluster only adds its name to alerts: its series have none.
   CHECK(
       asked[0] ==
@@ -148,5 +148,5 @@ TEST_CASE(
       R"(group by (job, workload, owner) (model:outrider_model_info:labels{model_name="m",cluster=~"eu\\.1|",namespace="shop"}))");
   incident.labels = {{"owner", "risk"}};
   CHECK(gather_facts(prometheus, incident, Time{}).owner.empty());
-  CHECK(asked.size() == 19);
+  CHECK(asked.size() == 23);
 }

@@ -75,6 +75,40 @@ TEST_CASE("a CSV reads the same however it is cut into pieces") {
   }
 }
 
+TEST_CASE(
+    "a bad row is passed over up to its line's end, when asked for, however the text is cut") {
+  const std::string text = "a,b\r\n1,x\"y\n2,\"x\"y,\"\n\n3,\xFC\n4,ok\n\"5\nx\",ok\n6,\xFC";
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    std::string told;
+    const auto keep = [&](const wire::CsvRow& row) { told += std::to_string(row.line) + " "; };
+    wire::CsvReader reader;
+    reader.pass_over_bad_rows(
+        [&](std::size_t line, const Error&) { told += "bad " + std::to_string(line) + " "; });
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      REQUIRE(reader.feed(std::string_view(text).substr(at, piece), keep));
+    }
+    REQUIRE(reader.finish(keep));
+    CHECK(told == "1 bad 2 bad 3 bad 5 6 7 bad 9 ");
+  }
+}
+
+TEST_CASE("a row that may have swallowed others is never passed over, and a bad header neither") {
+  for (const char* text : {"a,b\n1,\"2\n3,4\n5,\"6\",\n", "a,\"b\"c\n1,2\n", "a,b\n1,\"2\n"}) {
+    wire::CsvReader reader;
+    reader.pass_over_bad_rows([](std::size_t, const Error&) { FAIL(); });
+    auto read = reader.feed(text, [](const wire::CsvRow&) {});
+    if (read) read = reader.finish([](const wire::CsvRow&) {});
+    CHECK_FALSE(read);
+  }
+}
+
+TEST_CASE("an empty line that ends in CRLF does not hide the quote behind it") {
+  const auto table = parse_csv("a,b\r\n\r\n\"1\",2\r\n");
+  REQUIRE(table);
+  CHECK(table->rows.at(0).fields == std::vector<std::string>{"1", "2"});
+  CHECK(table->rows.at(0).line == 3);
+}
+
 TEST_CASE("a field is quoted only where it must be") {
   CHECK(wire::csv_field("plain") == "plain");
   CHECK(wire::csv_field("a,\"b\"") == "\"a,\"\"b\"\"\"");

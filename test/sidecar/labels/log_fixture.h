@@ -130,6 +130,17 @@ class LogFixture {
                         .rows = rows});
   }
 
+  bool append_keyed(const std::string& id, std::string_view key,
+                    std::vector<std::string_view> aliases = {}, std::size_t rows = 1) {
+    return log->append({.id = id,
+                        .time = clock.now(),
+                        .model_name = "house-price",
+                        .model_version = "v1",
+                        .aliases = aliases,
+                        .key = key,
+                        .rows = std::vector<RowView>(rows, RowView{.prediction = 1.0})});
+  }
+
   static GroundTruth truth(std::string id, Value value) {
     GroundTruth label;
     label.id = std::move(id);

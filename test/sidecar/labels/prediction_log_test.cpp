@@ -149,11 +149,12 @@ TEST_CASE("a held label outlives a restart") {
   CHECK(f.consumer.rows() == 1);
 }
 
-TEST_CASE("a held label is unknown after a minute") {
+TEST_CASE("a held label is unknown once truth.early is over") {
   LogFixture f;
+  f.settings.early_hold = 10min;
   f.open();
   CHECK(f.label("nobody", 5.0) == LabelResult::early);
-  f.clock.advance(59s);
+  f.clock.advance(10min - 1s);
   REQUIRE(f.log->flush(patience));
   CHECK(f.counted(LabelResult::unknown) == 0);
   f.clock.advance(2s);
@@ -172,13 +173,172 @@ TEST_CASE("the table of held labels is bounded") {
   const LabelAnswer fourth = f.join(f.truth("x3", 1.0));
   CHECK(fourth.result == LabelResult::unknown);
   CHECK(fourth.message.find("held") != std::string::npos);
+  CHECK(f.log->figures().early_refused == 1);
 }
 
-TEST_CASE("an id that is older than a minute and not in the log is unknown at once") {
+TEST_CASE("held labels are bounded by their bytes as well, also after a restart") {
+  LogFixture f;
+  f.settings.early_bytes_max = 1000;
+  f.open();
+  const std::string long_class(400, 'c');
+  CHECK(f.label("x0", Value(long_class)) == LabelResult::early);
+  const std::uint64_t one = f.log->figures().early_bytes;
+  CHECK(one > 400);
+  CHECK(f.label("x1", Value(long_class)) == LabelResult::early);
+  CHECK(f.label("x2", Value(long_class)) == LabelResult::early);
+  CHECK(f.label("x3", 1.0) == LabelResult::unknown);
+  f.open();
+  CHECK(f.log->figures().early_bytes == 3 * one);
+  CHECK(f.label("x3", 1.0) == LabelResult::unknown);
+  f.predict(1.0, {"x1"});
+  REQUIRE(f.log->flush(patience));
+  CHECK(f.log->figures().early_bytes == 2 * one);
+  CHECK(f.label("x4", 1.0) == LabelResult::early);
+}
+
+TEST_CASE("with truth.early at 0 nothing is held") {
+  LogFixture f;
+  f.settings.early_hold = Duration::zero();
+  f.open();
+  CHECK(f.label("nobody", 5.0) == LabelResult::unknown);
+  CHECK(f.log->figures().early_refused == 0);
+}
+
+TEST_CASE("a key labels its prediction, and so does the prediction's own id") {
   LogFixture f;
   f.open();
   const std::string id = f.new_id();
-  f.clock.advance(2min);
+  f.append_keyed(id, "order 17");
+  CHECK(f.label("order 17", 1.0) == LabelResult::joined);
+  CHECK(f.label(id, 1.0) == LabelResult::duplicate);
+  const std::string other = f.new_id();
+  f.append_keyed(other, "order 18");
+  CHECK(f.label(other, 1.0) == LabelResult::joined);
+  CHECK(f.label("order 18", 1.0) == LabelResult::duplicate);
+}
+
+TEST_CASE("each row of a batch is labelled by its own key") {
+  LogFixture f;
+  f.open();
+  const std::string id = f.new_id();
+  f.append(id, {RowView{.prediction = 1.0, .key = "a"}, RowView{.prediction = 2.0, .key = "b"},
+                RowView{.prediction = 3.0}});
+  CHECK(f.label("b", 2.5) == LabelResult::joined);
+  CHECK(f.label(id + "_1", 2.5) == LabelResult::duplicate);
+  CHECK(f.label("a", 1.5) == LabelResult::joined);
+  REQUIRE(f.consumer.seen().size() == 2);
+  CHECK(f.consumer.seen()[0].id == id + "_1");
+  CHECK(f.consumer.seen()[0].prediction == Value(2.0));
+  CHECK(f.consumer.seen()[1].id == id + "_0");
+}
+
+TEST_CASE("a key that two predictions or two rows go by is ambiguous, and counted") {
+  LogFixture f;
+  f.open();
+  const std::string first = f.new_id(), second = f.new_id(), batch = f.new_id();
+  f.append_keyed(first, "again");
+  f.append_keyed(second, "again");
+  f.append(batch, {RowView{.prediction = 1.0, .key = "twice"},
+                   RowView{.prediction = 2.0, .key = "twice"}});
+  const LabelAnswer answer = f.join(f.truth("again", 1.0));
+  CHECK(answer.result == LabelResult::ambiguous);
+  CHECK(answer.message.find("make the key longer (request.id)") != std::string::npos);
+  CHECK(f.label("twice", 1.0) == LabelResult::ambiguous);
+  CHECK(f.counted(LabelResult::ambiguous) == 2);
+  CHECK(f.consumer.rows() == 0);
+  CHECK(f.label(first, 1.0) == LabelResult::joined);
+  CHECK(f.label(second, 1.0) == LabelResult::joined);
+}
+
+TEST_CASE(
+    "a label's timestamp tells a key's predictions apart where one was made a day and more after "
+    "it") {
+  LogFixture f;
+  f.open();
+  const Time begin = f.clock.now();
+  const auto at = [&f](std::string key, Time time) {
+    GroundTruth label = f.truth(std::move(key), 1.0);
+    label.timestamp = time;
+    return label;
+  };
+  const std::string january = f.new_id();
+  f.append_keyed(january, "customer 5");
+  f.clock.advance(72h);
+  const std::string february = f.new_id();
+  f.append_keyed(february, "customer 5");
+  CHECK(f.join(at("customer 5", begin - 25h)).result == LabelResult::unknown);
+  CHECK(f.join(at("customer 5", begin + 60h)).result == LabelResult::ambiguous);
+  CHECK(f.label("customer 5", 1.0) == LabelResult::ambiguous);
+  CHECK(f.join(at("customer 5", begin + 40h)).result == LabelResult::joined);
+  CHECK(f.label(january, 1.0) == LabelResult::duplicate);
+  const LabelAnswer before = f.join(at("customer 5", begin - 25h));
+  CHECK(before.message.find("more than a day after the label's timestamp") != std::string::npos);
+  // A day counts in whatever zone it was written in.
+  f.append_keyed(f.new_id(), "customer 6");
+  CHECK(f.join(at("customer 6", f.clock.now() - 20h)).result == LabelResult::joined);
+}
+
+TEST_CASE("an alias and a key of the same text are one name: of two predictions it is ambiguous") {
+  LogFixture f;
+  f.open();
+  f.predict(1.0, {"17"});
+  f.append_keyed(f.new_id(), "17");
+  CHECK(f.label("17", 1.0) == LabelResult::ambiguous);
+  const std::string both = f.new_id();
+  f.append_keyed(both, "18", {"18"});
+  CHECK(f.label("18", 1.0) == LabelResult::joined);
+  CHECK(f.label(both, 1.0) == LabelResult::duplicate);
+}
+
+TEST_CASE("a key is never taken apart: order_0 is not row 0 of order") {
+  LogFixture f;
+  f.open();
+  f.append_keyed(f.new_id(), "order");
+  CHECK(f.label("order_0", 1.0) == LabelResult::early);
+  f.append_keyed(f.new_id(), "order_0");
+  REQUIRE(f.log->flush(patience));
+  CHECK(f.consumer.rows() == 1);
+  const std::string batch = f.new_id();
+  f.append_keyed(batch, "batch", {}, 2);
+  const LabelAnswer whole = f.join(f.truth("batch", 1.0));
+  CHECK(whole.result == LabelResult::ambiguous);
+  CHECK(whole.message.find("label each with its \"row\", 0 to 1") != std::string::npos);
+  GroundTruth second = f.truth("batch", 1.0);
+  second.row = 1;
+  CHECK(f.join(second).result == LabelResult::joined);
+  CHECK(f.label(batch + "_1", 1.0) == LabelResult::duplicate);
+}
+
+TEST_CASE("a label that comes before its key's prediction is held, also over a restart") {
+  LogFixture f;
+  f.open();
+  CHECK(f.label("order 9", 5.0) == LabelResult::early);
+  CHECK(f.label("row of a batch", 6.0) == LabelResult::early);
+  f.open();
+  f.clock.advance(9min);
+  f.append_keyed(f.new_id(), "order 9");
+  f.append(f.new_id(),
+           {RowView{.prediction = 6.0}, RowView{.prediction = 6.0, .key = "row of a batch"}});
+  REQUIRE(f.log->flush(patience));
+  CHECK(f.consumer.sum() == 11.0);
+  CHECK(f.label("order 9", 5.0) == LabelResult::duplicate);
+}
+
+TEST_CASE("a key that looks like an old prediction id is found all the same") {
+  LogFixture f;
+  f.settings.max_delay = 1h;
+  f.open();
+  const std::string order = f.new_id();
+  f.clock.advance(2h);
+  f.append_keyed(f.new_id(), order);
+  CHECK(f.label(order, 1.0) == LabelResult::joined);
+}
+
+TEST_CASE("an id that is older than truth.early and not in the log is unknown at once") {
+  LogFixture f;
+  f.open();
+  const std::string id = f.new_id();
+  f.clock.advance(11min);
   CHECK(f.label(id, 1.0) == LabelResult::unknown);
   CHECK(f.counted(LabelResult::unknown) == 1);
 }

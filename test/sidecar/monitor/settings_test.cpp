@@ -46,6 +46,53 @@ metrics:  {bins: all, tests: all}
   CHECK(settings->metrics.all_tests);
 }
 
+TEST_CASE("a key has one part or several, also one of a model's own") {
+  const auto settings = parse_settings(R"(
+request: {id: "json:/order_id"}
+truth: {early: 1h}
+models:
+  two: {request: {id: [two, header:X-Shop, "row:/n", "query:a", "response:/b"]}}
+  same:
+  none: {request: {id: []}}
+)",
+                                       "model.yaml");
+  REQUIRE(settings);
+  using Kind = decode::Place::Kind;
+  const std::vector<decode::Place> order = {{Kind::json, "/order_id"}};
+  CHECK(settings->rules.key == order);
+  CHECK(settings->of("same").rules.key == order);
+  CHECK(settings->of("none").rules.key.empty());
+  CHECK(settings->of("two").rules.key == std::vector<decode::Place>{{Kind::literal, "two"},
+                                                                    {Kind::header, "X-Shop"},
+                                                                    {Kind::row, "/n"},
+                                                                    {Kind::query, "a"},
+                                                                    {Kind::response, "/b"}});
+  CHECK(settings->truth.early == std::chrono::hours(1));
+}
+
+TEST_CASE("a wrong key is refused with what was seen and what to write") {
+  const auto settings = parse_settings(R"(
+request: {id: ["json:order", "query:a", "query:a", path]}
+truth: {early: 40d}
+models:
+  m: {truth: {early: 1m}}
+  text: {request: {id: order_id}}
+)",
+                                       "model.yaml");
+  REQUIRE_FALSE(settings);
+  for (const char* expected :
+       {"model.yaml:2: request.id: expected json:/a/json/pointer, got 'json:order'",
+        "request.id: 'query:a' is a part of the key already",
+        "request.id: expected json:/json/pointer, row:/json/pointer, header:FIELD, query:NAME or "
+        "response:/json/pointer, got 'path'",
+        "model.yaml:3: truth.early: expected 0 to truth.max_delay (30d)",
+        "models.m.truth.early: is the same for all models",
+        "models.text.request.id: expected json:/json/pointer",
+        "got 'order_id': a text alone is the key of every prediction"}) {
+    CHECK_THAT(settings.error().message, Catch::Contains(expected));
+  }
+}
+
 TEST_CASE("an empty file is all defaults") {
   const auto settings = parse_settings("", "model.yaml");
   REQUIRE(settings);

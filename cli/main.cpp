@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// outrider: what a person or a job asks of sidecars and agents.
+
+#include "base/config/program.h"
+#include "cli/import_command.h"
+
+int main(int argc, char** argv) {
+  using namespace outrider;
+  return config::run_program("outrider", "Asks sidecars and agents, and tells them the truth.",
+                             {cli::labels_import_command()}, argc, argv);
+}
