@@ -370,7 +370,12 @@ void VersionWatch::publish() {
 
 VersionWatch::ByHours VersionWatch::hours_of(std::span<const Rhythm::Part> parts) const {
   if (!rhythm_) return std::nullopt;
-  return Hours{{rhythm_->expect(parts), rhythm_->expect(parts, -1), rhythm_->expect(parts, 1)}};
+  Hours hours;
+  hours.shifts[0] = rhythm_->expect(parts);
+  if (!hours.shifts[0].learned) return hours;  // Nor are the others.
+  hours.shifts[1] = rhythm_->expect(parts, -1);
+  hours.shifts[2] = rhythm_->expect(parts, 1);
+  return hours;
 }
 
 // Rows that came evenly enough.
