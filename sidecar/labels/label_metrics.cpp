@@ -103,6 +103,11 @@ void LabelMetrics::collect(wire::MetricSink& sink) const {
   sink.family({"outrider_label_delay_seconds", wire::MetricType::histogram,
                "Time from a prediction to its joined label."});
   for (const auto& [model, entry] : published_) {
+    // Labels that found no prediction are of version "unknown", and have no delay.
+    const auto& delays = entry.tally.delays;
+    const bool any =
+        std::any_of(delays.begin(), delays.end(), [](auto count) { return count > 0; });
+    if (!any && model.second == "unknown") continue;
     sink.histogram(entry.key, {.upper_bounds = delay_buckets,
                                .bucket_counts = entry.tally.delays,
                                .sum = entry.tally.delay_sum});
