@@ -153,30 +153,6 @@ bool read_row(ByteReader& in, const std::vector<std::string_view>& names, Stored
   return true;
 }
 
-std::optional<StoredPrediction> read_group(std::string_view group, const PredictionKey& key,
-                                           std::uint32_t& rows_found) {
-  ByteReader in(group);
-  const std::uint8_t flags = in.byte();
-  in.take(id_tail_bytes);
-  StoredPrediction found;
-  found.key = key;
-  found.rows = static_cast<std::uint32_t>(in.varint());
-  found.time = read_time(in, micros(key.id.time()));
-  found.model_name = in.text();
-  found.model_version = in.text();
-  std::vector<std::string_view> names;
-  if (flags & group_has_features) {
-    const std::uint64_t count = in.varint();
-    for (std::uint64_t i = 0; i < count && in.ok(); ++i) names.push_back(in.text());
-  }
-  if (!in.ok()) return std::nullopt;
-  rows_found = found.rows;
-  if (key.row >= found.rows) return std::nullopt;
-  for (std::uint32_t row = 0; row < key.row && in.ok(); ++row) read_row(in, names, nullptr);
-  const bool has_prediction = read_row(in, names, &found);
-  return has_prediction && in.ok() ? std::optional(std::move(found)) : std::nullopt;
-}
-
 void append_features(std::string& out, const std::vector<Feature>& features) {
   append_varint(out, features.size());
   for (const Feature& feature : features) {
@@ -315,19 +291,59 @@ void append_group(std::string& out, const Uuid& id, const PredictionView& predic
   out += group;
 }
 
+bool RowFinder::open(std::string_view slot_value, const Uuid& id) {
+  is_open_ = false;
+  const auto low_ms = static_cast<std::uint8_t>(id.unix_ms() & ms_mask);
+  ByteReader groups(slot_value);
+  while (!groups.rest().empty()) {
+    const std::string_view group = groups.text();
+    if (!groups.ok() || group.size() < 1 + id_tail_bytes) return false;
+    if ((static_cast<std::uint8_t>(group[0]) & ms_mask) != low_ms) continue;
+    if (std::memcmp(group.data() + 1, id.bytes.data() + 6, id_tail_bytes) != 0) continue;
+    in_ = ByteReader(group);
+    const std::uint8_t flags = in_.byte();
+    in_.take(id_tail_bytes);
+    head_ = StoredPrediction();
+    head_.key.id = id;
+    head_.rows = static_cast<std::uint32_t>(in_.varint());
+    head_.time = read_time(in_, micros(id.time()));
+    head_.model_name = in_.text();
+    head_.model_version = in_.text();
+    names_.clear();
+    if (flags & group_has_features) {
+      const std::uint64_t count = in_.varint();
+      for (std::uint64_t i = 0; i < count && in_.ok(); ++i) names_.push_back(in_.text());
+    }
+    slot_ = slot_value;
+    next_row_ = 0;
+    is_open_ = in_.ok();
+    return is_open_;
+  }
+  return false;
+}
+
+std::optional<StoredPrediction> RowFinder::find(std::string_view slot_value,
+                                                const PredictionKey& key,
+                                                std::uint32_t& rows_found) {
+  rows_found = 0;
+  const bool goes_on = is_open_ && slot_.data() == slot_value.data() &&
+                       slot_.size() == slot_value.size() && head_.key.id == key.id &&
+                       next_row_ <= key.row;
+  if (!goes_on && !open(slot_value, key.id)) return std::nullopt;
+  rows_found = head_.rows;
+  if (key.row >= head_.rows) return std::nullopt;
+  for (; next_row_ < key.row && in_.ok(); ++next_row_) read_row(in_, names_, nullptr);
+  StoredPrediction found = head_;
+  found.key = key;
+  const bool has_prediction = read_row(in_, names_, &found);
+  ++next_row_;
+  is_open_ = in_.ok();
+  return has_prediction && is_open_ ? std::optional(std::move(found)) : std::nullopt;
+}
+
 std::optional<StoredPrediction> find_row(std::string_view slot_value, const PredictionKey& key,
                                          std::uint32_t& rows_found) {
-  rows_found = 0;
-  const auto low_ms = static_cast<std::uint8_t>(key.id.unix_ms() & ms_mask);
-  ByteReader in(slot_value);
-  while (!in.rest().empty()) {
-    const std::string_view group = in.text();
-    if (!in.ok() || group.size() < 1 + id_tail_bytes) return std::nullopt;
-    if ((static_cast<std::uint8_t>(group[0]) & ms_mask) != low_ms) continue;
-    if (std::memcmp(group.data() + 1, key.id.bytes.data() + 6, id_tail_bytes) != 0) continue;
-    return read_group(group, key, rows_found);
-  }
-  return std::nullopt;
+  return RowFinder().find(slot_value, key, rows_found);
 }
 
 std::string encode_joined(const JoinedRow& row, std::uint32_t rows) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sidecar/labels/prediction.h"
 
@@ -81,8 +82,26 @@ std::optional<NamedPrediction> decode_name_key(std::string_view key);  // Withou
 void append_group(std::string& out, const Uuid& id, const PredictionView& prediction,
                   bool keep_features);
 
-// The row of the slot's value, or nothing when it has no such request or row. When the request is
-// there but has not that many rows, `rows_found` says how many it has (else 0).
+// Finds rows of slots' values. Rows of one request that are asked for in their order are read once, all together: a
+// batch of 10 000 rows is labelled row by row. The values must outlive the next find().
+class RowFinder {
+ public:
+  // The row, or nothing when the value has no such request or row. When the request is there but has not that many
+  // rows, `rows_found` says how many it has (else 0).
+  std::optional<StoredPrediction> find(std::string_view slot_value, const PredictionKey& key,
+                                       std::uint32_t& rows_found);
+
+ private:
+  bool open(std::string_view slot_value, const Uuid& id);
+
+  bool is_open_ = false;
+  std::string_view slot_;
+  StoredPrediction head_;  // What is the same for all rows of the request.
+  std::vector<std::string_view> names_;
+  ByteReader in_{std::string_view()};  // At next_row_.
+  std::uint32_t next_row_ = 0;
+};
+// The same, once.
 std::optional<StoredPrediction> find_row(std::string_view slot_value, const PredictionKey& key,
                                          std::uint32_t& rows_found);
 

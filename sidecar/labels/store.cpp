@@ -457,11 +457,12 @@ Result<void> Store::look_up_predictions(std::span<const PredictionKey> keys, con
     if (!status.ok() && !status.IsNotFound()) return unavailable(status);
   }
   std::size_t at = 0;
+  RowFinder finder;
   for (const std::size_t i : order) {
     if (found[i].joined) continue;
     while (slots[at] != slot_of(keys[i].id)) ++at;
     if (statuses[at].ok()) {
-      found[i].prediction = find_row(to_view(values[at]), keys[i], found[i].rows);
+      found[i].prediction = finder.find(to_view(values[at]), keys[i], found[i].rows);
     }
   }
   return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/labels/codec.h"
 
+#include <algorithm>
 #include <random>
 
 #include "test/support/catch.h"
@@ -51,6 +52,46 @@ TEST_CASE("any UUID is read, with dashes or without") {
   CHECK(format_uuid(*dashed) == "f81d4fae-7dec-11d0-a765-00a0c91e6bf6");
   CHECK_FALSE(parse_uuid("f81d4fae7-dec-11d0-a765-00a0c91e6bf6"));
   CHECK_FALSE(parse_uuid("F81D4FAE7DEC11D0A76500A0C91E6BFx"));
+}
+
+TEST_CASE("rows of a slot are found in any order as each one alone, also by one finder") {
+  std::mt19937_64 random(7);
+  const Uuid ids[] = {make_uuid7(noon, 1, 1), make_uuid7(noon, 1, 2), make_uuid7(noon, 9, 9)};
+  std::string slot;
+  const std::vector<std::string_view> names = {"size"};
+  for (const Uuid& id : {ids[0], ids[1]}) {
+    std::vector<RowView> rows;
+    const std::vector<FeatureValueView> features = {2.5};
+    for (std::size_t i = 0; i < 40; ++i) {
+      rows.push_back({.prediction = static_cast<double>(i), .segment = "s"});
+      if (i % 3 == 0) rows.back().prediction = std::string_view("a class");
+      if (i % 3 == 1) rows.back().features = features;
+      rows.back().failed = i % 7 == 6;
+    }
+    const std::string text = format_uuid(id);
+    slot += group_of(id, {.id = text,
+                          .time = noon,
+                          .model_name = "m",
+                          .model_version = "v",
+                          .feature_names = names,
+                          .rows = rows});
+  }
+  std::vector<PredictionKey> keys;
+  for (const Uuid& id : ids) {
+    for (std::uint32_t row = 0; row < 42; ++row) keys.push_back({id, row});
+  }
+  keys.insert(keys.end(), {{ids[0], 5}, {ids[0], 5}, {ids[1], 5}, {ids[0], 6}});
+  const std::string copy = slot;  // Another value is another slot, whatever it says.
+  RowFinder finder;
+  for (int round = 0; round < 20; ++round) {
+    for (const PredictionKey& key : keys) {
+      std::uint32_t rows_alone = 0, rows = 0;
+      const auto alone = find_row(slot, key, rows_alone);
+      CHECK(finder.find(round % 2 == 0 ? slot : copy, key, rows) == alone);
+      CHECK(rows == rows_alone);
+    }
+    std::shuffle(keys.begin(), keys.end(), random);
+  }
 }
 
 TEST_CASE("ids sort as their times do") {
