@@ -2,6 +2,7 @@
 #include "agent/incident/evidence.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/core/text.h"
@@ -91,6 +92,11 @@ std::string two_digits(double value) {
   return text;
 }
 
+// Rounded down: no answer is surer than it is.
+std::string power_text(double power) {
+  return "power " + two_digits(std::floor(power * 100) / 100);
+}
+
 using Comparison = Facts::Comparison;
 
 std::string base_text(const Comparison& comparison) {
@@ -131,7 +137,7 @@ Judgement judge_comparison(const Comparison& comparison, bool accuracy) {
   if (!comparison.moved.empty()) return judge_moved(comparison);
   const std::string rows = std::to_string(comparison.rows);
   if (comparison.enough) {
-    const std::string power = "power " + two_digits(comparison.power);
+    const std::string power = power_text(comparison.power);
     return {
         Inputs::unchanged,
         "inputs unchanged (" + power + ")" + (accuracy ? ", relation changed: concept drift" : ""),
@@ -146,8 +152,8 @@ Judgement judge_comparison(const Comparison& comparison, bool accuracy) {
           : rows + " of " + std::to_string(comparison.rows_needed) + " rows since the change";
   return {Inputs::not_judged, "too few rows to say whether inputs changed: " + lacking,
           "Inputs not judged: too few rows to say: " + lacking + " (a shift of PSI " +
-              format_double(comparison.psi) + " would be seen with power " +
-              two_digits(comparison.power) + ")."};
+              format_double(comparison.psi) + " would be seen with " +
+              power_text(comparison.power) + ")."};
 }
 
 // By the verdicts of the sidecars' panes, where no beginning of the change is known.
