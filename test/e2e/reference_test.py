@@ -31,11 +31,11 @@ def agree(name, text):
 
 def test_the_configuration_reference_is_what_the_programs_say(binaries):
     text = ("# Every option\n\nWritten by `scripts/reference` from the option tables; a test compares. An option can also be an environment "
-            "variable\n(`--web.listen-address` is `OUTRIDER_WEB_LISTEN_ADDRESS`) or a line of the file that `--config.file` names (`web: "
-            "{listen-address: …}`\nor `web.listen-address: …`); the command line wins, then the environment, then the file. Every mistake of "
-            "all three is reported\nat once. A switch is undone by `--no-NAME`. Sizes are written `32MiB`, durations `250ms` or `1h30m`.\n\n"
-            "Other files: [the model configuration](../model-configuration.md), [the agent's policy](../policy.md), [references]"
-            "(../reference-format.md).\n")
+            "variable\n(`--web.listen-address` is `OUTRIDER_WEB_LISTEN_ADDRESS`) or a line of the file that `--config.file` names\n"
+            "(`web: {listen-address: …}` or `web.listen-address: …`); the command line wins, then the environment, then the file.\nEvery "
+            "mistake of all three is reported at once. A switch is undone by `--no-NAME`. Sizes are written `32MiB`, durations\n`250ms` or "
+            "`1h30m`.\n\nOther files: [the model configuration](../model-configuration.md), [the agent's policy](../policy.md),\n"
+            "[references](../reference-format.md).\n")
     for program in PROGRAMS:
         said = subprocess.run([binaries / program, "--help=markdown"], check=True, capture_output=True, text=True).stdout
         text += "\n" + said
@@ -185,8 +185,9 @@ def test_the_metrics_reference_is_what_the_programs_export(programs, binaries, t
     for name, labels in JUDGED_LATER.items():
         families.seen[name] = {"type": "gauge", "help": help_in_source(name), "programs": {"outrider-sidecar"},
                                "labels": {"model_name", "model_version", *labels}}
-    text = ("# Every metric\n\nWritten by `scripts/reference` from what the running programs export; a test compares. Histograms also have `le`. "
-            "Counters and bins\nadd up over pods: `sum without (instance, pod)` is exact. A ratio of sums is right, an average of ratios is not.\n")
+    text = ("# Every metric\n\nWritten by `scripts/reference` from what the running programs export; a test compares. Histograms also have "
+            "`le`.\nCounters and bins add up over pods: `sum without (instance, pod)` is exact. A ratio of sums is right, an average of\nratios "
+            "is not.\n")
     for program in SERVERS:
         text += f"\n## {program}\n\n{families.table(program)}"
     agree("metrics.md", text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The docs keep up with the code: links lead somewhere, no route and no key is left out."""
+"""The docs keep up with the code and stay readable: links lead somewhere, no route and no key is left out, no line is too wide."""
 
 import pathlib
 import re
@@ -40,6 +40,51 @@ def broken_links(page):
 def test_every_link_of_the_docs_leads_to_a_file_or_a_heading():
     broken = [line for page in tracked("*.md") for line in broken_links(page)]
     assert not broken, "\n".join(broken)
+
+
+WIDTH = 120
+README_LINES = 120
+# What a line break would spoil, so it counts as one word.
+UNBROKEN = re.compile(r"(`+)[^`].*?\1|!?\[[^\]]*\]\([^)\s]*\)")
+MARKERS = re.compile(r"\s*(?:(?:[-*+>]|\d+[.)])\s+)*")
+
+
+def wide_lines(text):
+    """Numbers of the lines above WIDTH that could be broken: not of code, not of tables, not one word alone."""
+    fenced = code = False
+    before = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = re.match(r"\s*(?:```|~~~)", line)
+        fenced ^= bool(fence)
+        # Code by indentation begins after an empty line or a heading, and goes on.
+        code = line.startswith("    ") and (code or not before.strip() or before.startswith("#")) or (code and not line.strip())
+        before = line
+        if len(line) > WIDTH and not (fenced or fence or code or line.lstrip().startswith("|")):
+            if len(UNBROKEN.sub("x", MARKERS.sub("", line, count=1)).split()) > 1:
+                yield number
+
+
+def test_a_wide_line_is_one_that_could_be_broken():
+    words, word = "word " * 30, "w" * 130
+    prose = [words, f"- {words}", f"    - {words}", f"See [the page]({word}.md) there.", f"# {words}"]
+    assert list(wide_lines("\n".join(["text", *prose]))) == [2, 3, 4, 5, 6]
+    for kept in (f"| {words} |", f"```sh\n{words}\n```", f"# Title\n    {words}\n\n    {words}", f"- [the page]({word}.md)", f"- `{words}`",
+                 word, "w" * 119):
+        assert not list(wide_lines(kept)), kept
+    assert list(wide_lines(f"```\n```\n{words}")) == [3]
+    assert list(wide_lines(f"# Title\n    {words}\ntext\n    {words}")) == [4]
+
+
+def test_no_line_of_prose_is_too_wide():
+    # A forge keeps the line breaks of .github/ when it fills in an issue.
+    pages = [page for page in tracked("*.md") if ".github" not in page.parts]
+    wide = [f"{page.relative_to(ROOT)}:{number}" for page in pages for number in wide_lines(page.read_text())]
+    assert len(pages) > 50 and not wide, f"above {WIDTH} columns, wrap them: " + " ".join(wide)
+
+
+def test_the_readme_is_short():
+    lines = len((ROOT / "README.md").read_text().splitlines())
+    assert lines <= README_LINES, f"README.md has {lines} lines, {README_LINES} at most: move some of it to docs/"
 
 
 def test_every_key_of_the_model_configuration_is_documented():
