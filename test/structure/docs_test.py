@@ -87,6 +87,23 @@ def test_the_readme_is_short():
     assert lines <= README_LINES, f"README.md has {lines} lines, {README_LINES} at most: move some of it to docs/"
 
 
+def test_every_benchmark_and_every_page_of_measurements_is_listed():
+    folder = ROOT / "docs" / "measurements"
+    index = (folder / "README.md").read_text()
+    benchmarks = subprocess.run([ROOT / "scripts" / "bench", "--help"], check=True, capture_output=True, text=True).stdout.split("\n")[1:]
+    missing = [f"scripts/bench {name.strip()}" for name in benchmarks if name.strip() and f"`scripts/bench {name.strip()}`" not in index]
+    pages = [page for page in folder.glob("*.md") if page.name != "README.md"]
+    missing += [page.name for page in pages if f"]({page.name})" not in index]
+    assert len(benchmarks) > 8 and len(pages) > 8 and not missing, f"docs/measurements/README.md lacks {missing}"
+
+
+def test_every_page_of_measurements_says_how_where_and_when():
+    for page in (ROOT / "docs" / "measurements").glob("*.md"):
+        beginning = "\n".join(page.read_text().splitlines()[:10])
+        missing = [word for word in ("**Repeat:**", "**Machine:**", "**Measured:**") if word not in beginning]
+        assert page.name == "README.md" or not missing, f"docs/measurements/{page.name} does not begin with {missing}"
+
+
 def test_every_key_of_the_model_configuration_is_documented():
     source = "".join((ROOT / "sidecar" / "monitor" / name).read_text() for name in ("settings.cpp", "model_info.cpp"))
     keys = {key for listed in re.findall(r"only_keys\([^{]*\{([^}]*)\}", source) for key in re.findall(r'"([^"]+)"', listed)}
