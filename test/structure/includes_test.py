@@ -47,7 +47,7 @@ ALLOWED = {
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident", "agent/forecast"],
     "agent": ["base", "detectors", "reference", "agent"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
-    "cli": ["base", "cli"],
+    "cli": ["base", "detectors", "cli"],
 }
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
