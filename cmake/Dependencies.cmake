@@ -2,6 +2,9 @@
 # Everything comes from Debian's packages, of 12 or 13; scripts/install names them. Versions: docs/architecture.md.
 
 find_package(Threads REQUIRED)
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 NEW)  # Boost's own package rather than CMake's module, which newer ones lack.
+endif()
 find_package(Boost 1.81 REQUIRED COMPONENTS program_options)
 find_package(tl-expected REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
