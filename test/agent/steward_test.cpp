@@ -212,7 +212,7 @@ rules:
   CHECK(!site.steward->take_due(0s));
 }
 
-TEST_CASE("dry run sends nothing; turned off, what still stands is done") {
+TEST_CASE("dry run sends nothing, turned off, what still stands is done") {
   Site site("rules: [{name: r, action: retrain, webhook: {url: 'http://t'}}]");
   site.alert();
   site.steward->look();

@@ -224,7 +224,7 @@ TEST_CASE("a jump is a drift, not a dependence") {
   }
 }
 
-TEST_CASE("an effect of 1 leaves the chi-square test as it is; a larger one keeps its mean") {
+TEST_CASE("an effect of 1 leaves the chi-square test as it is, a larger one keeps its mean") {
   CHECK(chi_square_p(30, 19, DesignEffect{}) == chi_square_p(30, 19));
   CHECK(chi_square_critical(1e-4, 19, DesignEffect{}) == chi_square_critical(1e-4, 19));
   const DesignEffect effect{19, 3.7};

@@ -43,7 +43,7 @@ TEST_CASE("dates are read in the form that fits the whole column") {
   CHECK(read({"1/13/2015 12:05 PM"}) == Texts{"2015-01-13T12:05:00.000Z"});
 }
 
-TEST_CASE("a day past the twelfth tells what comes first; without one the column is refused") {
+TEST_CASE("a day past the twelfth tells what comes first, without one the column is refused") {
   using Texts = std::vector<std::string>;
   CHECK(read({"1/2/2015", "13/2/2015"}) ==
         Texts{"2015-02-01T00:00:00.000Z", "2015-02-13T00:00:00.000Z"});

@@ -206,7 +206,7 @@ TEST_CASE("PSI0 is 0 on no drift: its mean is within 10 % of the bias it removes
   }
 }
 
-TEST_CASE("plain PSI over many bins alarms on nothing; PSI0 over 20 does not") {
+TEST_CASE("plain PSI over many bins alarms on nothing, PSI0 over 20 does not") {
   std::mt19937_64 random(4);
   int plain = 0, debiased = 0;
   for (int round = 0; round < 300; ++round) {

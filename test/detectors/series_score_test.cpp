@@ -249,7 +249,7 @@ TEST_CASE("noise raises less than one false alarm a week without an alert budget
 }
 
 TEST_CASE(
-    "a fleet that is watched for an hour is mostly silent; what is enormous fires even then") {
+    "a fleet that is watched for an hour is mostly silent, what is enormous fires even then") {
   std::size_t alarms = 0;
   for (unsigned seed = 1; seed <= 100; ++seed) {
     const auto values = noise(240, 50, 5, seed);

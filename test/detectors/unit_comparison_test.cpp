@@ -108,7 +108,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "pods that are nearly equal are no difference; so are many that agree within the margin") {
+    "pods that are nearly equal are no difference, so are many that agree within the margin") {
   CHECK(verdict({5, 5, 5}, {5, 5, 5}) == ChangeVerdict::no_difference);
   UnitSamples no_failures;
   for (int i = 0; i < 60; ++i) no_failures.add("pod-" + std::to_string(i % 3), 0);

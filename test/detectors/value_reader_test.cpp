@@ -189,7 +189,7 @@ TEST_CASE("1 and 0 are true and false beside booleans, unless there are other nu
   CHECK(counts.contains("1"));
 }
 
-TEST_CASE("1, 1.0, their texts and true are one class; 01 is another") {
+TEST_CASE("1, 1.0, their texts and true are one class, 01 is another") {
   const Value one[] = {Value::of(1.0),     read_value("1"),     read_value("1.0"),
                        read_value("true"), boolean_value(true), read_value("+1")};
   for (const Value& a : one) {

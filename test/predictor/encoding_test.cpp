@@ -138,7 +138,7 @@ TEST_CASE("only the most frequent categories are kept, and a column of names is 
   CHECK_THAT(learned.notes[1], Catch::Contains("'owner' was left out"));
 }
 
-TEST_CASE("a column without any value is left out; without any column there is an error") {
+TEST_CASE("a column without any value is left out, without any column there is an error") {
   CHECK_THAT(learn("size,age\n1,\n2,\n", {"size", "age"}).notes.at(0),
              Catch::Contains("'age' has no value"));
   const auto table = table_of("age,x\n,1\n");
@@ -146,7 +146,7 @@ TEST_CASE("a column without any value is left out; without any column there is a
   CHECK(learn_encoding(table, {0}, {"nothing"}, {}).error().code == "unknown_column");
 }
 
-TEST_CASE("a text in a numeric feature is refused; infinity is no number to predict by") {
+TEST_CASE("a text in a numeric feature is refused, infinity is no number to predict by") {
   const Feature size{"size", Kind::numeric, 0, false, {}};
   CHECK(read_cell(size, "12.5").value() == Cell(12.5));
   CHECK(is_missing(read_cell(size, " NaN ").value()));

@@ -47,7 +47,7 @@ TEST_CASE(
   CHECK_THAT(price("size=%4"), Catch::Contains("percent-encoding"));
 }
 
-TEST_CASE("flat JSON: one object in, one out; a list in, a list out") {
+TEST_CASE("flat JSON: one object in, one out, a list in, a list out") {
   CHECK(flat(R"({"size": 4, "view": "GOOD"})") == "{\"price\": 23}\n");
   CHECK(flat(R"({"size": "4", "view": null, "id": 17})") == "{\"price\": 18}\n");
   CHECK(flat(R"([{"size": 4}, [1, "BAD"]])") == "[{\"price\": 18}, {\"price\": 9}]\n");

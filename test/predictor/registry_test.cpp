@@ -77,7 +77,7 @@ TEST_CASE("a rollback that leaves a version happens once") {
   CHECK(registry.stages()->history.size() == 4);
 }
 
-TEST_CASE("a promoted candidate is no candidate any more; promoting production changes nothing") {
+TEST_CASE("a promoted candidate is no candidate any more, promoting production changes nothing") {
   Shelf shelf;
   Registry registry = shelf.open();
   add(registry);

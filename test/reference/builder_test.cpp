@@ -284,7 +284,7 @@ TEST_CASE("different values are counted up to a bound, and then it is said that 
   CHECK(column(built, "many").distinct_more);
 }
 
-TEST_CASE("dates in whatever form are no feature; integers that no double holds are names") {
+TEST_CASE("dates in whatever form are no feature, integers that no double holds are names") {
   Table table{{"iso", "german", "american", "digits", "key", "x"}, {}};
   for (int i = 0; i < 60; ++i) {
     const std::string day = std::to_string(10 + i % 18);
@@ -367,7 +367,7 @@ TEST_CASE("the time column changes no distribution and no hash") {
   }
 }
 
-TEST_CASE("a time that is none is refused by its row; a missing one is told and counted nowhere") {
+TEST_CASE("a time that is none is refused by its row, a missing one is told and counted nowhere") {
   Table table = timed_houses();
   table.rows[7].back() = "";
   const Built built = build(table, with_time());

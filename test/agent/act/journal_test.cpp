@@ -52,7 +52,7 @@ decide::Action action_of(const std::string& id, decide::Stage stage, Time at = n
 
 }  // namespace
 
-TEST_CASE("what was committed is there when the journal is opened again; what was not is not") {
+TEST_CASE("what was committed is there when the journal is opened again, what was not is not") {
   const Folder folder;
   {
     Journal journal(folder.file(), {});

@@ -59,7 +59,7 @@ TEST_CASE("a row's time is Unix seconds, a date with a time, or RFC 3339") {
   }
 }
 
-TEST_CASE("columns are found by name; an empty value and NaN are rows without a sample") {
+TEST_CASE("columns are found by name, an empty value and NaN are rows without a sample") {
   const ScoredSeries series = read("host,value,timestamp\na,1.5,10\na,,20\na,NaN,30\na,-2e3,40\n");
   REQUIRE(series.rows.size() == 4);
   CHECK(series.rows[0].timestamp_ms == 10'000);

@@ -17,7 +17,7 @@ const Identity house = {.cluster = "eu-1",
 }  // namespace
 
 TEST_CASE(
-    "an identity is read from an alert's labels; a workload is a job unless it has a name of its "
+    "an identity is read from an alert's labels, a workload is a job unless it has a name of its "
     "own") {
   CHECK(identity_of({{"cluster", "eu-1"},
                      {"namespace", "shop"},
@@ -32,7 +32,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "two may be the same model unless a part that both know differs; versions do not matter") {
+    "two may be the same model unless a part that both know differs, versions do not matter") {
   CHECK(may_be_same(house, house));
   for (const auto part : {&Identity::cluster, &Identity::name_space, &Identity::workload}) {
     Identity other = house;

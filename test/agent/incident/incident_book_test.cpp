@@ -53,7 +53,7 @@ TEST_CASE("repeats and the copies of a second Alertmanager are one incident") {
 }
 
 TEST_CASE(
-    "alerts that differ in pod, instance, replica or severity are one incident; in model, two") {
+    "alerts that differ in pod, instance, replica or severity are one incident, in model, two") {
   IncidentBook book;
   const std::string id = book.on_alert(alert_of(pod("a")), noon).incident->id;
   Labels other = pod("b");
@@ -80,7 +80,7 @@ TEST_CASE("an incident closes when its last member is resolved") {
   CHECK(book.on_alert(alert_of(pod("b"), noon, false), noon + 8min).what == What::repeated);
 }
 
-TEST_CASE("a late firing of a resolved episode does not reopen; a new episode does") {
+TEST_CASE("a late firing of a resolved episode does not reopen, a new episode does") {
   IncidentBook book;
   const std::string id = book.on_alert(alert_of(house), noon).incident->id;
   book.on_alert(alert_of(house, noon, false), noon + 5min);

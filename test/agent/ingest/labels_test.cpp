@@ -44,7 +44,7 @@ TEST_CASE("labels are read in every shape, and kept as they were written") {
   CHECK_FALSE(read(R"([5,{"label":1}])")[1].error.empty());
 }
 
-TEST_CASE("a self-contained label goes to one sidecar, the same again; others are asked of all") {
+TEST_CASE("a self-contained label goes to one sidecar, the same again, others are asked of all") {
   const auto labels =
       read(R"([{"id":"a","label":1},{"id":"b","label":1,"prediction":2,"model_version":"v"}])");
   const LabelFanOut fan_out(labels, {"http://one", "http://two", "http://three"});
@@ -189,7 +189,7 @@ TEST_CASE("labels sent to the agent reach the pod that made the prediction, and 
   CHECK((*wire::parse_json(third.body))["error"] == "sidecars_unavailable");
 }
 
-TEST_CASE("a name stands for all its addresses; one that has none answers 503") {
+TEST_CASE("a name stands for all its addresses, one that has none answers 503") {
   LabelForwarder local({.sidecars = {"dns+http://localhost:9501"}});
   const auto urls = local.resolve();
   REQUIRE(urls);

@@ -39,7 +39,7 @@ TEST_CASE("anything else is an error with its reason") {
   }
 }
 
-TEST_CASE("the middle pod speaks for an input; what comes out of the model is no input") {
+TEST_CASE("the middle pod speaks for an input, what comes out of the model is no input") {
   const auto of = [](const char* subject, const char* state, double share) {
     return InstantValue{{{"subject", subject}, {"state", state}}, share};
   };
@@ -115,7 +115,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "facts are asked of the incident's own cluster and namespace; its owner where it names none") {
+    "facts are asked of the incident's own cluster and namespace, its owner where it names none") {
   net::Router router;
   std::vector<std::string> asked;
   router.add("POST", "/api/v1/query", [&asked](const net::HttpRequest& request) {

@@ -35,7 +35,7 @@ std::vector<int> live(AlertBudget& budget, std::size_t fleet, double rate, int w
 
 }  // namespace
 
-TEST_CASE("the more series, the higher the threshold; the larger the budget, the lower") {
+TEST_CASE("the more series, the higher the threshold, the larger the budget, the lower") {
   const auto threshold = [](double a_week, std::size_t series) {
     AlertBudget budget(a_week);
     budget.set_series(series);
@@ -76,7 +76,7 @@ TEST_CASE("what the fleet is seen to do moves the threshold to where the budget 
   CHECK(last_five <= 5 * 20 + 20);
 }
 
-TEST_CASE("a storm spends the allowance and no more; a week refills it") {
+TEST_CASE("a storm spends the allowance and no more, a week refills it") {
   AlertBudget budget(10);
   int raised = 0;
   for (int i = 0; i < 1000; ++i) raised += budget.spend(monday + i * 1s) ? 1 : 0;
@@ -124,7 +124,7 @@ TEST_CASE("the suppressed part of an episode is not counted as another") {
   CHECK(budget.expected_a_week(0.5, monday) == before);
 }
 
-TEST_CASE("a restored budget goes on; one that makes no sense is refused") {
+TEST_CASE("a restored budget goes on, one that makes no sense is refused") {
   AlertBudget budget(10);
   live(budget, 50, 20, 3);
   detectors::SnapshotWriter out("BUDG", 1);

@@ -83,7 +83,7 @@ TEST_CASE("what a series is watched as follows from its kind, or else from its n
                     MetricKind::histogram) == As::histogram);
 }
 
-TEST_CASE("the first rule that matches decides; what none matches is left alone") {
+TEST_CASE("the first rule that matches decides, what none matches is left alone") {
   WatchRules rules;
   rules.rules.push_back({Selector::parse("up").value(), As::ignore});
   rules.rules.push_back({Selector::parse("{job=\"shop\"}").value(), As::gauge});

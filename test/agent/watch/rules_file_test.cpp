@@ -38,7 +38,7 @@ watch:
   for (std::size_t i = 0; i < 5; ++i) CHECK(rules.rules[i].as == wanted[i]);
 }
 
-TEST_CASE("without quantiles they are the usual ones; one may stand by itself") {
+TEST_CASE("without quantiles they are the usual ones, one may stand by itself") {
   CHECK(rules_of("watch: [{match: up}]").quantiles == std::vector<double>{0.5, 0.99});
   CHECK(rules_of("quantiles: 0.9\nwatch: [{match: up}]").quantiles == std::vector<double>{0.9});
 }

@@ -211,7 +211,7 @@ TEST_CASE("findings past the limit are dropped and counted, but never the end of
   CHECK(full.metric("outrider_anomalies_dropped_total") >= 1);
 }
 
-TEST_CASE("alerts that the journal does not take are given again; past the limit ends go last") {
+TEST_CASE("alerts that the journal does not take are given again, past the limit ends go last") {
   WatchedFleet fleet;
   fleet.settings.undelivered_max = 2;
   fleet.start();

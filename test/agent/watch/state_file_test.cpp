@@ -48,7 +48,7 @@ std::string two_chunks(const std::string& file) {
 
 }  // namespace
 
-TEST_CASE("what was put is read in its order; a file that is not there is no mistake") {
+TEST_CASE("what was put is read in its order, a file that is not there is no mistake") {
   const test::TempFolder folder;
   CHECK(read_all(folder.file("none")).value().empty());
   two_chunks(folder.file("state"));

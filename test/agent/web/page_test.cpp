@@ -63,7 +63,7 @@ TEST_CASE("the page asks nothing of any other place") {
   }
 }
 
-TEST_CASE("an action that waits for a person has a form without script; others have none") {
+TEST_CASE("an action that waits for a person has a form without script, others have none") {
   PageContent content = full_of("x");
   CHECK(count(render_page(content, "n"),
               "<form method=\"post\" action=\"/api/v1/actions/x/approve\"") == 2);

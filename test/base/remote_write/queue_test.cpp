@@ -361,7 +361,7 @@ TEST_CASE("a full disk turns to bounded memory, keeps the order, and comes back"
   }
 }
 
-TEST_CASE("memory is bounded while the disk fails; the oldest batches go and are counted") {
+TEST_CASE("memory is bounded while the disk fails, the oldest batches go and are counted") {
   Folder folder;
   test::FakeClock clock;
   Disk disk;
@@ -377,7 +377,7 @@ TEST_CASE("memory is bounded while the disk fails; the oldest batches go and are
   CHECK(drain(queue).back().ends_with("199"));
 }
 
-TEST_CASE("a folder that another queue holds is waited for; what came meanwhile goes after it") {
+TEST_CASE("a folder that another queue holds is waited for, what came meanwhile goes after it") {
   Folder folder;
   test::FakeClock clock;
   auto before = std::make_unique<Queue>(Queue::Settings{.folder = folder.path}, clock);

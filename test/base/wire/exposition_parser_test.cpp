@@ -259,7 +259,7 @@ TEST_CASE("two pages merge by family") {
 }
 
 TEST_CASE(
-    "a sample that is said twice stands once, the first of them; another time is another sample") {
+    "a sample that is said twice stands once, the first of them, another time is another sample") {
   auto families = text(
       "# TYPE a gauge\na{x=\"1\"} 1\na{x=\"2\"} 2\na{x=\"1\"} 3\na{x=\"1\"} 4 1000\na{x=\"1\"} 5 "
       "1000\n"

@@ -193,7 +193,7 @@ TEST_CASE("predictions that go wrong raise the accuracy alarm, once") {
 }
 
 TEST_CASE(
-    "a feature without a column is missing and named; without any there is nothing to judge") {
+    "a feature without a column is missing and named, without any there is nothing to judge") {
   const Folder folder;
   const std::string reference = folder.write("reference.json", reference_of(test::houses(5000)));
   const auto report =

@@ -70,7 +70,7 @@ TEST_CASE("a number that came as text keeps its spelling for those who want a ca
         "unknown/unknown | zip='01234' size=1800 -> 1");
 }
 
-TEST_CASE("a flat JSON body is one row; nested values are flattened; id is an alias") {
+TEST_CASE("a flat JSON body is one row, nested values are flattened, id is an alias") {
   CHECK(decode_one(posted("/predict",
                           R"({"id":"abc","size":1800,"new":true,"city":"Bonn","none":null,)"
                           R"("house":{"floors":2,"rooms":[3,4]}})",

@@ -321,7 +321,7 @@ TEST_CASE("HTTP/1.0 has no Transfer-Encoding") {
   CHECK(judge("POST / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n") == "encoding_on_http10");
 }
 
-TEST_CASE("A connection is kept unless close is asked for; on HTTP/1.0 only when keep-alive is") {
+TEST_CASE("A connection is kept unless close is asked for, on HTTP/1.0 only when keep-alive is") {
   const auto keeps = [](const std::string& bytes) { return parsed(bytes).summary.keep_alive; };
   CHECK(keeps(get("")));
   CHECK(keeps(get("Connection: keep-alive\r\n")));
@@ -357,7 +357,7 @@ TEST_CASE("A Connection that names a field meant for every recipient is refused"
   CHECK(judge(get(many + "x16\r\n")) == "bad_connection_option");
 }
 
-TEST_CASE("A websocket may pass; every other upgrade is only ignored") {
+TEST_CASE("A websocket may pass, every other upgrade is only ignored") {
   const auto passes = [](const std::string& bytes) { return parsed(bytes).summary.websocket; };
   CHECK(passes(get("Connection: Upgrade\r\nUpgrade: websocket\r\n")));
   CHECK(passes(get("Upgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n")));

@@ -84,7 +84,7 @@ TEST_CASE("Via, Forwarded and traceparent are added where given, after those tha
       "traceparent: 00-a-b-01\r\n\r\n");
 }
 
-TEST_CASE("A trace that the client is in goes on; anything else gives way to ours") {
+TEST_CASE("A trace that the client is in goes on, anything else gives way to ours") {
   const std::string trace = "0af7651916cd43dd8448eb211c80319c", parent = "b7ad6b7169203331";
   const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n";
   const auto goes_on = [&](const std::string& value) {

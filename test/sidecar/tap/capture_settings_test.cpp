@@ -26,7 +26,7 @@ TEST_CASE("a path pattern matches as its stars allow") {
   CHECK(matches_pattern("/v2/*", "/v2/"));
 }
 
-TEST_CASE("no method and no path means all of them; the query is not part of the path") {
+TEST_CASE("no method and no path means all of them, the query is not part of the path") {
   CHECK(matches(compiled({}), "BREW", "/anything?x=1"));
   const CompiledCapture some = compiled({.methods = {"GET", "POST"}, .paths = {"/predict"}});
   CHECK(matches(some, "GET", "/predict?size=1800"));

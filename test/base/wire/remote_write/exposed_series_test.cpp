@@ -51,7 +51,7 @@ TEST_CASE("samples become series at their own time or at the round's") {
 }
 
 TEST_CASE(
-    "the same series twice at one time is sent once, and counted; at two times it is no "
+    "the same series twice at one time is sent once, and counted, at two times it is no "
     "repetition") {
   const ExposedFamilies families = {
       {.name = "a",
