@@ -13,6 +13,9 @@ bytes, and what the client gets of them.
 
 import os
 import pathlib
+import re
+import shutil
+import subprocess
 
 import pytest
 from differential import harness
@@ -159,7 +162,19 @@ def check_table(table, peer, cases, differences):
     assert not wrong
 
 
-@pytest.mark.parametrize("peer", ["nginx", "haproxy"])
+# The peers that the tables of differences are about, Debian 12's. Newer ones mend some and make others.
+TABLED = {"nginx": r"nginx/1\.22\.", "haproxy": r"version 2\.6\."}
+
+
+@pytest.fixture(params=TABLED)
+def peer(request):
+    program = shutil.which(request.param) or shutil.which(request.param, path="/usr/sbin")
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True)
+    if not re.search(TABLED[request.param], said.stdout + said.stderr):
+        pytest.skip(f"the table is of another version than {(said.stdout + said.stderr).splitlines()[0]}")
+    return request.param
+
+
 def test_every_difference_to_a_peer_is_named_and_justified(through, peer):
     ours, theirs = through("ours"), through(peer)
 
@@ -196,7 +211,6 @@ def test_a_response_that_could_be_read_in_two_ways_is_answered_with_502(through)
     assert not failed
 
 
-@pytest.mark.parametrize("peer", ["nginx", "haproxy"])
 def test_every_difference_in_responses_is_named_and_justified(through, peer):
     ours, theirs = through("ours", harness.Script), through(peer, harness.Script)
 
