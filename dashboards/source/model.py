@@ -97,8 +97,8 @@ def accuracy():
                     [query(ACCURACY.format(by=" by (model_version)", enough=20), "{{model_version}}"),
                      query(f"max by (model_version) (outrider_accuracy_reference_ratio{{{MODEL}}})", "{{model_version}} promised")],
                     low=None, high=1, colours=[("/promised/", [DASHED, NO_FILL])]), 12),
-        (timeseries("Evidence of a fall", "How much the labels of all pods speak against the promise: log10 of the e-value, drawn up to 20. At the dashed "
-                    "line the alarm is raised; healthy models cross it at most as often as accuracy.fleet.false_alarms says. Five digits "
+        (timeseries("Evidence of a fall", "How much the labels of all pods speak against the promise: log10 of the e-value, drawn up to 20. At the "
+                    "dashed line the alarm is raised; healthy models cross it at most as often as accuracy.fleet.false_alarms says. Five digits "
                     "lower it is cleared.", "none",
                     [query(f"clamp(max by (model_version) (log10(avg without (bet) (model:outrider_accuracy_bet:evidence{{{OF_FLEET}}})) "
                            f"{SERVING}), -2, 20)", "{{model_version}}"),

@@ -90,7 +90,8 @@ def test_well_and_sick_differ_in_what_the_text_says(name):
 
 
 @pytest.mark.parametrize("right, wrong, name", [
-    ("sum by (cluster, namespace, job, workload) (rate(outrider_log", "sum by (namespace, job, workload) (rate(outrider_log", "SidecarPredictionsLost"),
+    ("sum by (cluster, namespace, job, workload) (rate(outrider_log", "sum by (namespace, job, workload) (rate(outrider_log",
+     "SidecarPredictionsLost"),
     ("max by (cluster, namespace, job, workload) (increase", "max by (namespace, job) (increase", "SidecarMonitorRestarting"),
     ('match "^(__name__|owner|team)$"', 'match "^(__name__|owner|team|cluster)$"', "ModelAccuracyDropped"),
     ('match "^(__name__|owner|team)$"', 'match "^(__name__|owner|team|namespace)$"', "ModelSaturated"),

@@ -176,7 +176,7 @@ def test_numbers_with_marks_are_read_whole_or_refused_by_name(profile, train, tm
 
 
 @pytest.mark.parametrize("content, words", [
-    ("km,kg,km,minutes\n1,2,1,3\n".encode(), ["line 1", "two columns are named 'km'"]),
+    (b"km,kg,km,minutes\n1,2,1,3\n", ["line 1", "two columns are named 'km'"]),
     ("km,street,minutes\n1,Weg,3\n2,Stra\u00dfe,3\n".encode("latin-1"), ["line 3, field 2", "not UTF-8", "iconv"]),
     ("km,minutes\n1,3\n".encode("utf-16"), ["line 1", "UTF-16", "save the file as UTF-8"]),
     ("km,minutes\n1,3\n".encode("utf-16-le"), ["line 1", "NUL byte", "save the file as UTF-8"]),
