@@ -45,7 +45,7 @@ class RowReader {
     const std::string unit(trim(row.fields[unit_]));
     if (unit.empty()) refuse(place(row) + settings_.unit + " is empty: a value without a unit");
     const std::string_view text = trim(row.fields[value_]);
-    if (detectors::says_missing(text)) return samples_.add_missing(unit);
+    if (detectors::says_missing(text)) return samples_.add_missing();
     const auto number = parse_double(text);
     if (!number) {
       refuse(place(row) + settings_.value + "='" + std::string(text.substr(0, 40)) +

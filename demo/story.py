@@ -165,10 +165,11 @@ class Loop:
         return json.loads(self.report_file.read_text())
 
 
-# What happens to the model: the signal that the traffic is sent, what is told of it, and whether inputs move.
+# What happens to the model: the signal that the traffic is sent, what is told of it, and what becomes of its inputs.
 CAUSES = {
-    "market": (signal.SIGUSR1, "the market turns: every house now sells 8% dearer, and the model does not know"),
-    "buyers": (signal.SIGUSR2, "the buyers turn: only houses larger than any of the past sales come, and those are dearer by 10%"),
+    "market": (signal.SIGUSR1, "the market turns: every house now sells 8% dearer, and the model does not know", "unchanged"),
+    "buyers": (signal.SIGUSR2, "the buyers turn: only houses larger than any of the past sales come, and those are dearer by 10%",
+               "changed"),
 }
 
 
@@ -197,7 +198,7 @@ class Act1:
         before = self.step("a baseline of 1500 labels", self.baseline, 90)
         first = self.production_version()
         say(f"accuracy of {MODEL} {first} is {before:.0%}; no alert fires", "32")
-        turn, told = CAUSES[self.cause]
+        turn, told, _ = CAUSES[self.cause]
         traffic.send_signal(turn)
         self.turned = time.monotonic()
         say(told, "1;33")
@@ -260,7 +261,8 @@ class Act1:
     def judged_incident(self):
         """The agent compares the inputs since the change with those before it, as soon as there are rows enough."""
         incident = self.incident()
-        return incident if incident["inputs"] == ("unchanged" if self.cause == "market" else "changed") else None
+        _, _, inputs = CAUSES[self.cause]
+        return incident if incident["inputs"] == inputs else None
 
     def incident_is(self, incident_id, state):
         return any(i["id"] == incident_id and i["state"] == state for i in self.incidents())

@@ -2,6 +2,7 @@
 #include "detectors/chi_square.h"
 
 #include <algorithm>
+#include <boost/math/distributions/non_central_chi_squared.hpp>
 #include <boost/math/special_functions/gamma.hpp>
 #include <cassert>
 #include <cmath>
@@ -74,6 +75,12 @@ double chi_square_critical(double p, double degrees) {
   if (degrees <= 0 || p >= 1) return 0;
   if (p <= 0) return std::numeric_limits<double>::max();
   return 2 * boost::math::gamma_q_inv(degrees / 2, p, Quiet());
+}
+
+double noncentral_chi_square_p(double statistic, double degrees, double noncentrality) {
+  const boost::math::non_central_chi_squared_distribution<double, Quiet> shifted(degrees,
+                                                                                 noncentrality);
+  return cdf(complement(shifted, statistic));
 }
 
 }  // namespace outrider::detectors

@@ -2,7 +2,6 @@
 #include "detectors/shift.h"
 
 #include <algorithm>
-#include <boost/math/distributions/non_central_chi_squared.hpp>
 #include <cassert>
 #include <cmath>
 
@@ -13,13 +12,6 @@ namespace outrider::detectors {
 namespace {
 
 constexpr std::uint64_t rows_max = 1'000'000'000;
-
-// Underflow of a tail is 0, not an exception.
-using Quiet = boost::math::policies::policy<
-    boost::math::policies::domain_error<boost::math::policies::ignore_error>,
-    boost::math::policies::overflow_error<boost::math::policies::ignore_error>,
-    boost::math::policies::underflow_error<boost::math::policies::ignore_error>,
-    boost::math::policies::evaluation_error<boost::math::policies::ignore_error>>;
 
 double effective_rows(double n, double m) {
   return n > 0 && m > 0 ? n * m / (n + m) : 0;
@@ -59,9 +51,9 @@ double shift_power(double n, double m, std::size_t bins, std::size_t subjects,
   const double significant = chi_square_critical(
       rule.q_max / static_cast<double>(std::max<std::size_t>(subjects, 1)), contrasts, design);
   const double large = contrasts * design.bins + rule.psi_effect * rows;
-  const boost::math::non_central_chi_squared_distribution<double, Quiet> shifted(
-      contrasts * design.bins / design.rank, rule.psi_to_see * rows / design.rank);
-  return cdf(complement(shifted, std::max(significant, large) / design.rank));
+  return noncentral_chi_square_p(std::max(significant, large) / design.rank,
+                                 contrasts * design.bins / design.rank,
+                                 rule.psi_to_see * rows / design.rank);
 }
 
 std::vector<Shift> judge_shifts(std::span<const ShiftSamples> subjects, const ShiftRule& rule) {

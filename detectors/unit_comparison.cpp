@@ -115,16 +115,12 @@ std::string_view to_string(ChangeVerdict verdict) {
 }
 
 void UnitSamples::add(const std::string& unit, double value) {
-  if (!std::isfinite(value)) return add_missing(unit);
+  if (!std::isfinite(value)) return add_missing();
   Sum& sum = units_[unit];
   sum.sum += value;
   ++sum.count;
   ++values_;
   if (value != 0 && value != 1) only_zeros_and_ones_ = false;
-}
-
-void UnitSamples::add_missing(const std::string&) {
-  ++missing_;
 }
 
 std::vector<double> UnitSamples::means() const {

@@ -86,15 +86,15 @@ Judgement not_judged(const std::string& why) {
   return {Inputs::not_judged, "inputs not judged: " + why, "Inputs not judged: " + why + "."};
 }
 
-std::string two_digits(double value) {
+std::string with_decimals(double value, int decimals) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f", value);
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
   return text;
 }
 
 // Rounded down: no answer is surer than it is.
 std::string power_text(double power) {
-  return "power " + two_digits(std::floor(power * 100) / 100);
+  return "power " + with_decimals(std::floor(power * 100) / 100, 2);
 }
 
 using Comparison = Facts::Comparison;
@@ -107,7 +107,8 @@ std::string base_text(const Comparison& comparison) {
 std::string moved_names(const Comparison& comparison, Comparison::Moved when) {
   std::vector<std::string> names;
   for (const Comparison::Input& input : comparison.moved) {
-    if (input.moved == when) names.push_back(input.name + " (PSI " + two_digits(input.psi) + ")");
+    if (input.moved == when)
+      names.push_back(input.name + " (PSI " + with_decimals(input.psi, 2) + ")");
   }
   return names.empty() ? "" : listed(names);
 }
@@ -182,9 +183,7 @@ Judgement judge_verdicts(const Facts& facts, bool accuracy) {
   }
   std::string score;
   if (largest) {
-    char number[32];
-    std::snprintf(number, sizeof number, "%.3f", *largest);
-    score = ", largest PSI " + std::string(number) + " (" + largest_name + ")";
+    score = ", largest PSI " + with_decimals(*largest, 3) + " (" + largest_name + ")";
   }
   const std::string relation = accuracy ? ", relation changed: concept drift" : "";
   return {Inputs::unchanged, "inputs unchanged" + relation,

@@ -258,10 +258,8 @@ Result<std::optional<Comparison>> compare_inputs_since(Prometheus& prometheus,
                                                        const incident::Incident& incident,
                                                        Time since) {
   const std::string model = model_matchers(incident);
-  const auto ask = [&](const std::string& query) -> Result<std::vector<InstantValue>> {
-    auto values = prometheus.query(query, asked_patience);
-    if (!values) return values;
-    return of_workload(std::move(*values), incident.identity());
+  const auto ask = [&](const std::string& query) {
+    return query_of(prometheus, incident, query, asked_patience);
   };
   const std::string values = "outrider_feature_values_total{" + model + "}";
   const std::string missing = "outrider_feature_quality_total{check=\"missing\"," + model + "}";

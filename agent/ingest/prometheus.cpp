@@ -250,15 +250,20 @@ std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
   return values;
 }
 
+Result<std::vector<InstantValue>> query_of(Prometheus& prometheus,
+                                           const incident::Incident& incident,
+                                           const std::string& promql,
+                                           std::optional<Duration> timeout) {
+  auto values = prometheus.query(promql, timeout);
+  if (!values) return values;
+  return of_workload(std::move(*values), incident.identity());
+}
+
 Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now) {
   Facts facts{.asked_at = now, .trouble = {}, .subjects = {}, .since = {}, .owner = {}};
   if (incident.model.empty()) return facts;
   const std::string model = model_matchers(incident);
-  const auto ask = [&](const std::string& query) -> Result<std::vector<InstantValue>> {
-    auto values = prometheus.query(query);
-    if (!values) return values;
-    return of_workload(std::move(*values), incident.identity());
-  };
+  const auto ask = [&](const std::string& query) { return query_of(prometheus, incident, query); };
   const auto verdicts =
       ask("sum by (job, workload, subject, state) (outrider_drift_verdict{" + model + "})");
   if (!verdicts) {

@@ -65,6 +65,12 @@ incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& i
 std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
                                       const incident::Identity& who);
 
+// An instant query's values, those of the incident's workload. Errors: those of Prometheus::query.
+Result<std::vector<InstantValue>> query_of(Prometheus& prometheus,
+                                           const incident::Incident& incident,
+                                           const std::string& promql,
+                                           std::optional<Duration> timeout = {});
+
 // PURE: shares of pods {subject, state}, score series {subject} and features that the fleet's rules say
 // moved {feature}, as facts' subjects. A subject's state is that of the middle pod: the gravest that more
 // than half of the pods say, or a graver one. The worst of any pod would be drift somewhere in a
