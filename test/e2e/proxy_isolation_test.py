@@ -86,8 +86,7 @@ def test_monitors_that_die_at_random_moments_leave_exact_sums(proxy):
         for _ in range(12):
             wait_for("a monitor", proxy.monitor_id, 10, .005)
             time.sleep(moments.random() * .3)
-            if (victim := proxy.monitor_id()):
-                os.kill(victim, moments.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]))
+            proxy.kill_monitor(moments.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]))
             time.sleep(.02)
         load.stop()
     assert load.bad == []
@@ -220,8 +219,7 @@ def test_connections_that_end_while_a_monitor_starts_leave_nothing_behind(proxy)
     """A child that is being started holds copies of all sockets: a closed one must not speak any more."""
     with Load(proxy, clients=8, keep_alive=False) as load:
         for _ in range(10):
-            wait_for("a monitor", proxy.monitor_id, 10, .002)
-            os.kill(proxy.monitor_id(), signal.SIGKILL)
+            wait_for("a monitor to kill", proxy.kill_monitor, 10, .002)
             time.sleep(.12)
         load.stop()
     assert load.bad == [] and load.good > 100

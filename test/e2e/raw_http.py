@@ -5,6 +5,7 @@ writes, and the sidecar between them."""
 import json
 import os
 import pathlib
+import signal
 import socket
 import struct
 import threading
@@ -219,6 +220,14 @@ class Proxy:
         task = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         children = task.read_text().split()
         return int(children[0]) if children else None
+
+    def kill_monitor(self, signal_number=signal.SIGKILL):
+        """Sends the monitor a signal; False where there is none, or it ended in the meantime."""
+        victim = self.monitor_id()
+        try:
+            return victim is not None and os.kill(victim, signal_number) is None
+        except ProcessLookupError:
+            return False
 
     def memory_bytes(self):
         """Resident memory of the proxy process but the shared ring."""
