@@ -11,15 +11,15 @@
 #include <thread>
 
 #include "agent/act/sender.h"
+#include "agent/api/api.h"
+#include "agent/dispatch/dispatcher.h"
 #include "agent/ingest/labels.h"
-#include "agent/ingest/prometheus.h"
 #include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
-#include "agent/steward.h"
+#include "agent/query/prometheus.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
 #include "agent/watch/series_watch.h"
-#include "agent/web/api.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/core/version.h"
@@ -39,8 +39,8 @@ constexpr Duration sender_wait = 200ms;
 // The policy file and what its last reading came to.
 class PolicyFile {
  public:
-  PolicyFile(std::string path, Steward& steward, AgentMetrics& metrics, const Clock& clock)
-      : path_(std::move(path)), steward_(steward), metrics_(metrics), clock_(clock) {}
+  PolicyFile(std::string path, Dispatcher& dispatcher, AgentMetrics& metrics, const Clock& clock)
+      : path_(std::move(path)), dispatcher_(dispatcher), metrics_(metrics), clock_(clock) {}
 
   // A bad file changes nothing but trouble().
   Result<void> load() {
@@ -52,7 +52,7 @@ class PolicyFile {
     std::lock_guard lock(mutex_);
     trouble_ = policy ? "" : policy.error().message;
     if (!policy) return fail(policy);
-    steward_.set_policy(std::make_shared<decide::Policy>(*policy));
+    dispatcher_.set_policy(std::make_shared<decide::Policy>(*policy));
     spdlog::info("policy {}: {} rules, {}", path_, policy->rules.size(),
                  policy->dry_run ? "dry run" : "live");
     return {};
@@ -65,14 +65,14 @@ class PolicyFile {
 
  private:
   const std::string path_;
-  Steward& steward_;
+  Dispatcher& dispatcher_;
   AgentMetrics& metrics_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::string trouble_;
 };
 
-Steward::World make_world(const AgentSettings& settings) {
+Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
   if (settings.prometheus_url.empty()) {
     return {.facts =
                 [](const incident::Incident&, Time) {
@@ -82,10 +82,10 @@ Steward::World make_world(const AgentSettings& settings) {
                 },
             .value = [](const std::string&) { return std::nullopt; }};
   }
-  auto prometheus = std::make_shared<ingest::Prometheus>(settings.prometheus_url);
+  auto prometheus = std::make_shared<query::Prometheus>(settings.prometheus_url);
   return {
       .facts = [prometheus](const incident::Incident& incident,
-                            Time now) { return ingest::gather_facts(*prometheus, incident, now); },
+                            Time now) { return query::gather_facts(*prometheus, incident, now); },
       .value = [prometheus](const std::string& promql) -> std::optional<double> {
         const auto answer = prometheus->query(promql);
         if (!answer) spdlog::warn("query {}: {}", promql, answer.error().message);
@@ -94,8 +94,8 @@ Steward::World make_world(const AgentSettings& settings) {
       }};
 }
 
-Steward::Settings steward_settings(const AgentSettings& settings) {
-  Steward::Settings made;
+Dispatcher::Settings dispatcher_settings(const AgentSettings& settings) {
+  Dispatcher::Settings made;
   made.book.open_max = static_cast<std::size_t>(settings.open_incidents_max);
   made.book.reopen_window = settings.reopen_window;
   made.active_actions_max = static_cast<std::size_t>(settings.active_actions_max);
@@ -174,24 +174,26 @@ watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::
   return made;
 }
 
-watch::SeriesWatch::World watch_world(Steward& steward, remote_write::Sender* sender) {
-  watch::SeriesWatch::World world;
-  world.alerts = [&steward](const wire::AlertWebhook& webhook) { steward.receive(webhook); };
-  world.open_anomalies = [&steward] { return steward.firing(watch::anomaly_alert); };
+watch::SeriesWatch::Dependencies watch_world(Dispatcher& dispatcher, remote_write::Sender* sender) {
+  watch::SeriesWatch::Dependencies dependencies;
+  dependencies.alerts = [&dispatcher](const wire::AlertWebhook& webhook) {
+    dispatcher.receive(webhook);
+  };
+  dependencies.open_anomalies = [&dispatcher] { return dispatcher.firing(watch::anomaly_alert); };
   if (sender != nullptr) {
-    world.write = [sender](std::vector<remote_write::WriteSeries> series) {
+    dependencies.write = [sender](std::vector<remote_write::WriteSeries> series) {
       sender->append(std::move(series));
     };
   }
-  return world;
+  return dependencies;
 }
 
-// The threads that look and send. They end when the steward is stopped.
+// The threads that look and send. They end when the dispatcher is stopped.
 class Threads {
  public:
-  Threads(Steward& steward, act::Journal& journal, AgentMetrics& metrics, const Clock& clock,
+  Threads(Dispatcher& dispatcher, act::Journal& journal, AgentMetrics& metrics, const Clock& clock,
           const AgentSettings& settings)
-      : steward_(steward) {
+      : dispatcher_(dispatcher) {
     threads_.emplace_back([this, &journal, &metrics, &clock, look_every = settings.look_every] {
       look_on(journal, metrics, clock, look_every);
     });
@@ -201,7 +203,7 @@ class Threads {
   }
   ~Threads() {
     stopping_ = true;
-    steward_.stop();
+    dispatcher_.stop();
     for (std::thread& thread : threads_) thread.join();
   }
 
@@ -211,33 +213,33 @@ class Threads {
     Time kept_at{};
     while (!stopping_) {
       try {
-        steward_.look();
+        dispatcher_.look();
         if (clock.now() - kept_at >= keep_every) {
-          journal.keep(clock.now());
+          journal.prune(clock.now());
           kept_at = clock.now();
         }
       } catch (const act::JournalError& error) {
         metrics.count_journal_failure();
         spdlog::error("{}", error.what());
-        steward_.wait_for_news(1s);
+        dispatcher_.wait_for_news(1s);
       }
-      steward_.wait_for_news(look_every);
+      dispatcher_.wait_for_news(look_every);
     }
   }
 
   void send_on() {
     act::Sender sender;
     while (!stopping_) {
-      auto action = steward_.take_due(sender_wait);
+      auto action = dispatcher_.take_due(sender_wait);
       if (!action) continue;
       const decide::Answer answer = action->stage == decide::Stage::watching
                                         ? sender.ask_job(*action)
                                         : sender.send(action->delivery);
-      steward_.give_back(std::move(*action), answer);
+      dispatcher_.give_back(std::move(*action), answer);
     }
   }
 
-  Steward& steward_;
+  Dispatcher& dispatcher_;
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
 };
@@ -252,14 +254,15 @@ int run_agent(const AgentSettings& settings) {
   act::Journal::Limits limits;
   limits.age_max = settings.journal_age_max;
   act::Journal journal(settings.data_dir + "/agent.db", limits);
-  Steward steward(steward_settings(settings), clock, journal, metrics, make_world(settings));
-  steward.restore();
-  PolicyFile policy(settings.policy_file, steward, metrics, clock);
+  Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
+                        make_dependencies(settings));
+  dispatcher.restore();
+  PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
 
   std::atomic<bool> ready{false};
   net::Router router;
-  web::add_routes(router, {.steward = &steward,
+  api::add_routes(router, {.dispatcher = &dispatcher,
                            .journal = &journal,
                            .metrics = &metrics,
                            .clock = &clock,
@@ -278,7 +281,7 @@ int run_agent(const AgentSettings& settings) {
   const auto receiver_set = receiver_settings(settings.ingest);
   watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
                                   watch_rules(settings.watch), clock,
-                                  watch_world(steward, sender ? &*sender : nullptr));
+                                  watch_world(dispatcher, sender ? &*sender : nullptr));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
     return receiver.directory(partition);
@@ -295,7 +298,7 @@ int run_agent(const AgentSettings& settings) {
   pages.push_back(&series_watch.scores());
   router.add("GET", "/metrics", net::metrics_page(std::move(pages)));
   net::HttpServer server(server_settings(settings), std::move(router));
-  const Threads threads(steward, journal, metrics, clock, settings);
+  const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
   series_watch.start();

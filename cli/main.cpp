@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// outrider: what a person or a job asks of sidecars and agents.
+// outrider: what a person or a job types. It asks sidecars and agents, tells them the truth, and judges files.
 
 #include "base/config/program.h"
+#include "cli/commands.h"
 #include "cli/compare_command.h"
 #include "cli/import_command.h"
 
 int main(int argc, char** argv) {
   using namespace outrider;
-  return config::run_program("outrider", "Asks sidecars and agents, and tells them the truth.",
-                             {cli::labels_import_command(), cli::compare_command()}, argc, argv);
+  return config::run_program(
+      "outrider", "Asks sidecars and agents, tells them the truth, and judges files.",
+      {cli::labels_import_command(), cli::profile_command(), cli::inspect_command(),
+       cli::backtest_command(), cli::compare_command(), cli::inject_command()},
+      argc, argv);
 }

@@ -129,3 +129,18 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/version_generated.h CONTEN
 #define OUTRIDER_VERSION \"@PROJECT_VERSION@\"
 #define OUTRIDER_REVISION \"@outrider_revision@\"
 " @ONLY)
+
+# outrider_embed(HEADER NAMESPACE FILE ...): <build>/generated/HEADER, where each file is a std::string_view that is named
+# as the file ("page.css" is page_css), so that HTML, CSS and JavaScript are files of their own kind.
+function(outrider_embed header namespace)
+  set(text "#pragma once\n#include <string_view>\nnamespace ${namespace} {\n")
+  foreach(file ${ARGN})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} content)
+    get_filename_component(name ${file} NAME)
+    string(MAKE_C_IDENTIFIER ${name} identifier)
+    string(APPEND text "inline constexpr std::string_view ${identifier} = R\"asset(${content})asset\";\n")
+  endforeach()
+  string(APPEND text "}  // namespace ${namespace}\n")
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/${header} CONTENT "@text@" @ONLY)
+endfunction()

@@ -80,7 +80,7 @@ class Served:
             writer.writerows([*features.values(), self.predict(features), truth] for features, truth in drawn)
         reference = self.folder / "reference.json"
         self.gallery.run_to_end(f"profile-{self.name}", [
-            self.gallery.program("sidecar"), "profile", "--data", self.folder / "train.csv", "--prediction", "prediction",
+            self.gallery.program("sidecar").with_name("outrider"), "profile", "--data", self.folder / "train.csv", "--prediction", "prediction",
             "--target", "truth", "--kind", kind, "--model.name", self.name, "--model.version", "7", "--out", reference])
         return reference
 

@@ -122,7 +122,7 @@ double alarm_run_length(double labels_per_second, Duration period) {
   return labels > run_length_default ? std::min(labels, run_length_max) : run_length_default;
 }
 
-Result<EDetectorSettings> watch(const ErrorReference& reference, WatchOptions options) {
+Result<EDetectorSettings> settings_from(const ErrorReference& reference, WatchOptions options) {
   if (!is_rate(reference.error_rate)) {
     return bad("bad_reference", "error_rate", reference.error_rate, "a number between 0 and 1");
   }

@@ -55,7 +55,7 @@
 // alternative p_0 = 0.11: L(1) = 1.1, L(0) = 0.98889. Labels wrong, right, wrong:
 //     S_0: (0+1)*1.1 = 1.1;  (1.1+1)*0.98889 = 2.07667;  (2.07667+1)*1.1 = 3.38433.
 //
-//   auto settings = watch(reference, {.slack = 0.01});         // p0, eta from the reference
+//   auto settings = settings_from(reference, {.slack = 0.01});         // p0, eta from the reference
 //   auto detector = EDetector::make(*settings);
 //   if (detector->update(wrong, predicted_at_ms) == AlarmEvent::raised) …
 //   detector->change().accuracy();                               // 0.72
@@ -129,7 +129,7 @@ struct WatchOptions {
 // p0 and eta from a reference, as the head of this file says. Errors: "bad_reference" (a rate
 // outside [0,1], no labels, a design effect that is no positive number), "bad_slack" (outside [0,
 // 0.5]).
-Result<EDetectorSettings> watch(const ErrorReference& reference, WatchOptions options = {});
+Result<EDetectorSettings> settings_from(const ErrorReference& reference, WatchOptions options = {});
 
 // The tempering for a design effect estimated on so many labels: 1.5 deff when it exceeds
 // 1 + 2.33 sqrt(2 / (blocks - 1)), else 1.

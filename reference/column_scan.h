@@ -15,7 +15,7 @@
 #include "detectors/binning.h"
 #include "detectors/column_numbers.h"
 #include "detectors/index_column.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value.h"
 
 namespace outrider::reference {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A reference as text for a terminal: what `outrider-sidecar inspect` prints. PURE.
+// A reference as text for a terminal: what `outrider inspect` prints. PURE.
 
 #include <string>
 

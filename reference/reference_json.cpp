@@ -481,7 +481,7 @@ Result<Json> checked_document(std::string_view text) {
   if (!json->is_object() || format == json->end() || *format != "outrider-reference") {
     return fail("bad_reference",
                 "reference: format: expected \"outrider-reference\"; make the file with "
-                "outrider-sidecar profile or outrider-predictor train");
+                "outrider profile or outrider-predictor train");
   }
   const auto version = json->find("version");
   if (version == json->end() || *version != format_version) {

@@ -36,8 +36,8 @@ void RowTimes::add(std::uint64_t row, const Value& value) {
 Result<void> RowTimes::settle() {
   if (!any_) return {};
   const auto form = times_.form();
-  const bool is_date = form && *form != detectors::MomentForm::unix_seconds &&
-                       *form != detectors::MomentForm::unix_ms;
+  const bool is_date = form && *form != detectors::TimestampForm::unix_seconds &&
+                       *form != detectors::TimestampForm::unix_ms;
   if (numeric_ && !is_date) return {};  // Stamps, from 0 on.
   if (!form) {
     const std::string at =
@@ -51,7 +51,7 @@ Result<void> RowTimes::settle() {
 Result<Time> RowTimes::time_of(std::uint64_t row, const Value& value) {
   if (value.kind == Value::Kind::missing) return Failure(nothing_in(row));
   const auto time =
-      form_ ? detectors::parse_moment(text_of(value), *form_) : unix_time(value.number);
+      form_ ? detectors::parse_timestamp(text_of(value), *form_) : unix_time(value.number);
   if (!time) return Failure(bad_time(row, "'" + std::string(text_of(value).substr(0, 40)) + "'"));
   return *time;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 // A table's column of times: what a first pass over it learns of its form, and how a second one reads it. One form a column
-// (detectors/moment.h), so that 1/2/2015 is never guessed row by row; numbers that are no dates are seconds or milliseconds
+// (detectors/timestamp.h), so that 1/2/2015 is never guessed row by row; numbers that are no dates are seconds or milliseconds
 // since 1970. PURE; not thread-safe. O(1) memory.
 //
 //   RowTimes times("at", "line");
@@ -18,7 +18,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/result.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 
 namespace outrider::reference {
 
@@ -44,7 +44,7 @@ class RowTimes {
   bool numeric_ = true;
   bool any_ = false;
   std::uint64_t odd_row_ = 0;  // Where no form was left.
-  std::optional<detectors::MomentForm> form_;
+  std::optional<detectors::TimestampForm> form_;
   std::string scratch_;
 };
 

@@ -339,7 +339,7 @@ std::vector<incident::Change> Journal::changes(Time since, std::size_t count_max
       [](const wire::Json& json) { return incident::parse_change(wire::to_text(json), Time{}); });
 }
 
-void Journal::keep(Time now) {
+void Journal::prune(Time now) {
   std::lock_guard lock(mutex_);
   execute("BEGIN IMMEDIATE");
   try {

@@ -19,7 +19,7 @@
 // An older agent reads the file too, so that a roll-out can be taken back: tables and columns that it knows stay as they are, and what is
 // new stands beside them.
 //
-// Limits: keep() drops what ended longest ago once there are more than the limits allow.
+// Limits: prune() drops what ended longest ago once there are more than the limits allow.
 
 #include <memory>
 #include <mutex>
@@ -93,7 +93,7 @@ class Journal {
 
   std::vector<incident::Change> changes(Time since, std::size_t count_max) const;  // Newest first.
 
-  void keep(Time now);  // Applies the limits.
+  void prune(Time now);  // Applies the limits.
 
  private:
   class Statement;

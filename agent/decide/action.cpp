@@ -4,34 +4,34 @@
 #include <array>
 #include <stdexcept>
 
+#include "base/core/enum_names.h"
 #include "base/core/text.h"
-#include "base/core/words.h"
 
 namespace outrider::decide {
 namespace {
 
 using wire::Json;
 
-constexpr std::array<Word<Kind>, 5> kinds = {{{Kind::retrain, "retrain"},
-                                              {Kind::scale, "scale"},
-                                              {Kind::rollback, "rollback"},
-                                              {Kind::ticket, "ticket"},
-                                              {Kind::notify, "notify"}}};
-constexpr std::array<Word<Outcome>, 5> outcomes = {{{Outcome::recommended, "recommended"},
-                                                    {Outcome::suppressed, "suppressed"},
-                                                    {Outcome::sent, "sent"},
-                                                    {Outcome::succeeded, "succeeded"},
-                                                    {Outcome::failed, "failed"}}};
-constexpr std::array<Word<Stage>, 5> stages = {{{Stage::held, "held"},
-                                                {Stage::queued, "queued"},
-                                                {Stage::sending, "sending"},
-                                                {Stage::watching, "watching"},
-                                                {Stage::done, "done"}}};
+constexpr std::array<EnumName<Kind>, 5> kinds = {{{Kind::retrain, "retrain"},
+                                                  {Kind::scale, "scale"},
+                                                  {Kind::rollback, "rollback"},
+                                                  {Kind::ticket, "ticket"},
+                                                  {Kind::notify, "notify"}}};
+constexpr std::array<EnumName<Outcome>, 5> outcomes = {{{Outcome::recommended, "recommended"},
+                                                        {Outcome::suppressed, "suppressed"},
+                                                        {Outcome::sent, "sent"},
+                                                        {Outcome::succeeded, "succeeded"},
+                                                        {Outcome::failed, "failed"}}};
+constexpr std::array<EnumName<Stage>, 5> stages = {{{Stage::held, "held"},
+                                                    {Stage::queued, "queued"},
+                                                    {Stage::sending, "sending"},
+                                                    {Stage::watching, "watching"},
+                                                    {Stage::done, "done"}}};
 
 template <class Words>
 auto read_word(const Words& words, const Json& json) {
   const std::string text = json;
-  const auto word = parse_word(words, text);
+  const auto word = parse_enum_name(words, text);
   if (!word) throw std::invalid_argument("unknown word '" + text + "'");
   return *word;
 }
@@ -134,11 +134,11 @@ Json common_json(const Action& action) {
 }  // namespace
 
 std::string_view name(Kind kind) {
-  return word_of(kinds, kind);
+  return enum_name(kinds, kind);
 }
 
 std::optional<Kind> parse_kind(std::string_view text) {
-  return parse_word(kinds, text);
+  return parse_enum_name(kinds, text);
 }
 
 bool changes_production(Kind kind) {
@@ -146,11 +146,11 @@ bool changes_production(Kind kind) {
 }
 
 std::string_view name(Outcome outcome) {
-  return word_of(outcomes, outcome);
+  return enum_name(outcomes, outcome);
 }
 
 std::string_view name(Stage stage) {
-  return word_of(stages, stage);
+  return enum_name(stages, stage);
 }
 
 Json to_json(const Action& action) {

@@ -2,11 +2,11 @@
 #include "agent/decide/delivery.h"
 
 #include <algorithm>
-#include <ctime>
 
 #include "agent/incident/evidence.h"
 #include "base/core/backoff.h"
 #include "base/core/text.h"
+#include "base/wire/retry_after.h"
 
 namespace outrider::decide {
 namespace {
@@ -80,7 +80,7 @@ Duration backoff_delay(int attempts, double unit) {
 std::string schedule_retry(Action& action, const Answer& answer, Time now, double unit) {
   const std::string what = answer.status == 0 ? answer.error : status_text(answer);
   Duration delay = backoff_delay(action.attempts, unit);
-  if (const auto asked = parse_retry_after(answer.retry_after, now)) {
+  if (const auto asked = wire::parse_retry_after(answer.retry_after, now)) {
     delay = std::clamp(*asked, Duration{}, retry_after_max);
   }
   const Time give_up_at = action.first_attempt_at.value_or(now) + action.delivery.retry_for;
@@ -246,18 +246,6 @@ Result<void> reject(Action& action, const std::string& person, const std::string
   finish(action, Outcome::suppressed, "rejected by " + person + (why.empty() ? "" : ": " + why),
          now);
   return {};
-}
-
-std::optional<Duration> parse_retry_after(std::string_view text, Time now) {
-  if (const auto seconds = parse_uint(trim(text)); seconds && *seconds < 1'000'000'000) {
-    return std::chrono::seconds(*seconds);
-  }
-  std::tm date{};
-  const std::string owned(trim(text));
-  const char* end = strptime(owned.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date);
-  if (!end || *end != '\0') return std::nullopt;
-  const Time at = Time{} + std::chrono::seconds(timegm(&date));
-  return std::max(Duration{}, at - now);
 }
 
 Result<std::string> resolve_job_url(const std::string& request_url, const std::string& reference) {

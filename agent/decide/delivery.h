@@ -44,9 +44,6 @@ bool call_off(Action& action, Time now);
 Result<void> approve(Action& action, const std::string& person, bool dry_run, Time now);
 Result<void> reject(Action& action, const std::string& person, const std::string& why, Time now);
 
-// Seconds or an HTTP date; nothing when it is neither.
-std::optional<Duration> parse_retry_after(std::string_view text, Time now);
-
 // The job's URL, absolute: from a 202 to a request to `request_url`. Only of the same origin: a
 // receiver must not send the agent, with its credentials, elsewhere. Error "bad_job_url".
 Result<std::string> resolve_job_url(const std::string& request_url, const std::string& reference);

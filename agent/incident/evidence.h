@@ -7,7 +7,7 @@
 // `labels_since_change` and `since` (Unix seconds or RFC 3339: the detector's estimate of when the
 // change began), as alerts/outrider-accuracy.rules.yml writes them; any alert's `description` otherwise.
 // From Prometheus: the inputs since the change beside those before it and the reference's
-// (agent/ingest/inputs_since.h). "Inputs unchanged", and with a fall in accuracy "concept drift", is said only
+// (agent/query/inputs_since.h). "Inputs unchanged", and with a fall in accuracy "concept drift", is said only
 // where a shift would have been seen, with its power; too few rows are called so, with how many are needed.
 // Where no beginning is known the drift verdicts stand in: every input must have one and none may warn.
 // What has not been judged is called so, with the reason.

@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "base/core/enum_names.h"
 #include "base/core/text.h"
-#include "base/core/words.h"
 
 namespace outrider::incident {
 namespace {
@@ -12,9 +12,9 @@ namespace {
 using wire::Json;
 
 constexpr std::size_t change_text_bytes_max = 1'024;
-constexpr std::array<Word<Inputs>, 3> inputs_words = {{{Inputs::not_judged, "not_judged"},
-                                                       {Inputs::unchanged, "unchanged"},
-                                                       {Inputs::changed, "changed"}}};
+constexpr std::array<EnumName<Inputs>, 3> inputs_words = {{{Inputs::not_judged, "not_judged"},
+                                                           {Inputs::unchanged, "unchanged"},
+                                                           {Inputs::changed, "changed"}}};
 
 Json time_json(const std::optional<Time>& time) {
   return time ? Json(format_rfc3339(*time)) : Json();
@@ -48,9 +48,9 @@ Labels read_labels(const Json& json, const char* key) {
 }
 
 using Comparison = Facts::Comparison;
-constexpr std::array<Word<Comparison::Base>, 2> base_words = {
+constexpr std::array<EnumName<Comparison::Base>, 2> base_words = {
     {{Comparison::Base::before, "before"}, {Comparison::Base::reference, "reference"}}};
-constexpr std::array<Word<Comparison::Moved>, 3> moved_words = {
+constexpr std::array<EnumName<Comparison::Moved>, 3> moved_words = {
     {{Comparison::Moved::at_change, "at_change"},
      {Comparison::Moved::before_change, "before_change"},
      {Comparison::Moved::unknown, "unknown"}}};
@@ -60,11 +60,11 @@ Json comparison_json(const std::optional<Comparison>& comparison) {
   Json moved = Json::array();
   for (const Comparison::Input& input : comparison->moved) {
     moved.push_back(
-        {{"name", input.name}, {"psi", input.psi}, {"moved", word_of(moved_words, input.moved)}});
+        {{"name", input.name}, {"psi", input.psi}, {"moved", enum_name(moved_words, input.moved)}});
   }
   return {{"moved", moved},
           {"inputs", comparison->inputs},
-          {"base", word_of(base_words, comparison->base)},
+          {"base", enum_name(base_words, comparison->base)},
           {"rows", comparison->rows},
           {"base_rows", comparison->base_rows},
           {"rows_needed", comparison->rows_needed},
@@ -77,13 +77,13 @@ std::optional<Comparison> read_comparison(const Json& json) {
   if (json.is_null()) return std::nullopt;
   Comparison comparison;
   for (const Json& input : json.at("moved")) {
-    const auto moved = parse_word(moved_words, input.at("moved").get<std::string>());
+    const auto moved = parse_enum_name(moved_words, input.at("moved").get<std::string>());
     comparison.moved.push_back(
         {input.at("name"), input.at("psi"), moved.value_or(Comparison::Moved::unknown)});
   }
   comparison.inputs = json.at("inputs");
-  comparison.base =
-      parse_word(base_words, json.at("base").get<std::string>()).value_or(Comparison::Base::before);
+  comparison.base = parse_enum_name(base_words, json.at("base").get<std::string>())
+                        .value_or(Comparison::Base::before);
   comparison.rows = json.at("rows");
   comparison.base_rows = json.at("base_rows");
   comparison.rows_needed = json.at("rows_needed");
@@ -250,11 +250,11 @@ Json to_json(const Change& change) {
 }
 
 std::string_view name(Inputs inputs) {
-  return word_of(inputs_words, inputs);
+  return enum_name(inputs_words, inputs);
 }
 
 std::optional<Inputs> parse_inputs(std::string_view text) {
-  return parse_word(inputs_words, text);
+  return parse_enum_name(inputs_words, text);
 }
 
 Json to_json(const Incident& incident) {

@@ -5,8 +5,8 @@
 #include <array>
 
 #include "agent/incident/evidence.h"
+#include "base/core/enum_names.h"
 #include "base/core/text.h"
-#include "base/core/words.h"
 
 namespace outrider::incident {
 namespace {
@@ -101,16 +101,16 @@ std::string incident_key(const Labels& stable) {
 
 std::string_view name(IncidentBook::What what) {
   using What = IncidentBook::What;
-  constexpr std::array<Word<What>, 9> words = {{{What::opened, "opened"},
-                                                {What::reopened, "reopened"},
-                                                {What::joined, "joined"},
-                                                {What::repeated, "repeated"},
-                                                {What::member_resolved, "member_resolved"},
-                                                {What::resolved, "resolved"},
-                                                {What::stale, "stale"},
-                                                {What::refused, "refused"},
-                                                {What::unknown, "unknown"}}};
-  return word_of(words, what);
+  constexpr std::array<EnumName<What>, 9> words = {{{What::opened, "opened"},
+                                                    {What::reopened, "reopened"},
+                                                    {What::joined, "joined"},
+                                                    {What::repeated, "repeated"},
+                                                    {What::member_resolved, "member_resolved"},
+                                                    {What::resolved, "resolved"},
+                                                    {What::stale, "stale"},
+                                                    {What::refused, "refused"},
+                                                    {What::unknown, "unknown"}}};
+  return enum_name(words, what);
 }
 
 IncidentBook::Heard IncidentBook::on_alert(const wire::WebhookAlert& alert, Time now) {

@@ -113,7 +113,7 @@ RemoteWriteReceiver::RemoteWriteReceiver(const Settings& settings, const Clock& 
       sink_(sink),
       families_(settings.families),
       admission_(settings.admission) {
-  Intake::Settings share;
+  SeriesPartition::Settings share;
   share.table = settings.table;
   share.table.label_bytes_max = settings.table.label_bytes_max / settings.partitions;
   share.labels = settings.request.labels;
@@ -130,7 +130,7 @@ RemoteWriteReceiver::RemoteWriteReceiver(const Settings& settings, const Clock& 
 RemoteWriteReceiver::~RemoteWriteReceiver() = default;
 
 const series::SeriesDirectory& RemoteWriteReceiver::directory(std::size_t partition) const {
-  return partitions_[partition]->intake;
+  return partitions_[partition]->series;
 }
 
 HttpResponse RemoteWriteReceiver::take(const HttpRequest& request) {
@@ -209,7 +209,8 @@ void RemoteWriteReceiver::store(Workspace& workspace, RemoteWriteVersion version
   for (auto& list : workspace.moved) list.clear();
   const auto series = workspace.request.series();
   for (std::uint32_t i = 0; i < series.size(); ++i) {
-    workspace.indexes[Intake::partition_of(series[i].key, partitions_.size())].push_back(i);
+    workspace.indexes[SeriesPartition::partition_of(series[i].key, partitions_.size())].push_back(
+        i);
   }
   const Time now = clock_.now();
   for (std::size_t i = 0; i < partitions_.size(); ++i) store_in(workspace, i, now, report, false);
@@ -226,11 +227,11 @@ void RemoteWriteReceiver::store_in(Workspace& workspace, std::size_t number, Tim
   std::lock_guard lock(partition.mutex);
   if (now - partition.tidied_at >= tidy_every) {
     partition.tidied_at = now;
-    partition.intake.tidy(now);
+    partition.series.tidy(now);
   }
   if (workspace.indexes[number].empty()) return;
-  partition.intake.take(workspace.request, workspace.indexes[number], now, report, is_more);
-  for (const auto& [index, owner] : partition.intake.moved()) {
+  partition.series.take(workspace.request, workspace.indexes[number], now, report, is_more);
+  for (const auto& [index, owner] : partition.series.moved()) {
     workspace.moved[owner].push_back(index);
   }
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 // POST /api/v1/write: Prometheus's remote write, 1.0 and 2.0, as a receiver; and GET /api/v1/series: what
-// came in. SHELL: holds the locks; Intake decides.
+// came in. SHELL: holds the locks; SeriesPartition decides.
 //
 //   RemoteWriteReceiver receiver(settings, clock, &scorer);
 //   router.add("POST", "/api/v1/write", [&](const HttpRequest& r) { return receiver.take(r); });
@@ -33,7 +33,7 @@
 #include <vector>
 
 #include "agent/ingest/families.h"
-#include "agent/ingest/intake.h"
+#include "agent/ingest/series_partition.h"
 #include "agent/series/series_sink.h"
 #include "base/core/clock.h"
 #include "base/net/http_server.h"
@@ -133,11 +133,11 @@ class RemoteWriteReceiver final : public wire::Collector {
       "stored", "partial", "malformed", "too_large", "unsupported", "pressure"};
 
   struct Partition {
-    Partition(const Intake::Settings& settings, Families& families, SeriesCount& count,
+    Partition(const SeriesPartition::Settings& settings, Families& families, SeriesCount& count,
               series::SeriesSink* sink)
-        : intake(settings, families, count, sink) {}
+        : series(settings, families, count, sink) {}
     mutable std::mutex mutex;
-    Intake intake;
+    SeriesPartition series;
     Time tidied_at{};
   };
   struct Workspace;

@@ -75,10 +75,10 @@ void RemoteWriteReceiver::collect_series(MetricSink& sink) {
   std::uint64_t idle = 0, room = 0, not_kept = 0;
   for (const auto& partition : partitions_) {
     std::lock_guard lock(partition->mutex);
-    label_bytes += partition->intake.table().label_bytes();
-    idle += partition->intake.departed(SeriesTable::Departure::idle);
-    room += partition->intake.departed(SeriesTable::Departure::room);
-    not_kept += partition->intake.histograms_not_kept();
+    label_bytes += partition->series.table().label_bytes();
+    idle += partition->series.departed(SeriesTable::Departure::idle);
+    room += partition->series.departed(SeriesTable::Departure::room);
+    not_kept += partition->series.histograms_not_kept();
   }
   single(sink, "outrider_agent_series", MetricType::gauge, "Series that the agent knows.",
          static_cast<double>(series_count_.value()));

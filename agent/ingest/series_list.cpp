@@ -74,13 +74,13 @@ Json histogram_json(const NativeHistogram& histogram) {
   return json;
 }
 
-Json series_json(const Intake& intake, std::uint32_t slot, const Families& families) {
-  const SeriesTable::Record& record = intake.table().record(slot);
-  Json json{{"labels", labels_json(intake.table().labels_of(slot))},
+Json series_json(const SeriesPartition& partition, std::uint32_t slot, const Families& families) {
+  const SeriesTable::Record& record = partition.table().record(slot);
+  Json json{{"labels", labels_json(partition.table().labels_of(slot))},
             {"fingerprint", hex(record.fingerprint)},
             {"type", to_string(static_cast<series::MetricKind>(record.metric_kind))},
             {"last_seen", format_rfc3339(from_unix_ms(std::int64_t{record.last_seen_s} * 1000))}};
-  if (const auto family = families.find(intake.table().label(slot, "__name__"))) {
+  if (const auto family = families.find(partition.table().label(slot, "__name__"))) {
     json["type"] = to_string(family->kind);
     json["help"] = family->help;
     json["unit"] = family->unit;
@@ -88,7 +88,7 @@ Json series_json(const Intake& intake, std::uint32_t slot, const Families& famil
   if (record.start_timestamp_ms != 0) {
     json["start"] = static_cast<double>(record.start_timestamp_ms) / 1000;
   }
-  const std::vector<Sample> kept = intake.table().kept(slot);
+  const std::vector<Sample> kept = partition.table().kept(slot);
   if (!kept.empty()) {
     json["samples"] = Json::array();
     for (const Sample& sample : kept) {
@@ -100,12 +100,12 @@ Json series_json(const Intake& intake, std::uint32_t slot, const Families& famil
         value_pair(record.last_timestamp_ms, std::bit_cast<double>(record.last_value_bits));
   }
   wire::HistogramArrays arrays;
-  if (const auto encoded = intake.histogram_of(slot); !encoded.empty()) {
+  if (const auto encoded = partition.histogram_of(slot); !encoded.empty()) {
     if (const auto histogram = wire::decode_histogram(encoded, arrays)) {
       json["histogram"] = histogram_json(*histogram);
     }
   }
-  for (const Intake::StoredExemplar& exemplar : intake.exemplars()) {
+  for (const SeriesPartition::StoredExemplar& exemplar : partition.exemplars()) {
     if (!(exemplar.fingerprint == record.fingerprint)) continue;
     json["exemplars"].push_back({{"labels", labels_json(exemplar.labels)},
                                  {"value", value_pair(0, exemplar.value)[1]},
@@ -154,12 +154,12 @@ HttpResponse RemoteWriteReceiver::list(const HttpRequest& request) const {
     for (std::uint32_t begin = 0, end = slots_a_lock; !truncated;
          begin = end, end += slots_a_lock) {
       std::lock_guard lock(partition->mutex);
-      const SeriesTable& table = partition->intake.table();
+      const SeriesTable& table = partition->series.table();
       if (begin >= table.slots()) break;
       for (std::uint32_t slot = begin; slot < std::min(end, table.slots()) && !truncated; ++slot) {
         if (!table.record(slot).in_use || !matches(table, slot, wanted)) continue;
         truncated = found.size() >= limit;
-        if (!truncated) found.push_back(series_json(partition->intake, slot, families_));
+        if (!truncated) found.push_back(series_json(partition->series, slot, families_));
       }
     }
   }

@@ -86,7 +86,7 @@ std::optional<std::uint32_t> QuantileBoard::bind(std::span<const LabelView> labe
     if (label.name != "le") histogram.labels.set(label.name, label.value);
   }
   for (const double q : quantiles_) {
-    histogram.watched.push_back(unclaimed_.claim(fingerprint_of(key, q), As::gauge));
+    histogram.watched.push_back(restored_.claim(fingerprint_of(key, q), As::gauge));
   }
   histograms_[index] = std::move(histogram);
   by_key_.emplace(std::move(key), index);

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "agent/series/finding.h"
-#include "agent/series/unclaimed.h"
+#include "agent/series/restored_states.h"
 #include "base/core/label_view.h"
 
 namespace outrider::series {
@@ -32,7 +32,7 @@ class QuantileBoard {
   QuantileBoard(std::vector<double> quantiles, std::size_t histograms_max)
       : quantiles_(std::move(quantiles)),
         histograms_max_(histograms_max),
-        unclaimed_(histograms_max * quantiles_.size()) {}
+        restored_(histograms_max * quantiles_.size()) {}
 
   // Of the labels but `le`: the same in every run, and for every bucket of a histogram.
   static std::uint64_t hash_of(std::span<const LabelView> labels);
@@ -54,7 +54,7 @@ class QuantileBoard {
   std::size_t pool_size() const { return histograms_.size(); }
   void save(std::size_t first, std::size_t count, detectors::SnapshotWriter& out) const;
   // What a snapshot kept of quantiles whose histograms were not seen since; `high` of their fingerprint is hash_of().
-  Unclaimed& unclaimed() { return unclaimed_; }
+  RestoredStates& restored() { return restored_; }
 
  private:
   struct Bucket {
@@ -82,7 +82,7 @@ class QuantileBoard {
   std::vector<Histogram> histograms_;
   std::vector<std::uint32_t> free_;
   std::vector<Finding> ended_;  // With their histogram, since the last tick.
-  Unclaimed unclaimed_;
+  RestoredStates restored_;
   std::uint64_t left_out_ = 0;
 };
 

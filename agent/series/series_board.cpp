@@ -92,7 +92,7 @@ void SeriesBoard::begin(std::uint32_t number, const IncomingSeries& series,
   const auto place = find_place(now_ms);
   if (!place) return set_use(slot, Use::no_room);
   Place& made = at(*place);
-  made.watched = unclaimed_.claim(series.fingerprint, as);
+  made.watched = restored_.claim(series.fingerprint, as);
   made.slot = number;
   made.used = true;
   if (made.watched.in_episode()) {

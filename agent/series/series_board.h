@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "agent/series/finding.h"
-#include "agent/series/unclaimed.h"
+#include "agent/series/restored_states.h"
 #include "agent/series/watch_rules.h"
 
 namespace outrider::series {
@@ -48,7 +48,7 @@ class SeriesBoard {
   };
 
   SeriesBoard(const Settings& settings, const WatchRules& rules)
-      : settings_(settings), rules_(rules), unclaimed_(settings.watched_max) {}
+      : settings_(settings), rules_(rules), restored_(settings.watched_max) {}
 
   void take(std::span<const IncomingSeries> series, const SeriesDirectory& directory,
             std::size_t partition, const WatchTerms& terms, BucketTaker& buckets,
@@ -63,7 +63,7 @@ class SeriesBoard {
   // The states of `count` places of the pool from `first` on, after their number.
   void save(std::size_t first, std::size_t count, detectors::SnapshotWriter& out) const;
   // What a snapshot kept of series that were not seen since.
-  Unclaimed& unclaimed() { return unclaimed_; }
+  RestoredStates& restored() { return restored_; }
 
  private:
   enum class Use : std::uint8_t { unknown, watched, bucket, not_selected, no_room };
@@ -108,7 +108,7 @@ class SeriesBoard {
     bool gone = false;  // Its series lost the place.
   };
   std::vector<Episode> episodes_;  // At hand: looked at by tick().
-  Unclaimed unclaimed_;
+  RestoredStates restored_;
   std::size_t unknown_ = 0;
   Census census_;
 };

@@ -6,8 +6,8 @@
 
 #include "agent/series/quantile_board.h"
 #include "base/config/yaml.h"
+#include "base/core/enum_names.h"
 #include "base/core/text.h"
-#include "base/core/words.h"
 
 namespace outrider::watch {
 namespace {
@@ -15,11 +15,11 @@ namespace {
 using series::As;
 
 constexpr std::size_t quantiles_max = 10;
-constexpr std::array<Word<As>, 5> kinds = {{{As::automatic, "automatic"},
-                                            {As::gauge, "gauge"},
-                                            {As::counter, "counter"},
-                                            {As::histogram, "histogram"},
-                                            {As::ignore, "ignore"}}};
+constexpr std::array<EnumName<As>, 5> kinds = {{{As::automatic, "automatic"},
+                                                {As::gauge, "gauge"},
+                                                {As::counter, "counter"},
+                                                {As::histogram, "histogram"},
+                                                {As::ignore, "ignore"}}};
 
 void read_quantiles(config::YamlReader& reader, const config::Yaml& root,
                     series::WatchRules& rules) {
@@ -53,7 +53,7 @@ void read_rule(config::YamlReader& reader, const config::Yaml& item, series::Wat
   auto selector = series::Selector::parse(*match);
   if (!selector) return reader.mistake(item, selector.error().message);
   const std::string as = reader.text(item, "as").value_or("automatic");
-  if (const auto kind = parse_word(kinds, as)) {
+  if (const auto kind = parse_enum_name(kinds, as)) {
     rules.rules.push_back({std::move(*selector), *kind});
     return;
   }

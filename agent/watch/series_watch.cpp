@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "agent/ingest/intake.h"
+#include "agent/ingest/series_partition.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/state_file.h"
 #include "base/core/series.h"
@@ -31,7 +31,7 @@ constexpr std::uint16_t state_version = 1;
 constexpr std::size_t states_a_chunk = 512;
 constexpr std::size_t quantile_shards = 8;
 constexpr Duration orphan_after = 1h;
-constexpr Duration unclaimed_after = 24h;
+constexpr Duration restored_after = 24h;
 constexpr std::array<std::string_view, 5> outcome_words = {"raised", "grew", "joined", "held_back",
                                                            "ended"};
 
@@ -62,11 +62,11 @@ Labels score_labels(const Finding& finding) {
 }  // namespace
 
 SeriesWatch::SeriesWatch(const Settings& settings, series::WatchRules rules, const Clock& clock,
-                         World world)
+                         Dependencies dependencies)
     : settings_(settings),
       rules_(std::move(rules)),
       clock_(clock),
-      world_(std::move(world)),
+      dependencies_(std::move(dependencies)),
       budget_(settings.alerts_a_week) {
   for (std::size_t i = 0; i < settings_.partitions; ++i) {
     series::SeriesBoard::Settings board;
@@ -79,8 +79,8 @@ SeriesWatch::SeriesWatch(const Settings& settings, series::WatchRules rules, con
   }
   started_at_ = written_at_ = saved_at_ = clock_.now();
   restore();
-  if (world_.open_anomalies) {
-    for (Labels& labels : world_.open_anomalies()) {
+  if (dependencies_.open_anomalies) {
+    for (Labels& labels : dependencies_.open_anomalies()) {
       const std::string series(labels.get("anomaly_series"));
       if (!orphans_.try_emplace(series, labels).second) continue;
       ++owners_[owner_key(labels)];
@@ -206,7 +206,7 @@ void SeriesWatch::round() {
     threshold_ = budget_.threshold(now);
   }
   deliver();
-  if (world_.write && now - written_at_ >= settings_.write_every) {
+  if (dependencies_.write && now - written_at_ >= settings_.write_every) {
     written_at_ = now;
     write_scores(now);
   }
@@ -227,12 +227,12 @@ void SeriesWatch::tick(Time now) {
   for (const auto& partition : partitions_) {
     std::lock_guard lock(partition->mutex);
     partition->board.tick(to_unix_ms(now), terms(), findings);
-    if (now - started_at_ > unclaimed_after) partition->board.unclaimed().clear();
+    if (now - started_at_ > restored_after) partition->board.restored().clear();
   }
   for (const auto& shard : shards_) {
     std::lock_guard lock(shard->mutex);
     shard->board.tick(to_unix_ms(now), terms(), findings);
-    if (now - started_at_ > unclaimed_after) shard->board.unclaimed().clear();
+    if (now - started_at_ > restored_after) shard->board.restored().clear();
   }
   hand_over(std::move(findings));
 }
@@ -323,7 +323,7 @@ void SeriesWatch::forget_old(Time now) {
 void SeriesWatch::deliver() {
   if (undelivered_.alerts.empty()) return;
   try {
-    world_.alerts(undelivered_);
+    dependencies_.alerts(undelivered_);
     undelivered_.alerts.clear();
   } catch (const std::exception& error) {
     spdlog::error("{} anomalies wait for the journal: {}", undelivered_.alerts.size(),
@@ -368,7 +368,7 @@ void SeriesWatch::write_scores(Time now) {
     }
     written_ = std::move(written);
   }
-  if (!list.empty()) world_.write(std::move(list));
+  if (!list.empty()) dependencies_.write(std::move(list));
 }
 
 // A board's states, a chunk at a time, so that who sends samples waits for one chunk at most. Those that are
@@ -393,12 +393,12 @@ void SeriesWatch::save_part(Part& part, std::string_view kind, StateWriter& writ
   std::vector<std::uint64_t> keys;
   {
     std::lock_guard lock(part.mutex);
-    keys = part.board.unclaimed().keys();
+    keys = part.board.restored().keys();
   }
   for (std::size_t first = 0; first < keys.size(); first += states_a_chunk) {
     const std::size_t count = std::min(states_a_chunk, keys.size() - first);
     put([&](SnapshotWriter& out) {
-      part.board.unclaimed().save(std::span(keys).subspan(first, count), out);
+      part.board.restored().save(std::span(keys).subspan(first, count), out);
     });
   }
 }
@@ -431,10 +431,10 @@ Result<void> SeriesWatch::restore_chunk(std::string_view chunk) {
     if (!watched) return fail(watched);
     const series::Fingerprint& print = watched->fingerprint();
     const std::size_t partition =
-        ingest::Intake::partition_of({print.low, print.high}, partitions_.size());
-    auto& unclaimed = quantiles ? shards_[print.high % quantile_shards]->board.unclaimed()
-                                : partitions_[partition]->board.unclaimed();
-    if (!unclaimed.put(*watched)) ++unread_;
+        ingest::SeriesPartition::partition_of({print.low, print.high}, partitions_.size());
+    auto& restored = quantiles ? shards_[print.high % quantile_shards]->board.restored()
+                               : partitions_[partition]->board.restored();
+    if (!restored.put(*watched)) ++unread_;
   }
   return in->finish();
 }
@@ -447,8 +447,8 @@ void SeriesWatch::restore() {
   if (read) return;
   spdlog::error("{}: the series start afresh, the file is put aside as .refused",
                 read.error().message);
-  for (const auto& partition : partitions_) partition->board.unclaimed().clear();
-  for (const auto& shard : shards_) shard->board.unclaimed().clear();
+  for (const auto& partition : partitions_) partition->board.restored().clear();
+  for (const auto& shard : shards_) shard->board.restored().clear();
   budget_ = series::AlertBudget(settings_.alerts_a_week);
   std::error_code ignored;
   std::filesystem::rename(settings_.state_file, settings_.state_file + ".refused", ignored);

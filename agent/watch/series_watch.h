@@ -55,7 +55,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
     Duration shown_for = std::chrono::hours(1);
     std::string state_file;  // "": nothing is kept.
   };
-  struct World {
+  struct Dependencies {
     // Takes alerts for good; throws when it could not. They are given again then.
     std::function<void(const wire::AlertWebhook&)> alerts;
     std::function<void(std::vector<remote_write::WriteSeries>)> write;  // None: not sent back.
@@ -65,7 +65,8 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   using Directory = std::function<const series::SeriesDirectory&(std::size_t partition)>;
 
   // Reads the state file; one that is cut or corrupt is refused with a logged message, and put aside.
-  SeriesWatch(const Settings& settings, series::WatchRules rules, const Clock& clock, World world);
+  SeriesWatch(const Settings& settings, series::WatchRules rules, const Clock& clock,
+              Dependencies dependencies);
   ~SeriesWatch() override;  // Stops, and saves.
   SeriesWatch(const SeriesWatch&) = delete;
   SeriesWatch& operator=(const SeriesWatch&) = delete;
@@ -137,7 +138,7 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   const Settings settings_;
   const series::WatchRules rules_;
   const Clock& clock_;
-  const World world_;
+  const Dependencies dependencies_;
   Directory directory_;
   Scores scores_{*this};
   std::vector<std::unique_ptr<Partition>> partitions_;

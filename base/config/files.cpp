@@ -9,28 +9,54 @@
 #include <string>
 
 namespace outrider::config {
+namespace {
 
-Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes) {
-  const std::string temporary = file.string() + ".new";
-  const auto failed = [&] { return fail("cannot_write", temporary + ": " + std::strerror(errno)); };
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (descriptor < 0) return failed();
-  std::size_t written = 0;
-  while (written < bytes.size()) {
-    const ssize_t count = ::write(descriptor, bytes.data() + written, bytes.size() - written);
+Failure cannot_write(const std::filesystem::path& file) {
+  return fail("cannot_write", file.string() + ": " + std::strerror(errno));
+}
+
+bool write_all(int descriptor, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      const Failure failure = failed();
-      ::close(descriptor);
-      ::unlink(temporary.c_str());
-      return failure;
-    }
-    written += static_cast<std::size_t>(count);
+    if (count <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
   }
-  const bool synced = ::fsync(descriptor) == 0;
-  const bool closed = ::close(descriptor) == 0;
-  if (!synced || !closed || ::rename(temporary.c_str(), file.c_str()) != 0) return failed();
+  return true;
+}
+
+}  // namespace
+
+Result<void> write_synced(const std::filesystem::path& file, std::string_view bytes, mode_t mode) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (descriptor < 0) return cannot_write(file);
+  const bool synced = write_all(descriptor, bytes) && ::fsync(descriptor) == 0;
+  if (!synced) {
+    const Failure failure = cannot_write(file);
+    ::close(descriptor);
+    ::unlink(file.c_str());
+    return failure;
+  }
+  if (::close(descriptor) != 0) return cannot_write(file);
   return {};
+}
+
+Result<void> sync_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path named = folder.empty() ? "." : folder;
+  const int descriptor = ::open(named.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return cannot_write(named);
+  const bool synced = ::fsync(descriptor) == 0;
+  const Failure failure = cannot_write(named);
+  ::close(descriptor);
+  if (!synced) return failure;
+  return {};
+}
+
+Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes, mode_t mode) {
+  const std::filesystem::path neighbour = file.string() + ".new";
+  if (auto ok = write_synced(neighbour, bytes, mode); !ok) return ok;
+  if (::rename(neighbour.c_str(), file.c_str()) != 0) return cannot_write(file);
+  return sync_folder(file.parent_path());
 }
 
 }  // namespace outrider::config

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Small files of state. SHELL.
+// Files that survive a crash whole or not at all. SHELL. Error of each: "cannot_write", which names the file and the
+// system's reason.
+
+#include <sys/types.h>
 
 #include <filesystem>
 #include <string_view>
@@ -10,7 +13,19 @@
 
 namespace outrider::config {
 
-// Writes a file whole, or not at all: under another name beside it, synced, then renamed. Error "cannot_write".
-Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes);
+inline constexpr mode_t owner_and_group = 0640;
+inline constexpr mode_t everybody_reads = 0644;
+
+// Writes a neighbour (`file`.new), syncs it, renames it over `file` and syncs the folder: a reader sees the old bytes or
+// the new ones, also after a power cut.
+Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes,
+                          mode_t mode = owner_and_group);
+
+// Writes and syncs a file that nobody reads yet. What is half written is removed.
+Result<void> write_synced(const std::filesystem::path& file, std::string_view bytes,
+                          mode_t mode = owner_and_group);
+
+// Makes what was created, renamed or removed in the folder last.
+Result<void> sync_folder(const std::filesystem::path& folder);
 
 }  // namespace outrider::config

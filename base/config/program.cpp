@@ -1,36 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/config/program.h"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
+#include "base/config/log.h"
 #include "base/core/text.h"
 #include "base/core/version.h"
 
 namespace outrider::config {
 namespace {
-
-struct Logging {
-  std::string level = "info";
-  std::string format = "logfmt";
-};
-
-// One line an event, on standard error; the fields are those of Prometheus's programs.
-void start_logging(const std::string& program, const Logging& logging) {
-  auto logger = spdlog::stderr_color_mt(program);
-  logger->set_level(spdlog::level::from_str(logging.level));
-  logger->set_pattern(
-      logging.format == "json"
-          ? R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n","msg":"%v"})"
-          : "ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l program=%n msg=\"%v\"",
-      spdlog::pattern_time_type::utc);
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(logger));
-}
 
 bool is_group(const Command& command) {
   return command.name.find(' ') != std::string::npos;
@@ -113,14 +93,14 @@ int run_program(const std::string& name, const std::string& summary, std::vector
     chosen = &*found;
   }
 
-  Logging logging;
+  LogOptions log;
   if (arguments == std::vector<std::string>{"--help=markdown"}) {
     print_markdown(name, summary, commands);
     return 0;
   }
-  chosen->options->add("log.level", logging.level, "What to log.")
+  chosen->options->add("log.level", log.level, "What to log.")
       .one_of({"debug", "info", "warn", "error"});
-  chosen->options->add("log.format", logging.format, "How to log.").one_of({"logfmt", "json"});
+  chosen->options->add("log.format", log.format, "How to log.").one_of({"logfmt", "json"});
   for (const std::string& argument : arguments) {
     if (argument == "--help" || argument == "-h") {
       print_help(name, summary, commands, named ? chosen : nullptr);
@@ -146,7 +126,7 @@ int run_program(const std::string& name, const std::string& summary, std::vector
               << (*positional)[chosen->positional_max] << "'; see --help\n";
     return 2;
   }
-  start_logging(name, logging);
+  start_log(name, log);
   try {
     return chosen->run(*positional);
   } catch (const std::exception& error) {

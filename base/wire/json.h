@@ -2,7 +2,7 @@
 #pragma once
 
 // JSON for configuration, webhooks and HTTP APIs (nlohmann). The observed path uses simdjson instead
-// (sidecar/decode). PURE.
+// (sidecar/monitor/decode). PURE.
 
 #include <nlohmann/json.hpp>
 #include <string>

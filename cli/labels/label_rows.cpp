@@ -6,7 +6,7 @@
 
 #include "base/core/text.h"
 #include "base/wire/json.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
 
 namespace outrider::cli {
@@ -58,8 +58,8 @@ std::string with_whole_zone(std::string_view text) {
 }
 
 bool may_be_either_order(std::string_view text) {
-  return detectors::parse_moment(text, detectors::MomentForm::month_first) ||
-         detectors::parse_moment(text, detectors::MomentForm::day_first);
+  return detectors::parse_timestamp(text, detectors::TimestampForm::month_first) ||
+         detectors::parse_timestamp(text, detectors::TimestampForm::day_first);
 }
 
 std::string text_of(const Value& value) {
@@ -70,11 +70,12 @@ std::string text_of(const Value& value) {
 }  // namespace
 
 std::optional<Time> read_label_time(std::string_view text) {
-  using detectors::MomentForm;
+  using detectors::TimestampForm;
   if (const auto time = parse_rfc3339(with_whole_zone(text))) return time;
-  for (const MomentForm form : {MomentForm::iso, MomentForm::compact, MomentForm::named_month,
-                                MomentForm::unix_seconds, MomentForm::unix_ms}) {
-    if (const auto time = detectors::parse_moment(text, form)) return time;
+  for (const TimestampForm form :
+       {TimestampForm::iso, TimestampForm::compact, TimestampForm::named_month,
+        TimestampForm::unix_seconds, TimestampForm::unix_ms}) {
+    if (const auto time = detectors::parse_timestamp(text, form)) return time;
   }
   return std::nullopt;
 }

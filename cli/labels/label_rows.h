@@ -7,7 +7,7 @@
 //   LabelRows rows({.id = {"order_id"}, .label = "is_fraud", .time = "decided_at"}, [&](const LabelRow& row) { … });
 //   auto ok = rows.feed(piece); …; ok = rows.finish();
 //
-// An id is the text of its column, or of several joined by '|', as request.id joins its parts (sidecar/decode/rules.h). A label
+// An id is the text of its column, or of several joined by '|', as request.id joins its parts (sidecar/monitor/decode/rules.h). A label
 // is a number, or a class by its name; what it is to be is judged by who takes it. A time is RFC 3339, a day or a time without a
 // zone (UTC), or seconds or milliseconds since 1970; PostgreSQL's "+00" is a zone. A day whose month may be meant otherwise
 // (1/2/2026) is refused: nothing is guessed row by row.

@@ -22,7 +22,7 @@ stage() { run outrider-predictor models list --registry "$REGISTRY" --name "$MOD
 production=""
 [ ! -d "$REGISTRY/$MODEL" ] || production=$(stage production)
 if [ -n "$production" ]; then
-  verdicts=$(run outrider-sidecar backtest --reference "$REGISTRY/$MODEL/$production/reference.json" --data "$data" --json)
+  verdicts=$(run outrider backtest --reference "$REGISTRY/$MODEL/$production/reference.json" --data "$data" --json)
   moved=$(jq -r '[.subjects[] | select(.verdict == "drift") | .subject] | join(" ")' <<<"$verdicts")
   rows=$(jq .rows <<<"$verdicts")
   say validate "$rows rows; beside $production's reference ${moved:+moved: $moved}${moved:-nothing moved}"

@@ -10,10 +10,11 @@
 #include <set>
 #include <stdexcept>
 
+#include "base/config/files.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/wire/json.h"
-#include "predictor/registry/durable.h"
+#include "predictor/registry/folder_lock.h"
 
 namespace outrider::registry {
 namespace {
@@ -64,6 +65,10 @@ Result<Stages> parse_stages(std::string_view text, const std::string& path) {
                               text_of(item, "reason")});
   }
   return stages;
+}
+
+void must(const Result<void>& written) {
+  if (!written) throw std::runtime_error(written.error().message);
 }
 
 }  // namespace
@@ -122,10 +127,12 @@ std::string Registry::add(
   const std::string draft =
       path(std::string(unfinished) + version + "-" + std::to_string(::getpid()));
   fs::create_directory(draft);
-  for (const File& file : files_of(version)) write_synced(draft + "/" + file.name, file.text);
-  sync_folder(draft);
+  for (const File& file : files_of(version)) {
+    must(config::write_synced(draft + "/" + file.name, file.text, config::everybody_reads));
+  }
+  must(config::sync_folder(draft));
   fs::rename(draft, path(version));
-  sync_folder(folder_);
+  must(config::sync_folder(folder_));
   remove_oldest();
   return version;
 }
@@ -183,7 +190,8 @@ void Registry::record(Stages& stages, Event event) const {
 }
 
 void Registry::write_stages(Stages stages) const {
-  replace_file(path("stages.json"), to_json(stages).dump(1) + "\n");
+  must(config::replace_file(path("stages.json"), to_json(stages).dump(1) + "\n",
+                            config::everybody_reads));
 }
 
 Result<Stages> Registry::promote(std::string_view version, const std::string& reason, bool forced) {

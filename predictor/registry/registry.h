@@ -10,7 +10,7 @@
 // A version appears by one rename of a finished, synced folder; both stages change by one rename of
 // stages.json. So kill -9 at any moment leaves the old state or the new one, and what it left half
 // written (".new-…") is removed by the next writer. Readers take no lock.
-// Thread-safe. Writing functions throw std::system_error when the disk refuses.
+// Thread-safe. Writing functions throw std::runtime_error, naming the file, when the disk refuses.
 //
 //   Registry registry("models", "house-price");
 //   std::string version = registry.add([&](const std::string& v) { return files_of(v); });

@@ -7,10 +7,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <stdexcept>
 
+#include "base/config/files.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
-#include "predictor/registry/durable.h"
 
 namespace outrider::retrain {
 namespace {
@@ -112,7 +113,10 @@ void JobQueue::save() const {
   Json jobs = Json::array();
   for (const Job& job : jobs_) jobs.push_back(to_json(job));
   std::filesystem::create_directories(std::filesystem::path(file_).parent_path());
-  registry::replace_file(file_, wire::to_text(jobs) + "\n");
+  if (auto ok = config::replace_file(file_, wire::to_text(jobs) + "\n", config::everybody_reads);
+      !ok) {
+    throw std::runtime_error(ok.error().message);
+  }
 }
 
 void JobQueue::save_or_log() const {

@@ -7,7 +7,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/text.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
 
 namespace outrider::retrain {
@@ -67,7 +67,7 @@ Result<std::vector<std::optional<Time>>> times_of(const Dataset& source, const S
     places.push_back(i);
   }
   if (texts.empty()) return times;
-  const auto parsed = detectors::parse_moments(texts);
+  const auto parsed = detectors::parse_timestamps(texts);
   if (!parsed && !live) {  // Older than anything live is all that is asked of them.
     std::fill(times.begin(), times.end(), Time{});
     return times;

@@ -6,7 +6,7 @@
 #include "base/core/text.h"
 #include "detectors/column_numbers.h"
 #include "detectors/index_column.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
 
 namespace outrider::train {

@@ -28,7 +28,7 @@ struct NewVersion {
   Trigger trigger = {};
 };
 
-// Stores it and answers its name. Throws std::system_error when the disk refuses,
+// Stores it and answers its name. Throws std::runtime_error when the disk refuses,
 // std::runtime_error when no reference can be made.
 std::string store_version(registry::Registry& registry, const NewVersion& version, Time now);
 

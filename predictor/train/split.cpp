@@ -7,7 +7,7 @@
 
 #include "base/core/digest.h"
 #include "base/core/text.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
 
 namespace outrider::train {
@@ -85,7 +85,7 @@ Result<std::vector<Timed>> read_times(const Dataset& dataset, const std::vector<
     with_time.push_back(row);
   }
   if (texts.empty()) return std::vector<Timed>{};
-  const auto times = detectors::parse_moments(texts);
+  const auto times = detectors::parse_timestamps(texts);
   if (!times) {
     return fail(times.error().code, dataset.source + ", column '" + dataset.table.header[column] +
                                         "': " + times.error().message);

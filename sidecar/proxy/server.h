@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "sidecar/proxy/settings.h"
+#include "sidecar/options/proxy_options.h"
 #include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/memory_file.h"
 

@@ -15,8 +15,8 @@
 
 #include "sidecar/http1/head.h"
 #include "sidecar/http1/rewrite.h"
+#include "sidecar/options/proxy_options.h"
 #include "sidecar/proxy/drain.h"
-#include "sidecar/proxy/settings.h"
 #include "sidecar/proxy/timers.h"
 #include "sidecar/proxy/upstream_pool.h"
 #include "sidecar/tap/capture.h"

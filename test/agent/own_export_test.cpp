@@ -9,6 +9,7 @@
 
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 namespace fs = std::filesystem;
@@ -29,15 +30,14 @@ struct Watched final : wire::Collector {
 }  // namespace
 
 TEST_CASE("the agent's own export tells its last values before what it reads ends, come what may") {
-  const fs::path folder =
-      fs::temp_directory_path() / ("own_export_test_" + std::to_string(::getpid()));
+  const TemporaryFolder folder;
   const test::FakeClock clock;
   remote_write::Options options;
   options.url = "http://127.0.0.1:1/";
   options.interval = std::chrono::hours(1);
   std::atomic<int> rounds = 0;
   {
-    remote_write::Sender sender(options, folder, clock);
+    remote_write::Sender sender(options, folder.path(), clock);
     const auto fail_after_start = [&] {
       Watched watched(rounds);
       const OwnExport own(options, {&watched}, 9510, sender, clock);
@@ -47,5 +47,4 @@ TEST_CASE("the agent's own export tells its last values before what it reads end
     CHECK_THROWS(fail_after_start());
     CHECK(rounds == 1'002);  // At the start, at the end, and never again.
   }
-  fs::remove_all(folder);
 }

@@ -19,9 +19,9 @@
 #include "base/core/text.h"
 #include "reference/builder.h"
 #include "reference/reference_json.h"
-#include "sidecar/decode/decoder.h"
-#include "sidecar/export/monitor_metrics.h"
-#include "sidecar/monitor/monitor.h"
+#include "sidecar/monitor/decode/decoder.h"
+#include "sidecar/monitor/export/monitor_metrics.h"
+#include "sidecar/monitor/versions/monitor.h"
 #include "test/support/exchanges.h"
 #include "test/support/fake_clock.h"
 
@@ -137,7 +137,7 @@ struct Case {
   void turn(double seconds) {
     decode::Decoder decoder{decode::Rules{}};
     test::FakeClock clock;
-    monitor::Monitor monitor(monitor::Settings{}, clock.now());
+    monitor::Monitor monitor(monitor::ModelConfig{}, clock.now());
     if (watched) {
       // One for each model and version that the cases name: without its reference nothing is watched.
       monitor.set_references({reference_of("unknown", "3"), reference_of("unknown", "unknown"),
@@ -167,7 +167,7 @@ struct Case {
 
 // Seconds of one page of about 10 000 series.
 double scrape_seconds(std::size_t& series) {
-  monitor::Settings settings;
+  monitor::ModelConfig settings;
   settings.limits.exported_features = features;
   settings.limits.versions = 100;
   settings.limits.series = 100'000;

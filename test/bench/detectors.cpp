@@ -577,7 +577,7 @@ void compare_costs(Report& report, int runs) {
   std::vector<double> bytes;
   for (int run = 0; run < runs; ++run) {
     EDetector detector =
-        EDetector::make(watch({reference_rate, reference_labels, 1}).value()).value();
+        EDetector::make(settings_from({reference_rate, reference_labels, 1}).value()).value();
     Adwin adwin;
     PageHinkley page_hinkley;
     Ddm ddm;

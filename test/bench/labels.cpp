@@ -26,12 +26,12 @@
 #include "base/core/text.h"
 #include "base/net/http_server.h"
 #include "base/wire/json.h"
-#include "sidecar/labels/label_api.h"
+#include "truth/label_api.h"
 
 namespace {
 
 using namespace outrider;
-using namespace outrider::labels;
+using namespace outrider::truth;
 
 constexpr int runs = 5;
 constexpr std::size_t labels_a_body = 1000;

@@ -2,8 +2,8 @@
 #include "cli/labels/label_rows.h"
 
 #include "base/core/text.h"
-#include "sidecar/labels/label_parser.h"
 #include "test/support/catch.h"
+#include "truth/label_parser.h"
 
 namespace outrider::cli {
 namespace {
@@ -163,7 +163,7 @@ TEST_CASE("every label is one that the API takes") {
   LabelRows rows(columns, [&labels](const LabelRow& row) {
     if (row.kind != LabelRow::Kind::label) return;
     ++labels;
-    const auto items = labels::parse_labels(row.text);
+    const auto items = truth::parse_labels(row.text);
     REQUIRE(items);
     REQUIRE(items->size() == 1);
     CHECK(items->at(0).label);

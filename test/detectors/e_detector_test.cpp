@@ -304,7 +304,7 @@ TEST_CASE("settings that mean nothing are refused with what to change") {
   refused(untempered, "bad_settings", "tempering=0.5");
 
   const auto unwatched = [](ErrorReference reference, WatchOptions options, std::string_view code) {
-    const auto settings = watch(reference, options);
+    const auto settings = settings_from(reference, options);
     REQUIRE_FALSE(settings);
     CHECK(settings.error().code == code);
   };
@@ -323,20 +323,21 @@ TEST_CASE("Wilson's bound is that of the textbook") {
 }
 
 TEST_CASE("p0 and eta follow from the reference") {
-  const auto independent = watch({0.05, 20'000, 1.02}, {.slack = 0.01});
+  const auto independent = settings_from({0.05, 20'000, 1.02}, {.slack = 0.01});
   REQUIRE(independent);
   CHECK(independent->null_rate == Approx(wilson_upper(0.05, 20'000 / 1.02) + 0.01));
   CHECK(independent->null_rate == Approx(0.0638).margin(2e-4));
   CHECK(independent->tempering == 1);
 
-  const auto bursty = watch({0.05, 20'000, 6}, {.slack = 0.01});
+  const auto bursty = settings_from({0.05, 20'000, 6}, {.slack = 0.01});
   REQUIRE(bursty);
   CHECK(bursty->tempering == 9);
   CHECK(bursty->null_rate == Approx(wilson_upper(0.05, 20'000 / 6.0) + 0.01));
 
   // Fewer labels than independence would give are never claimed: a design effect below 1 counts
   // as 1.
-  CHECK(watch({0.05, 20'000, 0.5}, {})->null_rate == watch({0.05, 20'000, 1}, {})->null_rate);
+  CHECK(settings_from({0.05, 20'000, 0.5}, {})->null_rate ==
+        settings_from({0.05, 20'000, 1}, {})->null_rate);
 }
 
 TEST_CASE("the design effect tells bursts from independent errors") {
@@ -391,7 +392,7 @@ TEST_CASE("from an estimated reference, a fall to 72 % is seen within 60 labels 
   Coin coin(17);
   std::vector<int> delays;
   for (int run = 0; run < 60; ++run) {
-    auto settings = watch(learn(coin, 0.05, 20'000));
+    auto settings = settings_from(learn(coin, 0.05, 20'000));
     REQUIRE(settings);
     auto detector = EDetector::make(*settings);
     REQUIRE(detector);
@@ -411,7 +412,7 @@ TEST_CASE("errors in bursts raise hundreds of false alarms untempered, and none 
   for (int run = 0; run < 5; ++run) {
     ErrorReferenceEstimator estimator;
     for (int i = 0; i < 20'000; ++i) estimator.add(next());
-    const EDetectorSettings settings = watch(estimator.estimate()).value();
+    const EDetectorSettings settings = settings_from(estimator.estimate()).value();
     CHECK(settings.tempering > 8);  // 1.5 times a design effect of 8.5.
     EDetectorSettings without = settings;
     without.tempering = 1;
@@ -437,7 +438,7 @@ TEST_CASE(
     const auto rate = [](double by, int i) { return 0.05 + by * std::sin(2 * M_PI * i / 10'000); };
     ErrorReferenceEstimator estimator;
     for (int i = 0; i < 20'000; ++i) estimator.add(coin(rate(known_swing, i)));
-    EDetector detector = EDetector::make(watch(estimator.estimate()).value()).value();
+    EDetector detector = EDetector::make(settings_from(estimator.estimate()).value()).value();
     int count = 0;
     for (int i = 0; i < 200'000; ++i) {
       count += detector.update(coin(rate(swing, i))) == AlarmEvent::raised;

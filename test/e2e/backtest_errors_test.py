@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""outrider-sidecar backtest --errors, as people call it: against a recursion of our own in NumPy, and with
+"""outrider backtest --errors, as people call it: against a recursion of our own in NumPy, and with
 files that are wrong."""
 
 import json
@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 @pytest.fixture(scope="module")
 def backtest():
     """backtest(file, rate, *more): the finished process."""
-    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-sidecar"
+    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider"
     if not program.exists():
         pytest.fail(f"no {program}: run scripts/build first")
 

@@ -81,7 +81,7 @@ def sidecar(programs, binaries, tmp_path):
         for _ in range(1000):
             size = round(chance.uniform(1000, 3000), 1)
             rows.writerow([size, chance.choice(["bonn", "köln"]), size * 0.05])
-    subprocess.run([binaries / "outrider-sidecar", "profile", "--data", tmp_path / "training.csv", "--model.name", "house",
+    subprocess.run([binaries / "outrider", "profile", "--data", tmp_path / "training.csv", "--model.name", "house",
                     "--model.version", "v1", "--prediction", "price", "--out", tmp_path / "reference.json"], check=True, capture_output=True)
     (tmp_path / "model.yaml").write_text(CONFIG)
     with ModelServer(answer) as server:

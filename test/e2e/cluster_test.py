@@ -160,12 +160,12 @@ def test_every_set_of_values_is_taken_by_the_api_server(cluster, monitoring_kind
         assert run.returncode == 0, f"{values.name}: {run.stderr}"
 
 
-# outrider-sidecar inject.
+# outrider inject.
 
 
 def inject(binaries, objects, *options):
     """The objects with the sidecar, as the real program writes them."""
-    run = subprocess.run([binaries / "outrider-sidecar", "inject", "-f", "-", *options], text=True, capture_output=True,
+    run = subprocess.run([binaries / "outrider", "inject", "-f", "-", *options], text=True, capture_output=True,
                          input="---\n".join(yaml.safe_dump(o) for o in objects), timeout=60)
     assert run.returncode == 0, run.stderr
     return [o for o in yaml.safe_load_all(run.stdout) if o]

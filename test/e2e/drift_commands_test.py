@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""outrider-sidecar profile, inspect and backtest, as people call them: on King County sales and on tables made here."""
+"""outrider profile, inspect and backtest, as people call them: on King County sales and on tables made here."""
 
 import csv
 import hashlib
@@ -15,8 +15,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="module")
-def sidecar():
-    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-sidecar"
+def outrider():
+    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider"
     if not program.exists():
         pytest.fail(f"no {program}: run scripts/build first")
 
@@ -41,9 +41,9 @@ def table(seed, rows, shift=0.0):
 
 
 @pytest.fixture
-def reference(sidecar, tmp_path):
+def reference(outrider, tmp_path):
     out = tmp_path / "new folder" / "reference.json"
-    done = sidecar("profile", "--data", write(tmp_path / "train.csv", table(1, 10_000)), "--out", out)
+    done = outrider("profile", "--data", write(tmp_path / "train.csv", table(1, 10_000)), "--out", out)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -63,9 +63,9 @@ def test_profile_writes_numpys_quantiles_and_a_hash_anyone_can_check(reference, 
     assert len(said) == 12
 
 
-def test_backtest_has_the_promised_shape_and_finds_what_moved(sidecar, reference, tmp_path):
+def test_backtest_has_the_promised_shape_and_finds_what_moved(outrider, reference, tmp_path):
     live = write(tmp_path / "live.csv", table(2, 4000, shift=0.5))
-    done = sidecar("backtest", "--reference", reference, "--data", live, "--json")
+    done = outrider("backtest", "--reference", reference, "--data", live, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["rows"] == 4000
@@ -76,51 +76,51 @@ def test_backtest_has_the_promised_shape_and_finds_what_moved(sidecar, reference
         assert {"psi", "ks", "js", "wasserstein", "chi2"} <= set(subject["scores"])
         assert subject["thresholds"]["psi"] == 0.1 and subject["n"] == 4000
     assert {"row": 3999, "subject": "x"} in report["alarms"]
-    calm = sidecar("backtest", "--reference", reference, "--data", write(tmp_path / "calm.csv", table(3, 4000)), "--json")
+    calm = outrider("backtest", "--reference", reference, "--data", write(tmp_path / "calm.csv", table(3, 4000)), "--json")
     assert json.loads(calm.stdout)["alarms"] == []
 
 
-def test_ndjson_and_csv_of_the_same_rows_are_judged_alike(sidecar, reference, tmp_path):
+def test_ndjson_and_csv_of_the_same_rows_are_judged_alike(outrider, reference, tmp_path):
     columns = table(4, 2000)
     lines = [json.dumps({"x": x, "z": z, "colour": str(c)}) for x, z, c in zip(*columns.values())]
     (tmp_path / "live.ndjson").write_text("\n".join(lines))
-    from_csv = sidecar("backtest", "--reference", reference, "--data", write(tmp_path / "live.csv", columns), "--json")
-    from_ndjson = sidecar("backtest", "--reference", reference, "--data", tmp_path / "live.ndjson", "--json")
+    from_csv = outrider("backtest", "--reference", reference, "--data", write(tmp_path / "live.csv", columns), "--json")
+    from_ndjson = outrider("backtest", "--reference", reference, "--data", tmp_path / "live.ndjson", "--json")
     assert from_csv.stdout == from_ndjson.stdout != ""
 
 
-def test_few_rows_are_warming_up_and_no_alarm(sidecar, reference, tmp_path):
-    done = sidecar("backtest", "--reference", reference, "--data", write(tmp_path / "few.csv", table(5, 499, shift=3)), "--json")
+def test_few_rows_are_warming_up_and_no_alarm(outrider, reference, tmp_path):
+    done = outrider("backtest", "--reference", reference, "--data", write(tmp_path / "few.csv", table(5, 499, shift=3)), "--json")
     report = json.loads(done.stdout)
     assert report["alarms"] == []
     assert next(s for s in report["subjects"] if s["subject"] == "x")["verdict"] == "warming_up"
 
 
-def test_inspect_shows_histograms_and_refuses_a_cut_file(sidecar, reference, tmp_path):
-    done = sidecar("inspect", reference)
+def test_inspect_shows_histograms_and_refuses_a_cut_file(outrider, reference, tmp_path):
+    done = outrider("inspect", reference)
     assert done.returncode == 0 and "x  numeric" in done.stdout and "####" in done.stdout and "blue" in done.stdout
     cut = tmp_path / "cut.json"
     cut.write_text(reference.read_text()[:2000])
-    done = sidecar("inspect", cut)
+    done = outrider("inspect", cut)
     assert done.returncode == 1 and "cut.json" in done.stderr and "byte" in done.stderr
 
 
 @pytest.mark.parametrize("arguments, status, said", [
     (["profile"], 2, "data"),
     (["profile", "--data", "/nowhere.csv", "--out", "x.json"], 1, "/nowhere.csv"),
-    (["backtest"], 2, "reference: required"),
-    (["backtest", "--reference", "a", "--errors", "b"], 2, "either --errors"),
+    (["backtest"], 2, "expected one of --reference and --data"),
+    (["backtest", "--reference", "a", "--errors", "b"], 2, "--errors (the accuracy alarm)"),
     (["inspect"], 2, "expected a file"),
 ])
-def test_wrong_calls_say_what_to_change(sidecar, arguments, status, said):
-    done = sidecar(*arguments)
+def test_wrong_calls_say_what_to_change(outrider, arguments, status, said):
+    done = outrider(*arguments)
     assert done.returncode == status and said in done.stderr, done.stderr
 
 
-def test_king_county_is_stable_against_itself_and_drifts_when_houses_grow(sidecar, shared_data, tmp_path):
+def test_king_county_is_stable_against_itself_and_drifts_when_houses_grow(outrider, shared_data, tmp_path):
     houses = shared_data / "houses" / "kc_house_data.csv"
     out = tmp_path / "houses.json"
-    done = sidecar("profile", "--data", houses, "--target", "price", "--out", out)
+    done = outrider("profile", "--data", houses, "--target", "price", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "identifier" in done.stdout and "dates" in done.stdout
     with open(houses) as file:
@@ -133,7 +133,7 @@ def test_king_county_is_stable_against_itself_and_drifts_when_houses_grow(sideca
             writer = csv.DictWriter(file, sample[0])
             writer.writeheader()
             writer.writerows(sample)
-        done = sidecar("backtest", "--reference", out, "--data", live, "--json")
+        done = outrider("backtest", "--reference", out, "--data", live, "--json")
         assert {alarm["subject"] for alarm in json.loads(done.stdout)["alarms"]} == expected
 
 
@@ -145,25 +145,25 @@ def swinging(seed, first_day, days, rows_an_hour):
     return {"x": x, "y": random.normal(size=len(x)), "at": at}
 
 
-def test_a_season_of_training_rows_with_times_is_no_drift(sidecar, tmp_path):
+def test_a_season_of_training_rows_with_times_is_no_drift(outrider, tmp_path):
     train = write(tmp_path / "train.csv", swinging(7, 0, 28, 20))
     live = write(tmp_path / "live.csv", swinging(8, 28, 2, 600))
     alarms = {}
     for name, options in {"timed": ["--time", "at"], "plain": ["--ignore", "at"]}.items():
         out = tmp_path / f"{name}.json"
-        done = sidecar("profile", "--data", train, "--out", out, *options)
+        done = outrider("profile", "--data", train, "--out", out, *options)
         assert done.returncode == 0, done.stderr
         assert ("rhythm" in json.loads(out.read_text())) == (name == "timed")
-        done = sidecar("backtest", "--reference", out, "--data", live, "--time", "at", "--json")
+        done = outrider("backtest", "--reference", out, "--data", live, "--time", "at", "--json")
         assert done.returncode == 0, done.stderr
         alarms[name] = {alarm["subject"] for alarm in json.loads(done.stdout)["alarms"]}
     assert alarms["timed"] == set()
     assert "x" in alarms["plain"]
-    assert "168 of 168 hours of the week" in sidecar("inspect", tmp_path / "timed.json").stdout
+    assert "168 of 168 hours of the week" in outrider("inspect", tmp_path / "timed.json").stdout
 
 
-def test_dates_are_no_times(sidecar, tmp_path):
+def test_dates_are_no_times(outrider, tmp_path):
     columns = table(9, 1000)
     columns["sold"] = [f"2025-01-{1 + i % 28:02}" for i in range(1000)]
-    done = sidecar("profile", "--data", write(tmp_path / "train.csv", columns), "--time", "sold", "--out", tmp_path / "x.json")
+    done = outrider("profile", "--data", write(tmp_path / "train.csv", columns), "--time", "sold", "--out", tmp_path / "x.json")
     assert done.returncode == 1 and "time=sold" in done.stderr and "a date alone tells no hour" in done.stderr

@@ -40,7 +40,7 @@ def profile(binaries, folder, version="3"):
         writer.writerow(["x", "colour", "p"])
         for x, colour in zip(random.normal(size=10_000), random.choice(COLOURS, 10_000, p=[0.6, 0.3, 0.1])):
             writer.writerow([repr(float(x)), colour, repr(price(float(x)))])
-    done = subprocess.run([binaries / "outrider-sidecar", "profile", "--data", folder / "train.csv", "--prediction", "p",
+    done = subprocess.run([binaries / "outrider", "profile", "--data", folder / "train.csv", "--prediction", "p",
                            "--model.name", "house", "--model.version", version, "--out", folder / "reference.json"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""outrider-sidecar inject as a person runs it, over a matrix of manifests: what comes out is parsed by another YAML
+"""outrider inject as a person runs it, over a matrix of manifests: what comes out is parsed by another YAML
 library, checked against Kubernetes's schemas, and run."""
 
 import copy
@@ -33,7 +33,7 @@ def inject(binaries):
     """inject(text, *options) -> (text, report); with status, that status and nothing on standard output."""
 
     def run(text, *options, status=0):
-        done = subprocess.run([binaries / "outrider-sidecar", "inject", "-f", "-", *options], input=text.encode(),
+        done = subprocess.run([binaries / "outrider", "inject", "-f", "-", *options], input=text.encode(),
                               capture_output=True, timeout=60)
         assert done.returncode == status, done.stderr
         assert status == 0 or done.stdout == b""
@@ -208,15 +208,15 @@ def test_bad_yaml_is_an_error_with_file_line_and_advice(inject, binaries, tmp_pa
         line = int(stderr.split(":")[1])
         assert good.count("\n") < line - 1 <= text.count("\n") + 1, stderr
         assert stderr.startswith("<stdin>:") and said in stderr
-    missing = subprocess.run([binaries / "outrider-sidecar", "inject", "-f", tmp_path / "no.yaml"], capture_output=True,
+    missing = subprocess.run([binaries / "outrider", "inject", "-f", tmp_path / "no.yaml"], capture_output=True,
                              text=True)
     assert missing.returncode == 1 and "no.yaml" in missing.stderr and missing.stdout == ""
-    wrong = subprocess.run([binaries / "outrider-sidecar", "inject"], capture_output=True, text=True)
+    wrong = subprocess.run([binaries / "outrider", "inject"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "-f" in wrong.stderr
 
 
 def test_the_charts_own_output_can_be_injected(inject, tool):
-    """What Helm renders is a usual input: helm template … | outrider-sidecar inject -f - ."""
+    """What Helm renders is a usual input: helm template … | outrider inject -f - ."""
     rendered = subprocess.run([tool("helm"), "template", "x", ROOT / "helm/outrider", "--kube-version", "1.33.0",
                                "--values", ROOT / "helm/outrider/ci/full-values.yaml"],
                               capture_output=True, text=True, check=True).stdout

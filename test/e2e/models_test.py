@@ -187,7 +187,7 @@ def profile(binaries, file, rows, *options):
         writer = csv.DictWriter(out, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    done = subprocess.run([binaries / "outrider-sidecar", "profile", "--data", file.with_suffix(".csv"), "--out", file,
+    done = subprocess.run([binaries / "outrider", "profile", "--data", file.with_suffix(".csv"), "--out", file,
                            "--prediction", "price", *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -277,5 +277,5 @@ def test_reloads_under_load_change_what_is_captured_and_no_request(programs, tmp
 def test_the_monitor_command_is_not_for_people(programs, tmp_path):
     from raw_http import sidecar_binary
     ended = subprocess.run([sidecar_binary(), "monitor"], capture_output=True, text=True, timeout=10)
-    assert ended.returncode == 1
-    assert "run outrider-sidecar serve" in ended.stderr
+    assert ended.returncode == 2
+    assert "'monitor' is no command" in ended.stderr

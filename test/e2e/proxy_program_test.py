@@ -83,12 +83,32 @@ def test_without_the_monitors_program_traffic_passes_and_the_log_says_what_is_mi
     assert proxy.metric("outrider_monitor_restarts_total") == programs.log("sidecar").count("the monitor cannot be started") >= 2
 
 
-def test_a_command_without_the_monitors_program_says_what_is_missing(alone):
-    for words in (["profile"], ["--help"]):
-        ended = subprocess.run([alone, *words], capture_output=True, text=True, timeout=10)
-        assert ended.returncode == 1 and ended.stdout == ""
-        assert ended.stderr == (f"outrider-sidecar: this needs the program outrider-monitor: {alone.with_name('outrider-monitor')}: "
-                                "No such file or directory; install it beside outrider-sidecar\n")
+def test_the_proxys_program_tells_its_own_options(alone):
+    ended = subprocess.run([alone, "--help"], capture_output=True, text=True, timeout=10)
+    assert ended.returncode == 0 and "--upstream" in ended.stdout and "--web.listen-address" in ended.stdout
+
+
+@pytest.mark.parametrize("program, command, wanted", [
+    ("outrider-sidecar", ["profile", "--data", "/nowhere.csv", "--out", "x.json"], "/nowhere.csv"),
+    ("outrider-sidecar", ["inspect", "/nowhere.json"], "/nowhere.json"),
+    ("outrider-sidecar", ["backtest", "--errors", "/nowhere.csv", "--reference-error-rate", "0.1"], "/nowhere.csv"),
+    ("outrider-sidecar", ["inject", "-f", "/nowhere.yaml"], "/nowhere.yaml"),
+    ("outrider-agent", ["backtest", "--input", "/nowhere.csv", "--output", "x.csv"], "/nowhere.csv"),
+])
+def test_a_command_works_under_its_old_name_and_says_where_it_went(program, command, wanted):
+    old = subprocess.run([sidecar_binary().with_name(program), *command], capture_output=True, text=True, timeout=10)
+    new = subprocess.run([sidecar_binary().with_name("outrider"), *command], capture_output=True, text=True, timeout=10)
+    first, _, rest = old.stderr.partition("\n")
+    assert first == (f"{program}: '{command[0]}' is a command of the program outrider now: run outrider {command[0]}; "
+                     "the next release drops the old name")
+    assert (old.returncode, old.stdout, rest) == (new.returncode, new.stdout, new.stderr) and wanted in rest
+
+
+def test_an_old_name_without_the_program_outrider_says_what_is_missing(alone):
+    ended = subprocess.run([alone, "profile"], capture_output=True, text=True, timeout=10)
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert ended.stderr.endswith(f"outrider-sidecar: cannot run {alone.with_name('outrider')}: No such file or directory; "
+                                 "install outrider beside outrider-sidecar\n")
 
 
 def test_the_monitors_program_sends_who_calls_it_to_the_sidecars():

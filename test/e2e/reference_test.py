@@ -165,7 +165,7 @@ JUDGED_LATER = {
 
 
 def help_in_source(name):
-    source = (ROOT / "sidecar" / "export" / "monitor_metrics.cpp").read_text()
+    source = (ROOT / "sidecar" / "monitor" / "export" / "monitor_metrics.cpp").read_text()
     literals = re.search(rf'"{name}",\s*(?:gauge,)?\s*((?:"[^"]*"\s*)+)', source)[1]
     return "".join(re.findall(r'"([^"]*)"', literals))
 
@@ -174,7 +174,7 @@ NAMES_IN_SOURCES = re.compile(r'"(outrider_[a-z0-9_]+)"')
 
 
 def names_in_sources():
-    folders = [ROOT / f for f in ("base", "sidecar", "agent", "predictor")]
+    folders = [ROOT / f for f in ("base", "truth", "sidecar", "agent", "predictor")]
     return {name for folder in folders for file in folder.rglob("*.cpp") for name in NAMES_IN_SOURCES.findall(file.read_text())
             if not name.endswith("_")}
 

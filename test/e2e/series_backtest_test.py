@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""outrider-agent backtest as people call it: over files, folders and a Prometheus, and with what is wrong; then NAB's
+"""outrider backtest as people call it: over files, folders and a Prometheus, and with what is wrong; then NAB's
 development half against its bars."""
 
 import csv
@@ -25,7 +25,7 @@ import nab_rule  # noqa: E402
 @pytest.fixture(scope="module")
 def backtest():
     """backtest(*arguments): the finished process."""
-    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-agent"
+    program = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider"
     program = program.resolve()
     if not program.exists():
         pytest.fail(f"no {program}: run scripts/build first")
@@ -116,7 +116,7 @@ def test_a_bad_file_is_named_and_the_others_are_scored(backtest, tmp_path, text,
 
 
 @pytest.mark.parametrize("arguments, status, said", [
-    ([], 2, "expected either --input"),
+    ([], 2, "--input, or --prometheus and --query (series)"),
     (["--input", "nowhere.csv"], 2, "expected --output"),
     (["--input", "nowhere.csv", "--output", "o"], 1, "nowhere.csv"),
     (["--query", "up", "--output", "o"], 2, "--prometheus"),

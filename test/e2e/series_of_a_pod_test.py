@@ -39,7 +39,7 @@ def profile(binaries, folder):
         writer = csv.DictWriter(file, [*rows[0], "p", "y"])
         writer.writeheader()
         writer.writerows(row | {"p": price(row), "y": price(row) * 1.01} for row in rows)
-    done = subprocess.run([binaries / "outrider-sidecar", "profile", "--data", folder / "train.csv", "--prediction", "p", "--target", "y",
+    done = subprocess.run([binaries / "outrider", "profile", "--data", folder / "train.csv", "--prediction", "p", "--target", "y",
                            "--model.name", "house", "--model.version", "3", "--out", folder / "reference.json"],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -16,10 +16,10 @@ SPELLINGS_OF_MISSING = ["", "NA", "NaN", "nan", "null", "NULL", "None", "n/a", "
 
 @pytest.fixture
 def run(binaries, tmp_path):
-    """run("sidecar", "profile", …): exit status and all that it said, in a folder of its own."""
+    """run("outrider", "profile", …): exit status and all that it said, in a folder of its own."""
 
     def run(program, *arguments):
-        done = subprocess.run([binaries / f"outrider-{program}", *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
+        done = subprocess.run([binaries / program, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
                               errors="replace", timeout=120)
         return done.returncode, done.stdout + done.stderr
 
@@ -28,20 +28,20 @@ def run(binaries, tmp_path):
 
 @pytest.fixture
 def profile(run):
-    return lambda data="train.csv", *more: run("sidecar", "profile", "--data", data, "--out", "reference.json", *more)
+    return lambda data="train.csv", *more: run("outrider", "profile", "--data", data, "--out", "reference.json", *more)
 
 
 @pytest.fixture
 def train(run):
     def train(data="train.csv", target="minutes", *more):
-        return run("predictor", "train", "--data", data, "--target", target, "--name", "parcels", "--registry", "registry", *more)
+        return run("outrider-predictor", "train", "--data", data, "--target", target, "--name", "parcels", "--registry", "registry", *more)
 
     return train
 
 
 @pytest.fixture
 def backtest(run):
-    return lambda data: run("sidecar", "backtest", "--reference", "reference.json", "--data", data)
+    return lambda data: run("outrider", "backtest", "--reference", "reference.json", "--data", data)
 
 
 def parcels(count, seed):

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/decode/cloud_events.h"
+#include "sidecar/monitor/decode/cloud_events.h"
 #include "test/fuzz/require.h"
 
 namespace {

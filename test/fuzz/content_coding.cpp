@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/decode/content_coding.h"
+#include "sidecar/monitor/decode/content_coding.h"
 #include "test/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

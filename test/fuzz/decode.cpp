@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/decode/decoder.h"
-#include "sidecar/decode/model_decoders.h"
+#include "sidecar/monitor/decode/decoder.h"
+#include "sidecar/monitor/decode/model_decoders.h"
 #include "test/fuzz/require.h"
 
 namespace {

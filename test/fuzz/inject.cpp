@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A manifest: it is refused with words, or injecting twice is injecting once, and it can be undone.
-#include "sidecar/commands/inject/inject.h"
+#include "cli/inject/inject.h"
 
 #include "test/fuzz/require.h"
 

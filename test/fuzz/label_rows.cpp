@@ -9,8 +9,8 @@
 #include "cli/labels/import_progress.h"
 #include "cli/labels/label_import.h"
 #include "cli/labels/label_rows.h"
-#include "sidecar/labels/label_parser.h"
 #include "test/fuzz/require.h"
+#include "truth/label_parser.h"
 
 using namespace outrider;
 using fuzz::require;
@@ -24,7 +24,7 @@ std::string read(const cli::LabelColumns& columns, std::string_view text, std::s
             row.id + "\t" + row.text + "\n";
     if (row.kind == cli::LabelRow::Kind::invalid) require(!row.text.empty(), "a refusal says why");
     if (row.kind != cli::LabelRow::Kind::label) return;
-    const auto items = labels::parse_labels(row.text);
+    const auto items = truth::parse_labels(row.text);
     require(items && items->size() == 1, "a label is one object of JSON");
     require(!items->front().label || items->front().label->id == row.id, "and has the row's id");
   });

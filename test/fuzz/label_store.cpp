@@ -6,11 +6,11 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/labels/codec.h"
-#include "sidecar/labels/segments.h"
 #include "test/fuzz/require.h"
+#include "truth/codec.h"
+#include "truth/segments.h"
 
-using namespace outrider::labels;
+using namespace outrider::truth;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 21) return 0;

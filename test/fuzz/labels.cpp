@@ -4,12 +4,12 @@
 #include <string_view>
 
 #include "base/wire/json.h"
-#include "sidecar/labels/label_parser.h"
-#include "sidecar/labels/truth_join.h"
 #include "test/fuzz/require.h"
+#include "truth/label_parser.h"
+#include "truth/truth_join.h"
 
 using namespace outrider;
-using namespace outrider::labels;
+using namespace outrider::truth;
 
 namespace {
 

@@ -48,7 +48,7 @@ class Fleet {
     series_watch_ = std::make_unique<watch::SeriesWatch>(
         watch::SeriesWatch::Settings{.partitions = 1, .watched_max = 4, .state_file = state},
         series::WatchRules::everything(), clock_,
-        watch::SeriesWatch::World{[](const wire::AlertWebhook&) {}, {}, {}});
+        watch::SeriesWatch::Dependencies{[](const wire::AlertWebhook&) {}, {}, {}});
     series_watch_->set_directory(
         [this](std::size_t) -> const series::SeriesDirectory& { return directory_; });
   }

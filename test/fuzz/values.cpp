@@ -7,9 +7,9 @@
 #include "base/core/text.h"
 #include "detectors/column_numbers.h"
 #include "detectors/index_column.h"
-#include "detectors/moment.h"
+#include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
-#include "sidecar/decode/csv_body.h"
+#include "sidecar/monitor/decode/csv_body.h"
 #include "test/fuzz/require.h"
 
 using namespace outrider;
@@ -57,7 +57,7 @@ void check_column(std::string_view text) {
   require(!decision.mark || decision.refusal.empty(), "a column is read or refused");
   if (const auto form = moments.form()) {
     for (const std::string_view cell : cells)
-      require(parse_moment(trim(cell), *form).has_value(), "the form reads all");
+      require(parse_timestamp(trim(cell), *form).has_value(), "the form reads all");
   } else {
     require(!form.error().message.empty(), "an error has words");
   }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same rows through `outrider-sidecar backtest`, Evidently and NannyML: where they define the same statistic, the number is
+"""The same rows through `outrider backtest`, Evidently and NannyML: where they define the same statistic, the number is
 the same; docs/drift.md has the table and why the others differ. Long: the two packages are large."""
 
 import csv
@@ -52,9 +52,9 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("peers")
     reference = write(folder / "reference.csv", table(1, 20_000, False))
     live = write(folder / "live.csv", table(2, 5_000, True))
-    sidecar = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider-sidecar"
-    run(sidecar, "profile", "--data", reference, "--out", folder / "reference.json")
-    report = json.loads(run(sidecar, "backtest", "--reference", folder / "reference.json", "--data", live, "--json"))
+    outrider = pathlib.Path(os.environ.get("OUTRIDER_BIN", ROOT / "build" / "bin")) / "outrider"
+    run(outrider, "profile", "--data", reference, "--out", folder / "reference.json")
+    report = json.loads(run(outrider, "backtest", "--reference", folder / "reference.json", "--data", live, "--json"))
     ours = {subject["subject"]: subject["scores"] for subject in report["subjects"]}
     peers = json.loads(run(python, ROOT / "test" / "oracle" / "peers.py", reference, live, ",".join(NUMERIC), ",".join(CATEGORICAL)))
     both = {"ours": ours, **peers}

@@ -9,6 +9,7 @@
 
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::retrain;
@@ -17,10 +18,8 @@ namespace fs = std::filesystem;
 namespace {
 
 struct Bench {
-  Bench() { fs::remove_all(folder); }
-  ~Bench() { fs::remove_all(folder); }
-  const fs::path folder =
-      fs::temp_directory_path() / ("job_queue_test_" + std::to_string(::getpid()));
+  TemporaryFolder own;
+  const fs::path folder = own.path() / "queue";
   const std::string file = (folder / "jobs.json").string();
   test::FakeClock clock;
 };

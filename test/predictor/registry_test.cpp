@@ -7,6 +7,7 @@
 
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::registry;
@@ -15,14 +16,10 @@ namespace fs = std::filesystem;
 namespace {
 
 struct Shelf {
-  Shelf() {
-    folder = fs::temp_directory_path() / ("registry_test_" + std::to_string(::getpid()));
-    fs::remove_all(folder);
-  }
-  ~Shelf() { fs::remove_all(folder); }
   Registry open(Registry::Limits limits = {}) { return {folder.string(), "m", clock, limits}; }
 
-  fs::path folder;
+  TemporaryFolder own;
+  const fs::path folder = own.path() / "registry";
   test::FakeClock clock;
 };
 

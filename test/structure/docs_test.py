@@ -105,7 +105,7 @@ def test_every_page_of_measurements_says_how_where_and_when():
 
 
 def test_every_key_of_the_model_configuration_is_documented():
-    source = "".join((ROOT / "sidecar" / "monitor" / name).read_text() for name in ("settings.cpp", "model_info.cpp"))
+    source = "".join((ROOT / "sidecar" / "monitor" / "versions" / name).read_text() for name in ("model_config.cpp", "model_info.cpp"))
     keys = {key for listed in re.findall(r"only_keys\([^{]*\{([^}]*)\}", source) for key in re.findall(r'"([^"]+)"', listed)}
     page = (ROOT / "docs" / "model-configuration.md").read_text()
     missing = sorted(key for key in keys if not re.search(rf"\b{key}:", page))
@@ -122,3 +122,13 @@ def test_every_route_is_documented():
     routes = {route for path in sources for route in re.findall(r'"(/(?:api|-)/[a-z0-9_./{}-]+)"', path.read_text())}
     missing = sorted(route for route in routes if route not in OTHERS_ROUTES and route not in page)
     assert len(routes) > 20 and not missing, f"docs/http-api.md says nothing of {missing}"
+
+
+def test_each_walk_of_the_architecture_has_at_most_eight_files_and_all_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    walks = text.split("## Four walks for a newcomer")[1].split("## Glossary")[0].split("\n**")[1:]
+    assert len(walks) == 4
+    for walk in walks:
+        files = re.findall(r"^\d+\. \[([^]]+)\]\(\.\./([^)]+)\)", walk, re.MULTILINE)
+        assert 2 <= len(files) <= 8, walk
+        assert all(shown == linked and (ROOT / linked).is_file() for shown, linked in files), files

@@ -75,8 +75,4 @@ class Delivery {
   Time fell_back_{};
 };
 
-// "120" (seconds) or an HTTP date in any of its three forms, as a delay from now; nothing when it is
-// neither, or lies in the past.
-std::optional<Duration> parse_retry_after(std::string_view text, Time now);
-
 }  // namespace outrider::remote_write

@@ -11,6 +11,7 @@
 
 #include "base/core/text.h"
 #include "test/support/catch.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::act;
@@ -21,14 +22,8 @@ namespace {
 const Time noon = *parse_rfc3339("2026-01-31T12:00:00Z");
 
 struct Folder {
-  Folder()
-      : path(std::filesystem::temp_directory_path() /
-             ("outrider-journal-" + std::to_string(getpid()))) {
-    std::filesystem::remove_all(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string file() const { return (path / "deep" / "agent.db").string(); }
-  std::filesystem::path path;
+  std::string file() const { return own.file("deep/agent.db"); }
+  TemporaryFolder own;
 };
 
 incident::Incident incident_of(const std::string& id, bool open, Time at = noon) {
@@ -126,7 +121,7 @@ TEST_CASE("limits drop what ended longest ago and keep what is open or under way
     }
     write.commit();
   }
-  journal.keep(noon + 10s);
+  journal.prune(noon + 10s);
   CHECK(journal.incidents(true, 10).size() == 1);
   const auto resolved = journal.incidents(false, 10);
   REQUIRE(resolved.size() == 2);
@@ -160,7 +155,7 @@ TEST_CASE("a second agent on the same journal is refused, as it would send every
 
 TEST_CASE("a file that is no journal is refused by name") {
   const Folder folder;
-  std::filesystem::create_directories(folder.path / "deep");
+  std::filesystem::create_directories(folder.own.path() / "deep");
   std::ofstream(folder.file()) << std::string(8192, 'x');
   CHECK_THROWS_WITH(Journal(folder.file(), {}), Catch::Contains("agent.db"));
 }
@@ -169,7 +164,7 @@ TEST_CASE(
     "after kill -9 in the middle of writing every commit that returned is there, and none is "
     "torn") {
   const Folder folder;
-  std::filesystem::create_directories(folder.path);
+  std::filesystem::create_directories(folder.own.path());
   for (int round = 0; round < 3; ++round) {
     int pipe_ends[2];
     REQUIRE(pipe(pipe_ends) == 0);

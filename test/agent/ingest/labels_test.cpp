@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "sidecar/labels/label_api.h"
-#include "test/sidecar/labels/log_fixture.h"
 #include "test/support/catch.h"
+#include "test/truth/log_fixture.h"
+#include "truth/label_api.h"
 
 namespace outrider::ingest {
 namespace {
@@ -131,13 +131,13 @@ struct Pod {
   Pod() {
     fixture.open();
     net::Router router;
-    labels::add_label_routes(router, *fixture.log);
+    truth::add_label_routes(router, *fixture.log);
     server = std::make_unique<net::HttpServer>(
         net::HttpServer::Settings{.listen_address = "127.0.0.1:0", .connections_max = 4},
         std::move(router));
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(server->port()); }
-  labels::test::LogFixture fixture;
+  truth::test::LogFixture fixture;
   std::unique_ptr<net::HttpServer> server;
 };
 
@@ -169,9 +169,9 @@ TEST_CASE("labels sent to the agent reach the pod that made the prediction, and 
   CHECK(counts(second) == wire::Json({{"duplicate", 16}, {"invalid", 1}, {"unknown", 1}}));
   std::uint64_t joined = 0, unknown = 0, invalid = 0;
   for (Pod& pod : pods) {
-    joined += pod.fixture.counted(labels::LabelResult::joined);
-    unknown += pod.fixture.counted(labels::LabelResult::unknown);
-    invalid += pod.fixture.counted(labels::LabelResult::invalid);
+    joined += pod.fixture.counted(truth::LabelResult::joined);
+    unknown += pod.fixture.counted(truth::LabelResult::unknown);
+    invalid += pod.fixture.counted(truth::LabelResult::invalid);
   }
   CHECK(joined == 16);
   CHECK(unknown == 0);  // The agent's to count.

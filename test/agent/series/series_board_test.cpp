@@ -205,7 +205,7 @@ TEST_CASE("restored states score as those that were never stopped") {
   REQUIRE(watched);
   REQUIRE(in->finish());
   Fleet restored;
-  restored.board.unclaimed().put(*watched);
+  restored.board.restored().put(*watched);
   whole.findings = {};
   std::mt19937 random(9);
   std::normal_distribution<double> normal(50, 5);

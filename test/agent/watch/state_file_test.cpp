@@ -49,14 +49,14 @@ std::string two_chunks(const std::string& file) {
 }  // namespace
 
 TEST_CASE("what was put is read in its order, a file that is not there is no mistake") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   CHECK(read_all(folder.file("none")).value().empty());
   two_chunks(folder.file("state"));
   CHECK(read_all(folder.file("state")).value() == std::vector<std::string>{chunk(1), chunk(2)});
 }
 
 TEST_CASE("a file cut at any byte is refused") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   const std::string file = folder.file("state");
   const std::string whole = two_chunks(file);
   for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -69,7 +69,7 @@ TEST_CASE("a file cut at any byte is refused") {
 }
 
 TEST_CASE("bytes after the end, a chunk too many or too few and an impossible size are corrupt") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   const std::string file = folder.file("state");
   const std::string whole = two_chunks(file);
   const std::size_t first = 4 + chunk(1).size();
@@ -83,7 +83,7 @@ TEST_CASE("bytes after the end, a chunk too many or too few and an impossible si
 }
 
 TEST_CASE("what the reader of chunks says is said with the file and the chunk's number") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   two_chunks(folder.file("state"));
   int calls = 0;
   const auto read = read_state(folder.file("state"), [&](std::string_view) -> Result<void> {
@@ -96,7 +96,7 @@ TEST_CASE("what the reader of chunks says is said with the file and the chunk's 
 }
 
 TEST_CASE("until it is committed the file before stays whole, and a draft is not left behind") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   const std::string file = folder.file("state");
   const std::string before = two_chunks(file);
   {
@@ -109,6 +109,6 @@ TEST_CASE("until it is committed the file before stays whole, and a draft is not
 }
 
 TEST_CASE("a folder that is not there is said with its path") {
-  const test::TempFolder folder;
+  const TemporaryFolder folder;
   CHECK_THROWS_WITH(StateWriter(folder.file("none/state")), Catch::Contains("none/state.part"));
 }

@@ -19,26 +19,9 @@
 #include "agent/watch/series_watch.h"
 #include "base/wire/exposed.h"
 #include "test/support/fake_clock.h"
+#include "test/support/temporary_folder.h"
 
 namespace outrider::test {
-
-class TempFolder {
- public:
-  TempFolder() {
-    static std::atomic<int> number{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("outrider_watch_" + std::to_string(::getpid()) + "_" + std::to_string(number++));
-    std::filesystem::create_directories(path_);
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct WatchedFleet final : series::SeriesDirectory {
   static constexpr std::int64_t minute_ms = 60'000;
@@ -50,16 +33,16 @@ struct WatchedFleet final : series::SeriesDirectory {
 
   void start() {
     slots.clear();
-    watch::SeriesWatch::World world;
-    world.alerts = [this](const wire::AlertWebhook& webhook) {
+    watch::SeriesWatch::Dependencies dependencies;
+    dependencies.alerts = [this](const wire::AlertWebhook& webhook) {
       if (journal_fails) throw std::runtime_error("the disk is full");
       alerts.insert(alerts.end(), webhook.alerts.begin(), webhook.alerts.end());
     };
-    world.write = [this](std::vector<remote_write::WriteSeries> series) {
+    dependencies.write = [this](std::vector<remote_write::WriteSeries> series) {
       written = std::move(series);
     };
-    world.open_anomalies = [this] { return open; };
-    watch = std::make_unique<watch::SeriesWatch>(settings, rules, clock, std::move(world));
+    dependencies.open_anomalies = [this] { return open; };
+    watch = std::make_unique<watch::SeriesWatch>(settings, rules, clock, std::move(dependencies));
     watch->set_directory([this](std::size_t) -> const series::SeriesDirectory& { return *this; });
   }
   void restart() {
@@ -129,7 +112,7 @@ struct WatchedFleet final : series::SeriesDirectory {
     return metric("outrider_anomalies_total", {{"outcome", word}});
   }
 
-  TempFolder folder;  // Outlives the watch, which saves at its end.
+  TemporaryFolder folder;  // Outlives the watch, which saves at its end.
   FakeClock clock{Time{std::chrono::seconds(1'700'000'000)}};
   watch::SeriesWatch::Settings settings;
   series::WatchRules rules = series::WatchRules::everything();

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "test/support/catch.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::config;
@@ -47,8 +48,8 @@ struct Fixture {
 };
 
 std::string write_file(const std::string& text) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("outrider_options_" + std::to_string(::getpid()) + ".yaml");
+  static const TemporaryFolder folder;
+  const auto path = folder.path() / "options.yaml";
   std::ofstream(path) << text;
   return path;
 }

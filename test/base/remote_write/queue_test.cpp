@@ -13,6 +13,7 @@
 
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;
@@ -20,19 +21,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-class Folder {
- public:
-  Folder() {
-    // In memory where there is such a place: hundreds of queues are opened.
-    std::string name =
-        std::string(fs::exists("/dev/shm") ? "/dev/shm" : "/tmp") + "/outrider-queue-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()));
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 Counts samples(std::uint64_t count) {
   return {.series = 1, .samples = count, .exemplars = 0};
@@ -102,9 +90,9 @@ struct Disk {
 }  // namespace
 
 TEST_CASE("batches come out in the order they went in, each until it is released") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path}, clock);
+  Queue queue({.folder = folder.path()}, clock);
   CHECK_FALSE(queue.front());
   fill(queue, 0, 3);
   CHECK(queue.figures().records_pending == 3);
@@ -121,34 +109,34 @@ TEST_CASE("batches come out in the order they went in, each until it is released
 }
 
 TEST_CASE("a restart goes on after what was delivered") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     fill(queue, 0, 5);
     for (int i = 0; i < 2; ++i) queue.release(*queue.front());
     (void)queue.front();  // Under way when the process ends: not delivered.
   }
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     CHECK(queue.figures().records_pending == 3);
     CHECK(queue.figures().pending.samples == 3);
     fill(queue, 5, 7);
     CHECK(drain(queue) == numbered(2, 7));
   }
-  Queue queue({.folder = folder.path}, clock);
+  Queue queue({.folder = folder.path()}, clock);
   CHECK(drain(queue).empty());
   fill(queue, 7, 8);
   CHECK(drain(queue) == numbered(7, 8));
 }
 
 TEST_CASE("segments whose batches are delivered are removed") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path, .segment_bytes = 200}, clock);
+  Queue queue({.folder = folder.path(), .segment_bytes = 200}, clock);
   fill(queue, 0, 100);
   const auto count = [&] {
-    return std::distance(fs::directory_iterator(folder.path), fs::directory_iterator());
+    return std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator());
   };
   CHECK(count() > 10);
   CHECK(drain(queue) == numbered(0, 100));
@@ -156,19 +144,19 @@ TEST_CASE("segments whose batches are delivered are removed") {
 }
 
 TEST_CASE("a segment cut at any byte gives every whole batch before the cut") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     fill(queue, 0, 4);
   }
-  const fs::path segment = only_segment(folder.path);
+  const fs::path segment = only_segment(folder.path());
   const std::string whole = read_all(segment);
   const std::size_t record = whole.size() / 4;
   for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
-    for (const auto& entry : fs::directory_iterator(folder.path)) fs::remove(entry.path());
+    for (const auto& entry : fs::directory_iterator(folder.path())) fs::remove(entry.path());
     write_all(segment, whole.substr(0, cut));
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     INFO("cut at " << cut);
     REQUIRE(queue.figures().damaged_places == (cut % record == 0 ? 0u : 1u));
     REQUIRE(queue.append("after", samples(1), 5));
@@ -180,21 +168,21 @@ TEST_CASE("a segment cut at any byte gives every whole batch before the cut") {
 }
 
 TEST_CASE("a flipped bit loses the batch it hits, and no other") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     fill(queue, 0, 3);
   }
-  const fs::path segment = only_segment(folder.path);
+  const fs::path segment = only_segment(folder.path());
   const std::string whole = read_all(segment);
   const std::size_t record = whole.size() / 3;
   for (std::size_t byte = 0; byte < whole.size(); ++byte) {
-    for (const auto& entry : fs::directory_iterator(folder.path)) fs::remove(entry.path());
+    for (const auto& entry : fs::directory_iterator(folder.path())) fs::remove(entry.path());
     std::string damaged = whole;
     damaged[byte] = static_cast<char>(damaged[byte] ^ (1 << byte % 8));
     write_all(segment, damaged);
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     auto expected = numbered(0, 3);
     expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(byte / record));
     INFO("byte " << byte);
@@ -204,12 +192,12 @@ TEST_CASE("a flipped bit loses the batch it hits, and no other") {
 }
 
 TEST_CASE("damage that comes while the queue is open is skipped and counted") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path, .segment_bytes = 100}, clock);
+  Queue queue({.folder = folder.path(), .segment_bytes = 100}, clock);
   fill(queue, 0, 9);  // Two a segment.
   fs::path first;
-  for (const auto& entry : fs::directory_iterator(folder.path)) {
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
     if (entry.path().extension() == ".wal" && (first.empty() || entry.path() < first)) {
       first = entry.path();
     }
@@ -226,33 +214,33 @@ TEST_CASE("damage that comes while the queue is open is skipped and counted") {
 }
 
 TEST_CASE("a lost or damaged position sends again, and never loses") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     fill(queue, 0, 4);
     queue.release(*queue.front());
     queue.release(*queue.front());
   }
-  const std::string position = read_all(folder.path / "position");
+  const std::string position = read_all(folder.path() / "position");
   SECTION("the newer slot is cut") {
     std::string damaged = position;
     damaged[0] = static_cast<char>(~damaged[0]);  // The second write stands in the first slot.
-    write_all(folder.path / "position", damaged);
-    Queue queue({.folder = folder.path}, clock);
+    write_all(folder.path() / "position", damaged);
+    Queue queue({.folder = folder.path()}, clock);
     CHECK(drain(queue) == numbered(1, 4));
   }
   SECTION("the file is gone") {
-    fs::remove(folder.path / "position");
-    Queue queue({.folder = folder.path}, clock);
+    fs::remove(folder.path() / "position");
+    Queue queue({.folder = folder.path()}, clock);
     CHECK(drain(queue) == numbered(0, 4));
   }
 }
 
 TEST_CASE("past bytes_max the oldest batches go, and are counted") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path, .bytes_max = 64 << 10}, clock);
+  Queue queue({.folder = folder.path(), .bytes_max = 64 << 10}, clock);
   const std::string payload(1000, 'x');
   for (int i = 0; i < 200; ++i) REQUIRE(queue.append(payload + std::to_string(i), samples(2), 5));
   const auto figures = queue.figures();
@@ -265,9 +253,9 @@ TEST_CASE("past bytes_max the oldest batches go, and are counted") {
 }
 
 TEST_CASE("a batch that the sender holds is not counted as lost when its segment must go") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path, .bytes_max = 32 << 10}, clock);
+  Queue queue({.folder = folder.path(), .bytes_max = 32 << 10}, clock);
   const std::string payload(1000, 'x');
   REQUIRE(queue.append(payload, samples(1), 5));
   const auto held = queue.front();
@@ -279,10 +267,10 @@ TEST_CASE("a batch that the sender holds is not counted as lost when its segment
 }
 
 TEST_CASE("a batch older than age_max is dropped and counted, on disk and in memory") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   Disk disk;
-  Queue queue({.folder = folder.path, .age_max = 10min, .write = disk.write()}, clock);
+  Queue queue({.folder = folder.path(), .age_max = 10min, .write = disk.write()}, clock);
   fill(queue, 0, 2);
   CHECK(queue.front()->payload == "batch 0");
   clock.advance(6min);
@@ -300,18 +288,18 @@ TEST_CASE("a batch older than age_max is dropped and counted, on disk and in mem
 }
 
 TEST_CASE("ten minutes without a receiver lose nothing") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   int sent = 0;
   {
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     for (; sent < 300; ++sent) {  // A batch a second; a kill in between.
       fill(queue, sent, sent + 1);
       queue.keep(*queue.front());
       clock.advance(1s);
     }
   }
-  Queue queue({.folder = folder.path}, clock);
+  Queue queue({.folder = folder.path()}, clock);
   for (; sent < 600; ++sent) {
     fill(queue, sent, sent + 1);
     queue.keep(*queue.front());
@@ -321,10 +309,10 @@ TEST_CASE("ten minutes without a receiver lose nothing") {
 }
 
 TEST_CASE("a full disk turns to bounded memory, keeps the order, and comes back") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   Disk disk;
-  Queue queue({.folder = folder.path, .write = disk.write()}, clock);
+  Queue queue({.folder = folder.path(), .write = disk.write()}, clock);
   fill(queue, 0, 3);
   disk.is_full = true;
   disk.takes_at_most = 17;  // A part of the next record reaches the disk.
@@ -362,11 +350,11 @@ TEST_CASE("a full disk turns to bounded memory, keeps the order, and comes back"
 }
 
 TEST_CASE("memory is bounded while the disk fails, the oldest batches go and are counted") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   Disk disk;
   disk.is_full = true;
-  Queue queue({.folder = folder.path, .memory_bytes_max = 50'000, .write = disk.write()}, clock);
+  Queue queue({.folder = folder.path(), .memory_bytes_max = 50'000, .write = disk.write()}, clock);
   for (int i = 0; i < 200; ++i) {
     REQUIRE(queue.append(std::string(1000, 'x') + std::to_string(i), samples(1), 5));
   }
@@ -378,11 +366,11 @@ TEST_CASE("memory is bounded while the disk fails, the oldest batches go and are
 }
 
 TEST_CASE("a folder that another queue holds is waited for, what came meanwhile goes after it") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  auto before = std::make_unique<Queue>(Queue::Settings{.folder = folder.path}, clock);
+  auto before = std::make_unique<Queue>(Queue::Settings{.folder = folder.path()}, clock);
   fill(*before, 0, 2);
-  Queue queue({.folder = folder.path}, clock);
+  Queue queue({.folder = folder.path()}, clock);
   CHECK_FALSE(queue.figures().disk_usable);
   fill(queue, 2, 4);
   before.reset();
@@ -401,9 +389,9 @@ TEST_CASE("a folder that cannot be made is a disk that fails") {
 }
 
 TEST_CASE("a payload over the limit is refused and counted") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
-  Queue queue({.folder = folder.path}, clock);
+  Queue queue({.folder = folder.path()}, clock);
   CHECK_FALSE(queue.append(std::string(record_payload_bytes_max + 1, 'x'), samples(7), 5));
   CHECK(queue.figures().dropped.too_large == 7);
   CHECK(queue.append(std::string(record_payload_bytes_max, 'x'), samples(1), 5));
@@ -411,7 +399,7 @@ TEST_CASE("a payload over the limit is refused and counted") {
 }
 
 TEST_CASE("kill -9 at any moment loses no batch that append() took") {
-  Folder folder;
+  TemporaryFolder folder;
   test::FakeClock clock;
   int next = 0;
   std::vector<std::string> seen;
@@ -421,7 +409,7 @@ TEST_CASE("kill -9 at any moment loses no batch that append() took") {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-      Queue queue({.folder = folder.path, .segment_bytes = 4096}, clock);
+      Queue queue({.folder = folder.path(), .segment_bytes = 4096}, clock);
       for (int i = next;; ++i) {
         if (!queue.append("batch " + std::to_string(i), samples(1), 5)) ::_exit(1);
         if (::write(pipe_ends[1], &i, sizeof i) != sizeof i) ::_exit(1);
@@ -442,7 +430,7 @@ TEST_CASE("kill -9 at any moment loses no batch that append() took") {
     while (::read(pipe_ends[0], &last, sizeof last) == sizeof last) {
     }
     ::close(pipe_ends[0]);
-    Queue queue({.folder = folder.path}, clock);
+    Queue queue({.folder = folder.path()}, clock);
     const auto batches = drain(queue);
     const auto expected = numbered(next, last + 1);
     // One more may be there: written, but killed before it could say so.
@@ -454,9 +442,9 @@ TEST_CASE("kill -9 at any moment loses no batch that append() took") {
 }
 
 TEST_CASE("several threads append while one takes and one syncs") {
-  Folder folder;
+  TemporaryFolder folder;
   const SystemClock clock;
-  Queue queue({.folder = folder.path, .segment_bytes = 4096}, clock);
+  Queue queue({.folder = folder.path(), .segment_bytes = 4096}, clock);
   std::atomic<bool> done{false};
   std::size_t taken = 0;
   std::thread taker([&] {

@@ -12,6 +12,7 @@
 #include "base/wire/remote_write/v1.pb.h"
 #include "base/wire/remote_write/v2.pb.h"
 #include "test/support/catch.h"
+#include "test/support/temporary_folder.h"
 
 using namespace outrider;
 using namespace outrider::remote_write;
@@ -83,18 +84,6 @@ class Receiver {
   std::unique_ptr<net::HttpServer> server_;
 };
 
-class Folder {
- public:
-  Folder() {
-    std::string name =
-        std::string(fs::exists("/dev/shm") ? "/dev/shm" : "/tmp") + "/outrider-sender-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()));
-    path = name;
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
-
 Options options_for(const std::string& url) {
   Options options;
   options.url = url;
@@ -141,11 +130,11 @@ const SystemClock wall_clock;
 
 TEST_CASE("a 2.0 request bears exactly the headers of the specification") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   auto options = options_for(receiver.url());
   options.headers = {"X-Scope-OrgID: shop"};
   options.external_labels = {"cluster=eu", "job=not me"};
-  Sender sender(options, folder.path, wall_clock);
+  Sender sender(options, folder.path(), wall_clock);
   auto sent = series("a", 2.5);
   sent[0].labels.set("job", "me");
   sender.append(sent);
@@ -173,10 +162,10 @@ TEST_CASE("a 2.0 request bears exactly the headers of the specification") {
 TEST_CASE(
     "a request has at most so many samples, and a batch does not wait longer than its deadline") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   auto options = options_for(receiver.url());
   options.samples_per_send_max = 100;
-  Sender sender(options, folder.path, wall_clock);
+  Sender sender(options, folder.path(), wall_clock);
   sender.append(series("long", 1, 250));
   for (int i = 0; i < 70; ++i) sender.append(series("n" + std::to_string(i)));
   std::size_t samples = 0, requests = 0;
@@ -195,11 +184,11 @@ TEST_CASE(
 
 TEST_CASE("no answer, 503 with Retry-After and 429 are sent again until the receiver takes them") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   receiver.answer({.status = 500});
   receiver.answer({.status = 503, .headers = {{"Retry-After", "1"}}});
   receiver.answer({.status = 429});
-  Sender sender(options_for(receiver.url()), folder.path, wall_clock);
+  Sender sender(options_for(receiver.url()), folder.path(), wall_clock);
   sender.append(series("a"));
   const auto requests = receiver.wait_for(4);
   for (const auto& request : requests) CHECK(request.body == requests[0].body);
@@ -210,10 +199,10 @@ TEST_CASE("no answer, 503 with Retry-After and 429 are sent again until the rece
 
 TEST_CASE("any other 4xx is given up, counted by its status, and the next batch goes on") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   receiver.answer({.status = 400, .body = "out of order"});
   receiver.answer({.status = 401});
-  Sender sender(options_for(receiver.url()), folder.path, wall_clock);
+  Sender sender(options_for(receiver.url()), folder.path(), wall_clock);
   for (const char* name : {"a", "b", "c"}) {
     sender.append(series(name));
     sender.flush();
@@ -228,11 +217,11 @@ TEST_CASE("any other 4xx is given up, counted by its status, and the next batch 
 
 TEST_CASE("a receiver that says 415 gets the same batch as 1.0, and 1.0 from then on") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   receiver.answer({.status = 415});
   receiver.answer({.status = 200});
   receiver.answer({.status = 200});
-  Sender sender(options_for(receiver.url()), folder.path, wall_clock);
+  Sender sender(options_for(receiver.url()), folder.path(), wall_clock);
   sender.append(series("a"));
   sender.flush();
   auto requests = receiver.wait_for(2);
@@ -250,10 +239,10 @@ TEST_CASE("a receiver that says 415 gets the same batch as 1.0, and 1.0 from the
 
 TEST_CASE("a receiver that says 204 without Written headers gets the same batch as 1.0") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   receiver.answer({.status = 204});
   receiver.answer({.status = 204});
-  Sender sender(options_for(receiver.url()), folder.path, wall_clock);
+  Sender sender(options_for(receiver.url()), folder.path(), wall_clock);
   sender.append(series("a"));
   const auto requests = receiver.wait_for(2);
   CHECK(v1_of(requests[1]).timeseries(0).samples(0).timestamp() == 1'700'000'000'000);
@@ -262,21 +251,21 @@ TEST_CASE("a receiver that says 204 without Written headers gets the same batch 
 
 TEST_CASE("what a 2.0 receiver did not write is counted as failed") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   receiver.answer({.status = 204, .headers = {{"X-Prometheus-Remote-Write-Samples-Written", "3"}}});
-  Sender sender(options_for(receiver.url()), folder.path, wall_clock);
+  Sender sender(options_for(receiver.url()), folder.path(), wall_clock);
   sender.append(series("a", 1, 5));
   wait_for_metric(sender, "outrider_remote_write_samples_total 3");
   wait_for_metric(sender, "outrider_remote_write_samples_failed_total{reason=\"partial_write\"} 2");
 }
 
 TEST_CASE("what a dead receiver did not get is sent after a restart, in order") {
-  Folder folder;
+  TemporaryFolder folder;
   std::uint16_t port = 0;
   { port = Receiver().port(); }
   const auto options = options_for("http://127.0.0.1:" + std::to_string(port) + "/api/v1/write");
   {
-    Sender sender(options, folder.path, wall_clock);
+    Sender sender(options, folder.path(), wall_clock);
     for (const char* name : {"a", "b"}) {
       sender.append(series(name));
       sender.flush();
@@ -284,7 +273,7 @@ TEST_CASE("what a dead receiver did not get is sent after a restart, in order") 
     CHECK_FALSE(sender.stop(50ms));
   }
   Receiver receiver(port);
-  Sender sender(options, folder.path, wall_clock);
+  Sender sender(options, folder.path(), wall_clock);
   sender.append(series("c"));
   const auto requests = receiver.wait_for(3);
   CHECK(v2_of(requests[0]).symbols(2) == "a");
@@ -295,10 +284,10 @@ TEST_CASE("what a dead receiver did not get is sent after a restart, in order") 
 
 TEST_CASE("stop sends what is buffered, and takes no more") {
   Receiver receiver;
-  Folder folder;
+  TemporaryFolder folder;
   auto options = options_for(receiver.url());
   options.batch_deadline = 5s;
-  Sender sender(options, folder.path, wall_clock);
+  Sender sender(options, folder.path(), wall_clock);
   sender.append(series("a"));
   CHECK(sender.stop(10s));
   CHECK(receiver.count() == 1);
@@ -308,10 +297,10 @@ TEST_CASE("stop sends what is buffered, and takes no more") {
 }
 
 TEST_CASE("stop ends in time when the receiver never answers") {
-  Folder folder;
+  TemporaryFolder folder;
   std::uint16_t port = 0;
   { port = Receiver().port(); }
-  Sender sender(options_for("http://127.0.0.1:" + std::to_string(port) + "/"), folder.path,
+  Sender sender(options_for("http://127.0.0.1:" + std::to_string(port) + "/"), folder.path(),
                 wall_clock);
   sender.append(series("a"));
   const auto began = std::chrono::steady_clock::now();
@@ -321,13 +310,13 @@ TEST_CASE("stop ends in time when the receiver never answers") {
 
 TEST_CASE("a bearer token is read anew, and a password goes as basic authentication") {
   Receiver receiver;
-  Folder folder, secrets;
-  const fs::path file = secrets.path / "secret";
+  TemporaryFolder folder, secrets;
+  const fs::path file = secrets.path() / "secret";
   std::ofstream(file) << "one\n";
   SECTION("token") {
     auto options = options_for(receiver.url());
     options.bearer_token_file = file;
-    Sender sender(options, folder.path, wall_clock);
+    Sender sender(options, folder.path(), wall_clock);
     sender.append(series("a"));
     CHECK(receiver.wait_for(1)[0].header("Authorization") == "Bearer one");
     std::ofstream(file) << "two\n";
@@ -338,18 +327,18 @@ TEST_CASE("a bearer token is read anew, and a password goes as basic authenticat
     auto options = options_for(receiver.url());
     options.basic_auth_user = "me";
     options.basic_auth_password_file = file;
-    Sender sender(options, folder.path, wall_clock);
+    Sender sender(options, folder.path(), wall_clock);
     sender.append(series("a"));
     CHECK(receiver.wait_for(1)[0].header("Authorization") == "Basic bWU6b25l");
   }
 }
 
 TEST_CASE("options that are wrong are named when the sender is made") {
-  Folder folder;
+  TemporaryFolder folder;
   const auto message = [&](Options options) -> std::string {
     options.url = "http://127.0.0.1:1/";
     try {
-      Sender sender(options, folder.path, wall_clock);
+      Sender sender(options, folder.path(), wall_clock);
     } catch (const std::runtime_error& error) {
       return error.what();
     }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// --web.config.file: basic authentication in the format of Prometheus's exporter-toolkit:
+//
+//   basic_auth_users:  {alice: $2y$10$…}          # bcrypt
+//
+// tls_server_config is refused with its reason, and so is what else the toolkit knows, rather than passed
+// over: Debian 12's CivetWeb cannot load OpenSSL 3.
+
+#include <string>
+
+#include "base/core/result.h"
+#include "base/net/http_server.h"
+
+namespace outrider::monitor {
+
+// Fills in basic authentication. "" changes nothing. Errors: "bad_config", all mistakes at once;
+// "cannot_read".
+Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings& settings);
+
+}  // namespace outrider::monitor

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/monitor/configuration.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/config/yaml.h"
+
+namespace outrider::monitor {
+
+Result<ModelConfig> read_model_config(const MonitorOptions& options) {
+  ModelConfig config;
+  if (!options.model_config.empty()) {
+    const auto text = config::read_file(options.model_config);
+    if (!text) return fail(text);
+    auto parsed = parse_model_config(*text, options.model_config);
+    if (!parsed) return fail(parsed);
+    config = std::move(*parsed);
+  }
+  if (!options.reference.empty()) config.reference = options.reference;
+  return config;
+}
+
+decode::ModelDecoders decoders_for(const ModelConfig& config) {
+  std::map<std::string, decode::Rules, std::less<>> own;
+  for (const auto& [model, its] : config.models) own.emplace(model, its.rules);
+  return decode::ModelDecoders(config.rules, own);
+}
+
+tap::CaptureSettings capture_of(const ModelConfig& config) {
+  tap::CaptureSettings capture;
+  capture.methods = config.rules.methods;
+  capture.paths = config.rules.paths;
+  capture.sample_rate = config.rules.sample_rate;
+  capture.request_body_bytes_max = config.limits.body_bytes;
+  capture.response_body_bytes_max = config.limits.body_bytes;
+  return capture;
+}
+
+truth::LogSettings log_settings_of(const ModelConfig& config, const std::string& data_dir) {
+  truth::LogSettings settings;
+  settings.folder = std::filesystem::path(data_dir) / "log";
+  settings.bytes_max = config.log.bytes_max;
+  settings.keep_features = config.log.keep_features;
+  settings.max_delay = config.truth.max_delay;
+  settings.early_hold = config.truth.early;
+  settings.model_name = config.default_model();
+  constexpr std::size_t versions_of_entry = 4;  // While labels of the last ones still come.
+  settings.models_max = std::max(settings.models_max, versions_of_entry * config.models.size());
+  return settings;
+}
+
+std::string_view configured_model(const ModelConfig& config) {
+  const decode::Place& name = config.rules.model_name;
+  return name.kind == decode::Place::Kind::literal ? std::string_view(name.text)
+                                                   : std::string_view();
+}
+
+void log_warnings(const ModelConfig& config) {
+  for (const std::string& warning : warnings(config)) {
+    spdlog::warn("model configuration: {}", warning);
+  }
+}
+
+ConfigReload::ConfigReload(const MonitorOptions& options, const Clock& clock)
+    : options_(options), clock_(clock) {
+  note(true);
+}
+
+void ConfigReload::note(bool successful) {
+  successful_ = successful;
+  if (successful) at_ms_ = to_unix_ms(clock_.now());
+}
+
+net::HttpResponse ConfigReload::reload() {
+  auto config = read_model_config(options_);
+  note(config.has_value());
+  if (!config) {
+    spdlog::error("model configuration not reloaded: {}", config.error().message);
+    return net::error_response(500, config.error().code, config.error().message);
+  }
+  spdlog::info("model configuration reloaded");
+  log_warnings(*config);
+  const std::lock_guard hold(lock_);
+  read_ = std::move(*config);
+  has_read_ = true;
+  return net::text_response(200, "");
+}
+
+std::optional<ModelConfig> ConfigReload::take() {
+  if (!has_read_) return std::nullopt;
+  const std::lock_guard hold(lock_);
+  has_read_ = false;
+  return std::exchange(read_, std::nullopt);
+}
+
+void ConfigReload::collect(wire::MetricSink& sink) {
+  sink.family({"outrider_config_last_reload_successful", wire::MetricType::gauge,
+               "Whether the last attempt to read the model configuration succeeded."});
+  sink.value(wire::SeriesKey(), successful_ ? 1 : 0);
+  sink.family({"outrider_config_last_reload_success_timestamp_seconds", wire::MetricType::gauge,
+               "When the model configuration was last read with success."});
+  sink.value(wire::SeriesKey(), static_cast<double>(at_ms_) / 1000);
+}
+
+}  // namespace outrider::monitor

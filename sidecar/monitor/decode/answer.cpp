@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sidecar/monitor/decode/answer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/core/text.h"
+#include "detectors/value_reader.h"
+#include "sidecar/monitor/decode/answer_names.h"
+#include "sidecar/monitor/decode/json_pointer.h"
+#include "sidecar/monitor/decode/protocols/error_body.h"
+#include "sidecar/monitor/decode/protocols/language_model.h"
+#include "sidecar/monitor/decode/protocols/protocols.h"
+
+namespace outrider::decode {
+namespace {
+
+constexpr std::size_t names_max = 1 << 16;
+constexpr std::size_t row_counts_told = 3;
+
+bool looks_like_json(std::string_view text) {
+  text = trim(text);
+  return text.starts_with('{') || text.starts_with('[');
+}
+
+}  // namespace
+
+Answer::Source Answer::source_of(const Place& place) {
+  using Kind = Place::Kind;
+  Source source;
+  source.configured =
+      place.kind == Kind::json || place.kind == Kind::response || place.kind == Kind::row;
+  source.whole_first = place.kind != Kind::row;
+  if (source.configured) source.tokens = pointer_tokens(place.text);
+  return source;
+}
+
+Answer::Answer(const Rules& rules)
+    : rules_(rules),
+      prediction_(source_of(rules.prediction)),
+      score_(source_of(rules.score)),
+      row_(rules_, json_) {}
+
+void Answer::clear() {
+  nature_ = Nature::prediction;
+  has_root_ = are_lines_ = false;
+  view_.containers.clear();
+  rows_.clear();
+  unrecognised_ = 0;
+  row_.clear();
+  words_.clear();
+  if (holds_much()) tensors_.clear();
+  tensor_count_ = 0;
+}
+
+Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
+  clear();
+  binary_ = binary;
+  const auto root = json_.parse(json);
+  if (!root) return failed(root);
+  root_ = *root;
+  has_root_ = true;
+  // JSON in a string of JSON, as a view writes that returns json.dumps(…) to a framework that does so, too.
+  if (const auto inner = text_of(root_); inner && looks_like_json(*inner)) {
+    inner_.assign(*inner);
+    const auto unpacked = json_.parse(inner_);
+    if (!unpacked) return failed(unpacked);
+    root_ = *unpacked;
+  }
+  look_at_root();
+  return {};
+}
+
+Decoded<void> Answer::open_lines(std::string_view list) {
+  if (auto ok = open(list, {}); !ok) return ok;
+  lines_ = root_;
+  are_lines_ = true;
+  // What the last line is, the stream is: Ollama's ends with its counts.
+  for (const dom::element line : list_in(lines_)) root_ = line;
+  nature_ = Nature::prediction;
+  look_at_root();
+  return {};
+}
+
+// What it is, by its names.
+void Answer::look_at_root() {
+  view_.containers.clear();
+  if (!root_.is_object()) {
+    if (root_.is_array() && protocols::is_language_model_answer(root_)) {
+      nature_ = Nature::language_model;
+    }
+    return;
+  }
+  view_.element = root_;
+  view_.root = object_in(root_);
+  unsigned flags = 0;
+  for (const auto field : view_.root) {
+    flags |= role_of(field.key).flags;
+    if (is_container(field.value)) view_.containers.push_back({field.key, field.value});
+  }
+  if ((flags & NameRole::error) && protocols::says_error(view_.root)) {
+    nature_ = Nature::error;
+  } else if ((flags & NameRole::language_model) && protocols::is_language_model_answer(root_)) {
+    nature_ = Nature::language_model;
+  }
+}
+
+Decoded<void> Answer::read(std::span<const std::size_t> row_counts) {
+  row_counts_ = row_counts;
+  if (are_lines_ && !row_counts.empty() && expects(array_of(lines_)->size())) {
+    root_ = lines_;
+    view_.containers.clear();
+  }
+  AnswerShapes shapes;
+  if (!view_.containers.empty()) {
+    for (const protocols::Protocol& protocol : protocols::table) {
+      if (protocol.answer && protocol.answer(view_, shapes)) break;
+    }
+  }
+  if (shapes.failure) return failed(*shapes.failure);
+  const AnswerShape shape = shapes.shape ? *shapes.shape : shape_of(root_);
+  if (shape.layout != AnswerLayout::tensors && !binary_.empty()) {
+    return failed(FailReason::wrong_shape);
+  }
+  const auto done = prediction_.configured ? read_configured(shape) : read_shape(shape);
+  if (!done) {
+    const auto object = object_of(root_);
+    if (done.error() != FailReason::missing_prediction || !object ||
+        !protocols::may_be_error(*object)) {
+      return done;
+    }
+    nature_ = Nature::error;
+    return {};
+  }
+  if (auto ok = fill_scores(shape); !ok) return ok;
+  return finish();
+}
+
+Decoded<void> Answer::read_shape(const AnswerShape& shape) {
+  switch (shape.layout) {
+    case AnswerLayout::list:
+      return read_list(shape);
+    case AnswerLayout::object:
+      return read_object(shape);
+    case AnswerLayout::value:
+      return expects(1) ? one_row(shape.at) : Decoded<void>(rows_differ(1));
+    case AnswerLayout::matrix:
+      return read_matrix(shape);
+    case AnswerLayout::tensors:
+      return read_tensors(shape);
+    case AnswerLayout::seldon:
+      return read_seldon(shape);
+  }
+  return {};
+}
+
+bool Answer::expects(std::size_t rows) const {
+  return row_counts_.empty() ||
+         std::find(row_counts_.begin(), row_counts_.end(), rows) != row_counts_.end();
+}
+
+// A row an element; or, of one row, all of them together.
+Decoded<void> Answer::read_list(const AnswerShape& shape) {
+  if (!elements_of(shape.at, elements_)) return failed(FailReason::wrong_type);
+  if (elements_.size() > rules_.rows_max) return failed(FailReason::too_many_rows);
+  if (expects(elements_.size()) && !elements_.empty()) return rows_of(elements_);
+  if (elements_.empty()) return failed(FailReason::missing_prediction);
+  if (expects(1)) return one_row(shape.at);
+  return rows_differ(elements_.size());
+}
+
+// One row of named values, or lists of rows by name: the request's number of rows decides.
+Decoded<void> Answer::read_object(const AnswerShape& shape) {
+  const dom::object object = object_in(shape.at);
+  if (elements_of(shape.at, elements_)) return read_list(shape);
+  named_.clear();
+  if (auto ok = row_.collect(object, named_); !ok) return ok;
+  bool done = false;
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < named_.candidates.size(); ++i) {
+    if (named_.candidates[i].kind != Candidate::Kind::list) continue;
+    elements_of(named_.elements[i], elements_);
+    longest = std::max(longest, elements_.size());
+    const bool is_batch = elements_.size() > 1 && expects(elements_.size());
+    if (!is_batch || done) continue;
+    if (auto ok = read_named_list(named_, elements_.size(), done); !ok) return ok;
+  }
+  if (done) return {};
+  if (expects(1)) return add(row_.read(object, named_));
+  const Choice choice = choose(named_.candidates, rules_.prediction_kind);
+  const bool has_none = choice.prediction == Choice::none && choice.score == Choice::none;
+  if (has_none && !choice.ambiguous) return failed(FailReason::missing_prediction);
+  return rows_differ(longest > 1 ? longest : 1);
+}
+
+// Of the lists with so many rows the one that is the prediction, with the one that is its score.
+Decoded<void> Answer::read_named_list(const AnswerRow::Named& named, std::size_t rows, bool& done) {
+  AnswerRow::Named fitting;
+  std::vector<dom::element> elements;
+  for (std::size_t i = 0; i < named.candidates.size(); ++i) {
+    if (named.candidates[i].kind != Candidate::Kind::list) continue;
+    elements_of(named.elements[i], elements);
+    if (elements.size() != rows) continue;
+    fitting.candidates.push_back(named.candidates[i]);
+    fitting.elements.push_back(named.elements[i]);
+  }
+  const Choice choice = choose(fitting.candidates, rules_.prediction_kind);
+  if (choice.ambiguous) return row_.ambiguous(fitting, choice);
+  const bool has_prediction = choice.prediction != Choice::none;
+  if (!has_prediction && choice.score == Choice::none) return {};
+  done = true;
+  if (rows > rules_.rows_max) return failed(FailReason::too_many_rows);
+  elements_of(fitting.elements[has_prediction ? choice.prediction : choice.score], elements_);
+  if (!has_prediction) {
+    for (const dom::element score : elements_) {
+      if (auto ok = add(is_container(score) ? row_.read(score)
+                                            : row_.of_score(json_.scalar(score).number));
+          !ok) {
+        return ok;
+      }
+    }
+    return {};
+  }
+  if (auto ok = rows_of(elements_); !ok || choice.score == Choice::none) return ok;
+  elements_of(fitting.elements[choice.score], elements);
+  for (std::size_t i = 0; i < rows; ++i) {
+    row_.add_score(elements[i], rows_[i]);
+  }
+  return {};
+}
+
+// {"columns": ["id", "price"], "data": [[7, 5.2]]}
+Decoded<void> Answer::read_matrix(const AnswerShape& shape) {
+  std::vector<Candidate> columns;
+  for (const dom::element name : *shape.names) {
+    if (columns.size() >= names_max) return failed(FailReason::wrong_shape);
+    columns.push_back({text_of(name).value_or("0"), Candidate::Kind::number});
+  }
+  const Choice choice = choose(columns, PredictionKind::inferred);
+  const std::size_t place = choice.prediction != Choice::none ? choice.prediction : choice.score;
+  if (choice.ambiguous || place == Choice::none) {
+    words_ =
+        "the answer's columns do not say which one is the prediction: write it, such as "
+        "response.prediction: \"row:/0\" for the first";
+    return failed(FailReason::ambiguous_prediction);
+  }
+  std::vector<dom::element> rows;
+  elements_of(shape.at, rows);
+  if (!expects(rows.size())) return rows_differ(rows.size());
+  for (const dom::element row : rows) {
+    elements_of(row, elements_);
+    if (elements_.size() != columns.size()) return failed(FailReason::wrong_shape);
+    if (auto ok = add(row_.read(elements_[place])); !ok) return ok;
+    if (choice.score != Choice::none && choice.score != place) {
+      row_.add_score(elements_[choice.score], rows_.back());
+    }
+  }
+  return {};
+}
+
+Decoded<void> Answer::read_seldon(const AnswerShape& shape) {
+  const auto tensor = next_tensor();
+  if (!tensor) return failed(tensor);
+  const auto object = object_of(shape.at);
+  const auto ok = object ? read_plain_tensor(*object, json_, **tensor, body_values_max)
+                         : read_nested(shape.at, json_, **tensor, true, body_values_max);
+  if (!ok) return ok;
+  if (shape.names) {
+    std::vector<std::string_view> names;
+    for (const dom::element name : *shape.names) {
+      const auto text = text_of(name);
+      if (!text || names.size() >= names_max) return failed(FailReason::wrong_shape);
+      names.push_back(*text);
+    }
+    row_.name_classes(std::move(names));
+  }
+  const auto rows = rows_in(**tensor);
+  if (!rows) return rows_differ((*tensor)->rows());
+  return rows_of(**tensor, *rows, nullptr);
+}
+
+// ---- What the configuration names ----
+
+Decoded<void> Answer::read_configured(const AnswerShape& shape) {
+  if (shape.layout == AnswerLayout::tensors) {
+    if (auto ok = open_tensors(shape); !ok) return ok;
+    std::optional<std::size_t> place;
+    const Tensor* tensor = nullptr;
+    if (prediction_.whole_first) tensor = tensor_by(prediction_.tokens, true, place);
+    const bool in_body = tensor || (prediction_.whole_first && follow(prediction_.tokens, root_));
+    const bool by_row = rules_.prediction.kind != Place::Kind::response && !in_body;
+    if (!tensor && by_row) tensor = tensor_by(prediction_.tokens, false, place);
+    if (tensor) {
+      const auto rows = rows_in(*tensor);
+      if (!rows) return rows_differ(tensor->rows());
+      return rows_of(*tensor, *rows, nullptr, place);
+    }
+  }
+  if (prediction_.whole_first) {
+    if (const auto found = follow(prediction_.tokens, root_)) {
+      AnswerShape there = shape_of(*found);
+      if (elements_of(*found, elements_)) return read_list(there);
+      return expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
+    }
+    if (rules_.prediction.kind == Place::Kind::response) return not_found(rules_.prediction);
+  }
+  return read_each_row(shape);
+}
+
+// The rows of the shape as elements; of an object it is the object itself, or its columns by their names.
+Decoded<void> Answer::read_each_row(const AnswerShape& shape) {
+  if (shape.layout == AnswerLayout::tensors || shape.layout == AnswerLayout::value) {
+    return not_found(rules_.prediction);
+  }
+  if (shape.layout == AnswerLayout::object && !elements_of(shape.at, elements_)) {
+    const auto found = follow(prediction_.tokens, shape.at);
+    if (!found) return not_found(rules_.prediction);
+    if (elements_of(*found, elements_)) return read_list(shape_of(*found));
+    return expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
+  }
+  dom::element rows = shape.at;
+  if (const auto tensor = object_of(rows); tensor && shape.layout == AnswerLayout::seldon) {
+    return not_found(rules_.prediction);  // Its values have no rows to follow.
+  }
+  elements_of(rows, elements_);
+  if (!expects(elements_.size()) && expects(1)) elements_.assign(1, rows);
+  if (!expects(elements_.size())) return rows_differ(elements_.size());
+  if (elements_.size() > rules_.rows_max) return failed(FailReason::too_many_rows);
+  std::size_t found_count = 0;
+  for (const dom::element element : elements_) {
+    const auto found = in_row(prediction_, element);
+    found_count += found.has_value();
+    if (auto ok = add(found ? row_.read(*found) : Prediction{}); !ok) return ok;
+  }
+  return found_count > 0 ? Decoded<void>{} : Decoded<void>(not_found(rules_.prediction));
+}
+
+std::optional<dom::element> Answer::in_row(const Source& source, dom::element row) {
+  if (const auto found = follow(source.tokens, row)) return found;
+  // A row that is one value by itself is its own place 0.
+  const bool is_first = source.tokens.size() == 1 && source.tokens.front() == "0";
+  return is_first && !is_container(row) ? std::optional(row) : std::nullopt;
+}
+
+// The scores that the configuration names; else, of a configured prediction, what stands beside it by a
+// score's name.
+Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
+  const bool by_name = !score_.configured;
+  if (by_name && !prediction_.configured && !shape.beside) return {};
+  if (by_name && shape.layout == AnswerLayout::tensors) return {};
+  const auto take = [this](std::span<const dom::element> scores) {
+    for (std::size_t i = 0; i < rows_.size() && scores.size() == rows_.size(); ++i) {
+      row_.add_score(scores[i], rows_[i]);
+    }
+  };
+  const auto take_at = [&](dom::element score) {
+    if (elements_of(score, elements_) && elements_.size() == rows_.size()) {
+      take(elements_);
+    } else if (rows_.size() == 1) {
+      take({&score, 1});
+    }
+  };
+  if (by_name) {
+    const std::span<const std::string> tokens = prediction_.tokens;
+    const auto parent = prediction_.configured
+                            ? object_of(follow(tokens.first(tokens.size() - 1), root_))
+                            : shape.beside;
+    if (!parent) return {};
+    for (const auto field : *parent) {
+      if (is_score_name(field.key)) take_at(field.value);
+    }
+    return {};
+  }
+  for (Prediction& row : rows_) row.score = std::nan("");
+  if (shape.layout == AnswerLayout::tensors) {
+    std::optional<std::size_t> place;
+    const Tensor* tensor = score_.whole_first ? tensor_by(score_.tokens, true, place) : nullptr;
+    if (!tensor) tensor = tensor_by(score_.tokens, false, place);
+    if (!tensor) return not_found(rules_.score);
+    const std::size_t width = rows_.empty() ? 0 : tensor->values.size() / rows_.size();
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const auto values = std::span(tensor->values).subspan(i * width, width);
+      if (place && *place >= width) return not_found(rules_.score);
+      row_.add_score(place ? values.subspan(*place, 1) : values, rows_[i]);
+    }
+    return {};
+  }
+  if (score_.whole_first) {
+    if (const auto found = follow(score_.tokens, root_)) {
+      take_at(*found);
+      return {};
+    }
+  }
+  if (const auto found = shape.at.is_object() ? follow(score_.tokens, shape.at) : std::nullopt) {
+    take_at(*found);
+    return {};
+  }
+  elements_of(shape.at, elements_);
+  if (elements_.size() != rows_.size()) return {};
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const auto found = in_row(score_, elements_[i]);
+    if (found) row_.add_score(*found, rows_[i]);
+  }
+  return {};
+}
+
+// ---- Tensors ----
+
+Decoded<void> Answer::open_tensors(const AnswerShape& shape) {
+  for (const dom::element element : list_in(shape.at)) {
+    const std::size_t left = values_left();
+    const auto tensor = next_tensor();
+    if (!tensor) return failed(tensor);
+    if (auto ok = read_tensor(object_in(element), json_, **tensor, left); !ok) return ok;
+  }
+  const std::span<Tensor> tensors(tensors_.data(), tensor_count_);
+  if (auto ok = read_binary(tensors, json_, binary_, values_left(), Bytes::must_be_text); !ok)
+    return ok;
+  for (const Tensor& tensor : tensors) {
+    if (auto ok = check_shape(tensor); !ok) return ok;
+  }
+  return {};
+}
+
+Decoded<void> Answer::read_tensors(const AnswerShape& shape) {
+  if (auto ok = open_tensors(shape); !ok) return ok;
+  return choose_tensor();
+}
+
+// By how many rows a tensor can be read: its first extent, or, of rank one, one row of all.
+std::optional<std::size_t> Answer::rows_in(const Tensor& tensor) const {
+  const std::size_t rows = tensor.shape.empty() ? 1 : static_cast<std::size_t>(tensor.rows());
+  const bool has_bytes = tensor.datatype == "BYTES" && tensor.shape.size() == 1;
+  if (has_bytes && expects(1) && AnswerRow::are_classified(tensor.values)) return 1;
+  if (expects(rows)) return rows;
+  if (tensor.shape.size() <= 1 && expects(1)) return 1;
+  return std::nullopt;
+}
+
+Decoded<void> Answer::choose_tensor() {
+  std::vector<Candidate> candidates;
+  std::vector<std::size_t> places;
+  std::size_t seen_rows = 0;
+  for (std::size_t i = 0; i < tensor_count_; ++i) {
+    const Tensor& tensor = tensors_[i];
+    if (tensor.values.empty()) continue;
+    seen_rows = tensor.rows();
+    if (!rows_in(tensor)) continue;
+    const auto kind = tensor.values.front().kind == ValueKind::text ? Candidate::Kind::text
+                                                                    : Candidate::Kind::number;
+    candidates.push_back({tensor.name, kind});
+    places.push_back(i);
+  }
+  if (candidates.empty() && seen_rows > 0) return rows_differ(seen_rows);
+  if (candidates.empty()) return failed(FailReason::missing_prediction);
+  Choice choice = choose(candidates, rules_.prediction_kind);
+  // What has one output only has no other to mean.
+  if (candidates.size() == 1) choice = {.prediction = 0};
+  if (choice.ambiguous || (choice.prediction == Choice::none && choice.score == Choice::none)) {
+    words_ = "the answer has " + std::to_string(candidates.size()) +
+             " outputs and none has a prediction's name: write which one, such as "
+             "response.prediction: \"row:/" +
+             std::string(candidates.front().name) + "\"";
+    return failed(FailReason::ambiguous_prediction);
+  }
+  const bool has_prediction = choice.prediction != Choice::none;
+  const Tensor& tensor = tensors_[places[has_prediction ? choice.prediction : choice.score]];
+  const Tensor* scores =
+      has_prediction && choice.score != Choice::none ? &tensors_[places[choice.score]] : nullptr;
+  return rows_of(tensor, *rows_in(tensor), scores);
+}
+
+Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tensor* scores,
+                              std::optional<std::size_t> place) {
+  if (auto ok = check_shape(tensor); !ok) return ok;
+  if (rows > rules_.rows_max) return failed(FailReason::too_many_rows);
+  if (rows == 0 || tensor.values.empty()) return failed(FailReason::missing_prediction);
+  const std::size_t width = tensor.values.size() / rows;
+  if (place && *place >= width) return not_found(rules_.prediction);
+  if (tensor.datatype == "BYTES") row_.expect_classified();
+  const bool is_score = !place && width == 1 && is_score_name(tensor.name) &&
+                        tensor.values.front().kind == ValueKind::number;
+  for (std::size_t row = 0; row < rows; ++row) {
+    auto values = std::span(tensor.values).subspan(row * width, width);
+    if (place) values = values.subspan(*place, 1);
+    if (auto ok = add(is_score ? Decoded<Prediction>(row_.of_score(values.front().number))
+                               : row_.read(values));
+        !ok) {
+      return ok;
+    }
+    if (!scores || scores->values.size() % rows != 0) continue;
+    const std::size_t score_width = scores->values.size() / rows;
+    row_.add_score(std::span(scores->values).subspan(row * score_width, score_width), rows_.back());
+  }
+  return {};
+}
+
+// whole: "/outputs/1", "/outputs/1/data", "/outputs/1/data/0" as the JSON has it; else "/NAME" and a place
+// in each row behind it.
+const Tensor* Answer::tensor_by(std::span<const std::string> tokens, bool whole,
+                                std::optional<std::size_t>& place) const {
+  if (!whole) {
+    for (std::size_t i = 0; i < tensor_count_; ++i) {
+      if (tokens.empty() || tokens.size() > 2 || tensors_[i].name != tokens[0]) continue;
+      const auto at = tokens.size() == 2 ? list_index(tokens[1]) : std::nullopt;
+      if (tokens.size() == 2 && !at) return nullptr;
+      if (at) place = *at;
+      return &tensors_[i];
+    }
+    return nullptr;
+  }
+  if (tokens.size() < 2 || tokens.size() > 3 || tokens[0] != "outputs") return nullptr;
+  const auto index = list_index(tokens[1]);
+  if (!index || *index >= tensor_count_) return nullptr;
+  if (tokens.size() == 3 && tokens[2] != "data") return nullptr;
+  return &tensors_[*index];
+}
+
+// ---- CSV ----
+
+Decoded<void> Answer::read_table(const Tensor& table, std::span<const std::string_view> names,
+                                 std::span<const std::size_t> row_counts) {
+  clear();
+  row_counts_ = row_counts;
+  const auto rows = static_cast<std::size_t>(table.shape[0]);
+  const auto width = static_cast<std::size_t>(table.shape[1]);
+  const bool one_line = names.empty() && rows == 1 && width > 1 && expects(width) && !expects(1);
+  std::size_t place = Choice::none, score = Choice::none;
+  if (prediction_.configured) {
+    const std::string& token = prediction_.tokens.back();
+    const auto named = std::find(names.begin(), names.end(), token);
+    const auto index = parse_uint(token);
+    if (named != names.end()) {
+      place = static_cast<std::size_t>(named - names.begin());
+    } else if (index && *index < width) {
+      place = *index;
+    }
+    if (place == Choice::none || prediction_.tokens.size() != 1)
+      return not_found(rules_.prediction);
+  } else if (!names.empty()) {
+    std::vector<Candidate> columns;
+    for (const std::string_view name : names) columns.push_back({name, Candidate::Kind::number});
+    const Choice choice = choose(columns, PredictionKind::inferred);
+    place = choice.prediction != Choice::none ? choice.prediction : choice.score;
+    score = choice.score;
+    if (choice.ambiguous || place == Choice::none) {
+      words_ =
+          "the answer's columns do not say which one is the prediction: write it, such as "
+          "response.prediction: \"row:/" +
+          std::string(names.front()) + "\"";
+      return failed(FailReason::ambiguous_prediction);
+    }
+  }
+  if (!one_line && !expects(rows)) return rows_differ(rows);
+  for (std::size_t row = 0; row < (one_line ? width : rows); ++row) {
+    const std::span values = one_line ? std::span(table.values).subspan(row, 1)
+                                      : std::span(table.values).subspan(row * width, width);
+    const bool whole = one_line || place == Choice::none;
+    if (auto ok = add(row_.read(whole ? values : values.subspan(place, 1))); !ok) return ok;
+    if (score != Choice::none && score != place) {
+      row_.add_score(values.subspan(score, 1), rows_.back());
+    }
+  }
+  return finish();
+}
+
+// ---- Rows ----
+
+Decoded<void> Answer::rows_of(std::span<const dom::element> elements) {
+  for (const dom::element element : elements) {
+    if (auto ok = add(row_.read(element)); !ok) return ok;
+  }
+  return {};
+}
+
+Decoded<void> Answer::one_row(dom::element element) {
+  return add(row_.read(element));
+}
+
+// An object without a prediction is a failed row beside others that have one.
+Decoded<void> Answer::add(Decoded<Prediction> row) {
+  if (!row && row.error() != FailReason::missing_prediction) return failed(row);
+  unrecognised_ += !row;
+  rows_.push_back(row ? *row : Prediction{});
+  return {};
+}
+
+Decoded<void> Answer::finish() {
+  if (rows_.empty() || unrecognised_ == rows_.size()) return failed(FailReason::missing_prediction);
+  for (Prediction& row : rows_) {
+    const auto judged = row_.judged(row);
+    if (!judged) return failed(judged);
+    row = *judged;
+  }
+  return {};
+}
+
+tl::unexpected<FailReason> Answer::rows_differ(std::size_t rows) {
+  words_ = "the answer has rows: " + std::to_string(rows) + ", the request:";
+  for (const std::size_t count : row_counts_.first(std::min(row_counts_.size(), row_counts_told))) {
+    words_ += (count == row_counts_.front() ? " " : " or ") + std::to_string(count);
+  }
+  words_ += "; write response.prediction where the answer has more than predictions";
+  return failed(FailReason::wrong_shape);
+}
+
+tl::unexpected<FailReason> Answer::not_found(const Place& place) {
+  words_ =
+      "the answer has nothing at " + place.text +
+      ": a pointer leads from the whole body (json:/outputs/0/data), or from each row (row:/price)";
+  return failed(FailReason::pointer_not_found);
+}
+
+std::string_view Answer::field(std::span<const std::string> tokens) {
+  return has_root_ ? as_text(follow(tokens, root_)) : std::string_view();
+}
+
+std::string_view Answer::field(std::string_view name) {
+  return has_root_ && root_.is_object() ? as_text(member(view_.root, name)) : std::string_view();
+}
+
+std::string_view Answer::puid() {
+  const auto meta = object_of(view_.container("meta"));
+  return meta ? as_text(member(*meta, "puid")) : std::string_view();
+}
+
+std::string_view Answer::as_text(std::optional<dom::element> element) {
+  if (!element || is_container(*element)) return {};
+  if (const auto text = text_of(element)) return *text;
+  std::string scratch;
+  const std::string_view text = detectors::canonical_text(json_.scalar(*element), scratch);
+  return text.data() == scratch.data() ? row_.keep(std::move(scratch)) : text;
+}
+
+bool Answer::holds_much() const {
+  return tensors_.size() > 64 || decode::holds_much(tensors_);
+}
+
+std::size_t Answer::values_left() const {
+  std::size_t left = body_values_max;
+  for (std::size_t i = 0; i < tensor_count_; ++i) left -= tensors_[i].values.size();
+  return left;
+}
+
+Decoded<Tensor*> Answer::next_tensor() {
+  constexpr std::size_t tensors_max = 4'096;
+  if (tensor_count_ >= tensors_max) return failed(FailReason::wrong_shape);
+  if (tensor_count_ == tensors_.size()) tensors_.emplace_back();
+  Tensor& tensor = tensors_[tensor_count_++];
+  tensor.clear();
+  return &tensor;
+}
+
+}  // namespace outrider::decode

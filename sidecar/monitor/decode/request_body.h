@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A request's body as a table of features. What the protocols recognise (protocols/protocols.h) and the
+// general shapes (protocols/generic.h) are laid out here as rows. A body that may be meant in two ways has
+// a number of rows for each, and the answer's decides:
+//
+//   RequestBody request(rules);
+//   request.open(json, binary, table);           // The table must be cleared.
+//   answer.read(…, request.row_counts());         // Chooses one of them,
+//   request.fill(answer.rows().size(), table);    // and the table is that.
+//
+// A flat object of values, most of the traffic, is laid out while it is read. Not thread-safe.
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sidecar/monitor/decode/protocols/request_shape.h"
+#include "sidecar/monitor/decode/row_table.h"
+#include "sidecar/monitor/decode/rules.h"
+
+namespace outrider::decode {
+
+class RequestBody {
+ public:
+  explicit RequestBody(const Rules& rules);
+
+  // `binary` is what follows the JSON in the binary tensor extension. JSON's reasons; wrong_shape and
+  // wrong_type of what is a protocol's but broken; unsupported_format of a bare value.
+  Decoded<void> open(std::string_view json, std::string_view binary, RowTable& table);
+  // The rows that it may have, the likeliest first.
+  std::span<const std::size_t> row_counts() const { return row_counts_; }
+  // Lays out the shape with so many rows. wrong_shape, wrong_type, too_many_rows.
+  Decoded<void> fill(std::size_t rows, RowTable& table);
+
+  void clear();  // For an exchange without a body.
+
+  // The body's own "id" (V2's, a flat object's, Seldon's meta.puid); "" when there is none.
+  std::string_view id() const { return id_; }
+  // The whole body, where a pointer may lead past its rows: nothing of a flat object of values.
+  const dom::element* root() const { return has_root_ ? &root_ : nullptr; }
+  // Whether the rows are the whole body, flattened: names of features are pointers from its root.
+  bool is_flat() const { return is_flat_; }
+  JsonTree& json() { return tree_; }
+
+ private:
+  Decoded<bool> read_flat(std::string_view json, RowTable& table);
+  void recognise(dom::element root);
+  void find_id();
+  Decoded<void> fill_row(const RequestShape& shape, RowTable& table);
+  Decoded<void> fill_rows(const RequestShape& shape, RowTable& table);
+  Decoded<void> fill_columns(const RequestShape& shape, RowTable& table);
+  Decoded<void> fill_keyed_columns(const RequestShape& shape, RowTable& table);
+  Decoded<void> fill_matrix(const RequestShape& shape, RowTable& table);
+  Decoded<void> fill_tensors(const RequestShape& shape, RowTable& table);
+  Decoded<void> add_beside(const RequestShape& shape, RowTable& table);
+  Decoded<Tensor*> next_tensor();
+  std::size_t values_left() const;  // Of all that one body may have.
+
+  std::size_t rows_max_, features_count_;
+  bool one_row_;
+  bool id_is_feature_ = false;
+  JsonDocument document_;  // Of flat objects of values.
+  JsonTree tree_;          // Of everything else.
+  bool last_was_flat_ = true;
+  dom::element root_;
+  bool has_root_ = false, is_flat_ = false, is_filled_ = false;
+  BodyView view_;
+  RequestShapes shapes_;
+  std::vector<std::size_t> row_counts_;
+  std::string_view id_, binary_;
+  std::vector<Tensor> tensors_;
+  std::size_t tensor_count_ = 0;
+  std::vector<std::string_view> column_names_;
+  std::vector<std::pair<std::string_view, FeatureValue>> beside_;
+};
+
+}  // namespace outrider::decode

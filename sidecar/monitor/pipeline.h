@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One exchange through the monitor: decode -> versions -> prediction log. Used from the polling thread alone.
+//
+//   Pipeline pipeline(config, guarded, log, clock);
+//   source.dispose(pipeline.take(exchange));
+
+#include <string_view>
+#include <vector>
+
+#include "base/core/clock.h"
+#include "sidecar/monitor/admin/failure_notes.h"
+#include "sidecar/monitor/admin/key_notes.h"
+#include "sidecar/monitor/decode/model_decoders.h"
+#include "sidecar/monitor/guarded_monitor.h"
+#include "sidecar/monitor/state/log_holder.h"
+#include "sidecar/tap/exchange.h"
+#include "truth/prediction.h"
+
+namespace outrider::monitor {
+
+class Pipeline {
+ public:
+  Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
+           const Clock& clock);
+
+  tap::Disposal take(const tap::Exchange& exchange) { return note(decoders_.decode(exchange)); }
+  tap::Disposal take(const decode::ExchangeParts& parts) { return note(decoders_.decode(parts)); }
+  void configure(const ModelConfig& config);
+
+  // What /api/v1/status and the metrics tell of it; these are thread-safe.
+  const FailureNotes& failures() const { return failures_; }
+  KeyNotes& keys() { return keys_; }
+
+ private:
+  tap::Disposal note(const decode::Decoder::Outcome& outcome);
+  tap::Disposal note_failure(const tap::Disposal& disposal);
+  void append(const decode::Observation& observation);
+
+  GuardedMonitor& guarded_;
+  const LogHolder& log_;
+  const Clock& clock_;
+  decode::ModelDecoders decoders_;
+  FailureNotes failures_;
+  KeyNotes keys_;
+  // Of append(); kept for their memory.
+  std::vector<truth::RowView> rows_;
+  std::vector<truth::FeatureValueView> features_;
+  std::vector<std::string_view> names_;
+};
+
+}  // namespace outrider::monitor

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// POST /api/v1/exchanges: CloudEvents wait here, bounded in bytes, from the HTTP threads that take them
+// to the polling thread that pairs and analyses them. Thread-safe. As a Collector it tells what became of
+// the events; what became of the exchanges that they make is counted with all others.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/net/http_server.h"
+#include "base/wire/exposition.h"
+#include "sidecar/monitor/decode/cloud_events.h"
+
+namespace outrider::monitor {
+
+class PostedExchanges final : public wire::Collector {
+ public:
+  explicit PostedExchanges(std::size_t bytes_max = 32 << 20) : bytes_max_(bytes_max) {}
+
+  // 202 when all of the request's events were taken; 400 for what is no event; 503 with Retry-After when
+  // there is no room, or no more time (then none was taken).
+  net::HttpResponse take(const net::HttpRequest& request);
+
+  std::vector<decode::CloudEvent> pop(std::size_t count);
+  void close();  // From now on nothing is taken.
+
+  // What the polling thread knows of those that it popped.
+  void note_pairs(std::size_t halves_waiting, std::uint64_t duplicates) {
+    halves_waiting_ = halves_waiting;
+    duplicates_ = duplicates;
+  }
+  void collect(wire::MetricSink& sink) override;
+
+ private:
+  const std::size_t bytes_max_;
+  std::mutex lock_;
+  std::deque<decode::CloudEvent> events_;
+  std::size_t bytes_ = 0;
+  bool closed_ = false;
+  std::atomic<std::uint64_t> taken_{0}, refused_{0}, invalid_{0}, duplicates_{0},
+      halves_waiting_{0};
+};
+
+}  // namespace outrider::monitor

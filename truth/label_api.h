@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The HTTP face of labels on the sidecar's admin port:
+//
+//   POST /api/v1/labels           ours (one, array, NDJSON), SageMaker's ground-truth lines
+//   POST /api/v1.0/feedback       Seldon's {request, response, reward, truth}
+//   GET  /api/v1/training-data    ?since=RFC3339&format=csv|ndjson; 403 unless features are kept
+//
+// An answer: 200 {"results": [{"id", "result", "message"?}, …], "counts": {"joined": 2, …}}, in the
+// order of the labels. Nothing but invalid labels: 400 with "error" and "message" beside the
+// results. A body that is no JSON, or has too many labels: 400/413. The log cannot take them now:
+// 503 with Retry-After; sending again is safe, always.
+//
+// `?fan-out=true` (the agent asks every pod): see JoinOptions.
+
+#include "base/net/http_server.h"
+#include "truth/prediction_log.h"
+
+namespace outrider::truth {
+
+// Adds the three routes. The log must outlive the router's server.
+void add_label_routes(net::Router& router, PredictionLog& log);
+
+// The same routes for a monitor whose log could not be opened: each answers 503 with the reason.
+void add_unavailable_label_routes(net::Router& router, std::string reason);
+
+}  // namespace outrider::truth

@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "truth/truth_join.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "base/core/text.h"
+
+namespace outrider::truth {
+namespace {
+
+constexpr std::size_t chunk_items = 1024;  // Looked up together: bounds the blocks that are pinned.
+constexpr std::size_t features_max = 10'000;
+constexpr std::size_t mark_bytes = 32;
+constexpr std::size_t alias_bytes = 40;
+constexpr std::size_t held_key_bytes = 8;
+// Warehouses keep days, in whatever zone: a label's time is right to about a day.
+constexpr Duration label_time_slack = std::chrono::hours(24);
+constexpr Duration clock_slack = std::chrono::hours(1);
+constexpr std::string_view unknown_version = "unknown";
+
+SegmentTable::Limits segment_limits(const LogSettings& settings) {
+  const auto span_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(settings.max_delay).count();
+  const auto slots = static_cast<std::uint64_t>(std::max<std::int64_t>(span_ms, 0)) >> slot_bits;
+  return {.segment_bytes = settings.bytes_max / 64,
+          .segment_slots = std::max<std::uint64_t>(slots / 64, 1)};
+}
+
+std::string mark_key(std::string_view id, std::uint32_t row) {
+  const Uuid hash = alias_hash(id);
+  std::string key(reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size());
+  append_u32_key(key, row);
+  return key;
+}
+
+// What a held label waits for: an id, or the hash of an alias or a key.
+std::vector<Uuid> awaited(const GroundTruth& label, Time now) {
+  const IdReading reading = read_id(label, now);
+  std::vector<Uuid> hashes = {alias_hash(label.id), key_hash(label.id)};
+  if (reading.key) hashes.push_back(reading.key->id);
+  if (reading.suffixed) hashes.push_back(alias_hash(reading.suffixed->first));
+  return hashes;
+}
+
+std::string rows_message(std::string_view id, std::uint32_t rows) {
+  return "the request " + std::string(id) + " had " + std::to_string(rows) +
+         " rows; label each as {id}_{row}, rows 0 to " + std::to_string(rows - 1);
+}
+
+// Of a key, which is never taken apart: order_7 is not row 7 of order.
+std::string key_rows_message(std::string_view key, std::uint32_t rows) {
+  return "the request of key " + std::string(key) + " had " + std::to_string(rows) +
+         " rows; label each with its \"row\", 0 to " + std::to_string(rows - 1) +
+         ", or let request.id lead to one key a row (row:/…)";
+}
+
+JoinedRow row_of(StoredPrediction&& prediction) {
+  JoinedRow row;
+  row.id = format_key(prediction.key, prediction.rows);
+  row.predicted = prediction.time;
+  row.model_name = std::move(prediction.model_name);
+  row.model_version = std::move(prediction.model_version);
+  row.prediction = std::move(prediction.prediction);
+  row.score = prediction.score;
+  row.segment = std::move(prediction.segment);
+  row.features = std::move(prediction.features);
+  return row;
+}
+
+// What the label says is what counts; what it does not say comes from the log, where it is known.
+void lay_over(JoinedRow& row, const BroughtPrediction& brought, const std::string& default_model) {
+  row.prediction = brought.prediction;
+  row.model_version = brought.model_version;
+  if (!brought.model_name.empty()) row.model_name = brought.model_name;
+  if (row.model_name.empty()) row.model_name = default_model;
+  if (!brought.segment.empty()) row.segment = brought.segment;
+  if (brought.score) row.score = brought.score;
+}
+
+class BatchState final : public StateWriter {
+ public:
+  BatchState(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta)
+      : batch_(batch), meta_(meta) {}
+  void put(std::string_view key, std::string_view bytes) override {
+    batch_.Put(meta_, name(key), rocksdb::Slice(bytes.data(), bytes.size()));
+  }
+  void erase(std::string_view key) override { batch_.Delete(meta_, name(key)); }
+
+ private:
+  static std::string name(std::string_view key) {
+    return std::string(meta_state_prefix) + std::string(key);
+  }
+  rocksdb::WriteBatch& batch_;
+  rocksdb::ColumnFamilyHandle* meta_;
+};
+
+}  // namespace
+
+std::size_t UuidHash::operator()(const Uuid& id) const {
+  std::size_t hash = 0;
+  std::memcpy(&hash, id.bytes.data() + 8, sizeof hash);
+  return hash;
+}
+
+IdReading read_id(const GroundTruth& label, Time now) {
+  IdReading reading;
+  const std::string_view text = label.id;
+  const auto plausible = [now](const std::optional<Uuid>& id) {
+    return id && id->time() <= now + clock_slack;
+  };
+  if (const auto id = parse_uuid7(text); plausible(id)) {
+    reading.key = PredictionKey{*id, label.row.value_or(0)};
+    reading.row_named = label.row.has_value();
+  }
+  const std::size_t underscore = text.rfind('_');
+  if (underscore == std::string_view::npos || underscore == 0 || label.row) return reading;
+  const std::string_view digits = text.substr(underscore + 1);
+  const auto row = digits.size() > 9 ? std::nullopt : parse_uint(digits);
+  if (!row) return reading;
+  reading.suffixed = {text.substr(0, underscore), static_cast<std::uint32_t>(*row)};
+  if (const auto id = parse_uuid7(reading.suffixed->first); plausible(id)) {
+    reading.key = PredictionKey{*id, reading.suffixed->second};
+    reading.row_named = true;
+  }
+  return reading;
+}
+
+// What has been found out about one item.
+struct TruthJoin::Work {
+  IdReading reading;
+  std::optional<PredictionKey> key;  // What the id stands for.
+  bool row_named = false;
+  bool by_key = false;
+  bool ambiguous = false;
+  bool too_new = false;  // Its key has predictions, all of them made after the label's time.
+  Standing standing = Standing::live;
+  LookedUp found;
+
+  bool in_log() const { return found.rows > 0 || found.joined; }
+};
+
+// What a group is going to write, and what its own earlier items have joined.
+struct TruthJoin::Group {
+  rocksdb::WriteBatch batch;
+  std::unordered_set<PredictionKey, KeyHash> joined;
+  std::set<std::string> marks;
+  std::uint64_t rows = 0;
+  std::vector<LabelAnswer> answers;
+};
+
+TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
+                     TruthConsumer& consumer, LabelMetrics& metrics)
+    : settings_(settings),
+      store_(std::move(store)),
+      segments_(segment_limits(settings)),
+      consumer_(consumer),
+      metrics_(metrics),
+      feature_names_(std::move(kept.feature_names)),
+      known_features_(feature_names_.begin(), feature_names_.end()),
+      written_(kept.written) {
+  for (const auto& [start, segment] : kept.segments) segments_.load(start, segment);
+  for (const auto& [number, held] : kept.held) {
+    index_held(number, held);
+    // Its prediction may have been written just before the end: look once, soon.
+    ready_.insert(number);
+    next_held_ = number + 1;
+  }
+  disk_bytes_ = store_->disk_bytes();
+  consumer_.restore(kept.state);
+}
+
+Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
+  std::vector<std::size_t> order(buffer.entries.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::vector<std::uint64_t> slots;
+  slots.reserve(order.size());
+  for (const AppendEntry& entry : buffer.entries) slots.push_back(slot_of(entry.id));
+  const auto by_slot = [&](std::size_t a, std::size_t b) { return slots[a] < slots[b]; };
+  if (!std::is_sorted(slots.begin(), slots.end())) {
+    std::stable_sort(order.begin(), order.end(), by_slot);
+  }
+
+  Group group;
+  std::uint64_t evicted = 0;
+  std::vector<rocksdb::Slice> pieces;
+  for (std::size_t i = 0; i < order.size();) {
+    const std::uint64_t slot = slots[order[i]];
+    std::uint64_t rows = 0, bytes = 0;
+    pieces.clear();
+    for (; i < order.size() && slots[order[i]] == slot; ++i) {
+      const AppendEntry& entry = buffer.entries[order[i]];
+      const std::string_view value = buffer.group(entry);
+      pieces.emplace_back(value.data(), value.size());
+      rows += entry.rows;
+      bytes += value.size() + entry.name_count * alias_bytes;
+      if (slot < store_->watermark()) continue;
+      for (std::size_t a = 0; a < entry.name_count; ++a) {
+        const AppendName& name = buffer.names[entry.first_name + a];
+        const NamedPrediction named{entry.id, name.key_row.has_value(),
+                                    name.key_row.value_or(whole_request)};
+        group.batch.Put(store_->family(Family::aliases), name_key(name.hash, named),
+                        rocksdb::Slice());
+      }
+    }
+    if (slot < store_->watermark()) {  // So long under way that its time has been evicted.
+      evicted += rows;
+      continue;
+    }
+    std::string name;
+    append_u64_key(name, slot);
+    const rocksdb::Slice key(name);
+    group.batch.Merge(store_->family(Family::predictions), rocksdb::SliceParts(&key, 1),
+                      rocksdb::SliceParts(pieces.data(), static_cast<int>(pieces.size())));
+    segments_.add_predictions(slot, rows, bytes);
+  }
+  written_ += buffer.rows;
+  add_meta(group);
+  if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
+  evicted_ += evicted;
+  match_held(buffer);
+  unchecked_bytes_ += buffer.bytes.size() + buffer.names.size() * alias_bytes;
+  if (unchecked_bytes_ > settings_.bytes_max / 64) {
+    if (auto ok = keep_below_cap(); !ok) return fail(ok);
+  }
+  return buffer.rows - evicted;
+}
+
+Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items, Time now) {
+  Group group;
+  group.answers.reserve(items.size());
+  for (std::size_t begin = 0; begin < items.size(); begin += chunk_items) {
+    const auto chunk = items.subspan(begin, std::min(chunk_items, items.size() - begin));
+    if (auto ok = join_chunk(chunk, now, group); !ok) return fail(ok);
+  }
+  std::vector<LabelAnswer> answers = std::move(group.answers);
+
+  std::vector<HeldLabel> labels;  // Copies: joining takes them out of held_.
+  std::vector<JoinItem> ready;
+  labels.reserve(ready_.size());
+  for (const std::uint64_t number : std::exchange(ready_, {})) {
+    const auto held = held_.find(number);
+    if (held == held_.end()) continue;
+    labels.push_back(held->second);
+    ready.push_back(
+        {.label = &labels.back().label, .arrived = labels.back().arrived, .held = number});
+  }
+  if (auto ok = join_chunk(ready, now, group); !ok) return fail(ok);
+  if (auto ok = commit(group); !ok) return fail(ok);
+  return answers;
+}
+
+TruthJoin::Standing TruthJoin::standing_of(const Uuid& id, Time now) const {
+  if (now - id.time() > settings_.max_delay) return Standing::late;
+  return slot_of(id) < store_->watermark() ? Standing::evicted : Standing::live;
+}
+
+Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Group& group) {
+  std::vector<Work> work(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) work[i].reading = read_id(*items[i].label, now);
+  if (auto ok = look_up_own(items, work, now); !ok) return ok;
+  if (auto ok = look_up_names(items, work, now); !ok) return ok;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool owned = work[i].in_log() || work[i].ambiguous;
+    LabelAnswer answer = decide(items[i], work[i], now, group);
+    count(items[i], answer, work[i], owned);
+    const bool waits = answer.result == LabelResult::early;
+    if (items[i].held && !waits) forget_held(*items[i].held, group);
+    group.answers.push_back(std::move(answer));
+  }
+  return {};
+}
+
+Result<void> TruthJoin::look_up_own(std::span<const JoinItem> items, std::vector<Work>& work,
+                                    Time now) {
+  std::vector<PredictionKey> keys;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto& key = work[i].reading.key;
+    if (!key) continue;
+    work[i].key = key;
+    work[i].row_named = work[i].reading.row_named;
+    work[i].standing = standing_of(key->id, now);
+    if (work[i].standing != Standing::live) continue;
+    keys.push_back(*key);
+    places.push_back(i);
+  }
+  auto found = store_->look_up(keys);
+  if (!found) return fail(found);
+  for (std::size_t j = 0; j < places.size(); ++j) work[places[j]].found = std::move((*found)[j]);
+  return {};
+}
+
+// The prediction that an alias or a key stands for, where it is one.
+void TruthJoin::choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
+                             std::span<const NamedPrediction> by_key, Work& work) const {
+  std::optional<NamedPrediction> chosen;
+  for (const NamedPrediction& one : by_key) {
+    // They are in the order of their time: what comes after is newer still.
+    if (label.timestamp && one.id.time() > *label.timestamp + label_time_slack) {
+      work.too_new = !chosen && by_alias.empty();
+      break;
+    }
+    if (label.row && one.row != whole_request && one.row != *label.row) continue;
+    work.ambiguous = work.ambiguous || chosen.has_value();
+    chosen = one;
+  }
+  for (const NamedPrediction& one : by_alias) {
+    work.ambiguous = work.ambiguous || (chosen && chosen->id != one.id);
+    if (!chosen) chosen = one;
+  }
+  if (!chosen) return;
+  work.by_key = chosen->is_key;
+  work.key = PredictionKey{chosen->id, label.row.value_or(0)};
+  work.row_named = label.row.has_value();
+  if (chosen->row == whole_request) return;
+  work.key->row = chosen->row;
+  work.row_named = true;
+}
+
+Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vector<Work>& work,
+                                      Time now) {
+  std::vector<std::size_t> places;
+  std::vector<Uuid>
+      hashes;  // Three a place: the id as an alias, as a key, and what precedes "_{row}".
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (work[i].in_log()) continue;
+    const auto& suffixed = work[i].reading.suffixed;
+    places.push_back(i);
+    hashes.push_back(alias_hash(items[i].label->id));
+    hashes.push_back(key_hash(items[i].label->id));
+    hashes.push_back(suffixed ? alias_hash(suffixed->first) : Uuid{});
+  }
+  const auto named = store_->find_named(hashes);
+  if (!named) return fail(named);
+
+  std::vector<PredictionKey> keys;
+  std::vector<std::size_t> resolved;
+  for (std::size_t j = 0; j < places.size(); ++j) {
+    Work& one = work[places[j]];
+    const auto& by_alias = (*named)[3 * j];
+    const auto& by_key = (*named)[3 * j + 1];
+    const auto& by_prefix = (*named)[3 * j + 2];
+    if (!by_alias.empty() || !by_key.empty()) {
+      choose_named(*items[places[j]].label, by_alias, by_key, one);
+    } else if (!by_prefix.empty() && one.reading.suffixed) {
+      one.ambiguous = by_prefix.size() > 1;
+      one.key = PredictionKey{by_prefix[0].id, one.reading.suffixed->second};
+      one.row_named = true;
+    } else {
+      continue;
+    }
+    if (!one.key || one.ambiguous || one.too_new) continue;
+    one.standing = standing_of(one.key->id, now);
+    if (one.standing != Standing::live) continue;
+    keys.push_back(*one.key);
+    resolved.push_back(places[j]);
+  }
+  auto found = store_->look_up(keys);
+  if (!found) return fail(found);
+  for (std::size_t j = 0; j < resolved.size(); ++j)
+    work[resolved[j]].found = std::move((*found)[j]);
+
+  // An alias may have been labelled by a self-contained label before its prediction came.
+  for (const std::size_t i : resolved) {
+    if (items[i].label->brought) continue;
+    const auto marked =
+        store_->has_mark(mark_key(items[i].label->id, items[i].label->row.value_or(0)));
+    if (!marked) return fail(marked);
+    if (*marked) work[i].found.joined = true;
+  }
+  return {};
+}
+
+LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group& group) {
+  const std::string& id = item.label->id;
+  if (work.standing == Standing::late) {
+    return {LabelResult::late, "the prediction " + id + " was made more than truth.max_delay (" +
+                                   format_duration(settings_.max_delay) + ") ago"};
+  }
+  if (work.standing == Standing::evicted) {
+    return {LabelResult::evicted,
+            "the prediction " + id +
+                " is no longer in the log, which is limited to log.max_bytes (" +
+                format_bytes(settings_.bytes_max) + ")"};
+  }
+  if (item.label->brought) return decide_brought(item, work, now, group);
+  if (work.ambiguous) {
+    return {
+        LabelResult::ambiguous,
+        "two predictions or more go by " + id +
+            (work.by_key ? ", made before the label's time; make the key longer (request.id), or "
+                           "label by X-Prediction-Id"
+                         : " (a retry or a fan-out); label by X-Prediction-Id")};
+  }
+  if (work.too_new) {
+    return {LabelResult::unknown,
+            "the predictions that go by " + id +
+                " were all made more than a day after the label's timestamp; "
+                "leave it out where the truth was known before the prediction"};
+  }
+  if (!work.in_log()) return decide_missing(item, work, now, group);
+  if (!work.row_named && work.found.rows > 1) {
+    return {LabelResult::ambiguous, work.by_key ? key_rows_message(id, work.found.rows)
+                                                : rows_message(id, work.found.rows)};
+  }
+  if (work.found.joined || group.joined.contains(*work.key)) {
+    return {LabelResult::duplicate,
+            "the prediction " + id + " has its label already; the first stands"};
+  }
+  if (!work.found.prediction) {
+    const bool failed = work.key->row < work.found.rows;
+    return {LabelResult::unknown,
+            failed ? "the model gave no prediction for " + id : rows_message(id, work.found.rows)};
+  }
+  return accept(item, *work.key, work.found.rows, row_of(std::move(*work.found.prediction)), true,
+                group);
+}
+
+LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now, Group& group) {
+  const GroundTruth& label = *item.label;
+  const LabelAnswer duplicate = {LabelResult::duplicate,
+                                 label.id + " has its label already; the first stands"};
+  JoinedRow row;
+  if (work.key && !work.ambiguous && !work.too_new) {
+    if (!work.row_named && work.found.rows > 1) {
+      return {LabelResult::ambiguous, rows_message(label.id, work.found.rows)};
+    }
+    if (work.found.joined || group.joined.contains(*work.key)) return duplicate;
+    const bool local = work.found.prediction.has_value();
+    std::uint32_t rows = work.row_named ? std::max(work.key->row + 1, 2u) : 1;
+    if (local) {
+      rows = work.found.rows;
+      row = row_of(std::move(*work.found.prediction));
+    } else {
+      row.id = label.id;
+      row.predicted = work.key->id.time();
+    }
+    lay_over(row, *label.brought, settings_.model_name);
+    return accept(item, *work.key, rows, std::move(row), local, group);
+  }
+  std::string key = mark_key(label.id, label.row.value_or(0));
+  const auto marked = store_->has_mark(key);
+  if (group.marks.contains(key) || (marked && *marked)) return duplicate;
+  row.id = label.id;
+  row.predicted = item.arrived;
+  lay_over(row, *label.brought, settings_.model_name);
+  std::string value;
+  append_u64_key(value, slot_of(now));
+  group.batch.Put(store_->family(Family::marks), key, value);
+  segments_.add_joined(slot_of(now), false, mark_bytes);
+  group.marks.insert(std::move(key));
+  row.labelled = item.arrived;
+  row.truth_time = label.timestamp;
+  row.truth = label.truth;
+  ++group.rows;
+  metrics_.count(row.model_name, row.model_version, LabelResult::joined);
+  consumer_.on_joined(row);
+  return {LabelResult::joined, ""};
+}
+
+LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Time now,
+                                      Group& group) {
+  const std::string& id = item.label->id;
+  const LabelAnswer unknown = {LabelResult::unknown,
+                               "no prediction goes by " + id + " in this log"};
+  if (item.held) {
+    if (item.last_chance) return unknown;
+    return {LabelResult::early, ""};
+  }
+  const bool may_come =
+      !work.reading.key || now - work.reading.key->id.time() < settings_.early_hold;
+  if (item.fan_out || !may_come) return unknown;
+  if (settings_.early_hold <= Duration::zero()) return unknown;
+  if (held_.size() >= settings_.early_max || held_bytes_ >= settings_.early_bytes_max) {
+    ++not_held_;
+    return {LabelResult::unknown, unknown.message + ", and " + std::to_string(held_.size()) +
+                                      " labels are held for theirs already; send it again later"};
+  }
+  hold(item, group);
+  return {LabelResult::early, "no prediction goes by " + id + " yet; held for " +
+                                  format_duration(settings_.early_hold)};
+}
+
+LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, std::uint32_t rows,
+                              JoinedRow row, bool local, Group& group) {
+  row.labelled = item.arrived;
+  row.truth_time = item.label->timestamp;
+  row.truth = item.label->truth;
+  const std::string value = encode_joined(row, rows);
+  group.batch.Put(store_->family(Family::joined), prediction_key(key), value);
+  group.joined.insert(key);
+  ++group.rows;
+  segments_.add_joined(slot_of(key.id), local, value.size() + 20);
+  remember_features(row, group);
+  metrics_.count(row.model_name, row.model_version, LabelResult::joined);
+  metrics_.observe_delay(row.model_name, row.model_version, row.labelled - row.predicted);
+  consumer_.on_joined(row);
+  return {LabelResult::joined, ""};
+}
+
+// Joined labels were counted with their row's model. Of a fan-out question only what this log's own
+// predictions decide is counted: the asking agent counts the rest, once.
+void TruthJoin::count(const JoinItem& item, const LabelAnswer& answer, const Work& work,
+                      bool owned) {
+  if (answer.result == LabelResult::joined) return;
+  if (item.fan_out && !owned && !item.label->brought) return;
+  if (item.held && answer.result == LabelResult::early) return;  // Counted when it came.
+  std::string_view name = settings_.model_name, version = unknown_version;
+  if (work.found.joined && !work.found.joined_name.empty()) {
+    name = work.found.joined_name;
+    version = work.found.joined_version;
+  } else if (work.found.prediction && !work.found.prediction->model_name.empty()) {
+    name = work.found.prediction->model_name;
+    version = work.found.prediction->model_version;
+  } else if (item.label->brought) {
+    if (!item.label->brought->model_name.empty()) name = item.label->brought->model_name;
+    version = item.label->brought->model_version;
+  }
+  metrics_.count(name, version, answer.result);
+}
+
+void TruthJoin::remember_features(const JoinedRow& row, Group& group) {
+  for (const Feature& feature : row.features) {
+    if (known_features_.size() >= features_max || known_features_.contains(feature.name)) continue;
+    const auto index = static_cast<std::uint32_t>(feature_names_.size());
+    group.batch.Put(store_->family(Family::meta), feature_key(index), feature.name);
+    known_features_.insert(feature.name);
+    feature_names_.push_back(feature.name);
+  }
+}
+
+Result<void> TruthJoin::commit(Group& group) {
+  if (group.rows > 0) {
+    BatchState state(group.batch, store_->family(Family::meta));
+    consumer_.changed_state(state);
+    add_meta(group);
+  }
+  if (group.batch.Count() > 0) {
+    const auto began = std::chrono::steady_clock::now();
+    if (auto ok = store_->write(group.batch, true); !ok) return ok;
+    metrics_.observe_sync(std::chrono::steady_clock::now() - began);
+  }
+  metrics_.commit();
+  if (group.rows > 0) consumer_.committed();
+  return {};
+}
+
+void TruthJoin::add_meta(Group& group) {
+  rocksdb::ColumnFamilyHandle* meta = store_->family(Family::meta);
+  for (const std::uint64_t start : segments_.take_changed()) {
+    const auto segment = segments_.all().find(start);
+    if (segment == segments_.all().end()) {
+      group.batch.Delete(meta, segment_key(start));
+    } else {
+      group.batch.Put(meta, segment_key(start), encode_segment(segment->second));
+    }
+  }
+  std::string written;
+  append_u64_key(written, written_);
+  group.batch.Put(meta, rocksdb::Slice(meta_written.data(), meta_written.size()), written);
+}
+
+void TruthJoin::hold(const JoinItem& item, Group& group) {
+  const std::uint64_t number = next_held_++;
+  HeldLabel held{*item.label, item.arrived};
+  std::string key;
+  append_u64_key(key, number);
+  group.batch.Put(store_->family(Family::early), key, encode_held(held));
+  index_held(number, held);
+}
+
+std::size_t TruthJoin::bytes_of(const HeldLabel& held) {
+  return held_key_bytes + encode_held(held).size();
+}
+
+void TruthJoin::index_held(std::uint64_t number, const HeldLabel& held) {
+  held_bytes_ += bytes_of(held);
+  for (const Uuid& hash : awaited(held.label, held.arrived)) waiting_.emplace(hash, number);
+  held_.emplace(number, held);
+}
+
+void TruthJoin::forget_held(std::uint64_t number, Group& group) {
+  const auto held = held_.find(number);
+  if (held == held_.end()) return;
+  for (const Uuid& hash : awaited(held->second.label, held->second.arrived)) {
+    const auto [first, last] = waiting_.equal_range(hash);
+    const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == number; });
+    if (entry != last) waiting_.erase(entry);
+  }
+  held_bytes_ -= bytes_of(held->second);
+  held_.erase(held);
+  std::string key;
+  append_u64_key(key, number);
+  group.batch.Delete(store_->family(Family::early), key);
+}
+
+void TruthJoin::match_held(const AppendBuffer& buffer) {
+  if (waiting_.empty()) return;
+  const auto match = [this](const Uuid& hash) {
+    const auto [first, last] = waiting_.equal_range(hash);
+    for (auto entry = first; entry != last; ++entry) ready_.insert(entry->second);
+  };
+  for (const AppendEntry& entry : buffer.entries) match(entry.id);
+  for (const AppendName& name : buffer.names) match(name.hash);
+}
+
+Result<void> TruthJoin::maintain(Time now) {
+  if (auto ok = drop_expired(now); !ok) return ok;
+  std::vector<HeldLabel> labels;
+  std::vector<JoinItem> over;
+  labels.reserve(held_.size());
+  for (const auto& [number, held] : held_) {
+    if (now - held.arrived < settings_.early_hold) break;
+    labels.push_back(held);
+    over.push_back({.label = &labels.back().label,
+                    .arrived = held.arrived,
+                    .held = number,
+                    .last_chance = true});
+  }
+  if (!over.empty()) {
+    if (auto joined = join(over, now); !joined) return fail(joined);
+  }
+  return keep_below_cap();
+}
+
+Result<void> TruthJoin::drop_expired(Time now) {
+  const std::uint64_t oldest = slot_of(now - settings_.max_delay);
+  while (const auto dropped = segments_.drop_before(oldest)) {
+    expired_ += dropped->unlabelled;
+    if (auto ok = drop(*dropped); !ok) return ok;
+  }
+  return {};
+}
+
+// Starts at 15/16 of the cap and frees down to 7/8, so that it works seldom, and the log written
+// ahead (1/16 of the cap at most) and a compaction under way still have room.
+Result<void> TruthJoin::keep_below_cap() {
+  unchecked_bytes_ = 0;
+  disk_bytes_ = store_->disk_bytes();
+  if (disk_bytes_ <= settings_.bytes_max / 8 * 7) return {};
+  const std::uint64_t wanted = disk_bytes_ - settings_.bytes_max / 4 * 3;
+  const double disk_share = static_cast<double>(disk_bytes_) /
+                            static_cast<double>(std::max<std::uint64_t>(segments_.bytes(), 1));
+  double freed = 0;
+  while (freed < static_cast<double>(wanted)) {
+    const auto dropped = segments_.drop_oldest();
+    if (!dropped) break;
+    evicted_ += dropped->unlabelled;
+    freed += static_cast<double>(dropped->bytes) * std::min(disk_share, 1.0);
+    if (auto ok = drop(*dropped); !ok) return ok;
+  }
+  disk_bytes_ = store_->disk_bytes();
+  return {};
+}
+
+Result<void> TruthJoin::drop(const SegmentTable::Dropped& dropped) {
+  Group group;
+  add_meta(group);
+  if (auto ok = store_->raise_watermark(dropped.watermark, group.batch); !ok) return ok;
+  stale_bytes_ += dropped.bytes;
+  if (stale_bytes_ > segments_.bytes() / 4) {
+    stale_bytes_ = 0;
+    store_->compact_stale();
+  }
+  return {};
+}
+
+}  // namespace outrider::truth
