@@ -122,14 +122,14 @@ void watch(const net::Signals& signals, serve::LiveModel& live, Duration interva
 
 // From SIGTERM to the end: not ready, then a pause for requests that are still on their way in, then
 // until those at hand are answered.
-void drain(serve::Api& api, const serve::ServeMetrics& metrics, Duration timeout) {
+void drain(serve::Api& api, serve::ServeMetrics& metrics, Duration timeout) {
   using Steady = std::chrono::steady_clock;
   constexpr Duration quiet = std::chrono::milliseconds(200), pause = std::chrono::seconds(1);
   api.drain();
   const auto start = Steady::now();
   for (auto busy = start; Steady::now() < start + timeout;) {
     const auto now = Steady::now();
-    if (metrics.in_flight > 0) {
+    if (metrics.in_flight().Value() > 0) {
       busy = now;
     } else if (now - busy > quiet || now - start > pause) {
       return;

@@ -54,7 +54,7 @@ Result<std::optional<std::size_t>> json_head_bytes(const HttpRequest& request) {
 net::Handler Api::counted(Route route, Answer answer) {
   return [this, route, answer = std::move(answer)](const HttpRequest& request) {
     const auto start = std::chrono::steady_clock::now();
-    metrics_.in_flight.fetch_add(1, std::memory_order_relaxed);
+    metrics_.in_flight().Increment();
     HttpResponse response;
     try {
       response = answer(request);
@@ -63,7 +63,7 @@ net::Handler Api::counted(Route route, Answer answer) {
     }
     if (draining_) response.headers.push_back({"Connection", "close"});
     if (!names_version(response)) response = with_version(std::move(response), live_.current());
-    metrics_.in_flight.fetch_sub(1, std::memory_order_relaxed);
+    metrics_.in_flight().Decrement();
     metrics_.count(route, response.status, std::chrono::steady_clock::now() - start);
     return response;
   };
@@ -96,10 +96,10 @@ HttpResponse Api::predict_with(const ServedModelPtr& served, const HttpRequest& 
     filled += prediction.counts.filled;
     unseen += prediction.counts.unseen;
   }
-  VersionCounters& counters = *served->counters;
-  counters.predictions.fetch_add(predictions->size(), std::memory_order_relaxed);
-  if (filled) counters.filled.fetch_add(filled, std::memory_order_relaxed);
-  if (unseen) counters.unseen.fetch_add(unseen, std::memory_order_relaxed);
+  const VersionCounters& counters = served->counters;
+  counters.predictions.Increment(static_cast<double>(predictions->size()));
+  if (filled) counters.filled.Increment(static_cast<double>(filled));
+  if (unseen) counters.unseen.Increment(static_cast<double>(unseen));
   return json_text(encode(*served, *batch, *predictions));
 }
 

@@ -50,7 +50,7 @@ Result<void> LiveModel::refresh(bool always) {
   if (stages && (production.empty() || (serving && serving->version == production))) return {};
   auto next = stages ? load(production) : Result<ServedModelPtr>(fail(stages));
   if (!next) {
-    metrics_.reload_failures.fetch_add(1, std::memory_order_relaxed);
+    metrics_.reload_failures().Increment();
     spdlog::error("cannot take up {}: {}; {} keeps serving",
                   production.empty() ? "production" : production, next.error().message,
                   serving ? serving->version : "nothing");
@@ -60,7 +60,7 @@ Result<void> LiveModel::refresh(bool always) {
     std::lock_guard lock(mutex_);
     current_ = *next;
   }
-  metrics_.swaps.fetch_add(1, std::memory_order_relaxed);
+  metrics_.swaps().Increment();
   spdlog::info("serving {} {}{}", registry_.model_name(), production,
                serving ? " instead of " + serving->version : "");
   return {};

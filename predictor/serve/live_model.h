@@ -22,7 +22,7 @@ namespace outrider::serve {
 struct ServedModel {
   std::string version;
   model::Model model;
-  std::shared_ptr<VersionCounters> counters;
+  VersionCounters counters;
 };
 using ServedModelPtr = std::shared_ptr<const ServedModel>;
 

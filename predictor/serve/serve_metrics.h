@@ -1,63 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the server counts about itself, for /metrics. Thread-safe; counting is a few relaxed atomic
-// additions.
+// What the server counts about itself, for /metrics. Thread-safe.
 
 #include <array>
 #include <atomic>
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "base/core/clock.h"
-#include "base/wire/exposition.h"
+#include "base/wire/registry.h"
 
 namespace outrider::serve {
 
 enum class Route { predict, v1, v2, admin };
 constexpr std::size_t route_count = 4;
 
+// Of one version; valid as long as the ServeMetrics.
 struct VersionCounters {
-  std::atomic<std::uint64_t> predictions{0};  // Rows.
-  std::atomic<std::uint64_t> filled{0};       // Missing values filled in.
-  std::atomic<std::uint64_t> unseen{0};       // Categories that training never saw.
+  prometheus::Counter& predictions;  // Rows.
+  prometheus::Counter& filled;       // Missing values filled in.
+  prometheus::Counter& unseen;       // Categories that training never saw.
 };
 
 class ServeMetrics final : public wire::Collector {
  public:
   static constexpr std::size_t versions_max = 50;  // Later ones count together as "other".
 
-  explicit ServeMetrics(std::string model_name) : model_name_(std::move(model_name)) {}
+  explicit ServeMetrics(std::string model_name);
 
   void count(Route route, int status, Duration took);
-  std::shared_ptr<VersionCounters> version_counters(const std::string& version);
-  void collect(wire::MetricSink& sink) override;
+  VersionCounters version_counters(const std::string& version);
+  void collect(wire::MetricSink& sink) override { registry_.collect(sink); }
 
-  std::atomic<std::uint64_t> swaps{0};
-  std::atomic<std::uint64_t> reload_failures{0};
-  std::atomic<int> in_flight{0};
+  prometheus::Counter& swaps() { return *swaps_; }
+  prometheus::Counter& reload_failures() { return *reload_failures_; }
+  prometheus::Gauge& in_flight() { return *in_flight_; }
 
  private:
-  static constexpr std::array<int, 12> codes{200, 202, 400, 401, 404, 405,
-                                             409, 413, 422, 500, 503, 0};
-  static constexpr std::size_t buckets = std::size(wire::latency_buckets) + 1;
-
-  void collect_requests(wire::MetricSink& sink) const;
-  void collect_versions(wire::MetricSink& sink) const;
-
-  struct RouteCounters {
-    std::array<std::atomic<std::uint64_t>, codes.size()> by_code{};
-    std::array<std::atomic<std::uint64_t>, buckets> latency{};
-    std::atomic<double> latency_sum{0};
-  };
+  static constexpr std::size_t code_count = 12;  // Of the statuses told apart; the last is "other".
+  prometheus::Counter& requests(std::size_t route, std::size_t code);
 
   std::string model_name_;
-  std::array<RouteCounters, route_count> routes_;
-  mutable std::mutex mutex_;  // Guards versions_.
-  std::map<std::string, std::shared_ptr<VersionCounters>> versions_;
+  wire::Registry registry_;
+  // Registered when first counted, but for those that every server has.
+  std::array<std::array<std::atomic<prometheus::Counter*>, code_count>, route_count> requests_{};
+  std::array<prometheus::Histogram*, route_count> latency_{};
+  prometheus::Counter *swaps_ = nullptr, *reload_failures_ = nullptr;
+  prometheus::Gauge* in_flight_ = nullptr;
+  std::mutex mutex_;  // Guards versions_.
+  std::set<std::string> versions_;
 };
 
 }  // namespace outrider::serve

@@ -66,13 +66,19 @@ void log_warnings(const ModelConfig& config) {
 }
 
 ConfigReload::ConfigReload(const MonitorOptions& options, const Clock& clock)
-    : options_(options), clock_(clock) {
+    : options_(options),
+      clock_(clock),
+      successful_(
+          metrics_.gauge("outrider_config_last_reload_successful",
+                         "Whether the last attempt to read the model configuration succeeded.")),
+      succeeded_at_(metrics_.gauge("outrider_config_last_reload_success_timestamp_seconds",
+                                   "When the model configuration was last read with success.")) {
   note(true);
 }
 
 void ConfigReload::note(bool successful) {
-  successful_ = successful;
-  if (successful) at_ms_ = to_unix_ms(clock_.now());
+  successful_.Set(successful ? 1 : 0);
+  if (successful) succeeded_at_.Set(static_cast<double>(to_unix_ms(clock_.now())) / 1000);
 }
 
 net::HttpResponse ConfigReload::reload() {
@@ -95,15 +101,6 @@ std::optional<ModelConfig> ConfigReload::take() {
   const std::lock_guard hold(lock_);
   has_read_ = false;
   return std::exchange(read_, std::nullopt);
-}
-
-void ConfigReload::collect(wire::MetricSink& sink) {
-  sink.family({"outrider_config_last_reload_successful", wire::MetricType::gauge,
-               "Whether the last attempt to read the model configuration succeeded."});
-  sink.value(wire::SeriesKey(), successful_ ? 1 : 0);
-  sink.family({"outrider_config_last_reload_success_timestamp_seconds", wire::MetricType::gauge,
-               "When the model configuration was last read with success."});
-  sink.value(wire::SeriesKey(), static_cast<double>(at_ms_) / 1000);
 }
 
 }  // namespace outrider::monitor

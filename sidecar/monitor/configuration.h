@@ -11,7 +11,7 @@
 
 #include "base/core/result.h"
 #include "base/net/http_server.h"
-#include "base/wire/exposition.h"
+#include "base/wire/registry.h"
 #include "sidecar/monitor/decode/model_decoders.h"
 #include "sidecar/monitor/versions/model_config.h"
 #include "sidecar/options/monitor_options.h"
@@ -40,7 +40,7 @@ class ConfigReload final : public wire::Collector {
   net::HttpResponse reload();  // The answer to POST /-/reload.
   std::optional<ModelConfig>
   take();  // Read and found good since the last call. O(1) while there is none.
-  void collect(wire::MetricSink& sink) override;
+  void collect(wire::MetricSink& sink) override { metrics_.collect(sink); }
 
  private:
   void note(bool successful);
@@ -50,8 +50,8 @@ class ConfigReload final : public wire::Collector {
   std::mutex lock_;
   std::optional<ModelConfig> read_;
   std::atomic<bool> has_read_{false};
-  std::atomic<bool> successful_{true};
-  std::atomic<std::int64_t> at_ms_{0};
+  wire::Registry metrics_;
+  prometheus::Gauge &successful_, &succeeded_at_;
 };
 
 }  // namespace outrider::monitor

@@ -4,14 +4,30 @@
 #include "base/core/text.h"
 
 namespace outrider::monitor {
+namespace {
+
+prometheus::Counter& keys_total(wire::Registry& metrics, const char* result) {
+  return metrics.counter(
+      "outrider_prediction_keys_total",
+      "Predictions by what became of the key of request.id: found, missing or unusable. Without a "
+      "key a prediction is labelled by its own id.",
+      {{"result", result}});
+}
+
+}  // namespace
+
+KeyNotes::KeyNotes()
+    : found_(keys_total(metrics_, "found")),
+      missing_(keys_total(metrics_, "missing")),
+      unusable_(keys_total(metrics_, "unusable")) {}
 
 bool KeyNotes::note(const decode::Observation& observation, Time now) {
   const decode::KeyCounts& keys = observation.keys;
   if (keys.found + keys.missing + keys.unusable == 0) return false;  // None is configured.
   const std::lock_guard hold(lock_);
-  found_ += keys.found;
-  missing_ += keys.missing;
-  unusable_ += keys.unusable;
+  found_.Increment(keys.found);
+  missing_.Increment(keys.missing);
+  unusable_.Increment(keys.unusable);
   if (observation.key_words.empty()) return false;
   last_ = now;
   words_ = observation.key_words;
@@ -22,21 +38,13 @@ bool KeyNotes::note(const decode::Observation& observation, Time now) {
 
 wire::Json KeyNotes::to_json() const {
   const std::lock_guard hold(lock_);
-  wire::Json json = {{"found", found_}, {"missing", missing_}, {"unusable", unusable_}};
+  wire::Json json = {{"found", static_cast<std::uint64_t>(found_.Value())},
+                     {"missing", static_cast<std::uint64_t>(missing_.Value())},
+                     {"unusable", static_cast<std::uint64_t>(unusable_.Value())}};
   if (words_.empty()) return json;
   json["last"] = format_rfc3339(last_);
   json["message"] = words_;
   return json;
-}
-
-void KeyNotes::collect(wire::MetricSink& sink) {
-  const std::lock_guard hold(lock_);
-  sink.family({"outrider_prediction_keys_total", wire::MetricType::counter,
-               "Predictions by what became of the key of request.id: found, missing or unusable. "
-               "Without a key a prediction is labelled by its own id."});
-  sink.value(wire::SeriesKey({{"result", "found"}}), static_cast<double>(found_));
-  sink.value(wire::SeriesKey({{"result", "missing"}}), static_cast<double>(missing_));
-  sink.value(wire::SeriesKey({{"result", "unusable"}}), static_cast<double>(unusable_));
 }
 
 }  // namespace outrider::monitor

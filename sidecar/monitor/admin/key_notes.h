@@ -11,24 +11,26 @@
 #include <string>
 
 #include "base/core/clock.h"
-#include "base/wire/exposition.h"
 #include "base/wire/json.h"
+#include "base/wire/registry.h"
 #include "sidecar/monitor/decode/observation.h"
 
 namespace outrider::monitor {
 
 class KeyNotes final : public wire::Collector {
  public:
+  KeyNotes();
   // True when the log should be told of observation.key_words.
   bool note(const decode::Observation& observation, Time now);
   // {"found": 3, "missing": 1, "unusable": 0, "last": "2026-…Z", "message": "…"}
   wire::Json to_json() const;
-  void collect(wire::MetricSink& sink) override;  // outrider_prediction_keys_total
+  void collect(wire::MetricSink& sink) override { metrics_.collect(sink); }
 
  private:
   static constexpr Duration told_every = std::chrono::minutes(10);
   mutable std::mutex lock_;
-  std::uint64_t found_ = 0, missing_ = 0, unusable_ = 0;
+  wire::Registry metrics_;
+  prometheus::Counter &found_, &missing_, &unusable_;
   Time last_{};
   std::optional<Time> told_;
   std::string words_;

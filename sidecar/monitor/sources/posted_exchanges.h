@@ -13,14 +13,14 @@
 #include <vector>
 
 #include "base/net/http_server.h"
-#include "base/wire/exposition.h"
+#include "base/wire/registry.h"
 #include "sidecar/monitor/decode/cloud_events.h"
 
 namespace outrider::monitor {
 
 class PostedExchanges final : public wire::Collector {
  public:
-  explicit PostedExchanges(std::size_t bytes_max = 32 << 20) : bytes_max_(bytes_max) {}
+  explicit PostedExchanges(std::size_t bytes_max = 32 << 20);
 
   // 202 when all of the request's events were taken; 400 for what is no event; 503 with Retry-After when
   // there is no room, or no more time (then none was taken).
@@ -29,11 +29,8 @@ class PostedExchanges final : public wire::Collector {
   std::vector<decode::CloudEvent> pop(std::size_t count);
   void close();  // From now on nothing is taken.
 
-  // What the polling thread knows of those that it popped.
-  void note_pairs(std::size_t halves_waiting, std::uint64_t duplicates) {
-    halves_waiting_ = halves_waiting;
-    duplicates_ = duplicates;
-  }
+  // What the polling thread knows of those that it popped; duplicates since the start.
+  void note_pairs(std::size_t halves_waiting, std::uint64_t duplicates);
   void collect(wire::MetricSink& sink) override;
 
  private:
@@ -42,8 +39,12 @@ class PostedExchanges final : public wire::Collector {
   std::deque<decode::CloudEvent> events_;
   std::size_t bytes_ = 0;
   bool closed_ = false;
-  std::atomic<std::uint64_t> taken_{0}, refused_{0}, invalid_{0}, duplicates_{0},
-      halves_waiting_{0};
+  std::atomic<std::size_t> halves_waiting_{0};
+  wire::Registry metrics_;
+  struct {
+    prometheus::Counter &taken, &refused, &invalid, &duplicate;
+  } events_total_;
+  prometheus::Gauge& waiting_;
 };
 
 }  // namespace outrider::monitor
