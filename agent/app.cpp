@@ -174,7 +174,8 @@ watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::
   return made;
 }
 
-watch::SeriesWatch::Dependencies watch_world(Dispatcher& dispatcher, remote_write::Sender* sender) {
+watch::SeriesWatch::Dependencies watch_dependencies(Dispatcher& dispatcher,
+                                                    remote_write::Sender* sender) {
   watch::SeriesWatch::Dependencies dependencies;
   dependencies.alerts = [&dispatcher](const wire::AlertWebhook& webhook) {
     dispatcher.receive(webhook);
@@ -246,14 +247,50 @@ class Threads {
 
 }  // namespace
 
+namespace {
+
+void add_anomaly_route(net::Router& router, watch::SeriesWatch& series_watch) {
+  router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
+    return net::json_response(200, series_watch.anomalies());
+  });
+}
+
+// Scores are sent by the watch itself, under the labels of the series that they are about.
+void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collectors,
+                       watch::SeriesWatch& series_watch) {
+  collectors.push_back(&series_watch.scores());
+  router.add("GET", "/metrics", net::metrics_page(std::move(collectors)));
+}
+
+act::Journal::Limits journal_limits(const AgentSettings& settings) {
+  act::Journal::Limits limits;
+  limits.age_max = settings.journal_age_max;
+  return limits;
+}
+
+std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, const Clock& clock) {
+  if (!settings.remote_write.enabled()) return nullptr;
+  return std::make_unique<remote_write::Sender>(
+      settings.remote_write, std::filesystem::path(settings.data_dir) / "remote-write", clock);
+}
+
+void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
+  while (signals.wait() == net::Signal::reload) {
+    if (auto loaded = policy.load(); !loaded) {
+      spdlog::error("the policy before stays in force: {}", loaded.error().message);
+    }
+  }
+  spdlog::info("stopping: started requests are finished, what is queued stays in the journal");
+}
+
+}  // namespace
+
 int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
   AgentMetrics metrics;
   net::ProcessCollector process;
-  act::Journal::Limits limits;
-  limits.age_max = settings.journal_age_max;
-  act::Journal journal(settings.data_dir + "/agent.db", limits);
+  act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
   dispatcher.restore();
@@ -272,31 +309,22 @@ int run_agent(const AgentSettings& settings) {
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
   add_label_route(router, labels);
-  std::optional<remote_write::Sender>
-      sender;  // Ends after the watch and the export, which append to it.
-  if (settings.remote_write.enabled()) {
-    sender.emplace(settings.remote_write, std::filesystem::path(settings.data_dir) / "remote-write",
-                   clock);
-  }
+  // Ends after the watch and the export, which append to it.
+  const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
   const auto receiver_set = receiver_settings(settings.ingest);
   watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
                                   watch_rules(settings.watch), clock,
-                                  watch_world(dispatcher, sender ? &*sender : nullptr));
+                                  watch_dependencies(dispatcher, sender.get()));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
     return receiver.directory(partition);
   });
   add_write_routes(router, receiver);
-  router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
-    return net::json_response(200, series_watch.anomalies());
-  });
+  add_anomaly_route(router, series_watch);
   std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
                                               &process};
-  if (sender) collectors.push_back(&*sender);
-  // Scores are sent by the watch itself, under the labels of the series that they are about.
-  std::vector<wire::Collector*> pages = collectors;
-  pages.push_back(&series_watch.scores());
-  router.add("GET", "/metrics", net::metrics_page(std::move(pages)));
+  if (sender) collectors.push_back(sender.get());
+  add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
@@ -306,12 +334,7 @@ int run_agent(const AgentSettings& settings) {
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);
 
-  while (signals.wait() == net::Signal::reload) {
-    if (auto loaded = policy.load(); !loaded) {
-      spdlog::error("the policy before stays in force: {}", loaded.error().message);
-    }
-  }
-  spdlog::info("stopping: requests at hand are finished, what is queued stays in the journal");
+  wait_until_told_to_stop(signals, policy);
   ready = false;
   server.stop();
   series_watch.stop();

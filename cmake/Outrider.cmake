@@ -8,7 +8,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(OUTRIDER_CCACHE ccache)
 if(OUTRIDER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${OUTRIDER_CCACHE})
+  # Paths are cached as they stand from the checkout's root, so that another clone of it hits.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${OUTRIDER_CCACHE})
 endif()
 
 add_library(outrider_flags INTERFACE)

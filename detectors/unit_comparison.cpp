@@ -174,6 +174,43 @@ double permutation_p(const std::vector<double>& before, const std::vector<double
   return static_cast<double>(far) / (draws + 1);
 }
 
+namespace {
+
+// The verdict and its words, where the differences and p are known.
+void judge_units(UnitComparison& result, double half, std::size_t units_a_side, bool controlled,
+                 const std::string& least, const UnitComparisonRule& rule) {
+  const double margin = rule.margin * std::abs(result.mean_before);
+  const bool large = std::abs(result.difference) >= margin && result.difference != 0;
+  const std::string found = number(result.mean_before) + " before, " + number(result.mean_after) +
+                            " after" + (controlled ? ", less what changed for the control" : "") +
+                            ", p = " + number(result.p);
+  if (large && result.p <= rule.p_max) {
+    const bool higher = result.difference > 0;
+    result.verdict = higher == rule.higher_is_worse ? ChangeVerdict::worse : ChangeVerdict::better;
+    result.reason = found;
+    return;
+  }
+  const auto within = [&](double bound) { return result.low >= -bound && result.high <= bound; };
+  if (within(margin * nearly_equal) || (half > 0 && within(margin))) {
+    result.verdict = ChangeVerdict::no_difference;
+    result.reason = found + "; a difference of " + number(margin) + " is ruled out";
+    return;
+  }
+  result.reason =
+      found + "; the difference is between " + number(result.low) + " and " + number(result.high);
+  if (large && !least.empty()) {
+    result.reason += "; " + least;
+  } else if (margin > 0) {
+    // The half-width goes with the root of the units.
+    const double times = half * half / (margin * margin);
+    const auto smaller = static_cast<double>(units_a_side);
+    result.reason += "; some " + number(std::ceil(std::max(smaller * times, smaller + 1))) +
+                     " units a side would tell a difference of " + number(margin);
+  }
+}
+
+}  // namespace
+
 UnitComparison compare_units(const UnitSamples& before, const UnitSamples& after,
                              const UnitSamples& control_before, const UnitSamples& control_after,
                              const UnitComparisonRule& rule) {
@@ -215,35 +252,7 @@ UnitComparison compare_units(const UnitSamples& before, const UnitSamples& after
   const double half = half_interval(groups);
   result.low = result.difference - half;
   result.high = result.difference + half;
-
-  const double margin = rule.margin * std::abs(result.mean_before);
-  const bool large = std::abs(result.difference) >= margin && result.difference != 0;
-  const std::string found = number(result.mean_before) + " before, " + number(result.mean_after) +
-                            " after" + (controlled ? ", less what changed for the control" : "") +
-                            ", p = " + number(result.p);
-  if (large && result.p <= rule.p_max) {
-    const bool higher = result.difference > 0;
-    result.verdict = higher == rule.higher_is_worse ? ChangeVerdict::worse : ChangeVerdict::better;
-    result.reason = found;
-    return result;
-  }
-  const auto within = [&](double bound) { return result.low >= -bound && result.high <= bound; };
-  if (within(margin * nearly_equal) || (half > 0 && within(margin))) {
-    result.verdict = ChangeVerdict::no_difference;
-    result.reason = found + "; a difference of " + number(margin) + " is ruled out";
-    return result;
-  }
-  result.reason =
-      found + "; the difference is between " + number(result.low) + " and " + number(result.high);
-  if (large && !least.empty()) {
-    result.reason += "; " + least;
-  } else if (margin > 0) {
-    // The half-width goes with the root of the units.
-    const double times = half * half / (margin * margin);
-    const auto smaller = static_cast<double>(std::min(a.size(), b.size()));
-    result.reason += "; some " + number(std::ceil(std::max(smaller * times, smaller + 1))) +
-                     " units a side would tell a difference of " + number(margin);
-  }
+  judge_units(result, half, std::min(a.size(), b.size()), controlled, least, rule);
   return result;
 }
 

@@ -11,14 +11,12 @@
 #include "detectors/design_effect.h"
 #include "detectors/psi.h"
 #include "detectors/rank_test.h"
-#include "detectors/snapshot.h"
 #include "detectors/value_reader.h"
 
 namespace outrider::detectors {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint16_t state_version = 3;
 constexpr auto five_minutes = std::chrono::minutes(5);
 constexpr std::uint64_t newest_rows_min =
     200;  // Of the newest hours, for the direction of their deviation.
@@ -88,45 +86,6 @@ void raise_distances(Scores& to, const Scores& from) {
                                    &Scores::hellinger, &Scores::l_infinity, &Scores::wasserstein}) {
     to.*distance = std::max(to.*distance, from.*distance);
   }
-}
-
-auto numbers_of(Verdict& v) {
-  Scores& s = v.scores;
-  Thresholds& t = v.thresholds;
-  HoursAllowance& h = v.hours;
-  DesignEffect& d = v.design;
-  return std::array{&s.psi,        &s.psi_plain,   &s.ks,    &s.js,      &s.hellinger,
-                    &s.l_infinity, &s.wasserstein, &s.chi2,  &s.degrees, &s.p,
-                    &t.psi,        &t.ks,          &t.chi2,  &t.q,       &d.rank,
-                    &d.bins,       &v.q,           &v.ratio, &h.noise,   &h.unknown};
-}
-
-void write_verdict(SnapshotWriter& out, Verdict verdict) {
-  out.u64(static_cast<std::uint64_t>(verdict.state));
-  out.u64(verdict.n);
-  out.u64(verdict.m);
-  out.boolean(verdict.effect);
-  out.boolean(verdict.exceeded);
-  out.u64(verdict.window_hours);
-  for (const double* number : numbers_of(verdict)) out.f64(*number);
-}
-
-// False when a field cannot be what write_verdict wrote.
-bool read_verdict(SnapshotReader& in, Verdict& verdict) {
-  const std::uint64_t state = in.u64();
-  verdict.state = static_cast<State>(std::min<std::uint64_t>(state, 3));
-  verdict.n = in.u64();
-  verdict.m = in.u64();
-  verdict.effect = in.boolean();
-  verdict.exceeded = in.boolean();
-  verdict.window_hours = in.u64();
-  bool finite = true;
-  for (double* number : numbers_of(verdict)) {
-    *number = in.f64();
-    finite = finite && std::isfinite(*number);
-  }
-  return finite && state <= 3 && verdict.window_hours <= 24 && verdict.hours.noise >= 0 &&
-         verdict.hours.unknown >= 0;
 }
 
 bool out_of_range(const FrozenSubject& frozen, double x) {
@@ -592,102 +551,6 @@ std::size_t VersionWatch::memory_bytes() const {
          dispersions_.capacity() * sizeof(Dispersion) + designs_.capacity() * sizeof(DesignEffect) +
          (verdicts_.capacity() + pane_verdicts_.capacity()) * sizeof(Verdict) +
          (rhythm_ ? rhythm_->memory_bytes() : 0) + sizeof(*this);
-}
-
-// Names the reference's bins: a state counted over others is of no use.
-std::string VersionWatch::fingerprint() const {
-  std::string all;
-  for (const FrozenSubject* subject : frozen_) all += subject->name + "=" + subject->hash + "\n";
-  return all;
-}
-
-std::string VersionWatch::serialise() const {
-  SnapshotWriter out("WTCH", state_version);
-  out.text(fingerprint());
-  out.text(panes_.serialise());
-  write(out, joined_);
-  out.i64(joined_since_.time_since_epoch().count());
-  out.u64(panes_judged_);
-  out.u64(judgements_);
-  out.u64(looks_.taken());
-  for (const Dispersion& dispersion : dispersions_) dispersion.write(out);
-  for (std::size_t i = 0; i < verdicts_.size(); ++i) {
-    out.u64(histories_[i].bits());
-    out.boolean(voted_[i]);
-    write_verdict(out, pane_verdicts_[i]);
-  }
-  out.u64(long_verdicts_.size());
-  for (const auto& [i, verdict] : long_verdicts_) {
-    out.u64(i);
-    write_verdict(out, verdict);
-  }
-  out.boolean(rhythm_.has_value());
-  if (rhythm_) rhythm_->write(out);
-  return out.finish();
-}
-
-Result<void> VersionWatch::restore(std::string_view bytes) {
-  auto in = SnapshotReader::open(bytes, "WTCH", state_version);
-  if (!in) return fail(in);
-  if (in->text() != fingerprint()) {
-    return fail("snapshot_foreign",
-                "drift state: it was counted against another reference. Starting afresh");
-  }
-  Panes panes(panes_.layout());
-  if (auto ok = panes.restore(in->text()); !ok) return fail(ok);
-  Frame joined(panes_.layout());
-  bool sound = read(*in, joined);
-  const Time joined_since{Duration{in->i64()}};
-  sound = sound && joined_since >= Time{};  // So that no difference of times overflows.
-  const std::uint64_t panes_judged = in->u64(), judgements = in->u64(), looks = in->u64();
-  std::vector<Dispersion> dispersions(dispersions_.size());
-  for (Dispersion& dispersion : dispersions) {
-    sound = sound && Dispersion::read(*in, dispersion);
-  }
-  std::vector<Verdict> verdicts = pane_verdicts_;
-  std::vector<PaneHistory> histories;
-  std::vector<bool> voted;
-  for (Verdict& verdict : verdicts) {
-    const std::uint64_t bits = in->u64();
-    sound = sound && bits <= 0xFF;
-    voted.push_back(in->boolean());
-    histories.push_back(PaneHistory::of(static_cast<std::uint8_t>(bits)));
-    sound = read_verdict(*in, verdict) && sound;
-  }
-  std::map<std::size_t, Verdict> long_verdicts;
-  const std::uint64_t longs = in->u64();
-  sound = sound && longs <= verdicts.size();
-  for (std::uint64_t left = longs; sound && left > 0; --left) {
-    const std::uint64_t i = in->u64();
-    sound = i < verdicts.size();
-    if (!sound) break;
-    long_verdicts[i] = pane_verdicts_[i];
-    sound = read_verdict(*in, long_verdicts[i]) && sound;
-  }
-  std::optional<Rhythm> rhythm = rhythm_;
-  sound = sound && in->boolean() == rhythm.has_value() && (!rhythm || rhythm->read(*in));
-  if (auto whole = in->finish(); !whole) return fail(whole);
-  if (!sound) {
-    return fail("snapshot_corrupt",
-                "drift state: a count or verdict that cannot be. Starting afresh");
-  }
-  panes_ = std::move(panes);
-  joined_ = std::move(joined);
-  joined_since_ = joined_since;
-  panes_judged_ = panes_judged;
-  judgements_ = judgements;
-  looks_.restore(static_cast<std::uint8_t>(std::min<std::uint64_t>(looks, 0xFF)));
-  voted_ = std::move(voted);
-  dispersions_ = std::move(dispersions);
-  std::transform(dispersions_.begin(), dispersions_.end(), designs_.begin(),
-                 [](const Dispersion& dispersion) { return dispersion.effect(); });
-  pane_verdicts_ = std::move(verdicts);
-  long_verdicts_ = std::move(long_verdicts);
-  rhythm_ = std::move(rhythm);
-  histories_ = std::move(histories);
-  publish();
-  judgements_ = judgements;
-  return {};
 }
 
 std::vector<Verdict> compare_versions(const VersionWatch& candidate, const VersionWatch& production,

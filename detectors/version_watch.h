@@ -164,6 +164,9 @@ class VersionWatch {
   template <class Live>
   Verdict judge_multivariate(Live live, const ByHours& hours) const;
   std::string fingerprint() const;
+  struct Restored;
+  bool read_restored(SnapshotReader& in, Restored& to) const;
+  void adopt(Restored restored);
 
   std::shared_ptr<const Reference> reference_;
   DriftRule rule_;

@@ -158,6 +158,7 @@ class Builder {
   Result<SubjectCounter> counter(std::size_t column, FeatureKind kind, std::string name) const;
   Result<void> freeze_multivariate();
   void count_multivariate(std::span<const Value> row);
+  Result<std::shared_ptr<detectors::Reference>> finish_statistics();
   void count_truth(std::span<const Value> row);
   void begin_timed_counts();
   void begin_row(std::span<const Value> cells);
@@ -524,13 +525,8 @@ void Builder::count(std::span<const Value> cells) {
   ++rows_counted_;
 }
 
-Result<Built> Builder::finish() {
-  if (rows_counted_ != rows_) {
-    return fail("no_rows", "the rows changed between the two passes: " + std::to_string(rows_) +
-                               " and " + std::to_string(rows_counted_));
-  }
+Result<std::shared_ptr<detectors::Reference>> Builder::finish_statistics() {
   auto statistics = std::make_shared<detectors::Reference>();
-  if (bad_time_) return Failure(*bad_time_);
   if (timed_) {
     auto counts = timed_->finish();
     if (!counts && !settings_.provisional) {
@@ -559,6 +555,17 @@ Result<Built> Builder::finish() {
                                     scores_, hits_);
     if (calibration) statistics->calibration = std::move(*calibration);
   }
+  return statistics;
+}
+
+Result<Built> Builder::finish() {
+  if (rows_counted_ != rows_) {
+    return fail("no_rows", "the rows changed between the two passes: " + std::to_string(rows_) +
+                               " and " + std::to_string(rows_counted_));
+  }
+  if (bad_time_) return Failure(*bad_time_);
+  auto statistics = finish_statistics();
+  if (!statistics) return fail(statistics);
 
   Built built;
   built.rows = rows_;
@@ -587,7 +594,7 @@ Result<Built> Builder::finish() {
       reference.ignored.push_back({report.name, "it is the rows' time"});
     }
   }
-  reference.statistics = std::move(statistics);
+  reference.statistics = std::move(*statistics);
   return built;
 }
 

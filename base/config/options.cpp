@@ -14,13 +14,6 @@ namespace outrider::config {
 namespace po = boost::program_options;
 namespace {
 
-// What one source says: option name -> values, with a word for where it was said.
-struct Said {
-  std::vector<std::string> values;
-  std::string where;
-};
-using Sayings = std::map<std::string, Said>;
-
 std::string mistake(std::string_view name, std::string_view value, std::string_view expected,
                     std::string_view where) {
   return std::string(name) + "=" + std::string(value) + ": " + std::string(expected) +
@@ -329,12 +322,9 @@ std::string OptionTable::markdown() const {
   return text;
 }
 
-Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::string>& arguments,
-                                                    const Environment& environment) {
-  std::vector<std::string> mistakes, positional;
-  Sayings command_line, variables, file;
-
-  // Switches are peeled off first, so that "--dry-run", "--dry-run=false" and "--no-dry-run" all work.
+// Takes the switches off, so that "--dry-run", "--dry-run=false" and "--no-dry-run" all work; what is left.
+std::vector<std::string> OptionTable::take_switches(const std::vector<std::string>& arguments,
+                                                    Sayings& said) {
   std::vector<std::string> rest;
   for (const std::string& argument : arguments) {
     const std::size_t equals = std::min(argument.find('='), argument.size());
@@ -345,11 +335,18 @@ Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::strin
       value = "false";
     }
     if (const Option* option = find(name); option && option->is_switch) {
-      command_line[name] = {{value}, ""};
+      said[name] = {{value}, ""};
     } else {
       rest.push_back(argument);
     }
   }
+  return rest;
+}
+
+void OptionTable::read_command_line(const std::vector<std::string>& arguments, Sayings& said,
+                                    std::vector<std::string>& positional,
+                                    std::vector<std::string>& mistakes) {
+  const std::vector<std::string> rest = take_switches(arguments, said);
   try {
     const po::options_description description = describe(options_);
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
@@ -361,41 +358,48 @@ Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::strin
       } else if (piece.position_key >= 0) {
         positional.insert(positional.end(), piece.value.begin(), piece.value.end());
       } else {
-        Said& said = command_line[piece.string_key];
-        said.values.insert(said.values.end(), piece.value.begin(), piece.value.end());
+        Said& values = said[piece.string_key];
+        values.values.insert(values.values.end(), piece.value.begin(), piece.value.end());
       }
     }
   } catch (const po::error& error) {
     mistakes.push_back(error.what());
   }
+}
 
+void OptionTable::read_file(const std::string& path, Sayings& said,
+                            std::vector<std::string>& mistakes) {
+  auto flat = read_flat_yaml(path);
+  if (!flat) {
+    mistakes.push_back(flat.error().message);
+    return;
+  }
+  for (FlatEntry& entry : *flat) {
+    const std::string where = path + ", line " + std::to_string(entry.line);
+    if (find(entry.name)) {
+      said[entry.name] = {std::move(entry.values), where};
+    } else {
+      mistakes.push_back(entry.name + ": no such option (" + where + ")");
+    }
+  }
+}
+
+Result<std::vector<std::string>> OptionTable::parse(const std::vector<std::string>& arguments,
+                                                    const Environment& environment) {
+  std::vector<std::string> mistakes, positional;
+  Sayings command_line, variables, file;
+  read_command_line(arguments, command_line, positional, mistakes);
   for (const Option& option : options_) {
     const std::string variable = environment_name(option.name);
     if (const char* value = environment(variable.c_str()))
       variables[option.name] = {{value}, variable};
   }
-
-  std::string config_file;
   for (const Sayings* source : {&command_line, &variables}) {
     const auto said = source->find("config.file");
-    if (said != source->end() && config_file.empty()) config_file = said->second.values.back();
+    if (said == source->end()) continue;
+    read_file(said->second.values.back(), file, mistakes);
+    break;
   }
-  if (!config_file.empty()) {
-    auto flat = read_flat_yaml(config_file);
-    if (!flat) {
-      mistakes.push_back(flat.error().message);
-    } else {
-      for (FlatEntry& entry : *flat) {
-        const std::string where = config_file + ", line " + std::to_string(entry.line);
-        if (find(entry.name)) {
-          file[entry.name] = {std::move(entry.values), where};
-        } else {
-          mistakes.push_back(entry.name + ": no such option (" + where + ")");
-        }
-      }
-    }
-  }
-
   for (Option& option : options_) {
     const Said* said = nullptr;
     for (const Sayings* source : {&command_line, &variables, &file}) {

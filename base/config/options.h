@@ -19,6 +19,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -104,6 +105,17 @@ class OptionTable {
   Option& add_option(std::string name, std::string description, Option::Assign assign,
                      std::function<std::string()> print_default);
   Option* find(std::string_view name);
+
+  // What one source says: option name -> values, with a word for where it was said.
+  struct Said {
+    std::vector<std::string> values;
+    std::string where;
+  };
+  using Sayings = std::map<std::string, Said>;
+  std::vector<std::string> take_switches(const std::vector<std::string>& arguments, Sayings& said);
+  void read_command_line(const std::vector<std::string>& arguments, Sayings& said,
+                         std::vector<std::string>& positional, std::vector<std::string>& mistakes);
+  void read_file(const std::string& path, Sayings& said, std::vector<std::string>& mistakes);
 
   std::deque<Option> options_;  // A deque: references to options stay valid.
   std::string config_file_;

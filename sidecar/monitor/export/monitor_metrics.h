@@ -22,6 +22,8 @@
 
 namespace outrider::exporting {
 
+struct VersionKeys;
+
 class MonitorMetrics final : public wire::Collector {
  public:
   // All outlive the collector; `lock` guards the monitor.
@@ -30,7 +32,6 @@ class MonitorMetrics final : public wire::Collector {
   void collect(wire::MetricSink& sink) override;
 
  private:
-  struct VersionKeys;
   class Page;
   VersionKeys& keys_of(const monitor::VersionMonitor& version);
   void forget_gone();
