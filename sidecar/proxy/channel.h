@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "sidecar/proxy/socket.h"
-#include "sidecar/proxy/stash.h"
+#include "sidecar/proxy/byte_buffer.h"
 
 namespace outrider::proxy {
 
@@ -43,11 +43,10 @@ class Channel {
   bool write(std::span<const std::string_view> pieces);
   bool write(std::string_view piece) { return write(std::span(&piece, 1)); }
   bool flush();
-  bool is_flushed() const { return out.empty(); }
 
   Descriptor socket;
-  Stash in;   // Read and not used.
-  Stash out;  // To be written.
+  ByteBuffer in;   // Read and not used.
+  ByteBuffer out;  // To be written.
   bool readable = false;
   bool writable = false;
   bool hung_up = false;       // The peer will send no more; what it sent may still be unread.

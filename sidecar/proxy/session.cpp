@@ -175,7 +175,7 @@ Session::Awaited Session::awaited() const {
   return Awaited::upstream_answers;
 }
 
-Patience Session::patience_with(Awaited awaited) const {
+MinDataRate Session::rate_for(Awaited awaited) const {
   const Settings& settings = worker_.settings;
   switch (awaited) {
     case Awaited::client_sends:
@@ -193,13 +193,13 @@ Patience Session::patience_with(Awaited awaited) const {
 void Session::arm_exchange(std::uint64_t moved) {
   const Awaited now_awaited = awaited();
   if (now_awaited == awaited_) {
-    patience_.note(worker_.now() - armed_at_, moved);
+    data_rate_.note(worker_.now() - armed_at_, moved);
   } else {
     awaited_ = now_awaited;
-    patience_ = patience_with(awaited_);
+    data_rate_ = rate_for(awaited_);
   }
   armed_at_ = worker_.now();
-  arm(patience_.left());
+  arm(data_rate_.left());
 }
 
 // What the deadline's answer left to be done (a pipelined request, our end to be sent) is done at once.

@@ -9,7 +9,7 @@
 //                                     │   └──▶ tunnel          (101)
 //              any error ──▶ lingering (the answer is sent, input discarded) ──▶ closed
 //
-// Memory: nothing is held for a session but what a peer would not take (Stash). A side whose peer
+// Memory: nothing is held for a session but what a peer would not take (ByteBuffer). A side whose peer
 // takes no bytes is not read from, so back-pressure reaches the sender through TCP.
 //
 // Every request is counted once, in count_request(), and every exchange disposed of once: by
@@ -17,7 +17,7 @@
 
 #include "sidecar/http1/body.h"
 #include "sidecar/proxy/answers.h"
-#include "sidecar/proxy/patience.h"
+#include "sidecar/proxy/min_data_rate.h"
 #include "sidecar/proxy/worker.h"
 
 namespace outrider::proxy {
@@ -37,7 +37,6 @@ class Session final : public EventTarget, public UpstreamUser {
   void cut_off();  // At once; the request at hand counts as cancelled, no response looks complete.
   void close();
 
-  bool is_idle() const { return phase_ == Phase::head && !has_begun_; }
   bool is_closed() const { return phase_ == Phase::closed; }
 
   struct Link : SessionLink {
@@ -71,7 +70,7 @@ class Session final : public EventTarget, public UpstreamUser {
   void keep_rest(Channel& channel, bool& unseen, const Input& input, std::size_t used);
   void arm(Duration timeout);
   Awaited awaited() const;
-  Patience patience_with(Awaited awaited) const;
+  MinDataRate rate_for(Awaited awaited) const;
   void arm_exchange(std::uint64_t moved);
 
   // The request's way.
@@ -125,8 +124,8 @@ class Session final : public EventTarget, public UpstreamUser {
   Timer timer_;
   tap::Capture capture_;
   tap::RequestModel model_;
-  Stash waiting_;  // The request as it is to be sent, while there is no connection yet.
-  Stash replay_;   // The request as it was sent, while it may be sent again.
+  ByteBuffer waiting_;  // The request as it is to be sent, while there is no connection yet.
+  ByteBuffer replay_;   // The request as it was sent, while it may be sent again.
   http1::HeadCursor request_cursor_, response_cursor_;
   http1::RequestSummary request_;
   http1::BodyReader request_body_, response_body_;
@@ -134,7 +133,7 @@ class Session final : public EventTarget, public UpstreamUser {
   Monotonic started_{};
   Time started_wall_{};
   Duration overhead_{};
-  Patience patience_;
+  MinDataRate data_rate_;
   Monotonic armed_at_{};
   std::uint64_t discarded_bytes_ = 0;
   sockaddr_storage peer_;

@@ -28,7 +28,7 @@ struct Settings {
   Duration head_timeout = std::chrono::seconds(10);     // For the whole head, from its first byte.
   Duration body_timeout = std::chrono::seconds(30);     // Between two reads of a request's body.
   Duration write_timeout = std::chrono::seconds(30);    // For a client that does not read.
-  // Bytes a second, on average, of a client's body and of its reading; see patience.h. 0: any.
+  // Bytes a second, on average, of a client's body and of its reading; see min_data_rate.h. 0: any.
   std::int64_t rate_min = 100;
   Duration idle_timeout = std::chrono::seconds(75);  // Of a kept-alive client connection.
 

@@ -74,13 +74,13 @@ class UpstreamPool {
   void tend(Monotonic now);  // Closes what was idle for too long or is connected to an old address.
   bool has_room() const { return open_ < limits_.connections_max || !idle_.empty(); }
   std::size_t address_count() const { return addresses_.size(); }
-  void reap() { graveyard_.clear(); }  // Between two batches of events.
+  void reap() { deferred_delete_.clear(); }  // Between two batches of events.
 
  private:
   friend class UpstreamConnection;
   UpstreamConnection* take_idle(Monotonic now);
   UpstreamConnection* connect(Refusal& refusal);
-  void bury(UpstreamConnection& connection);
+  void defer_delete(UpstreamConnection& connection);
   void remove_idle(UpstreamConnection& connection);
   void refresh_addresses();
   void close_all_idle();
@@ -97,7 +97,7 @@ class UpstreamPool {
   std::size_t& bytes_held_;
   std::size_t open_ = 0;
   std::vector<UpstreamConnection*> idle_;  // Oldest first.
-  std::vector<std::unique_ptr<UpstreamConnection>> graveyard_;
+  std::vector<std::unique_ptr<UpstreamConnection>> deferred_delete_;
 };
 
 }  // namespace outrider::proxy

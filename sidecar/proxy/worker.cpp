@@ -93,7 +93,7 @@ Worker::Worker(const Settings& s, const Upstream& upstream, Descriptor listening
 
 Worker::~Worker() {
   while (all_.is_linked()) session_of(*all_.next).cut_off();
-  graveyard_.clear();
+  deferred_delete_.clear();
 }
 
 void Worker::read_clocks() {
@@ -112,7 +112,7 @@ void Worker::run() {
     serve_queue();
     const bool is_asked = drain_asked_.load(std::memory_order_acquire) != drain_heard_;
     if (is_asked || now_ - last_tick_ >= TimerWheel::tick) tick();
-    graveyard_.clear();
+    deferred_delete_.clear();
     pool.reap();
   }
 }
@@ -240,7 +240,7 @@ void Worker::close(Session& session) {
   session.order_link.unlink();
   session.again_link.unlink();
   counters.connections_open.set(--sessions_open_);
-  graveyard_.emplace_back(&session);
+  deferred_delete_.emplace_back(&session);
 }
 
 void Worker::run_again(Session& session) {

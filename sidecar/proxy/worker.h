@@ -114,7 +114,7 @@ class Worker final : public EventTarget {
   Drain::Stage stage_ = Drain::Stage::serving;
   std::size_t sessions_open_ = 0, queue_length_ = 0, queue_max_;
   SessionLink all_, idle_, queue_, again_;
-  std::vector<std::unique_ptr<Session>> graveyard_;
+  std::vector<std::unique_ptr<Session>> deferred_delete_;
 };
 
 }  // namespace outrider::proxy

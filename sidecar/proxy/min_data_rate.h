@@ -10,9 +10,9 @@
 // average loses when its credit is used up; a burst pays for a pause, up to `limit`. Rate 0: any byte
 // restores the whole credit.
 //
-//   Patience patience(30s, 100);
-//   patience.note(waited, bytes);          // at each arrival
-//   timer = now + patience.left();         // zero: it is over
+//   MinDataRate credit(30s, 100);
+//   credit.note(waited, bytes);          // at each arrival
+//   timer = now + credit.left();         // zero: it is over
 
 #include <algorithm>
 #include <cstdint>
@@ -21,10 +21,10 @@
 
 namespace outrider::proxy {
 
-class Patience {
+class MinDataRate {
  public:
-  Patience() = default;
-  Patience(Duration limit, std::int64_t bytes_per_second)
+  MinDataRate() = default;
+  MinDataRate(Duration limit, std::int64_t bytes_per_second)
       : limit_(limit), left_(limit), rate_(bytes_per_second) {}
 
   void note(Duration waited, std::uint64_t bytes) {
