@@ -4,7 +4,7 @@
 // A ByteBuffer keeps bytes that could not be used at once: an incomplete head, pipelined requests,
 // what a slow peer's socket would not take. Most connections never need one: reads go into a buffer
 // of the thread and out again. Its memory is counted in `bytes_held`, is freed when it runs empty,
-// and so the memory of a connection is bounded by what one read may bring (see Worker::read_size).
+// and so the memory of a connection is bounded by what one read may bring (see ReadBuffer).
 
 #include <cstddef>
 #include <cstdlib>

@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t pieces_per_write_max = 192;  // Pieces::capacity, body and held bytes fit.
 constexpr std::size_t flat_bytes_max = 4096;
 
+constexpr std::size_t held_read_bytes = 4096;  // A message that drips in is read in such pieces.
+
 // A small message is copied into one piece, which costs less than the kernel's walk over its pieces.
 ssize_t send_all(int socket, std::span<iovec> vectors, std::size_t total) {
   if (total <= flat_bytes_max) {
@@ -65,6 +67,28 @@ std::string_view Channel::read(std::span<char> into) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) broken = ended = true;
     return {};
   }
+}
+
+Input Channel::take(ReadBuffer& buffer) {
+  if (unseen) {
+    unseen = false;
+    return {in.view(), true};
+  }
+  if (!readable) return {};
+  if (in.empty()) return {read(buffer.room()), false};
+  const std::string_view more = read(in.reserve(held_read_bytes));
+  if (more.empty()) return {};
+  in.commit(more.size());
+  return {in.view(), true};
+}
+
+void Channel::keep(const Input& input, std::size_t used) {
+  if (input.is_held) {
+    in.consume(used);
+  } else {
+    in.append(input.bytes.substr(used));
+  }
+  unseen = !in.empty();
 }
 
 bool Channel::flush() {

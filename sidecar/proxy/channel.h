@@ -9,8 +9,9 @@
 #include <span>
 #include <string_view>
 
-#include "sidecar/proxy/socket.h"
 #include "sidecar/proxy/byte_buffer.h"
+#include "sidecar/proxy/read_buffer.h"
+#include "sidecar/proxy/socket.h"
 
 namespace outrider::proxy {
 
@@ -23,10 +24,16 @@ class EventTarget {
   ~EventTarget() = default;
 };
 
-// Takes the socket off epoll, then closes it. Closing alone would not do: while the supervisor starts a
-// monitor, the child holds copies of all descriptors until it executes, the kernel keeps what they refer
-// to registered, and its events would point to an object that is gone.
+// Takes the socket off epoll, then closes it. Closing alone would not do: while the supervisor
+// starts a monitor, the child holds copies of all descriptors until it executes, the kernel keeps
+// what they refer to registered, and its events would point to an object that is gone.
 void forget(int epoll, Descriptor& socket);
+
+// Bytes to be looked at.
+struct Input {
+  std::string_view bytes;
+  bool is_held = false;  // In the channel's `in`, not in the thread's buffer.
+};
 
 class Channel {
  public:
@@ -37,6 +44,17 @@ class Channel {
   // Reads once. The bytes read; empty when there are none now, or when the peer's end was reached
   // (then `ended`) or the connection broke (then `broken`).
   std::string_view read(std::span<char> into);
+
+  // What came and was not looked at yet, else what can be read now. A held message that is incomplete
+  // is read on into `in`, so that it lies in one piece. Empty as read() is.
+  Input take(ReadBuffer& buffer);
+  // Keeps what was not used of what take() gave.
+  void keep(const Input& input, std::size_t used);
+  // Keeps it all, to be looked at with the bytes that follow.
+  void keep_incomplete(const Input& input, std::size_t used) {
+    keep(input, used);
+    unseen = false;
+  }
 
   // Writes what is held in `out` first, then the pieces; what the socket does not take is held.
   // False when the connection broke.
@@ -53,6 +71,7 @@ class Channel {
   bool ended = false;         // Read up to the peer's end.
   bool write_failed = false;  // Nothing more can be sent; what came before may still be read.
   bool broken = false;        // Reset, or an error of the socket, found by reading.
+  bool unseen = false;        // `in` holds bytes that were not looked at yet.
 };
 
 }  // namespace outrider::proxy
