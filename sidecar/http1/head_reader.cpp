@@ -381,8 +381,8 @@ Violation HeadReader::take_field(Field& field, bool response) {
   }
 }
 
-// CGI, and so WSGI, read '_' in a name as '-'. A name that only then is a framing field would be read as
-// one by some upstreams; one that is our id would stand beside ours.
+// CGI, and so WSGI, read '_' in a name as '-'. A name that only then is a framing field would be
+// read as one by some upstreams; one that is our id would stand beside ours.
 Violation HeadReader::take_lookalike(Field& field) {
   if (field.name_size < 14 || field.name_size > 17) return Violation::none;
   const std::string_view name = head_.name(field);

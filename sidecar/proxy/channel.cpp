@@ -16,7 +16,8 @@ constexpr std::size_t flat_bytes_max = 4096;
 
 constexpr std::size_t held_read_bytes = 4096;  // A message that drips in is read in such pieces.
 
-// A small message is copied into one piece, which costs less than the kernel's walk over its pieces.
+// A small message is copied into one piece, which costs less than the kernel's walk over its
+// pieces.
 ssize_t send_all(int socket, std::span<iovec> vectors, std::size_t total) {
   if (total <= flat_bytes_max) {
     char flat[flat_bytes_max];

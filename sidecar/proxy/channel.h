@@ -45,8 +45,8 @@ class Channel {
   // (then `ended`) or the connection broke (then `broken`).
   std::string_view read(std::span<char> into);
 
-  // What came and was not looked at yet, else what can be read now. A held message that is incomplete
-  // is read on into `in`, so that it lies in one piece. Empty as read() is.
+  // What came and was not looked at yet, else what can be read now. A held message that is
+  // incomplete is read on into `in`, so that it lies in one piece. Empty as read() is.
   Input take(ReadBuffer& buffer);
   // Keeps what was not used of what take() gave.
   void keep(const Input& input, std::size_t used);

@@ -2,16 +2,16 @@
 #pragma once
 
 // One client connection that speaks HTTP/1.1: reads a head, hands the request to an upstream
-// connection, passes the response back, begins again. It keeps the connection alive, takes pipelined
-// requests in turn, writes the answers that are the proxy's own, and ends. SHELL: what HTTP means is
-// decided by http1, what becomes of a request by its Exchange; here bytes are moved.
+// connection, passes the response back, begins again. It keeps the connection alive, takes
+// pipelined requests in turn, writes the answers that are the proxy's own, and ends. SHELL: what
+// HTTP means is decided by http1, what becomes of a request by its Exchange; here bytes are moved.
 //
 //   reading_head ──▶ exchange ──▶ reading_head …     (keep-alive)
 //        │            │    └────▶ tunnel             (101)
 //        └── error ───┴──▶ flushing ──▶ discarding ──▶ closed
 //
-// Memory: nothing is held for a connection but what a peer would not take (ByteBuffer). A side whose
-// peer takes no bytes is not read from, so back-pressure reaches the sender through TCP.
+// Memory: nothing is held for a connection but what a peer would not take (ByteBuffer). A side
+// whose peer takes no bytes is not read from, so back-pressure reaches the sender through TCP.
 //
 // Thread-safety: one thread.
 

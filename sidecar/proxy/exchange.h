@@ -7,19 +7,21 @@
 // speaks to the upstream (Exchange::Upstream) tell it what happened, and it tells them what to do.
 // So one connection may drive one Exchange after the other (HTTP/1.1), or many at a time. PURE.
 //
-//   idle ──begin──▶ head ──on_attempt──▶ queued ⇄ connecting ──▶ waiting ──begin_response──▶ responding
-//     ▲                │                   │          │            │ ▲ └─ retried ─▶ connecting  │
-//     └── withdraw ────┴───────── refuse, fail, abort: any stage ──┴─┘                finish ────┘
+//   idle ──begin──▶ head ──▶ queued ──▶ connecting ──▶ waiting ──▶ responding ──finish──▶ idle
+//                     │    (on_attempt)      ▲          │   begin_response
+//                     └──────────────────────┴──retry───┘
 //
-// Each one that begins ends once, in exactly one of these ways:
+// Each one that begins ends once, from whatever stage, in exactly one of these ways:
 //   withdraw()         it never was a request of the model's: not counted
 //   refuse(), reject() by the proxy: counted as rejected, not captured
-//   fail_…             by the upstream, before a response: an answer of ours, captured with status 0
-//   abort()            half-way: the response must not look complete
+//   on_upstream_lost() and others, before a response: counted by the failure, captured, status 0
+//   abort(), cancel()  half-way: captured, and the response must not look complete
 //   finish()           the response has been handed over whole
 //   switch_protocols() it has become a tunnel
 //
 // Who is waited for decides how long: see Awaited. Deadlines come due in the thread's TimerWheel.
+// What passes is told by how much of it has passed (on_request_bytes, on_response_bytes), and what
+// is still to be taken is asked (has_unsent): sockets and windows of flow control look alike.
 //
 // Rule of the retry: a request is sent again, once and on a fresh connection, where its method is
 // safe, it has no body, the connection had served another request before, and not one byte of an

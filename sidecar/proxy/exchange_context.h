@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What all exchanges of one data thread share: limits, counters, the tap, the deadlines and the time
-// of the turn at hand, which is read once for a whole batch of events. PURE.
+// What all exchanges of one data thread share: limits, counters, the tap, the deadlines and the
+// time of the turn at hand, which is read once for a whole batch of events. PURE.
 //
 //   ExchangeContext context(settings, file, lane, minter, clock);
 //   context.begin_turn(wall_now);

@@ -2,8 +2,8 @@
 #pragma once
 
 // A doubly linked list through its members: no allocation, O(1) to join and to leave. A ListLink is
-// the head of a list, or, as a ListEntry, the place in it of its owner; a list that is not linked is
-// empty. An entry is in at most one list, and leaves it when it goes away.
+// the head of a list, or, as a ListEntry, the place in it of its owner; a list that is not linked
+// is empty. An entry is in at most one list, and leaves it when it goes away.
 //
 //   ListLink waiting;                                       // empty
 //   ListEntry<Request> entry(request);

@@ -53,8 +53,8 @@ struct Settings {
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
 
-  // What requests are told apart by in the metrics; fixed at the start, since they lie in the memory
-  // file.
+  // What requests are told apart by in the metrics; fixed at the start, since they lie in the
+  // memory file.
   std::int64_t models_max = tap::models_max_usual;
   std::vector<double> latency_buckets{std::begin(tap::latency_bounds_usual),
                                       std::end(tap::latency_bounds_usual)};

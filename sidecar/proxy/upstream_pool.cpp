@@ -10,8 +10,8 @@ namespace outrider::proxy {
 namespace {
 
 // An idle connection that rested longer than this is probed before it is used again: the upstream's
-// FIN may sit unread in this very batch of events. So is one whose last read took all that it had room
-// for: bytes behind the response would be told of by no event, and be the next one's.
+// FIN may sit unread in this very batch of events. So is one whose last read took all that it had
+// room for: bytes behind the response would be told of by no event, and be the next one's.
 constexpr std::chrono::milliseconds probe_after{10};
 
 bool is_alive(int descriptor) {

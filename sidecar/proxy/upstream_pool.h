@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The connections of one data thread to the upstream: lent to one session at a time, kept alive in
+// The connections of one data thread to the upstream: lent to one request at a time, kept alive in
 // between, the most recently used one first (so that the others grow old and are closed before the
 // upstream closes them). SHELL.
 //
 // Limits: `upstream_connections_max` in all; past it acquire() says wait, and the caller queues.
-// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout`, or less where the
-// upstream said so, ends an idle one.
+// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout`, or less
+// where the upstream said so, ends an idle one.
 //
-// Of several addresses one is used until a connection to it fails, then the next. When the upstream's name
-// comes to mean others, connections to the old ones are closed as soon as they are idle.
+// Of several addresses one is used until a connection to it fails, then the next. When the
+// upstream's name comes to mean others, connections to the old ones are closed as soon as they are
+// idle.
 
 #include <memory>
 #include <vector>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An Exchange between a client and an upstream that do what the test says and note what they are told: no socket, no
-// codec, a clock that moves only when told to.
+// An Exchange between a client and an upstream that do what the test says and note what they are
+// told: no socket, no codec, a clock that moves only when told to.
 
 #include <cerrno>
 #include <deque>
