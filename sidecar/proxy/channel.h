@@ -3,7 +3,7 @@
 
 // A Channel is one non-blocking socket with what must be remembered about it: what epoll last said
 // (edge-triggered, so it is said once), bytes read and not yet used, bytes to be written that the
-// socket would not take. SHELL.
+// socket would not take. They pass through its Transport, which is none unless another is set. SHELL.
 
 #include <cstdint>
 #include <span>
@@ -12,6 +12,7 @@
 #include "sidecar/proxy/byte_buffer.h"
 #include "sidecar/proxy/read_buffer.h"
 #include "sidecar/proxy/socket.h"
+#include "sidecar/proxy/transport.h"
 
 namespace outrider::proxy {
 
@@ -61,17 +62,24 @@ class Channel {
   bool write(std::span<const std::string_view> pieces);
   bool write(std::string_view piece) { return write(std::span(&piece, 1)); }
   bool flush();
+  // Of what was written, what the peer's socket has not taken yet. Bytes.
+  std::size_t unsent() const { return out.size() + transport_unsent; }
+  bool has_unsent() const { return unsent() != 0; }
+  void shut_down() { transport->shut_down(socket.get()); }  // Sends our end.
 
   Descriptor socket;
-  ByteBuffer in;   // Read and not used.
-  ByteBuffer out;  // To be written.
+  Transport* transport = &plain_transport();
+  std::size_t transport_unsent = 0;  // Bytes that the transport holds.
+  ByteBuffer in;                     // Read and not used.
+  ByteBuffer out;                    // To be written.
   bool readable = false;
   bool writable = false;
   bool hung_up = false;       // The peer will send no more; what it sent may still be unread.
   bool ended = false;         // Read up to the peer's end.
   bool write_failed = false;  // Nothing more can be sent; what came before may still be read.
   bool broken = false;        // Reset, or an error of the socket, found by reading.
-  bool unseen = false;        // `in` holds bytes that were not looked at yet.
+  bool write_waits_for_read = false;  // The transport's protocol wants to read first.
+  bool unseen = false;                // `in` holds bytes that were not looked at yet.
 };
 
 }  // namespace outrider::proxy

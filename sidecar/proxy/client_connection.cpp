@@ -122,7 +122,7 @@ void ClientConnection::next_request() {
 
 bool ClientConnection::read_head() {
   if (!channel_.flush()) return close(), false;
-  if (!channel_.out.empty()) return false;  // Our answer before is not taken yet: back-pressure.
+  if (channel_.has_unsent()) return false;  // Our answer before is not taken yet: back-pressure.
   const Input input = channel_.take(context_.read_buffer);
   if (input.bytes.empty()) {
     if (channel_.ended) close();
@@ -236,10 +236,10 @@ bool ClientConnection::forward_request() {
 // ---- The response's way ----
 
 bool ClientConnection::forward_response() {
-  const std::size_t held = channel_.out.size();
+  const std::size_t held = channel_.unsent();
   if (!channel_.flush()) return exchange_.cancel(), false;
-  if (channel_.out.size() != held) exchange_.on_progress(held - channel_.out.size());
-  if (!channel_.out.empty()) return false;
+  if (channel_.unsent() != held) exchange_.on_progress(held - channel_.unsent());
+  if (channel_.has_unsent()) return false;
   if (!exchange_.is_responding() || !upstream_.response_ended()) return upstream_.receive();
   exchange_.finish();
   close_after_ = close_after_ || !body_.over();
@@ -339,20 +339,20 @@ void ClientConnection::end_request() {
 // it has not read yet. So our end is sent first, and input discarded for a moment.
 void ClientConnection::linger() {
   const bool is_quiet = channel_.in.empty() && !channel_.readable && body_.over();
-  if (channel_.out.empty() && is_quiet) return close();
+  if (!channel_.has_unsent() && is_quiet) return close();
   channel_.in.clear();
   channel_.unseen = false;
   phase_ = Phase::flushing;
   discarded_bytes_ = 0;
-  arm(channel_.out.empty() ? Duration(linger_timeout) : context_.settings.write_timeout);
+  arm(channel_.has_unsent() ? context_.settings.write_timeout : Duration(linger_timeout));
 }
 
 bool ClientConnection::discard_input() {
   if (!channel_.flush()) return close(), false;
-  if (!channel_.out.empty()) return false;
+  if (channel_.has_unsent()) return false;
   if (phase_ == Phase::flushing) {
     phase_ = Phase::discarding;
-    ::shutdown(channel_.socket.get(), SHUT_WR);
+    channel_.shut_down();
     arm(linger_timeout);
   }
   if (!channel_.readable) return false;

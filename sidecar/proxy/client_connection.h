@@ -57,7 +57,7 @@ class ClientConnection final : public EventTarget,
 
   // What its exchange and its upstream tell it.
   void on_deadline() override;
-  bool has_unsent() const override { return !channel_.out.empty(); }
+  bool has_unsent() const override { return channel_.has_unsent(); }
   void on_refused(const Answer& answer) override;
   void on_failed(const Answer& answer) override;
   void on_aborted() override;

@@ -75,6 +75,7 @@ void Exchange::begin() {
 
 void Exchange::withdraw() {
   if (std::exchange(stage_, Stage::idle) == Stage::idle) return;
+  capture_.abandon();
   context_.counters.requests_in_flight.subtract();
 }
 
@@ -337,7 +338,6 @@ void Exchange::close() {
     end_capture(tap::Outcome::cancelled, status_);
   }
   upstream_.abandon();
-  capture_.abandon();
   context_.timers.cancel(timer_);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/proxy/tunnel.h"
 
-#include <sys/socket.h>
-
 namespace outrider::proxy {
 
 bool Tunnel::pass_on(Channel& client, Channel& upstream, ReadBuffer& buffer) {
@@ -18,9 +16,9 @@ bool Tunnel::is_over(const Channel& client, const Channel& upstream) const {
 }
 
 bool Tunnel::pump(Channel& from, Channel& to, bool& end_passed_on, ReadBuffer& buffer) {
-  const std::size_t held = to.out.size();
+  const std::size_t held = to.unsent();
   to.flush();
-  if (!to.out.empty()) return to.out.size() != held;
+  if (to.has_unsent()) return to.unsent() != held;
   from.unseen = !from.in.empty();
   const Input input = from.take(buffer);
   if (!input.bytes.empty()) {
@@ -30,7 +28,7 @@ bool Tunnel::pump(Channel& from, Channel& to, bool& end_passed_on, ReadBuffer& b
   }
   if (from.ended && !end_passed_on) {
     end_passed_on = true;
-    ::shutdown(to.socket.get(), SHUT_WR);
+    to.shut_down();
   }
   return held != 0;
 }

@@ -93,9 +93,9 @@ void UpstreamRequest::stop_connecting() {
 
 std::size_t UpstreamRequest::flush() {
   Channel& channel = connection_->channel;
-  const std::size_t held = channel.out.size();
+  const std::size_t held = channel.unsent();
   if (channel.writable) channel.flush();
-  return held - channel.out.size();
+  return held - channel.unsent();
 }
 
 // ---- Receiving ----
@@ -213,7 +213,7 @@ bool UpstreamRequest::end_of_input() {
 
 void UpstreamRequest::release() {
   const Channel& channel = connection_->channel;
-  const bool is_clean = is_reusable_ && exchange_.request_ended() && channel.out.empty() &&
+  const bool is_clean = is_reusable_ && exchange_.request_ended() && !channel.has_unsent() &&
                         channel.in.empty() && !channel.ended && !channel.write_failed;
   if (!is_clean) return close_connection();
   context_.pool.release(*std::exchange(connection_, nullptr), context_.exchanges.now.monotonic);

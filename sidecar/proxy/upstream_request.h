@@ -51,7 +51,7 @@ class UpstreamRequest final : public Exchange::Upstream, UpstreamUser, UpstreamW
 
   bool has_connection() const { return connection_ != nullptr; }
   Channel& channel() { return connection_->channel; }
-  std::size_t unsent() const { return has_connection() ? connection_->channel.out.size() : 0; }
+  std::size_t unsent() const { return has_connection() ? connection_->channel.unsent() : 0; }
   std::size_t flush();  // How many bytes of what was unsent have gone.
   bool takes_bytes() const { return !connection_->channel.write_failed; }
   void send_body(std::string_view bytes) { connection_->channel.write(bytes); }

@@ -9,7 +9,8 @@
 namespace outrider::proxy {
 namespace {
 
-TEST_CASE("a byte buffer is a queue of bytes, and its memory is counted and freed when it runs empty") {
+TEST_CASE(
+    "a byte buffer is a queue of bytes, and its memory is counted and freed when it runs empty") {
   std::size_t held = 0;
   {
     ByteBuffer buffer(held);

@@ -63,6 +63,11 @@ const std::vector<Ending>& endings() {
        "",
        {},
        -1},
+      {"withdrawn when it was being captured",
+       [](Scripted& s) { s.begin(), s.exchange.withdraw(); },
+       "",
+       {},
+       -1},
       {"refused in its head",
        [](Scripted& s) {
          s.exchange.begin(), s.exchange.refuse({400, "bad_host", "x"});
@@ -186,9 +191,15 @@ TEST_CASE("each way to end is counted once, captured at most once, and told to w
       CHECK(test.client.told == ending.told_client);
       CHECK(thread.context.counters.overhead.sum_nanoseconds.get() == 0);  // The clock stood still.
       CHECK(thread.context.counters.overhead.buckets[0].get() == (ending.counts_overhead ? 1 : 0));
+      CHECK(thread.context.counters.capture_bytes.get() == 0);
+      const std::string counted = ending.counted;
+      if (counted.starts_with("cancelled") || counted.starts_with("rejected") || !is_counted)
+        CHECK(thread.failures() == 0);
       CHECK_FALSE(test.exchange.has_begun());
+      CHECK(test.client.advances == 0);
       thread.pass(std::chrono::hours(1));
       test.exchange.close();
+      test.exchange.withdraw();
     }
     const auto captured = thread.captured();
     REQUIRE(captured.size() == (ending.captured_status < 0 ? 0 : 1));
@@ -286,6 +297,46 @@ TEST_CASE("a body that comes in pieces, while the response does too, is captured
   CHECK(captured[0].response_body == "eins zwei drei");
   CHECK(thread.context.counters.request_bytes.get() == 13);
   CHECK(thread.context.counters.response_bytes.get() == 14);
+}
+
+TEST_CASE("the caller's key decides what is sampled, and without one the prediction id does") {
+  ScriptedThread thread;
+  const tap::CompiledCapture capture = *tap::compile({.sample_rate = .5});
+  thread.file.capture_settings().publish(capture);
+  Scripted test(thread);
+  for (int i = 0; i < 200; ++i) {
+    const std::string key = i % 2 == 0 ? "" : "key-" + std::to_string(i);
+    test.exchange.begin();
+    test.exchange.name_request("/predict", "");
+    test.exchange.capture_request(
+        {.method = "POST", .path = "/predict", .sampling_key = key, .raw_head = "head"});
+    test.exchange.on_attempt(sent_on_fresh);
+    test.respond();
+    test.exchange.finish();
+    const bool wanted =
+        is_sampled(capture, key.empty() ? test.exchange.prediction_id() : std::string_view(key));
+    REQUIRE(thread.captured().size() == (wanted ? 1 : 0));
+  }
+  const std::uint64_t skipped =
+      count_exchanges(thread.file).skipped[static_cast<std::size_t>(tap::SkipReason::sampled_out)];
+  CHECK(skipped > 50);
+  CHECK(skipped < 150);
+}
+
+TEST_CASE(
+    "overhead is what passes until the request is sent, and from the response to when it is passed "
+    "on") {
+  ScriptedThread thread;
+  Scripted test(thread);
+  test.begin();
+  thread.clock.time += std::chrono::microseconds(30);
+  test.exchange.on_attempt(sent_on_fresh);
+  thread.pass(seconds(5));  // The upstream's own.
+  thread.clock.time += std::chrono::microseconds(400);
+  test.respond();
+  thread.pass(seconds(1));
+  test.exchange.finish();
+  CHECK(thread.context.counters.overhead.sum_nanoseconds.get() == 430'000);
 }
 
 // ---- Models ----
@@ -588,6 +639,22 @@ TEST_CASE("nothing of an exchange is left in the next one on its connection") {
   test.exchange.finish();
   CHECK(thread.requests() ==
         std::map<std::string, std::uint64_t>{{"server_error 500", 1}, {"success 200", 1}});
+}
+
+TEST_CASE("time that an exchange has waited is not taken off the next one") {
+  ScriptedThread thread;
+  Scripted test(thread);
+  for (int i = 0; i < 5; ++i) {
+    test.reach(Stage::waiting);
+    thread.pass(thread.settings.response_timeout - seconds(1));
+    REQUIRE(test.client.told.empty());
+    test.respond();
+    test.exchange.finish();
+    test.reach(Stage::waiting);  // Ends as it waits for the same that the next one does.
+    thread.pass(thread.settings.response_timeout - seconds(1));
+    REQUIRE(test.client.told.empty());
+    test.exchange.switch_protocols();
+  }
 }
 
 TEST_CASE("exchanges of one connection that go on at the same time do not know of one another") {

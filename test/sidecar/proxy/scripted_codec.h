@@ -105,6 +105,12 @@ struct ScriptedThread {
     return context.counters.upstream_failures[static_cast<std::size_t>(how)].get();
   }
 
+  std::uint64_t failures() const {  // Of any kind.
+    std::uint64_t total = 0;
+    for (const tap::Counter& counter : context.counters.upstream_failures) total += counter.get();
+    return total;
+  }
+
   struct Captured {
     std::string request_head, request_body, response_head, response_body;
     int status = 0;
