@@ -2,25 +2,26 @@
 #include "sidecar/proxy/added_fields.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 
 #include <cstdio>
 #include <cstring>
 
 namespace outrider::proxy {
 
-std::string_view forwarded_element(const sockaddr_storage& peer, ForwardedText& text) {
-  char address[INET6_ADDRSTRLEN] = "";
-  int n = 0;
+PeerAddress::PeerAddress(const sockaddr_storage& peer) {
   if (peer.ss_family == AF_INET6) {
-    ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&peer)->sin6_addr, address,
-                sizeof address);
-    n = std::snprintf(text.data(), text.size(), "for=\"[%s]\";proto=http", address);
+    family = AF_INET6;
+    address = reinterpret_cast<const sockaddr_in6*>(&peer)->sin6_addr;
   } else {
-    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&peer)->sin_addr, address,
-                sizeof address);
-    n = std::snprintf(text.data(), text.size(), "for=%s;proto=http", address);
+    std::memcpy(&address, &reinterpret_cast<const sockaddr_in*>(&peer)->sin_addr, sizeof(in_addr));
   }
+}
+
+std::string_view forwarded_element(const PeerAddress& peer, ForwardedText& text) {
+  char address[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(peer.family, &peer.address, address, sizeof address);
+  const char* format = peer.family == AF_INET6 ? "for=\"[%s]\";proto=http" : "for=%s;proto=http";
+  const int n = std::snprintf(text.data(), text.size(), format, address);
   return {text.data(), static_cast<std::size_t>(n)};
 }
 

@@ -37,8 +37,8 @@ std::string_view sampling_key(const http1::RequestHead& head) {
 }
 
 // Into scratch.pieces, as the upstream is to be sent it.
-void rewrite_request(const Settings& settings, const sockaddr_storage& peer,
-                     const tap::PredictionId& id, Http1Scratch& scratch) {
+void rewrite_request(const Settings& settings, const PeerAddress& peer, const tap::PredictionId& id,
+                     Http1Scratch& scratch) {
   http1::RequestAdditions additions;
   additions.prediction_id = tap::view(id);
   additions.via = settings.via;

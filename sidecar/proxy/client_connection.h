@@ -93,7 +93,7 @@ class ClientConnection final : public EventTarget,
   http1::RequestSummary request_;
   http1::BodyReader body_;
   std::uint64_t discarded_bytes_ = 0;
-  const sockaddr_storage peer_;
+  const PeerAddress peer_;
   Phase phase_ = Phase::reading_head;
   bool close_after_ = false;  // This response is the connection's last.
 };
