@@ -15,7 +15,7 @@
 //   withdraw()         it never was a request of the model's: not counted
 //   refuse(), reject() by the proxy: counted as rejected, not captured
 //   on_upstream_lost() and others, before a response: counted by the failure, captured, status 0
-//   abort(), cancel()  half-way: captured, and the response must not look complete
+//   abort(), cancel()  half-way: the response must not look complete; captured unless rejected
 //   finish()           the response has been handed over whole
 //   switch_protocols() it has become a tunnel
 //
