@@ -56,13 +56,14 @@ inline bool all(std::string_view text, std::uint8_t classes) {
   return skip(text.data(), text.data() + text.size(), classes) == text.data() + text.size();
 }
 
-// The following are skip() for one class each, 16 bytes at a time where there are 16: a head is mostly
-// names, values and a target.
+// The following are skip() for one class each, 16 bytes at a time where there are 16: a head is
+// mostly names, values and a target.
 #if defined(__SSE2__)
 inline __m128i load(const char* at) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
-// Bytes from `first` to `last`, as all ones. Comparisons of bytes are signed, so shift the range down to -128.
+// Bytes from `first` to `last`, as all ones. Comparisons of bytes are signed, so shift the range
+// down to -128.
 inline __m128i between(__m128i bytes, char first, char last) {
   const auto bias = static_cast<char>(-128 - first);
   return _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(bias)),
@@ -149,6 +150,15 @@ bool equals_lower(const char* text, const char (&lower)[size_with_nul]) {
     }
     return true;
   }
+}
+
+// A number of decimal digits alone.
+inline bool parse_digits(std::string_view value, std::uint64_t& out) {
+  // 18 digits cannot overflow and are more than any disk holds; nor do peers disagree on them.
+  if (value.empty() || value.size() > 18 || !all(value, digit_class)) return false;
+  out = 0;
+  for (const char digit : value) out = out * 10 + static_cast<std::uint64_t>(digit - '0');
+  return true;
 }
 
 // Calls each(element) for the elements of a comma-separated list, blanks around them removed; empty

@@ -27,8 +27,8 @@ bool closes_quotes(std::string_view value) {
   return !quoted;
 }
 
-// version "-" trace-id "-" parent-id "-" flags, in small hexadecimal digits; a version to come may go on
-// behind another dash (W3C Trace Context, 3.2 and 4).
+// version "-" trace-id "-" parent-id "-" flags, in small hexadecimal digits; a version to come may
+// go on behind another dash (W3C Trace Context, 3.2 and 4).
 bool is_traceparent(std::string_view value) {
   constexpr std::size_t size = 55;
   if (value.size() < size || value[2] != '-' || value[35] != '-' || value[52] != '-') return false;

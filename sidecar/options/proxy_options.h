@@ -4,6 +4,7 @@
 // What the proxy is told at its start. It parses nothing afterwards; what can change at run time
 // (which exchanges are captured) comes through the memory file.
 
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <string>
@@ -28,7 +29,7 @@ struct Settings {
   Duration head_timeout = std::chrono::seconds(10);     // For the whole head, from its first byte.
   Duration body_timeout = std::chrono::seconds(30);     // Between two reads of a request's body.
   Duration write_timeout = std::chrono::seconds(30);    // For a client that does not read.
-  // Bytes a second, on average, of a client's body and of its reading; see patience.h. 0: any.
+  // Bytes a second, on average, of a client's body and of its reading; see min_data_rate.h. 0: any.
   std::int64_t rate_min = 100;
   Duration idle_timeout = std::chrono::seconds(75);  // Of a kept-alive client connection.
 
@@ -52,7 +53,8 @@ struct Settings {
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
 
-  // What requests are told apart by in the metrics; fixed at the start, since they lie in the memory file.
+  // What requests are told apart by in the metrics; fixed at the start, since they lie in the
+  // memory file.
   std::int64_t models_max = tap::models_max_usual;
   std::vector<double> latency_buckets{std::begin(tap::latency_bounds_usual),
                                       std::end(tap::latency_bounds_usual)};
@@ -61,6 +63,11 @@ struct Settings {
   std::int64_t tap_bytes_max = 32 << 20;  // Ring and capture buffers together, of all threads.
 
   void add_to(config::OptionTable& table);
+
+  // One data thread's share of a limit, rounded up.
+  std::size_t per_thread(std::int64_t total) const {
+    return static_cast<std::size_t>((total + threads - 1) / threads);
+  }
 };
 
 }  // namespace outrider::proxy

@@ -5,31 +5,13 @@
 #include <sys/uio.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 namespace outrider::proxy {
 namespace {
 
 constexpr std::size_t pieces_per_write_max = 192;  // Pieces::capacity, body and held bytes fit.
-constexpr std::size_t flat_bytes_max = 4096;
-
-// A small message is copied into one piece, which costs less than the kernel's walk over its pieces.
-ssize_t send_all(int socket, std::span<iovec> vectors, std::size_t total) {
-  if (total <= flat_bytes_max) {
-    char flat[flat_bytes_max];
-    char* end = flat;
-    for (const iovec& piece : vectors) {
-      std::memcpy(end, piece.iov_base, piece.iov_len);
-      end += piece.iov_len;
-    }
-    return ::send(socket, flat, total, MSG_NOSIGNAL);
-  }
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = vectors.size();
-  return ::sendmsg(socket, &message, MSG_NOSIGNAL);
-}
+constexpr std::size_t held_read_bytes = 4096;  // A message that drips in is read in such pieces.
 
 }  // namespace
 
@@ -46,29 +28,45 @@ void Channel::note(std::uint32_t events) {
 }
 
 std::string_view Channel::read(std::span<char> into) {
-  for (;;) {
-    const ssize_t n = ::recv(socket.get(), into.data(), into.size(), 0);
-    if (n > 0) {
-      const auto got = static_cast<std::size_t>(n);
-      // A short read means that the socket is empty, and epoll will tell of the next byte; only the
-      // end, which was told together with these bytes, is not told again.
-      if (got < into.size() && !hung_up) readable = false;
-      return {into.data(), got};
-    }
-    if (n == 0) {
-      readable = false;
-      ended = true;
-      return {};
-    }
-    if (errno == EINTR) continue;
-    readable = false;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) broken = ended = true;
-    return {};
+  const Transfer got = transport->read(socket.get(), into);
+  transport_unsent = got.unsent;
+  if (std::exchange(write_waits_for_read, got.wants_read) && !got.wants_read) flush();
+  if (got.state == Transfer::State::moved) {
+    // Epoll will tell of the next byte; only the end, which was told together with these bytes, is
+    // not told again.
+    if (!got.may_have_more && !hung_up) readable = false;
+    return {into.data(), got.bytes};
   }
+  readable = false;
+  if (got.state == Transfer::State::ended) ended = true;
+  if (got.state == Transfer::State::broken) broken = ended = true;
+  return {};
+}
+
+Input Channel::take(ReadBuffer& buffer) {
+  if (unseen) {
+    unseen = false;
+    return {in.view(), true};
+  }
+  if (!readable) return {};
+  if (in.empty()) return {read(buffer.room()), false};
+  const std::string_view more = read(in.reserve(held_read_bytes));
+  if (more.empty()) return {};
+  in.commit(more.size());
+  return {in.view(), true};
+}
+
+void Channel::keep(const Input& input, std::size_t used) {
+  if (input.is_held) {
+    in.consume(used);
+  } else {
+    in.append(input.bytes.substr(used));
+  }
+  unseen = !in.empty();
 }
 
 bool Channel::flush() {
-  if (out.empty()) return !write_failed;
+  if (!has_unsent()) return !write_failed;
   return write(std::span<const std::string_view>());
 }
 
@@ -82,20 +80,20 @@ bool Channel::write(std::span<const std::string_view> pieces) {
     vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
     total += piece.size();
   }
-  if (total == 0) return true;
+  if (total == 0 && transport_unsent == 0) return true;
   std::size_t sent = 0;
   if (writable) {
-    ssize_t n;
-    do {
-      n = send_all(socket.get(), std::span(vectors.data(), count), total);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    const Transfer gone = transport->write(socket.get(), std::span(vectors.data(), count), total);
+    if (gone.state == Transfer::State::broken) {
       write_failed = true;
+      transport_unsent = 0;
       out.clear();
       return false;
     }
-    sent = n < 0 ? 0 : static_cast<std::size_t>(n);
-    if (sent < total) writable = false;
+    sent = gone.bytes;
+    transport_unsent = gone.unsent;
+    write_waits_for_read = gone.wants_read;
+    if (gone.unsent != 0 || (sent < total && !gone.wants_read)) writable = false;
   }
   if (sent == total) {
     out.clear();

@@ -5,10 +5,10 @@
 //
 //   serving ──asked──▶ leaving ──delay over, or asked again──▶ draining ──timeout──▶ cut_off
 //
-// Leaving: it serves as before, old connections and new ones, but readiness says no and each response
-// asks its connection to close; so load balancers have time to learn of it. Draining: no new connection.
-// A kept-alive one may still bring a request for `quiet`, since its client may not know yet; then idle
-// ones are closed, and requests at hand may last until `timeout`.
+// Leaving: it serves as before, old connections and new ones, but readiness says no and each
+// response asks its connection to close; so load balancers have time to learn of it. Draining: no
+// new connection. A kept-alive one may still bring a request for `quiet`, since its client may not
+// know yet; then idle ones are closed, and requests at hand may last until `timeout`.
 //
 //   Drain drain(5s, 20s);
 //   drain.ask(now);                     // SIGTERM

@@ -30,8 +30,8 @@ class Server {
   ~Server();  // Drains without delay.
 
   std::uint16_t port() const { return port_; }
-  // Begins to leave; called again, ends the delay. Requests at hand are answered within drain_timeout of
-  // its end; what is then left is cancelled. See drain.h.
+  // Begins to leave; called again, ends the delay. Requests at hand are answered within
+  // drain_timeout of its end; what is then left is cancelled. See drain.h.
   void begin_drain();
   bool is_drained() const { return running_.load(std::memory_order_acquire) == 0; }
 

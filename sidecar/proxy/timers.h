@@ -121,4 +121,18 @@ class TimerWheel {
   std::array<TimerEntry, slots> slots_;
 };
 
+// Whose deadline it is, for a wheel whose entries are all of this kind.
+class TimerTarget {
+ public:
+  virtual void on_deadline() = 0;
+
+ protected:
+  ~TimerTarget() = default;
+};
+
+struct Timer : TimerEntry {
+  explicit Timer(TimerTarget& t) : target(t) {}
+  TimerTarget& target;
+};
+
 }  // namespace outrider::proxy

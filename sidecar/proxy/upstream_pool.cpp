@@ -10,8 +10,8 @@ namespace outrider::proxy {
 namespace {
 
 // An idle connection that rested longer than this is probed before it is used again: the upstream's
-// FIN may sit unread in this very batch of events. So is one whose last read took all that it had room
-// for: bytes behind the response would be told of by no event, and be the next one's.
+// FIN may sit unread in this very batch of events. So is one whose last read took all that it had
+// room for: bytes behind the response would be told of by no event, and be the next one's.
 constexpr std::chrono::milliseconds probe_after{10};
 
 bool is_alive(int descriptor) {
@@ -30,7 +30,7 @@ void UpstreamConnection::on_events(std::uint32_t events) {
   } else if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     // An idle connection has nothing to say: it was closed, or it is out of step.
     pool_.remove_idle(*this);
-    pool_.bury(*this);
+    pool_.defer_delete(*this);
   }
 }
 
@@ -56,7 +56,7 @@ UpstreamConnection* UpstreamPool::acquire(UpstreamUser& user, Monotonic now, boo
   if (connection == nullptr && open_ >= limits_.connections_max && !idle_.empty()) {
     UpstreamConnection& oldest = *idle_.front();
     remove_idle(oldest);
-    bury(oldest);
+    defer_delete(oldest);
   }
   if (connection == nullptr && open_ >= limits_.connections_max) {
     refusal = Refusal::wait;
@@ -81,7 +81,7 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
       counters_.upstream_reused.add();
       return &connection;
     }
-    bury(connection);
+    defer_delete(connection);
   }
   return nullptr;
 }
@@ -121,7 +121,7 @@ void UpstreamPool::release(UpstreamConnection& connection, Monotonic now) {
   connection.idle_until_ = now + std::min(limits_.idle_timeout, connection.idle_timeout);
   if (idle_.size() >= limits_.idle_max || connection.channel.hung_up ||
       connection.addresses_version_ != addresses_version_) {
-    bury(connection);
+    defer_delete(connection);
   } else {
     idle_.push_back(&connection);
   }
@@ -129,7 +129,7 @@ void UpstreamPool::release(UpstreamConnection& connection, Monotonic now) {
 }
 
 void UpstreamPool::close(UpstreamConnection& connection) {
-  bury(connection);
+  defer_delete(connection);
   publish();
 }
 
@@ -138,13 +138,13 @@ void UpstreamPool::give_up(UpstreamConnection& connection) {
   close(connection);
 }
 
-void UpstreamPool::bury(UpstreamConnection& connection) {
+void UpstreamPool::defer_delete(UpstreamConnection& connection) {
   connection.user_ = nullptr;
   forget(epoll_, connection.channel.socket);
   connection.channel.in.clear();
   connection.channel.out.clear();
   --open_;
-  graveyard_.emplace_back(&connection);
+  deferred_delete_.emplace_back(&connection);
 }
 
 void UpstreamPool::remove_idle(UpstreamConnection& connection) {
@@ -157,7 +157,7 @@ void UpstreamPool::tend(Monotonic now) {
   while (!idle_.empty() && idle_.front()->idle_until_ <= now) {
     UpstreamConnection& connection = *idle_.front();
     remove_idle(connection);
-    bury(connection);
+    defer_delete(connection);
   }
   publish();
 }
@@ -169,7 +169,7 @@ void UpstreamPool::refresh_addresses() {
 }
 
 void UpstreamPool::close_all_idle() {
-  for (UpstreamConnection* connection : idle_) bury(*connection);
+  for (UpstreamConnection* connection : idle_) defer_delete(*connection);
   idle_.clear();
 }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The connections of one data thread to the upstream: lent to one session at a time, kept alive in
+// The connections of one data thread to the upstream: lent to one request at a time, kept alive in
 // between, the most recently used one first (so that the others grow old and are closed before the
 // upstream closes them). SHELL.
 //
 // Limits: `upstream_connections_max` in all; past it acquire() says wait, and the caller queues.
-// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout`, or less where the
-// upstream said so, ends an idle one.
+// `upstream_idle_max` kept; past it the returned one is closed. `upstream_idle_timeout`, or less
+// where the upstream said so, ends an idle one.
 //
-// Of several addresses one is used until a connection to it fails, then the next. When the upstream's name
-// comes to mean others, connections to the old ones are closed as soon as they are idle.
+// Of several addresses one is used until a connection to it fails, then the next. When the
+// upstream's name comes to mean others, connections to the old ones are closed as soon as they are
+// idle.
 
 #include <memory>
 #include <vector>
@@ -74,13 +75,13 @@ class UpstreamPool {
   void tend(Monotonic now);  // Closes what was idle for too long or is connected to an old address.
   bool has_room() const { return open_ < limits_.connections_max || !idle_.empty(); }
   std::size_t address_count() const { return addresses_.size(); }
-  void reap() { graveyard_.clear(); }  // Between two batches of events.
+  void reap() { deferred_delete_.clear(); }  // Between two batches of events.
 
  private:
   friend class UpstreamConnection;
   UpstreamConnection* take_idle(Monotonic now);
   UpstreamConnection* connect(Refusal& refusal);
-  void bury(UpstreamConnection& connection);
+  void defer_delete(UpstreamConnection& connection);
   void remove_idle(UpstreamConnection& connection);
   void refresh_addresses();
   void close_all_idle();
@@ -97,7 +98,7 @@ class UpstreamPool {
   std::size_t& bytes_held_;
   std::size_t open_ = 0;
   std::vector<UpstreamConnection*> idle_;  // Oldest first.
-  std::vector<std::unique_ptr<UpstreamConnection>> graveyard_;
+  std::vector<std::unique_ptr<UpstreamConnection>> deferred_delete_;
 };
 
 }  // namespace outrider::proxy

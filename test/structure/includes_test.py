@@ -33,7 +33,7 @@ ALLOWED = {
     "sidecar/monitor/references": ["base/core", "base/config", "reference", "sidecar/monitor/versions"],
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
-    "sidecar/monitor/export": [*BASE, "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "truth"],
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
 
@@ -211,3 +211,20 @@ def test_nothing_large_and_no_path_of_a_machine_is_committed():
             if machine.search(path.read_text(errors="replace")):
                 wrong.append(f"{path.relative_to(ROOT)} names a path of a machine")
     assert wrong == []
+
+
+def all_includes(name):
+    """Of our own, whoever includes them."""
+    found, ahead = set(), [name]
+    while ahead:
+        for kind, included in INCLUDE.findall((ROOT / ahead.pop()).read_text()):
+            if kind == '"' and "/" in included and included not in found and (ROOT / included).exists():
+                found.add(included)
+                ahead.append(included)
+    return found
+
+
+def test_an_exchange_knows_no_codec_and_no_socket():
+    for name in ("sidecar/proxy/exchange.h", "sidecar/proxy/exchange.cpp"):
+        forbidden = {i for i in all_includes(name) if i.startswith("sidecar/http1/") or i == "sidecar/proxy/channel.h"}
+        assert not forbidden, f"{name} includes {forbidden}: an HTTP/2 connection drives exchanges too"

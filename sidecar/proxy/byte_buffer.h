@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A Stash keeps bytes that could not be used at once: an incomplete head, pipelined requests, what
-// a slow peer's socket would not take. Most connections never need one: reads go into a buffer of
-// the thread and out again. Its memory is counted in `bytes_held`, is freed when it runs empty, and
-// so the memory of a connection is bounded by what one read may bring (see Worker::read_size).
+// A ByteBuffer keeps bytes that could not be used at once: an incomplete head, pipelined requests,
+// what a slow peer's socket would not take. Most connections never need one: reads go into a buffer
+// of the thread and out again. Its memory is counted in `bytes_held`, is freed when it runs empty,
+// and so the memory of a connection is bounded by what one read may bring (see ReadBuffer).
 
 #include <cstddef>
 #include <cstdlib>
@@ -16,12 +16,12 @@
 
 namespace outrider::proxy {
 
-class Stash {
+class ByteBuffer {
  public:
-  explicit Stash(std::size_t& bytes_held) : bytes_held_(bytes_held) {}
-  ~Stash() { clear(); }
-  Stash(const Stash&) = delete;
-  Stash& operator=(const Stash&) = delete;
+  explicit ByteBuffer(std::size_t& bytes_held) : bytes_held_(bytes_held) {}
+  ~ByteBuffer() { clear(); }
+  ByteBuffer(const ByteBuffer&) = delete;
+  ByteBuffer& operator=(const ByteBuffer&) = delete;
 
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
@@ -54,7 +54,7 @@ class Stash {
     begin_ = end_ = capacity_ = 0;
   }
 
-  void swap(Stash& other) noexcept {  // Both count into the same thread's bytes_held.
+  void swap(ByteBuffer& other) noexcept {  // Both count into the same thread's bytes_held.
     std::swap(bytes_, other.bytes_);
     std::swap(begin_, other.begin_);
     std::swap(end_, other.end_);

@@ -4,15 +4,15 @@
 // How long a peer may keep us waiting within one body. PURE.
 //
 // A limit between two reads alone lets a peer that sends one byte just before each deadline hold a
-// connection for ever (slowloris). So waiting is paid for out of a credit: it begins at `limit`, never
-// exceeds it, shrinks by the time waited and grows by 1/rate for each byte that came. A peer that stalls
-// loses after `limit`, as it would without a rate; one that drips slower than `rate` bytes a second on
-// average loses when its credit is used up; a burst pays for a pause, up to `limit`. Rate 0: any byte
-// restores the whole credit.
+// connection for ever (slowloris). So waiting is paid for out of a credit: it begins at `limit`,
+// never exceeds it, shrinks by the time waited and grows by 1/rate for each byte that came. A peer
+// that stalls loses after `limit`, as it would without a rate; one that drips slower than `rate`
+// bytes a second on average loses when its credit is used up; a burst pays for a pause, up to
+// `limit`. Rate 0: any byte restores the whole credit.
 //
-//   Patience patience(30s, 100);
-//   patience.note(waited, bytes);          // at each arrival
-//   timer = now + patience.left();         // zero: it is over
+//   MinDataRate credit(30s, 100);
+//   credit.note(waited, bytes);          // at each arrival
+//   timer = now + credit.left();         // zero: it is over
 
 #include <algorithm>
 #include <cstdint>
@@ -21,10 +21,10 @@
 
 namespace outrider::proxy {
 
-class Patience {
+class MinDataRate {
  public:
-  Patience() = default;
-  Patience(Duration limit, std::int64_t bytes_per_second)
+  MinDataRate() = default;
+  MinDataRate(Duration limit, std::int64_t bytes_per_second)
       : limit_(limit), left_(limit), rate_(bytes_per_second) {}
 
   void note(Duration waited, std::uint64_t bytes) {
