@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/csv.h"
 #include "base/wire/json.h"
@@ -48,8 +49,8 @@ class RowReader {
     if (detectors::says_missing(text)) return samples_.add_missing();
     const auto number = parse_double(text);
     if (!number) {
-      refuse(place(row) + settings_.value + "='" + std::string(text.substr(0, 40)) +
-             "': expected a number, or nothing where it is missing");
+      refuse(place(row) + settings_.value + "=" + in_quotes(text) +
+             ": expected a number, or nothing where it is missing");
     }
     samples_.add(unit, *number);
   }

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
 
@@ -91,8 +92,7 @@ Result<Binning> Binning::categorical(std::vector<std::string> categories,
   for (std::size_t i = 0; i < categories.size() + rare.size(); ++i) {
     const std::string& text = i < categories.size() ? categories[i] : rare[i - categories.size()];
     if (!learn(text, std::min(i, categories.size()))) {
-      return fail("bad_categories", "'" + text.substr(0, 40) +
-                                        "': expected each category once, of at most " +
+      return fail("bad_categories", in_quotes(text) + ": expected each category once, of at most " +
                                         std::to_string(category_bytes_max) + " bytes");
     }
   }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 
 namespace outrider::detectors {
@@ -202,7 +203,7 @@ constexpr std::uint32_t bit(TimestampForm form) {
 }
 
 Failure bad_time(const std::string& text, const std::string& expected) {
-  return fail("bad_time", "'" + text.substr(0, 64) + "': " + expected);
+  return fail("bad_time", in_quotes(text, 64) + ": " + expected);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 
 namespace outrider::reference {
@@ -52,7 +53,7 @@ Result<Time> RowTimes::time_of(std::uint64_t row, const Value& value) {
   if (value.kind == Value::Kind::missing) return Failure(nothing_in(row));
   const auto time =
       form_ ? detectors::parse_timestamp(text_of(value), *form_) : unix_time(value.number);
-  if (!time) return Failure(bad_time(row, "'" + std::string(text_of(value).substr(0, 40)) + "'"));
+  if (!time) return Failure(bad_time(row, in_quotes(text_of(value))));
   return *time;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/json.h"
 #include "detectors/value_reader.h"
@@ -143,8 +144,8 @@ Result<Time> read_timestamp(dom::element element) {
   }
   const auto time = parse_rfc3339(text);
   if (!time) {
-    return invalid("\"timestamp\": '" + std::string(text.substr(0, 64)) +
-                   "' is not RFC 3339, e.g. 2026-01-31T12:00:00Z");
+    return invalid("\"timestamp\": " + in_quotes(text, 64) +
+                   " is not RFC 3339, e.g. 2026-01-31T12:00:00Z");
   }
   return *time;
 }

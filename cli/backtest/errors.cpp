@@ -11,6 +11,7 @@
 #include <iostream>
 #include <optional>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/csv.h"
 #include "base/wire/json.h"
@@ -78,9 +79,8 @@ class ErrorReader {
     const auto value = detectors::as_number(detectors::read_value(text));
     if (value == 0.0) return false;
     if (value == 1.0) return true;
-    return refuse(
-        "bad_error", row.line,
-        "error='" + std::string(text.substr(0, 40)) + "': expected 0 (right) or 1 (wrong)");
+    return refuse("bad_error", row.line,
+                  "error=" + in_quotes(text) + ": expected 0 (right) or 1 (wrong)");
   }
 
   void count(bool error) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/csv.h"
 
@@ -18,11 +19,6 @@ constexpr std::size_t date_and_time_size = 19;
 
 std::string place(const std::string& file, std::size_t line, std::string_view column) {
   return file + ":" + std::to_string(line) + ": " + std::string(column);
-}
-
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t shown_max = 40;
-  return "'" + std::string(text.substr(0, shown_max)) + (text.size() > shown_max ? "…'" : "'");
 }
 
 // What is expected is an estimate; more digits would say otherwise.

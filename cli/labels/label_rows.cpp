@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/json.h"
 #include "detectors/timestamp.h"
@@ -16,11 +17,6 @@ using detectors::Value;
 
 constexpr char key_separator = '|';  // As decode::key_separator.
 constexpr std::size_t id_bytes_max = 256;
-constexpr std::size_t shown_bytes = 64;
-
-std::string shown(std::string_view text) {
-  return "'" + std::string(text.substr(0, shown_bytes)) + (text.size() > shown_bytes ? "…'" : "'");
-}
 
 std::string list_of(const std::vector<std::string>& names) {
   std::string text;
@@ -157,7 +153,7 @@ Result<std::string> LabelRows::id_of(Row row) const {
     if (detectors::parse_boolean(text))
       return invalid("'" + name + "' is " + text + ", which is no id");
     if (id_places_.size() > 1 && text.find(key_separator) != std::string::npos) {
-      return invalid("'" + name + "': " + shown(text) +
+      return invalid("'" + name + "': " + in_quotes(text) +
                      " has a '|' in it, which stands between the parts of an id");
     }
     if (i > 0) id += key_separator;
@@ -178,7 +174,7 @@ Result<std::string> LabelRows::object_of(const std::string& id, Row row) const {
     if (label.kind == Value::Kind::text || label.kind == Value::Kind::missing)
       label = Value::of(std::string_view(word->second));
   } else if (written == "t" || written == "f") {
-    return invalid("'" + columns_.label + "' is " + shown(written) +
+    return invalid("'" + columns_.label + "' is " + in_quotes(written) +
                    ": so PostgreSQL writes true and false; say --map t=true --map f=false, or "
                    "--map t=t --map f=f where these are the names of classes");
   }
@@ -186,7 +182,7 @@ Result<std::string> LabelRows::object_of(const std::string& id, Row row) const {
   append_text(object, id);
   object += ",\"label\":";
   if (label.kind == Value::Kind::number && !std::isfinite(label.number)) {
-    return invalid("'" + columns_.label + "': " + shown(written) + " is no finite number");
+    return invalid("'" + columns_.label + "': " + in_quotes(written) + " is no finite number");
   }
   // A code such as 007 is a class by its text.
   const bool number = label.kind == Value::Kind::number && !detectors::has_leading_zero(label.text);
@@ -199,7 +195,7 @@ Result<std::string> LabelRows::object_of(const std::string& id, Row row) const {
     const std::string text = text_of(row[*time_place_]);
     const auto time = read_label_time(text);
     if (!time) {
-      return invalid("'" + columns_.time + "': " + shown(text) +
+      return invalid("'" + columns_.time + "': " + in_quotes(text) +
                      (may_be_either_order(text)
                           ? ": days and months may stand in either order; write 2026-01-31"
                           : " is no time; write 2026-01-31T12:00:00Z"));

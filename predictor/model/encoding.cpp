@@ -5,6 +5,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
 
@@ -148,7 +149,7 @@ Result<Cell> read_cell(const Feature& feature, std::string_view text) {
   if (feature.kind == Kind::categorical) return Cell{canonical_category(text)};
   const auto number = detectors::as_number(value);
   if (!number || !std::isfinite(*number)) {
-    return fail("bad_value", "'" + std::string(text.substr(0, 64)) + "': expected a finite number" +
+    return fail("bad_value", in_quotes(text, 64) + ": expected a finite number" +
                                  (detectors::is_ambiguous_number(value.text)
                                       ? "; the comma may stand before decimals or between thousands"
                                       : ""));

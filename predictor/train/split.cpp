@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/core/digest.h"
+#include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "detectors/timestamp.h"
 #include "detectors/value_reader.h"
@@ -61,10 +62,6 @@ class LeftOut {
   std::string shown_;
 };
 
-std::string quoted(std::string_view text) {
-  return "'" + std::string(text.substr(0, 40)) + "'";
-}
-
 struct Timed {
   Time time;
   std::size_t row;
@@ -78,7 +75,7 @@ Result<std::vector<Timed>> read_times(const Dataset& dataset, const std::vector<
   for (const std::size_t row : rows) {
     const std::string_view text = trim(dataset.table.rows[row].fields[column]);
     if (detectors::says_missing(text)) {
-      left_out.add(row, quoted(text) + " is missing");
+      left_out.add(row, in_quotes(text) + " is missing");
       continue;
     }
     texts.push_back(text);
@@ -116,13 +113,13 @@ Result<std::vector<std::size_t>> usable_rows(const Dataset& dataset, const Setti
     const detectors::Value value = detectors::read_value(dataset.table.rows[row].fields[column]);
     const auto number = detectors::as_number(value);
     if (value.kind == detectors::Value::Kind::missing) {
-      left_out.add(row, quoted(trim(dataset.table.rows[row].fields[column])) + " is missing");
+      left_out.add(row, in_quotes(trim(dataset.table.rows[row].fields[column])) + " is missing");
     } else if (classes || (number && std::isfinite(*number))) {
       rows.push_back(row);
     } else {
-      left_out.add(row, quoted(value.text) + " is no number");
+      left_out.add(row, in_quotes(value.text) + " is no number");
       if (odd.empty())
-        odd = quoted(value.text) + " on line " + std::to_string(dataset.table.rows[row].line);
+        odd = in_quotes(value.text) + " on line " + std::to_string(dataset.table.rows[row].line);
     }
   }
   if (rows.empty()) {
