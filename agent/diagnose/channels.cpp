@@ -67,6 +67,12 @@ double a_request(double count, double requests) {
   return std::isnan(requests) ? nan : count / std::max(requests, 1.0);
 }
 
+// Less than nothing is the noise of two clocks and two sets of requests. NaN where either is.
+double waited(double outside, double inside) {
+  const double wire = outside - inside;
+  return wire < 0 ? 0 : wire;
+}
+
 // How much longer calls took at their callers than here: the worst caller, in ms. Empty without such metrics.
 Values mesh_wire(const Rows& rows) {
   Values worst;
@@ -80,7 +86,7 @@ Values mesh_wire(const Rows& rows) {
     if (worst.empty()) worst.assign(rows.size(), nan);
     const double factor = stem.ends_with("_s") ? 1000 : 1;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const double wire = (values[i] - (*here)[i]) * factor;
+      const double wire = waited(values[i], (*here)[i]) * factor;
       if (!std::isnan(wire) && !(worst[i] >= wire)) worst[i] = wire;
     }
   }
@@ -89,7 +95,7 @@ Values mesh_wire(const Rows& rows) {
 
 void add_errors(const Rows& rows, std::vector<Channel>& out) {
   const Values *requests = rows.find("requests"), *errors = rows.find("errors");
-  Channel channel{.name = "errors", .group = Group::errors, .values = {}, .least = {}};
+  Channel channel{.name = "errors", .group = Group::errors};
   if (const Values* availability = rows.find("availability")) {
     for (const double percent : *availability) channel.values.push_back(1 - percent / 100);
   } else if (errors != nullptr && requests != nullptr) {
@@ -109,12 +115,10 @@ void add_errors(const Rows& rows, std::vector<Channel>& out) {
 
 std::vector<Channel> channels_of(const Rows& rows) {
   std::vector<Channel> out;
-  const auto add = [&out](std::string name, Group group, Values values, bool either_way = false) {
-    out.push_back({.name = std::move(name),
-                   .group = group,
-                   .either_way = either_way,
-                   .values = std::move(values),
-                   .least = {}});
+  const auto add = [&out](std::string name, Group group, Values values,
+                          Worse worse = Worse::higher) {
+    out.push_back(
+        {.name = std::move(name), .group = group, .worse = worse, .values = std::move(values)});
   };
   if (const Values* cpu = rows.find("cpu")) add("cpu", Group::cpu, *cpu);
   if (const Values* memory = rows.find("memory")) add("memory", Group::memory, *memory);
@@ -122,7 +126,7 @@ std::vector<Channel> channels_of(const Rows& rows) {
   const Values *outside = rows.find("latency_at_callers_mean_ms"),
                *inside = rows.find("latency_mean_ms");
   if (outside != nullptr && inside != nullptr)
-    add("wire", Group::wire, each(*outside, *inside, std::minus<>()));
+    add("wire", Group::wire, each(*outside, *inside, waited));
   if (Values wire = mesh_wire(rows); !wire.empty()) add("mesh wire", Group::wire, std::move(wire));
   for (const auto& [name, values] : rows.metrics) {
     if (const auto factor = latency_factor(name))
@@ -130,8 +134,10 @@ std::vector<Channel> channels_of(const Rows& rows) {
   }
   if (const Values* requests = rows.find("requests")) {
     const Values *calls = rows.find("calls_out"), *spans = rows.find("spans");
-    if (calls != nullptr) add("calls", Group::calls, each(*calls, *requests, a_request), true);
-    if (spans != nullptr) add("spans", Group::calls, each(*spans, *requests, a_request), true);
+    if (calls != nullptr)
+      add("calls", Group::calls, each(*calls, *requests, a_request), Worse::either);
+    if (spans != nullptr)
+      add("spans", Group::calls, each(*spans, *requests, a_request), Worse::either);
   }
   add_errors(rows, out);
   std::sort(out.begin(), out.end(),
@@ -140,7 +146,7 @@ std::vector<Channel> channels_of(const Rows& rows) {
 }
 
 bool is_read(std::string_view metric) {
-  return std::find(plain.begin(), plain.end(), metric) != plain.end() ||
+  return std::find(plain.begin(), plain.end(), metric) != plain.end() || metric.ends_with("_ops") ||
          contains(metric, at_caller) || contains(metric, of_calls_from) ||
          latency_factor(metric).has_value();
 }

@@ -48,7 +48,8 @@ std::vector<ComponentScore> component_scores(std::vector<GroupExcess> groups,
     score.wire = own[Group::wire];
     score.cpu = own[Group::cpu];
     score.memory = own[Group::memory];
-    score.path = std::max(own[Group::calls], own.fewer_lines - silent_above);
+    score.path = std::max({0.0, own[Group::calls] - std::max(slow_below, failing_below),
+                           own.fewer_lines - silent_above});
   }
   return out;
 }

@@ -19,7 +19,8 @@ struct Work {
   Excesses channels = {};
   std::vector<LogChanges> logs = {};  // Empty without logs.
   std::vector<ComponentScore> scores = {};
-  Values calm_best = {};  // The best score of each calm window.
+  double best = 0;        // The best score, as calm windows have it.
+  Values calm_best = {};  // That of each calm window.
   std::optional<SymptomExcess> symptom = {};
 };
 
@@ -53,17 +54,23 @@ std::vector<GroupExcess> groups_of(const Work& work, std::optional<std::size_t> 
   return out;
 }
 
+double best_of(const std::vector<ComponentScore>& scores) {
+  double best = 0;
+  for (const ComponentScore& one : scores) best = std::max(best, one.sum());
+  return best;
+}
+
 void score(Work& work) {
   const CallGraph& graph = work.question.graph;
   std::vector<bool> errors;
   for (const Rows& rows : work.time.now) errors.push_back(reports_errors(rows));
-  work.scores = component_scores(groups_of(work, std::nullopt), graph, errors);
-  for (std::size_t window = 0; window < work.time.windows.size(); ++window) {
-    double best = 0;
-    for (const ComponentScore& one : component_scores(groups_of(work, window), graph, errors))
-      best = std::max(best, one.sum());
-    work.calm_best.push_back(best);
-  }
+  const std::vector<GroupExcess> now = groups_of(work, std::nullopt);
+  work.scores = component_scores(now, graph, errors);
+  // Whether something is wrong does not depend on how many may have to answer for it: no sharing of errors here.
+  const std::vector<bool> unshared(errors.size(), true);
+  work.best = best_of(component_scores(now, graph, unshared));
+  for (std::size_t window = 0; window < work.time.windows.size(); ++window)
+    work.calm_best.push_back(best_of(component_scores(groups_of(work, window), graph, unshared)));
 }
 
 // The channel that says most, or null where none says anything.
@@ -77,7 +84,7 @@ const ChannelExcess* loudest(const std::vector<ChannelExcess>& channels) {
 
 std::optional<double> onset_of(const Work& work, std::size_t component) {
   const ChannelExcess* best = loudest(work.channels[component]);
-  if (best != nullptr) return work.time.now_grid.time(best->slot);
+  if (best != nullptr) return work.time.now_grid.time(best->since);
   if (work.logs.empty()) return std::nullopt;
   const LogChanges& logs = work.logs[component];
   const LogChange& change = logs.more.excess >= logs.fewer.excess ? logs.more : logs.fewer;
@@ -100,6 +107,14 @@ bool overloaded(const Work& work, std::size_t component) {
          level->value > quantile(rows, calm_quantile);
 }
 
+// Whether any metric could tell a slow network from slow code.
+bool tells_wire(const Excesses& channels) {
+  return std::any_of(channels.begin(), channels.end(), [](const auto& of_component) {
+    return std::any_of(of_component.begin(), of_component.end(),
+                       [](const ChannelExcess& one) { return one.group == Group::wire; });
+  });
+}
+
 std::string kind_of(const Work& work, std::size_t component) {
   constexpr double busy =
       0.2;  // A fifth more cpu than calm times reach says what the latency is from.
@@ -114,14 +129,14 @@ std::string kind_of(const Work& work, std::size_t component) {
       std::max({score.latency, score.errors, score.wire, score.cpu, score.memory, score.path});
   if (score.memory >= largest) return "memory";
   if (score.cpu > busy && score.cpu + score.latency >= score.wire) return "cpu";
-  return score.wire >= largest ? "network" : "code";
+  if (score.wire >= largest) return "network";
+  return score.latency >= largest && !tells_wire(work.channels) ? "latency" : "code";
 }
 
 std::vector<Suspect> suspects_of(const Work& work) {
   constexpr double symptom_first = 100;  // Scores only break ties of shares.
   constexpr double least_calm = 0.1;
-  double best = 0;
-  for (const ComponentScore& one : work.scores) best = std::max(best, one.sum());
+  const double best = best_of(work.scores);
   std::vector<Suspect> out;
   for (std::size_t c = 0; c < work.scores.size(); ++c) {
     const double own = work.scores[c].sum();
@@ -179,7 +194,7 @@ Diagnosis told(const Work& work, const Weighed& weighed, const std::vector<Suspe
 
 Diagnosis diagnose(const Question& question) {
   Work work{question, timeline(question.metrics, question.baseline, question.at, question.window)};
-  work.channels = excesses(work.time);
+  work.channels = excesses(work.time, question.graph, question.components);
   if (!question.logs.empty()) find_log_changes(work);
   score(work);
   if (question.symptom) {
@@ -187,19 +202,17 @@ Diagnosis diagnose(const Question& question) {
                                     question.symptom->metric);
   }
   const std::vector<Suspect> suspects = suspects_of(work);
-  double best = 0;
-  for (const ComponentScore& one : work.scores) best = std::max(best, one.sum());
   const double p_symptom = work.symptom ? work.symptom->p : 1;
-  const double p_score = p_of_score(best, work.calm_best);
+  const double p_score = p_of_score(work.best, work.calm_best);
   const Weighed weighed = weigh(suspects, work.symptom ? joined_p(p_score, p_symptom) : p_score,
                                 question.changes, work.time.begin, work.time.step);
   Diagnosis out = told(work, weighed, suspects);
-  out.reason =
-      reason_of(question, work.time, work.channels,
-                {.best = best,
-                 .needed = weighed.named ? best : score_needed(best, work.calm_best, p_symptom),
-                 .with_symptom = work.symptom.has_value()},
-                out);
+  out.reason = reason_of(
+      question, work.time, work.channels,
+      {.best = work.best,
+       .needed = weighed.named ? work.best : score_needed(work.best, work.calm_best, p_symptom),
+       .with_symptom = work.symptom.has_value()},
+      out);
   return out;
 }
 

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <optional>
+
+#include "agent/diagnose/call_ratios.h"
 
 namespace outrider::diagnose {
 namespace {
@@ -19,13 +22,14 @@ struct Pair {
   Values effects = {};  // Of the baseline, on its grid.
 };
 
-double effect(double value, double normal, double floor, bool either_way) {
+double effect(double value, double normal, double floor, Worse worse) {
   if (std::isnan(floor)) return floor;
   // A hundredth of the floor: differences can be below nothing, logarithms cannot.
   const double least = floor / 100;
   const double ratio = std::log(std::max(value + floor, least) / std::max(normal + floor, least));
   if (std::isnan(value)) return value;
-  return either_way ? std::abs(ratio) : ratio;
+  if (worse == Worse::either) return std::abs(ratio);
+  return worse == Worse::lower ? -ratio : ratio;
 }
 
 double row_floor(const Pair& pair, const Channel& channel, std::size_t row) {
@@ -37,7 +41,7 @@ double row_floor(const Pair& pair, const Channel& channel, std::size_t row) {
 Values effects_of(const Pair& pair, const Channel& channel, double normal) {
   Values out(channel.values.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = effect(channel.values[i], normal, row_floor(pair, channel, i), channel.either_way);
+    out[i] = effect(channel.values[i], normal, row_floor(pair, channel, i), channel.worse);
   }
   return out;
 }
@@ -45,6 +49,7 @@ Values effects_of(const Pair& pair, const Channel& channel, double normal) {
 // What is small in this system: the lower quartile of the normal values above 0.
 double small_value(const std::vector<Pair>& pairs, Group group) {
   if (group == Group::errors) return small_errors;
+  if (!pairs.front().calm->least.empty()) return 0;  // One request is small.
   Values normals;
   for (const Pair& pair : pairs) {
     if (pair.normal > 0) normals.push_back(pair.normal);
@@ -82,14 +87,15 @@ double calm_reach(const Values& levels, double pooled) {
 ChannelExcess excess_of(const Pair& pair, const Timeline& timeline, double normal,
                         const Values& levels, double reach) {
   const Values& times = timeline.now[pair.component].times;
-  const auto level =
-      highest_level(timeline.now_grid.on(times, effects_of(pair, *pair.now, normal)));
+  const Values effects = timeline.now_grid.on(times, effects_of(pair, *pair.now, normal));
+  const auto level = highest_level(effects);
   ChannelExcess out{
       .channel = pair.now->name, .group = pair.now->group, .calm = reach, .normal = normal};
   if (level) {
     out.excess = std::max(0.0, level->value - reach);
     out.level = level->value;
     out.slot = level->slot;
+    out.since = first_slot(effects, reach + out.excess / 2).value_or(level->slot);
     out.value = timeline.now_grid.on(times, pair.now->values)[level->slot];
   }
   out.calm_windows.reserve(levels.size());
@@ -131,13 +137,17 @@ void add_channel(std::vector<Pair>& pairs, const Timeline& timeline, Excesses& o
 
 }  // namespace
 
-Excesses excesses(const Timeline& timeline) {
+Excesses excesses(const Timeline& timeline, const CallGraph& graph,
+                  const std::vector<std::string>& names) {
   const std::size_t components = timeline.now.size();
   std::vector<std::vector<Channel>> now(components), calm(components);
   std::map<std::string, std::vector<Pair>> by_name;
   for (std::size_t c = 0; c < components; ++c) {
     now[c] = channels_of(timeline.now[c]);
     calm[c] = channels_of(timeline.calm[c]);
+    CallRatios ratios = call_ratios(timeline, graph, names, c);
+    std::move(ratios.now.begin(), ratios.now.end(), std::back_inserter(now[c]));
+    std::move(ratios.calm.begin(), ratios.calm.end(), std::back_inserter(calm[c]));
     for (const Channel& channel : calm[c]) {
       const auto normal = median(channel.values);
       if (!normal) continue;

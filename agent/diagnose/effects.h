@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "agent/diagnose/channels.h"
+#include "agent/diagnose/component_scores.h"
 #include "agent/diagnose/rows.h"
 #include "agent/diagnose/timeline.h"
 
@@ -37,13 +38,16 @@ struct ChannelExcess {
   double level = 0;   // The same before calm times are taken off.
   double calm = 0;    // What those reach.
   std::size_t slot =
-      Grid::none;     // Of the search window's grid: where the level begins; none without a value.
-  double value = 0;   // There, in the channel's unit.
-  double normal = 0;  // In the same.
-  Values calm_windows = {};  // The excess of each calm window.
+      Grid::none;  // Of the search window's grid: where the level begins; none without a value.
+  std::size_t since = Grid::none;  // Where it first says half of its excess.
+  double value = 0;                // There, in the channel's unit.
+  double normal = 0;               // In the same.
+  Values calm_windows = {};        // The excess of each calm window.
 };
 using Excesses = std::vector<std::vector<ChannelExcess>>;  // A component, its channels.
 
-Excesses excesses(const Timeline& timeline);
+// `names`: of the components, for what their callers ask of them.
+Excesses excesses(const Timeline& timeline, const CallGraph& graph,
+                  const std::vector<std::string>& names);
 
 }  // namespace outrider::diagnose

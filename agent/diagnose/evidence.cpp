@@ -39,7 +39,7 @@ std::string percent(double share) {
 }
 
 std::string sentence(const std::string& component, const ChannelExcess& one) {
-  constexpr std::string_view latency = "latency ";
+  constexpr std::string_view latency = "latency ", asks = "asks ";
   switch (one.group) {
     case Group::cpu:
       return "cpu of " + component + " " + beside_normal(one, "", "its normal");
@@ -56,6 +56,10 @@ std::string sentence(const std::string& component, const ChannelExcess& one) {
       return "what callers wait for " + component + " beyond its own latency " +
              beside_normal(one, "ms", "the normal");
     case Group::calls:
+      if (one.channel.starts_with(asks)) {
+        return component + " " + one.channel + " " + figure(one.value) +
+               " times a request, normally " + figure(one.normal);
+      }
       return component + (one.channel == "spans" ? " has " : " makes ") + figure(one.value) +
              (one.channel == "spans" ? " spans" : " calls") + " a request, normally " +
              figure(one.normal);
@@ -97,7 +101,7 @@ std::vector<std::string> metric_sentences(const Findings& findings) {
   std::vector<std::string> out;
   for (const ChannelExcess* one : found) {
     out.push_back(sentence(findings.component, *one) + " since " +
-                  time_of_day(findings.grid->time(one->slot)));
+                  time_of_day(findings.grid->time(one->since)));
   }
   return out;
 }

@@ -142,4 +142,14 @@ std::optional<Level> highest_level(std::span<const double> values) {
   return best;
 }
 
+std::optional<std::size_t> first_slot(std::span<const double> values, double level) {
+  std::size_t before = Grid::none;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) continue;
+    if (before != Grid::none && std::min(values[before], values[i]) >= level) return before;
+    before = i;
+  }
+  return std::nullopt;
+}
+
 }  // namespace outrider::diagnose

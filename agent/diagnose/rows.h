@@ -66,5 +66,7 @@ struct Level {
   std::size_t slot = 0;
 };
 std::optional<Level> highest_level(std::span<const double> values);
+// The first slot from which two neighbouring finite values hold at least this level.
+std::optional<std::size_t> first_slot(std::span<const double> values, double level);
 
 }  // namespace outrider::diagnose

@@ -21,7 +21,7 @@ Timeline timeline(const Side& metrics, const Side& baseline, double at, double w
   out.step = row_interval(metrics);
   out.begin = at - late_seconds - out.step;
   out.end = at + window;
-  const double width = std::max(out.step, std::min(bucket_seconds, window / 3));
+  const double width = out.width = std::max(out.step, std::min(bucket_seconds, window / 3));
   const auto part = [&out, width](const Rows& rows, const auto& accepted) {
     return condensed(rows_where(rows, accepted), width, out.begin);
   };

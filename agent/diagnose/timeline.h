@@ -30,6 +30,7 @@ std::vector<CalmWindow> calm_windows(std::size_t baseline_slots, std::size_t sea
 struct Timeline {
   double begin = 0, end = 0;  // The search window, Unix seconds.
   double step = 60;           // Between rows as they came.
+  double width = 60;          // Of a slot: `step`, or more where rows are condensed.
   Side now;                   // Rows of the search window.
   Side recent;                // Those of ten windows before it, for memory.
   Side calm;                  // The baseline.

@@ -7,6 +7,7 @@
 //   p = (exp(-score / 0.3) + calm windows whose best score is as high) / (1 + calm windows).
 //   The exponential stands for calm times that a short baseline did not see: in four systems the best scores of calm
 //   windows fell off with a scale of .24 to .35. A symptom's own p joins by Fisher's way: both = p x p', both (1 - ln both).
+//   The best score is taken before errors are shared among those that may have them.
 //   A cause is named where p <= 0.005; everything above is "insufficient evidence".
 // Probability. score^3 / sum of score^3, times 1 / (1 + p / 0.005): that something is wrong at all.
 // Changes. A change is no evidence, it is prior odds: one at a component from an hour before the search window to a row
