@@ -270,8 +270,8 @@ config::Command diagnose_command() {
   return {
       .name = "diagnose",
       .summary =
-          "Which component is the cause? Ranks all by their metrics, calls, logs and changes, with "
-          "evidence, and says so where it is not enough.",
+          "Which component is the cause? Ranks all by metrics, calls, logs and changes, or says "
+          "what would decide.",
       .positional = "",
       .options = options,
       .run = [settings](const config::Positional&) { return run(*settings); }};

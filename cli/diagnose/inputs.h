@@ -29,7 +29,7 @@ namespace outrider::cli {
 
 // How much is kept in memory, of one folder or file.
 constexpr std::size_t diagnose_components_max = 10'000;
-constexpr std::size_t diagnose_values_max = 50'000'000;  // 400 MB.
+constexpr std::size_t diagnose_values_max = 20'000'000;  // 160 MB; four times that while it computes.
 constexpr std::size_t diagnose_log_rows_max = 10'000'000;
 constexpr std::size_t diagnose_edges_max = 1'000'000;
 constexpr std::size_t diagnose_changes_max = 100'000;

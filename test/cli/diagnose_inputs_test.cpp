@@ -48,7 +48,7 @@ TEST_CASE("a folder of more values than fit is refused before it fills the memor
   const auto fed = reader.feed("timestamp,cpu\n1,1\n2,2\n3,3\n");
   REQUIRE_FALSE(fed);
   CHECK(fed.error().code == "diagnose_limit");
-  CHECK_THAT(fed.error().message, Catch::StartsWith("line 3: more than 50000000 values"));
+  CHECK_THAT(fed.error().message, Catch::StartsWith("line 3: more than 20000000 values"));
 }
 
 TEST_CASE("a slip in a column that is not read is a slip") {
