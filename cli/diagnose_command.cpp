@@ -71,9 +71,9 @@ std::vector<std::string> components_of(const std::string& option, const std::str
 }
 
 double unix_time(const std::string& text) {
-  if (const auto time = parse_rfc3339(text)) return to_seconds(time->time_since_epoch());
-  const auto seconds = parse_double(text);
-  if (seconds && *seconds > 0 && *seconds < 1e11) return *seconds;
+  auto seconds = parse_double(text);
+  if (const auto time = parse_rfc3339(text)) seconds = to_seconds(time->time_since_epoch());
+  if (seconds && *seconds > 0 && *seconds < diagnose_seconds_max) return *seconds;
   refuse("at=" + text +
          ": expected RFC 3339 with its zone, such as 2026-01-31T12:00:00Z, or Unix seconds");
 }

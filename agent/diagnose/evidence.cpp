@@ -53,7 +53,8 @@ std::string sentence(const std::string& component, const ChannelExcess& one) {
       return one.channel.substr(latency.size()) + " of " + component + " " +
              beside_normal(one, "ms", "its normal");
     case Group::wire:
-      return "what callers wait for " + component + " beyond its own latency " +
+      return "what callers wait for " + component + " beyond its own latency" +
+             (one.channel == "mesh wire" ? ", by the mesh, " : " ") +
              beside_normal(one, "ms", "the normal");
     case Group::calls:
       if (one.channel.starts_with(asks)) {

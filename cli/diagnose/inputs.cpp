@@ -14,8 +14,8 @@ namespace outrider::cli {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double seconds_max = 1e11;  // The year 5138; beyond are milliseconds.
 constexpr std::size_t shown_bytes = 40;
+constexpr std::size_t beginning_bytes = 4;  // A byte-order mark is told by as many, together.
 
 std::string shown(std::string_view text) {
   return "'" + std::string(text.substr(0, shown_bytes)) + "'";
@@ -40,6 +40,14 @@ std::string component_name(std::string_view text) {
 }
 
 Result<void> ColumnsReader::feed(std::string_view bytes) {
+  if (beginning_.size() >= beginning_bytes) return feed_on(bytes);
+  const std::size_t lacking = std::min(bytes.size(), beginning_bytes - beginning_.size());
+  beginning_ += bytes.substr(0, lacking);
+  if (beginning_.size() < beginning_bytes) return state_;
+  return feed_on(beginning_ + std::string(bytes.substr(lacking)));
+}
+
+Result<void> ColumnsReader::feed_on(std::string_view bytes) {
   if (!state_) return state_;
   const auto fed = reader_.feed(bytes, [this](const wire::CsvRow& row) {
     if (state_) state_ = take(row);
@@ -49,6 +57,7 @@ Result<void> ColumnsReader::feed(std::string_view bytes) {
 }
 
 Result<void> ColumnsReader::finish() {
+  if (beginning_.size() < beginning_bytes) (void)feed_on(beginning_);
   if (!state_) return state_;
   const auto ended = reader_.finish([this](const wire::CsvRow& row) {
     if (state_) state_ = take(row);
@@ -100,7 +109,7 @@ Result<double> ColumnsReader::number(const wire::CsvRow& row, std::size_t field,
 Result<double> ColumnsReader::unix_seconds(const wire::CsvRow& row, std::size_t field) {
   const auto value = number(row, field, "timestamp");
   if (!value) return fail(value);
-  if (std::isnan(*value) || std::abs(*value) > seconds_max) {
+  if (!(std::abs(*value) < diagnose_seconds_max)) {
     return fail("diagnose_row", at_line(row.line) + "timestamp=" + shown(trim(row.fields[field])) +
                                     ": expected Unix seconds, such as 1661140279");
   }
@@ -290,7 +299,7 @@ Result<void> ChangesReader::take_line() {
   } else {
     return wrong("time: expected RFC 3339, such as \"2026-01-31T12:00:00Z\", or Unix seconds");
   }
-  if (!(std::abs(change.time) < seconds_max)) return wrong("time: expected Unix seconds");
+  if (!(std::abs(change.time) < diagnose_seconds_max)) return wrong("time: expected Unix seconds");
   if (changes.size() >= diagnose_changes_max)
     return limit(number_, diagnose_changes_max, "changes");
   changes.push_back(std::move(change));

@@ -29,11 +29,14 @@ namespace outrider::cli {
 
 // How much is kept in memory, of one folder or file.
 constexpr std::size_t diagnose_components_max = 10'000;
-constexpr std::size_t diagnose_values_max = 20'000'000;  // 160 MB; four times that while it computes.
+constexpr std::size_t diagnose_values_max =
+    20'000'000;  // 160 MB; four times that while it computes.
 constexpr std::size_t diagnose_log_rows_max = 10'000'000;
 constexpr std::size_t diagnose_edges_max = 1'000'000;
 constexpr std::size_t diagnose_changes_max = 100'000;
 constexpr std::size_t diagnose_line_bytes_max = 1 << 20;
+// The year 2255, within what a Time can hold; beyond are milliseconds.
+constexpr double diagnose_seconds_max = 9e9;
 
 // A component as files, graph, changes and answers name it: '/' is written '_'.
 std::string component_name(std::string_view text);
@@ -54,9 +57,11 @@ class ColumnsReader {
   static Result<double> unix_seconds(const wire::CsvRow& row, std::size_t field);
 
  private:
+  Result<void> feed_on(std::string_view bytes);
   Result<void> take(const wire::CsvRow& row);
 
   wire::CsvReader reader_;
+  std::string beginning_;  // The first bytes, until there are enough of them.
   std::size_t columns_ = 0;
   bool has_header_ = false;
   Result<void> state_ = {};  // The first error stays.

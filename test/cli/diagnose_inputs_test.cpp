@@ -71,6 +71,22 @@ TEST_CASE(
              Catch::Contains("empty file"));
 }
 
+TEST_CASE("a file of another encoding is told as such, in whichever pieces its first bytes come") {
+  const std::string utf16(
+      "\xff\xfe"
+      "c\0a\0",
+      6);
+  EdgesReader reader;
+  Result<void> fed;
+  for (std::size_t i = 0; fed && i < utf16.size(); ++i) fed = reader.feed(utf16.substr(i, 1));
+  REQUIRE_FALSE(fed);
+  CHECK_THAT(fed.error().message, Catch::Contains("UTF-16"));
+  EdgesReader brief;
+  REQUIRE(brief.feed("a\n"));
+  CHECK_THAT(brief.finish().error().message,
+             Catch::Contains("no column 'caller'; the header has a"));
+}
+
 TEST_CASE("log lines are counted by component and site, and later rows are not kept") {
   LogsReader reader(100);
   REQUIRE(

@@ -68,7 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(values.size() == rows.size(), "a value a row");
     for (const double value : values) require(!std::isinf(value), "values are finite or missing");
   }
-  // Such as a thousand years of rows a second apart would only be slow.
   if (rows.size() > 0) diagnose_rows(rows, rows.times[rows.size() / 2]);
   return 0;
 }
