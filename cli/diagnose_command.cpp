@@ -146,10 +146,17 @@ void read_graph(const Settings& settings, diagnose::Question& question) {
   read_file("graph", settings.graph, reader);
   question.has_graph = true;
   std::set<std::pair<std::size_t, std::size_t>> seen;
+  std::size_t rows = 0;  // A ratio each is kept.
   for (const auto& [caller, callee] : reader.edges) {
     const auto from = index_of(question.components, caller),
                to = index_of(question.components, callee);
     if (!from || !to || *from == *to || !seen.emplace(*from, *to).second) continue;
+    rows += question.metrics[*from].size() +
+            (question.baseline.empty() ? 0 : question.baseline[*from].size());
+    if (rows > diagnose_call_rows_max) {
+      refuse("graph=" + settings.graph + ": more than " + std::to_string(diagnose_call_rows_max) +
+             " rows of callers, a call each: give a shorter baseline, or fewer calls");
+    }
     question.graph.callees[*from].push_back(*to);
     question.graph.callers[*to].push_back(*from);
   }

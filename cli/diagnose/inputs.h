@@ -32,6 +32,7 @@ constexpr std::size_t diagnose_components_max = 10'000;
 constexpr std::size_t diagnose_values_max =
     20'000'000;  // 160 MB; four times that while it computes.
 constexpr std::size_t diagnose_log_rows_max = 10'000'000;
+constexpr std::size_t diagnose_call_rows_max = 20'000'000;  // Rows of the callers, a call each.
 constexpr std::size_t diagnose_edges_max = 1'000'000;
 constexpr std::size_t diagnose_changes_max = 100'000;
 constexpr std::size_t diagnose_line_bytes_max = 1 << 20;
