@@ -4,6 +4,7 @@
 #include "base/config/program.h"
 #include "cli/commands.h"
 #include "cli/compare_command.h"
+#include "cli/diagnose_command.h"
 #include "cli/import_command.h"
 
 int main(int argc, char** argv) {
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   return config::run_program(
       "outrider", "Asks sidecars and agents, tells them the truth, and judges files.",
       {cli::labels_import_command(), cli::profile_command(), cli::inspect_command(),
-       cli::backtest_command(), cli::compare_command(), cli::inject_command()},
+       cli::backtest_command(), cli::compare_command(), cli::diagnose_command(),
+       cli::inject_command()},
       argc, argv);
 }
