@@ -17,6 +17,7 @@ ALLOWED = {
     "base/config": ["base/core"],
     "base/remote_write": ["base/core", "base/wire", "base/net", "base/config"],
     "detectors": ["base/core"],
+    "detectors/forecast": ["base/core"],
     "reference": ["base/core", "base/wire", "detectors"],
     "sidecar/http1": ["base/core"],
     "sidecar/tap": ["base/core"],
@@ -46,6 +47,7 @@ ALLOWED = {
     "agent/forecast": ["base/core", "detectors"],
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident", "agent/forecast"],
     "agent": ["base", "detectors", "reference", "agent"],
+    "cli/forecast": ["base/core", "base/wire", "detectors"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli": ["base", "detectors", "cli"],
 }
@@ -54,7 +56,7 @@ ALLOWED = {
 PURE = ["base/core", "base/wire", "detectors", "reference", "sidecar/http1", "sidecar/decode", "sidecar/monitor",
         "sidecar/commands/inject",
         "predictor/model", "predictor/evaluate", "predictor/gates", "predictor/protocol",
-        "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide", "cli/labels"]
+        "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide", "cli/forecast", "cli/labels"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}
 PURE_EXCEPTIONS = {("base/core/bounded_queue.h", "thread")}
