@@ -105,6 +105,12 @@ void forecast_file(const Options& options, const fs::path& input, const fs::path
                    const fs::path& plot) {
   const auto table = parse_forecast_table(input.string(), read_whole(input));
   if (!table) refuse(table.error().message);
+  const double end_ms =
+      static_cast<double>(table->history.end_ms()) +
+      static_cast<double>(options.horizon) * static_cast<double>(table->history.step_ms);
+  if (end_ms > static_cast<double>(time_ms_max))
+    refuse(input.string() +
+           ": the forecast would end after the year 2255; ask for a shorter horizon");
   const Forecast forecast =
       detectors::forecast::forecast(table->history, settings_for(options, table->history));
   if (table->history.left_out > 0) {

@@ -12,8 +12,8 @@
 namespace outrider::cli {
 namespace {
 
-constexpr double seconds_max = 1e11;       // Above it a number is of milliseconds.
-constexpr double milliseconds_max = 1e14;  // The year 5138.
+constexpr double seconds_max = 1e11;  // Above it a number is of milliseconds.
+constexpr double milliseconds_max = static_cast<double>(time_ms_max);
 constexpr std::size_t shown_max = 40;
 
 std::string place(const std::string& file, std::size_t line) {
@@ -51,7 +51,7 @@ Result<std::int64_t> number_of_ms(const std::string& file, const wire::CsvRow& r
   if (number && std::fabs(*number) * a_unit < milliseconds_max)
     return std::llround(*number * a_unit);
   return fail("bad_time", place(file, row.line) + "timestamp=" + in_quotes(text) +
-                              ": expected Unix time as in the rows above");
+                              ": expected Unix time as in the rows above, of the years to 2255");
 }
 
 // All texts of the column have one form; the row that has another is named.
@@ -166,6 +166,8 @@ std::string format_time(std::int64_t time_ms, TimeStyle style) {
     return time_ms % 1000 == 0 ? std::to_string(time_ms / 1000)
                                : format_double(static_cast<double>(time_ms) / 1000);
   }
+  // No Time holds it; who asks for a forecast beyond is refused before.
+  if (time_ms > time_ms_max || time_ms < -time_ms_max) return std::to_string(time_ms);
   std::string text = format_rfc3339(from_unix_ms(time_ms));  // 2026-01-31T12:00:00.000Z
   if (time_ms % 1000 == 0) text.erase(text.size() - 5, 4);
   if (style == TimeStyle::rfc3339) return text;

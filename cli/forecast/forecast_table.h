@@ -18,6 +18,9 @@
 
 namespace outrider::cli {
 
+// The year 2255: beyond it a Time cannot hold it.
+inline constexpr std::int64_t time_ms_max = 9'000'000'000'000;
+
 enum class TimeStyle : std::uint8_t { seconds, milliseconds, blank, letter_t, rfc3339 };
 
 struct ForecastTable {
