@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/compare_command.h"
 #include "cli/diagnose_command.h"
+#include "cli/forecast_command.h"
 #include "cli/import_command.h"
 
 int main(int argc, char** argv) {
@@ -13,6 +14,6 @@ int main(int argc, char** argv) {
       "outrider", "Asks sidecars and agents, tells them the truth, and judges files.",
       {cli::labels_import_command(), cli::profile_command(), cli::inspect_command(),
        cli::backtest_command(), cli::compare_command(), cli::diagnose_command(),
-       cli::inject_command()},
+       cli::forecast_command(), cli::inject_command()},
       argc, argv);
 }

@@ -37,8 +37,20 @@ constexpr float wide_offset =
 constexpr float narrow_offset = 8;  // ... at a sixteenth; at 16.
 
 constexpr float remarkable = 1;  // One in ten: what is not even that is no evidence.
-constexpr float agreement = 0.1F;
-constexpr float history_discount = 0.9F;
+constexpr float agreement = 0.2F;
+constexpr float resting = 0.4F;       // What others' noise adds by agreement.
+constexpr float great = 3.2F;         // Beyond it a decade counts less, ...
+constexpr float beyond_great = 0.4F;  // ... so that the highest steps stay apart.
+constexpr float history_discount = 0.45F;
+// Of distances in standard deviations.
+constexpr float distance_share = 0.5F;
+constexpr float decades_a_deviation = 0.65F;
+constexpr float deviations_max = 15;
+constexpr float distance_seconds = 7 * 86400;
+constexpr float distance_fastest = 0.05F;
+constexpr float answer_max = 1e15F;  // Its square is a float.
+constexpr float less_sure = 0.8F;    // What hour and spread count.
+constexpr double hour_from_ms = 7.0 * 86'400'000;
 constexpr float warm_up_ms = 86'400'000;  // Until every hour of the day was seen once, ...
 constexpr float warm_up_weight = 0.3F;    // ... what is new is mostly that.
 constexpr float history_least = 200;
@@ -46,6 +58,8 @@ constexpr float history_unit = 1000;  // Samples, ...
 constexpr float interval_credit = 0.3F;
 constexpr float interval_unit = 300;  // ... seconds: where those two add nothing.
 constexpr float habit_discount = 0.4F;
+constexpr float habit_each = 0.1F;   // Without end: what comes for ever is not told for ever.
+constexpr float habit_reach = 1.5F;  // Steps: an episode of nearly this height counts.
 constexpr float habit_half_life_ms = 30.0F * 86'400'000.0F;
 constexpr float evidence_step = 0.4F;
 constexpr double suppressed_share = 0.05;
@@ -68,6 +82,11 @@ Lanes log2_of(const Lanes& x) {
     result[i] = exponent + 2.885390082F * t * (1 + tt * tail);
   }
   return result;
+}
+
+int step_of(float evidence) {
+  constexpr auto most = static_cast<float>(SeriesScorer::steps_max);
+  return static_cast<int>(std::clamp(evidence / evidence_step, 0.0F, most));
 }
 
 // As a double: the difference of any two timestamps fits.
@@ -118,8 +137,6 @@ std::string_view name(Question question) {
       return "shift";
     case Question::hour:
       return "hour";
-    case Question::hour_shift:
-      return "hour_shift";
     case Question::spread:
       return "spread";
   }
@@ -188,6 +205,29 @@ void SeriesScorer::begin(std::int64_t timestamp_ms, double value) {
   samples_ = 1;
 }
 
+// What comes in an hour is compared with that hour's past, not with itself.
+void SeriesScorer::note_hour(std::size_t hour, std::int64_t timestamp_ms) {
+  if (hour == hour_) return;
+  hour_ = static_cast<std::uint8_t>(hour);
+  hour_known_ =
+      profile_seen_[hour] > profile_min && passed_ms(first_ms_, timestamp_ms) >= hour_from_ms;
+  usual_hour_ = profile_[hour];
+}
+
+float SeriesScorer::evidence_of(const Surprises& surprise, std::size_t most,
+                                std::int64_t timestamp_ms) const {
+  if (surprise.of[most] < remarkable) return 0;
+  float sum = 0;
+  for (const float one : surprise.of) sum += one;
+  float evidence = surprise.of[most] + agreement * (sum - surprise.of[most]);
+  evidence -= resting;
+  evidence -= history_discount * surprise.history;
+  evidence -= warm_up_discount(timestamp_ms);
+  evidence += interval_credit * surprise.interval;
+  if (evidence > great) evidence = great + beyond_great * (evidence - great);
+  return evidence;
+}
+
 SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   SeriesScore result;
   if (!std::isfinite(value)) return result;
@@ -207,12 +247,7 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
   const double floor = std::min(scale_floor * std::fabs(level_ + anchor_), farthest);
   const float scale = std::max({deviation_, static_cast<float>(floor), scale_min});
   const auto hour = static_cast<std::size_t>((timestamp_ms / 3'600'000 % 24 + 24) % 24);
-  if (hour !=
-      hour_) {  // What comes in this hour is compared with that hour's past, not with itself.
-    hour_ = static_cast<std::uint8_t>(hour);
-    hour_known_ = profile_seen_[hour] > profile_min;
-    usual_hour_ = profile_[hour];
-  }
+  note_hour(hour, timestamp_ms);
   const float usual_before = before_;
   const float usual_level = level_;
 
@@ -227,26 +262,19 @@ SeriesScore SeriesScorer::add(std::int64_t timestamp_ms, double value) {
 
   const auto most = static_cast<std::size_t>(
       std::max_element(surprise.of.begin(), surprise.of.end()) - surprise.of.begin());
-  float sum = 0;
-  for (const float one : surprise.of) sum += one;
-  float evidence = surprise.of[most] + agreement * (sum - surprise.of[most]);
-  evidence -= history_discount * surprise.history;
-  evidence -= warm_up_discount(timestamp_ms);
-  evidence += interval_credit * surprise.interval;
-  if (surprise.of[most] < remarkable) evidence = 0;
+  float evidence = evidence_of(surprise, most, timestamp_ms);
+  const int before_habit = step_of(evidence);
   if (evidence >= evidence_step) evidence -= habituation(evidence, timestamp_ms);
-  const int step =
-      static_cast<int>(std::clamp(evidence / evidence_step, 0.0F, static_cast<float>(steps_max)));
+  const int step = step_of(evidence);
 
   result.question = static_cast<Question>(most);
   result.up = answers[most].far >= 0;
-  const bool of_hour = result.question == Question::hour || result.question == Question::hour_shift;
-  const float usual = result.question == Question::spike ? usual_before
-                      : of_hour                          ? usual_hour_
-                                                         : usual_level;
+  const float usual = result.question == Question::spike  ? usual_before
+                      : result.question == Question::hour ? usual_hour_
+                                                          : usual_level;
   result.expected = anchor_ + usual;
   result.evidence = static_cast<double>(step) * 4 / 10;
-  const bool told = refractory(step, timestamp_ms);
+  const bool told = refractory(step, before_habit, timestamp_ms);
   result.score = static_cast<double>(step) / steps_max * (told ? 1 : suppressed_share);
   return result;
 }
@@ -269,12 +297,7 @@ SeriesScorer::Answers SeriesScorer::ask(float x, float scale, bool after_gap) {
     answer(Question::spread, std::log2((short_spread_ + 1e-3F) / (long_spread_ + 1e-3F)));
   }
   if (hour_known_) {
-    const float off = (x - usual_hour_) / scale;
-    answer(Question::hour, off);
-    if (!after_gap) {
-      hour_mean_ += short_rate * (std::clamp(off, -clip, clip) - hour_mean_);
-      answer(Question::hour_shift, hour_mean_);
-    }
+    answer(Question::hour, (x - usual_hour_) / scale);
   }
   return answers;
 }
@@ -309,11 +332,30 @@ SeriesScorer::Surprises SeriesScorer::learn(const Answers& answers) {
   const Lanes logs = log2_of(share);
   Surprises surprise;
   for (std::size_t i = 0; i < question_count; ++i) {
-    surprise.of[i] = log10_of_2 * (beyond[i] - logs[i]);
+    if (!answers[i].asked) continue;
+    const float rank = log10_of_2 * (beyond[i] - logs[i]);
+    surprise.of[i] = (1 - distance_share) * rank + distance_share * distance(i, answers[i].far);
   }
+  surprise.of[static_cast<std::size_t>(Question::hour)] *= less_sure;
+  surprise.of[static_cast<std::size_t>(Question::spread)] *= less_sure;
   surprise.history = log10_of_2 * logs[question_count];
   surprise.interval = log10_of_2 * logs[question_count + 1];
   return surprise;
+}
+
+float SeriesScorer::distance(std::size_t question, float far) {
+  float& mean = answer_mean_[question];
+  float& variance = answer_variance_[question];
+  const float off = std::clamp(far, -answer_max, answer_max) - mean;
+  const auto asked = static_cast<float>(asked_[question]);
+  const bool known = asked > static_cast<float>(samples_min) && variance > 0;
+  const float deviations =
+      known ? std::min(std::fabs(off) / std::sqrt(variance), deviations_max) : 0;
+  const float rate =
+      std::max(std::min(interval_ / distance_seconds, distance_fastest), 1 / std::max(asked, 1.0F));
+  mean += rate * off;
+  variance += rate * (off * off - variance);
+  return decades_a_deviation * deviations;
 }
 
 void SeriesScorer::age_if_full() {
@@ -351,16 +393,17 @@ float SeriesScorer::warm_up_discount(std::int64_t now_ms) const {
 float SeriesScorer::habituation(float evidence, std::int64_t now_ms) const {
   float past = 0;
   for (std::size_t i = 0; i < habits_.size(); ++i) {
-    if (evidence_step * (static_cast<float>(i) + 0.5F) >= evidence) past += habits_[i];
+    if (evidence_step * (static_cast<float>(i) + habit_reach) >= evidence) past += habits_[i];
   }
   if (past <= 0) return 0;
   const auto age = static_cast<float>(passed_ms(habit_ms_, now_ms));
-  return habit_discount * std::log10(1 + past * std::exp2(-age / habit_half_life_ms));
+  const float now = past * std::exp2(-age / habit_half_life_ms);
+  return habit_discount * std::log10(1 + now) + habit_each * now;
 }
 
 // True at the first sample of an episode and when the episode grows by a step. An episode is one
 // habit, at the height that it came to.
-bool SeriesScorer::refractory(int step, std::int64_t now_ms) {
+bool SeriesScorer::refractory(int step, int before_habit, std::int64_t now_ms) {
   const double wait = std::max(refractory_ms, 1000.0 * refractory_samples * interval_);
   if (passed_ms(peak_ms_, now_ms) > wait) peak_step_ = 0;
   if (step <= peak_step_) return false;
@@ -368,10 +411,11 @@ bool SeriesScorer::refractory(int step, std::int64_t now_ms) {
   const float fade = std::exp2(-age / habit_half_life_ms);
   for (float& habit : habits_) habit *= fade;
   if (peak_step_ > 0) {
-    float& grown = habits_[static_cast<std::size_t>(peak_step_)];
+    float& grown = habits_[peak_habit_];
     grown = std::max(0.0F, grown - 1);
   }
-  habits_[static_cast<std::size_t>(step)] += 1;
+  habits_[static_cast<std::size_t>(before_habit)] += 1;
+  peak_habit_ = static_cast<std::uint8_t>(before_habit);
   habit_ms_ = now_ms;
   peak_ms_ = now_ms;
   peak_step_ = static_cast<std::uint8_t>(step);
@@ -388,12 +432,15 @@ void SeriesScorer::save(SnapshotWriter& out) const {
   for (const float* number : numbers(*this)) append(bytes, std::bit_cast<std::uint32_t>(*number));
   for (const float number : profile_) append(bytes, std::bit_cast<std::uint32_t>(number));
   for (const float number : habits_) append(bytes, std::bit_cast<std::uint32_t>(number));
+  for (const float number : answer_mean_) append(bytes, std::bit_cast<std::uint32_t>(number));
+  for (const float number : answer_variance_) append(bytes, std::bit_cast<std::uint32_t>(number));
   for (const std::uint32_t asked : asked_) append(bytes, asked);
   append(bytes, samples_);
   for (const std::uint8_t seen : profile_seen_) append(bytes, seen);
   append(bytes, hour_);
   append(bytes, static_cast<std::uint8_t>(hour_known_));
   append(bytes, peak_step_);
+  append(bytes, peak_habit_);
   out.text(bytes);
   out.boolean(keep_ones_);
   for (const auto& tails : wide_) tails.save(out);
@@ -411,15 +458,19 @@ Result<SeriesScorer> SeriesScorer::load(SnapshotReader& in) {
   for (float* number : numbers(made)) *number = bytes.number();
   for (float& number : made.profile_) number = bytes.number();
   for (float& number : made.habits_) number = bytes.number();
+  for (float& number : made.answer_mean_) number = bytes.number();
+  for (float& number : made.answer_variance_) number = bytes.number();
   for (std::uint32_t& asked : made.asked_) asked = std::min(bytes.take<std::uint32_t>(), seen_max);
   made.samples_ = bytes.take<std::uint32_t>();
   for (std::uint8_t& seen : made.profile_seen_) seen = bytes.take<std::uint8_t>();
   made.hour_ = bytes.take<std::uint8_t>();
   made.hour_known_ = bytes.take<std::uint8_t>() != 0;
   made.peak_step_ = bytes.take<std::uint8_t>();
+  made.peak_habit_ = bytes.take<std::uint8_t>();
   made.keep_ones_ = in.boolean();
-  bool sound = bytes.whole() && made.peak_step_ <= steps_max && std::isfinite(made.anchor_) &&
-               made.interval_ > 0;
+  bool sound = bytes.whole() && made.peak_step_ <= steps_max && made.peak_habit_ <= steps_max &&
+               std::isfinite(made.anchor_) && made.interval_ > 0;
+  for (const float variance : made.answer_variance_) sound = sound && variance >= 0;
   for (auto& tails : made.wide_) sound = tails.load(in) && sound;
   for (auto& tails : made.narrow_) sound = tails.load(in) && sound;
   if (!sound) return fail("snapshot_corrupt", "a series' state makes no sense");

@@ -3,35 +3,40 @@
 
 // Series score: how unusual is the newest sample of one time series, given its own past?
 //
-// Idea. Six plain questions are asked of every sample, and each answer is compared with all the
-//   answers that this very series gave before, so no question needs a distribution to be assumed:
-//     range       how far from the slow level, in robust deviations?       (novelty)
-//     spike       how large is the step from the sample before?
-//     shift       where does the short mean of the last dozen stand?       (level shift)
-//     hour        how far from what this hour of the day is used to?
-//     hour_shift  the short mean of that.
-//     spread      how much livelier, or quieter, than usual?               (variance change)
-//   An answer's surprise is -log10 of the share of past answers on its side that were at least as
-//   far out. Beyond the farthest ever seen it goes on growing, by one decade per decade of distance.
-//   The sample's evidence is the greatest surprise + 0.1 x the other five, which rewards agreement.
-//   - What is rare in a short past is less remarkable than in a long one: 0.9 log10 n is taken off,
+// Idea. Five plain questions are asked of every sample, and each answer is compared with all the answers that this very
+//   series gave before:
+//     range   how far from the slow level, in robust deviations?       (novelty)
+//     spike   how large is the step from the sample before?
+//     hour    how far from what this hour of the day is used to?       (from the eighth day on)
+//     shift   where does the short mean of the last dozen stand?       (level shift)
+//     spread  how much livelier, or quieter, than usual?               (variance change)
+//   An answer's surprise is half rank, half distance:
+//     rank      -log10 of the share of past answers on its side that were at least as far out. Beyond the farthest ever
+//               seen it goes on growing, by one decade per decade of distance. It assumes no distribution, but what an
+//               earlier incident reached is usual to it.
+//     distance  0.65 x the standard deviations of that same answer over seven days, spikes included, 15 at most. An earlier
+//               incident widens them, and is forgotten after a week.
+//   `hour` and `spread` count 0.8: a profile is less sure than a level, and liveliness echoes what others saw.
+//   The sample's evidence is the greatest surprise + 0.2 x the others, which rewards agreement, less 0.4; what is
+//   beyond 3.2 decades counts 0.4, so that a budget can still tell the greatest apart.
+//   - What is rare in a short past is less remarkable than in a long one: 0.45 log10 n is taken off (of the ranks' half),
 //     so the evidence speaks about "in all that was seen" rather than "in a random sample".
 //   - In the first day up to 1.5 decades are taken off, less and less: most hours are new then.
-//   - Habituation: each past episode of at least this height takes some of the evidence away, and is
-//     itself forgotten with a half-life of 30 days. A weekly job that looks like an incident pages
-//     a few times, not for ever.
+//   - Habituation: each past episode of about this height or more takes some of the evidence away (0.4 log10(1 + n) + 0.1
+//     n), and is itself forgotten with a half-life of 30 days. A weekly job that looks like an incident pages a few
+//     times, not for ever.
 //   - Refractory period: after an episode's first sample, for a day (or 12 samples, if longer) only
 //     evidence that is higher by a whole step scores again. One episode is one anomaly at every
 //     threshold.
-// Parameters. None to fit per series. The constants below were chosen on plateaus over 31 series of
-//   NAB: any of them can be halved or doubled for a loss of at most about two points (docs/series.md).
-// Cost. 776 bytes, no heap; about 150 ns a sample. add() is O(1).
+// Parameters. None to fit per series. The constants were chosen on plateaus over 31 series of NAB and 33 of a cloud's
+//   metrics (docs/series.md, docs/decisions/0035-half-rank-half-distance.md).
+// Cost. 752 bytes, no heap; about 150 ns a sample. add() is O(1).
 // Example. After two weeks of values near 50, give or take 5, each 5 minutes, a 400 scores 0.56 or more;
 //   a 400 soon after a twentieth of that.
 // Causal. A score depends on this sample and those before it, and on nothing else. Multiplying the
 //   series by a power of two changes no score; adding a constant changes none beyond rounding, as
 //   long as the series varies at all.
-// Source. Conformal anomaly detection (Laxhammar & Falkman 2010) over histograms that age; the six
+// Source. Conformal anomaly detection (Laxhammar & Falkman 2010) over histograms that age; the
 //   questions follow Numenta's windowed tail likelihood (Ahmad et al. 2017) and CAD OSE's advice to
 //   deduplicate. Aging by halving: Ben-Haim & Tom-Tov's streaming histograms do alike.
 // Fails. An anomaly that is only a wrong order of usual values; a rhythm other than a day's; the
@@ -50,8 +55,8 @@
 namespace outrider::detectors {
 
 // The first three reach far (wide tails), the others are bounded (narrow ones).
-enum class Question : std::uint8_t { range, spike, hour, shift, hour_shift, spread };
-inline constexpr std::size_t question_count = 6;
+enum class Question : std::uint8_t { range, spike, hour, shift, spread };
+inline constexpr std::size_t question_count = 5;
 std::string_view name(Question question);
 
 struct SeriesScore {
@@ -119,19 +124,23 @@ class SeriesScorer {
   // What save() writes and load() reads, in one order.
   template <class Self>
   static auto numbers(Self& self) {
-    return std::array{&self.interval_,   &self.level_,        &self.deviation_,
-                      &self.before_,     &self.short_mean_,   &self.hour_mean_,
-                      &self.usual_hour_, &self.short_spread_, &self.long_spread_};
+    return std::array{&self.interval_,     &self.level_,      &self.deviation_,
+                      &self.before_,       &self.short_mean_, &self.usual_hour_,
+                      &self.short_spread_, &self.long_spread_};
   }
 
   void begin(std::int64_t timestamp_ms, double value);
+  void note_hour(std::size_t hour, std::int64_t timestamp_ms);
   Answers ask(float x, float scale, bool after_gap);
   Surprises learn(const Answers& answers);
+  // Half of the surprise, and the answer itself into its mean and variance.
+  float distance(std::size_t question, float far);
   void follow(float x, std::size_t hour, float scale);
   void age_if_full();
+  float evidence_of(const Surprises& surprise, std::size_t most, std::int64_t timestamp_ms) const;
   float warm_up_discount(std::int64_t now_ms) const;
   float habituation(float evidence, std::int64_t now_ms) const;
-  bool refractory(int step, std::int64_t now_ms);
+  bool refractory(int step, int before_habit, std::int64_t now_ms);
 
   double anchor_ = 0;  // The first value: all below is relative to it, so that floats are enough.
   std::int64_t first_ms_ = 0;
@@ -144,20 +153,22 @@ class SeriesScorer {
   float deviation_ = 0;
   float before_ = 0;
   float short_mean_ = 0;
-  float hour_mean_ = 0;
   float usual_hour_ = 0;  // What the profile had when this hour began.
   float short_spread_ = 0;
   float long_spread_ = 0;
   std::array<float, 24> profile_{};
   std::array<float, steps_max + 1> habits_{};  // Past episodes by their height.
   std::array<std::uint32_t, question_count> asked_{};
+  std::array<float, question_count> answer_mean_{};
+  std::array<float, question_count> answer_variance_{};
   std::array<std::uint8_t, 24> profile_seen_{};
-  std::uint8_t hour_ = 255;     // Of the last sample; 255: none yet.
-  std::uint8_t peak_step_ = 0;  // Of the episode at hand.
+  std::uint8_t hour_ = 255;      // Of the last sample; 255: none yet.
+  std::uint8_t peak_step_ = 0;   // Of the episode at hand, ...
+  std::uint8_t peak_habit_ = 0;  // ... and before habituation.
   bool hour_known_ = false;
   bool keep_ones_ = true;
   std::array<AgingTails<wide_bins>, 3> wide_;      // range, spike, hour
-  std::array<AgingTails<narrow_bins>, 3> narrow_;  // shift, hour_shift, spread
+  std::array<AgingTails<narrow_bins>, 2> narrow_;  // shift, spread
 };
 
 }  // namespace outrider::detectors

@@ -12,11 +12,10 @@ constexpr double half_life_weeks = 2;
 constexpr double prior_weeks = 1;
 
 // How many first scores of this step or above a series has a week, outside of the labelled windows of
-// NAB's development half (scripts/bench nab --rates). The last two did not occur; they go on as the
+// NAB's development half (scripts/bench nab --rates). The last three did not occur; they go on as the
 // ones before do.
 constexpr std::array<double, detectors::SeriesScorer::steps_max + 1> usual_rate = {
-    11.8, 11.8, 10.7, 8.7,  6.7,  4.7,   3.1,   1.9,  1.04,
-    .44,  .114, .023, .006, .003, .0015, .0007, .0003};
+    4.7, 4.7, 3.3, 2.5, 2.0, 1.45, 1.05, .75, .48, .35, .23, .15, .051, .011, .004, .0012, .0004};
 
 double weeks_between(Time from, Time to) {
   return std::max(0.0, to_seconds(to - from)) / seconds_a_week;

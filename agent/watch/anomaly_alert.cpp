@@ -31,8 +31,6 @@ std::string_view in_words(detectors::Question question) {
       return "unusual at this hour of the day";
     case Question::shift:
       return "its level has shifted";
-    case Question::hour_shift:
-      return "its level has shifted for this hour of the day";
     case Question::spread:
       return "livelier or quieter than usual";
   }

@@ -27,7 +27,8 @@ using series::Watched;
 constexpr std::string_view board_kind = "SERB";
 constexpr std::string_view quantile_kind = "SERQ";
 constexpr std::string_view budget_kind = "SERA";
-constexpr std::uint16_t state_version = 1;
+// 2: half of a series' surprise is its distance in deviations. What 1 saved lacks those, and is refused.
+constexpr std::uint16_t state_version = 2;
 constexpr std::size_t states_a_chunk = 512;
 constexpr std::size_t quantile_shards = 8;
 constexpr Duration orphan_after = 1h;

@@ -20,6 +20,7 @@ ALLOWED = {
     "base/net": ["base/core", "base/wire"],
     "base/remote_write": ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config"],
     "detectors": ["base/core"],
+    "detectors/forecast": ["base/core"],
     "reference": ["base/core", "base/wire", "detectors"],
     "truth": ["base/core", "base/wire", "base/net", "detectors"],
 
@@ -64,17 +65,18 @@ ALLOWED = {
 
     "cli/table": ["base/core", "detectors", "reference"],
     "cli/diagnose": ["base/core", "base/wire", "detectors", "agent/diagnose"],
+    "cli/forecast": ["base/core", "base/wire", "detectors", "detectors/forecast"],
     "cli/inject": ["base/core", "base/wire"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/table"],
-    "cli": [*BASE, "detectors", "reference", "agent/diagnose", "cli/*"],
+    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "cli/*"],
 }
 PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 # Files that stand beside rooms instead of in one: where a program's parts are wired.
 WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
     "agent": {"app", "main", "own_export", "settings"},
-    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "import_command", "inject_command", "inspect_command",
+    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command", "inject_command", "inspect_command",
             "label_sender", "main", "profile_command"},
 }
 # Of other programs `outrider` knows what judges and what asks, so that a file is judged as a fleet is.
@@ -82,9 +84,9 @@ KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
 TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agent", "cli")
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
-PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "reference", "sidecar/http1", "sidecar/tap", "sidecar/monitor/decode",
+PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1", "sidecar/tap", "sidecar/monitor/decode",
         "sidecar/monitor/versions", "predictor/model", "predictor/evaluate", "predictor/gates", "predictor/protocol",
-        "agent/series", "agent/incident", "agent/diagnose", "agent/decide", "cli/diagnose", "cli/inject", "cli/labels"]
+        "agent/series", "agent/incident", "agent/diagnose", "agent/decide", "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}
 # The memory that two processes share is made and handed over by system calls.

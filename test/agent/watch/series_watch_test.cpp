@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "agent/watch/anomaly_alert.h"
+#include "agent/watch/state_file.h"
 #include "base/core/text.h"
 #include "test/agent/watch/watched_fleet.h"
 #include "test/support/catch.h"
@@ -297,6 +298,23 @@ TEST_CASE("a state file that is cut or corrupt is put aside, and the series star
     fleet.watch->round();
     CHECK(fleet.alerts.empty());  // No past, no opinion.
   }
+}
+
+TEST_CASE("a state file of an older release is put aside, never misread") {
+  WatchedFleet fleet;
+  fleet.start();
+  fleet.watch.reset();
+  const std::string file = fleet.settings.state_file;
+  {
+    watch::StateWriter writer(file);
+    detectors::SnapshotWriter chunk("SERB", 1);  // As before half of a surprise was a distance.
+    chunk.u64(0);
+    writer.put(chunk.finish());
+    writer.commit();
+  }
+  fleet.start();
+  CHECK(std::filesystem::exists(file + ".refused"));
+  CHECK_FALSE(std::filesystem::exists(file));
 }
 
 TEST_CASE("a disk that takes no state is counted, and nothing is left half written") {
