@@ -26,15 +26,14 @@
 // Looks. Who looks again while rows come in gives judge() the share of `alpha` that this look may spend
 //   (detectors/pane_looks.h, doubled: there is no end of a pane to save for).
 // Parameters. alpha = 2.5 %, 10 to 200 prior rows, 30 rows a slice and side, 100 rows a side: chosen by
-//   `scripts/bench slices` (docs/measurements/slices.md) so that one is named in less than 5 % of runs also where
-//   slices always differed much, for which the shuffles are no exact model. A design effect above 1 widens the
-//   variances by it.
+//   `scripts/bench slices` (docs/measurements/slices.md). A design effect above 1 widens the variances by it.
 // Cost. add(): O(features). judge(): O(shuffles x slices), 50/alpha shuffles, 999 to 19 999, fixed seed.
 //   Memory: four counts a slice; no row is kept.
 // Example. Slice: 5 of 100 wrong before, 25 of 100 since; rest 45 of 900 and 45 of 900; 100 prior rows. Lift 20
 //   points. r0 = r1 = 45.5/901 = .0505; p0 = (5 + 100 x .0505)/200 = .0502, expected since too;
 //   variance .0502 x .9498 (1/200 + 1/100) + .0505 x .9495 x 2/900 = .000822; z = .1998/.02867 = 6.97.
-// Fails. Slices of two features together are seen only by their margins. One-sided: a slice that got
+// Fails. Where rates always differed much between slices, any is named in up to 9 % of runs, not 2.5 %.
+//   Slices of two features together are seen only by their margins. One-sided: a slice that got
 //   better, or stayed while all others fell, is not named. Errors that come in bursts need the design effect.
 //   Labels that arrive selectively void the comparison. More than `since` one chooses after looking at the
 //   rows, each try is another test, and `alpha` holds for each alone.
