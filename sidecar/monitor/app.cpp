@@ -20,6 +20,7 @@
 #include "sidecar/monitor/housekeeping.h"
 #include "sidecar/monitor/memory_limit.h"
 #include "sidecar/monitor/pipeline.h"
+#include "sidecar/monitor/slices/slices_api.h"
 #include "sidecar/monitor/sources/event_exchange.h"
 #include "sidecar/monitor/sources/posted_exchanges.h"
 #include "sidecar/monitor/truth_parts.h"
@@ -67,6 +68,7 @@ class MonitorApp {
   GuardedMonitor guarded_;
   LockedConsumer consumer_;
   LogHolder log_;
+  SlicesApi slices_;
   Pipeline pipeline_;
   PostedExchanges posted_;
   decode::EventPairs pairs_;
@@ -97,6 +99,13 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
       guarded_{.lock = {}, .monitor = Monitor(config, clock.now())},
       consumer_(guarded_),
       log_(log_settings_of(config, options.data_dir), consumer_, clock),
+      slices_(
+          config.log.keep_features, [this] { return log_.get(); },
+          [this](const std::string& model, const std::string& version) {
+            const std::lock_guard hold(guarded_.lock);
+            return slice_subject(guarded_.monitor, model, version);
+          },
+          clock),
       pipeline_(config, guarded_, log_, clock),
       reload_(options, clock),
       house_(folder_, config, guarded_, log_, clock),
@@ -221,6 +230,7 @@ void MonitorApp::shut_down() {
 AdminApi::Parts MonitorApp::admin_parts() {
   return {.metrics = exporter_.page(),
           .labels = [this](const net::HttpRequest& request) { return log_.handle(request); },
+          .slices = [this](const net::HttpRequest& request) { return slices_.handle(request); },
           .exchanges = [this](const net::HttpRequest& request) { return posted_.take(request); },
           .reload = [this] { return reload_.reload(); },
           .status = [this] { return status(); },

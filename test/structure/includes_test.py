@@ -33,6 +33,7 @@ ALLOWED = {
                                  "sidecar/tap"],
     "sidecar/monitor/references": ["base/core", "base/config", "reference", "sidecar/monitor/versions"],
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
+    "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],

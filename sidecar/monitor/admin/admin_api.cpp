@@ -57,6 +57,7 @@ void AdminApi::add_label_routes(net::Router& router) const {
   router.add("POST", "/api/v1/labels", parts_.labels);
   router.add("POST", "/api/v1.0/feedback", parts_.labels);
   router.add("GET", "/api/v1/training-data", parts_.labels);
+  router.add("GET", "/api/v1/slices", parts_.slices);
 }
 
 net::Router AdminApi::admin_routes(const MonitorOptions& options) const {

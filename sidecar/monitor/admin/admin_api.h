@@ -19,6 +19,7 @@ class AdminApi {
   struct Parts {
     net::Handler metrics;
     net::Handler labels;     // Labels, feedback and training data.
+    net::Handler slices;     // GET /api/v1/slices, beside the labels.
     net::Handler exchanges;  // POST /api/v1/exchanges
     std::function<net::HttpResponse()> reload;
     std::function<wire::Json()> status;

@@ -98,6 +98,7 @@ class VersionMonitor {
   std::span<const std::uint64_t> anomaly_counts() const { return anomaly_counts_; }
   double anomaly_sum() const { return anomaly_sum_; }
   bool is_classification() const;
+  Tolerance tolerance() const;  // When a prediction of it counts as correct.
 
   // This version's inputs over another version's bins, to compare the two.
   void compare_with(const VersionMonitor* baseline);
@@ -126,7 +127,6 @@ class VersionMonitor {
   void watch_row(const decode::Row& row, const decode::Observation& observation);
   void learn_row(const decode::Row& row, const decode::Observation& observation);
   std::span<const decode::FeatureValue> arranged(const FeatureMap& map, const decode::Row& row);
-  Tolerance tolerance() const;
 
   const std::uint64_t serial_;
   const VersionName name_;
