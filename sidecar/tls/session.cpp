@@ -12,7 +12,7 @@
 namespace outrider::tls {
 
 namespace {
-constexpr std::size_t unasked_bytes_max = 32 << 10;
+constexpr std::size_t unasked_bytes_max = 32 << 10, bytes_without_plaintext_max = 256 << 10;
 }  // namespace
 
 // The memory that OpenSSL reads from and writes to: the caller's, within a call.
@@ -139,9 +139,16 @@ std::size_t Session::receive(std::string_view& ciphertext, std::span<char> into,
     }
   }
   unasked_bytes_ += out.size() - out_before;
+  bytes_without_plaintext_ =
+      got != 0 ? 0 : bytes_without_plaintext_ + ciphertext.size() - in_.size();
   if (state_ == State::open && unasked_bytes_ > unasked_bytes_max) {
     state_ = State::failed;
     why_ = "the peer asks for new keys again and again";
+  }
+  if (bytes_without_plaintext_ > bytes_without_plaintext_max && state_ != State::failed) {
+    if (state_ == State::handshaking) result_ = HandshakeResult::protocol_error;
+    state_ = State::failed;
+    why_ = "the peer sends much that holds no bytes of ours";
   }
   if (state_ == State::ended || state_ == State::failed) in_ = {};
   ciphertext = in_;

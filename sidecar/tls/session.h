@@ -13,7 +13,8 @@
 // Memory: OpenSSL's state (about 10 KiB), during a handshake what the peer's certificates take (at
 // most 32 KiB), one record while it is incomplete (16 KiB). What is not used of the ciphertext, and
 // what is to be sent, belongs to the caller. A peer makes us answer with at most 32 KiB that no
-// plaintext asked for (KeyUpdate); past that the session fails.
+// plaintext asked for (KeyUpdate), and take at most 256 KiB in which no plaintext is; past that
+// the session fails.
 //
 // An end without close_notify is a truncation: end_of_input() says which it was.
 //
@@ -96,7 +97,7 @@ class Session {
   const std::unique_ptr<SSL, Free> ssl_;
   std::string_view in_;         // Within a call.
   std::string* out_ = nullptr;  // Within a call.
-  std::size_t unasked_bytes_ = 0;
+  std::size_t unasked_bytes_ = 0, bytes_without_plaintext_ = 0;
   const char* why_ = "";
   State state_ = State::handshaking;
   HandshakeResult result_ = HandshakeResult::closed;
