@@ -94,9 +94,10 @@ def test_pipelined_requests_and_large_bodies_pass_both_ways(proxy):
 
 
 def test_a_client_that_reads_slowly_gets_all_and_holds_little(programs, tmp_path, keys):
-    large = os.urandom(30 << 20)
+    large = os.urandom(8 << 20)
 
     def script(connection, _number):
+        connection.socket.settimeout(60)  # Of all that is sent.
         connection.message()
         connection.send(answer(large))
 
