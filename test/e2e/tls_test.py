@@ -84,7 +84,7 @@ def test_pipelined_requests_and_large_bodies_pass_both_ways(proxy):
     connection = proxy.connect()
     connection.send(b"".join(POST % (7, b"body-%02d" % i) for i in range(50)))
     assert [connection.message()[1] for _ in range(50)] == [b"body-%02d" % i for i in range(50)]
-    body = os.urandom(20 << 20)
+    body = os.urandom(8 << 20)
     sender = threading.Thread(target=connection.send, args=(POST % (len(body), body),))
     sender.start()
     head, got = connection.message()
