@@ -5,7 +5,10 @@ namespace outrider::proxy {
 
 void Settings::add_to(config::OptionTable& table) {
   constexpr double hour = 3600, day = 24 * hour;
-  table.add("upstream", upstream, "The model server: http://HOST:PORT, or unix:PATH for a socket.")
+  table
+      .add("upstream", upstream,
+           "The model server: http://HOST:PORT, https://HOST:PORT for TLS, or unix:PATH for a "
+           "socket.")
       .example("http://127.0.0.1:8080")
       .value_name("URL");
   table.add("proxy.listen-address", listen_address, "Address that clients connect to.")
@@ -96,10 +99,40 @@ void Settings::add_to(config::OptionTable& table) {
            "Of a connection kept for reuse; keep it "
            "shorter than the upstream's own.")
       .between(.01, day);
+  add_tls_to(table);
   table.add("tap.enabled", tap_enabled, "Copy exchanges for the monitor.");
   table.add("tap.max-bytes", tap_bytes_max, "Ring and capture buffers together.")
       .as_bytes()
       .between(1 << 20, std::int64_t{1} << 40);
+}
+
+void Settings::add_tls_to(config::OptionTable& table) {
+  table
+      .add("tls.cert-dir", tls_cert_dir,
+           "Directory with tls.crt and tls.key, as a Kubernetes Secret is mounted: clients then "
+           "speak TLS (1.2 or 1.3) alone. Read again when it changes; empty: plain HTTP.")
+      .value_name("DIR");
+  table.add("tls.require-client-certificate", tls_require_client_certificate,
+            "Refuse a client without a certificate that ca.crt in tls.cert-dir has signed.");
+  table
+      .add("tls.client-name", tls_client_names,
+           "A URI or DNS name, one of which a client's certificate must have as a subject "
+           "alternative name. Repeatable; none: any certificate that ca.crt has signed.")
+      .value_name("NAME")
+      .example("spiffe://cluster.local/ns/shop/sa/web");
+  table
+      .add("upstream.tls-ca", upstream_tls_ca,
+           "File of the authorities that an https upstream's certificate is verified by; empty: "
+           "ca.crt in upstream.tls-cert-dir, else the system's.")
+      .value_name("FILE");
+  table
+      .add("upstream.tls-cert-dir", upstream_tls_cert_dir,
+           "Directory with the tls.crt and tls.key that an https upstream is shown; empty: none.")
+      .value_name("DIR");
+  table
+      .add("upstream.tls-server-name", upstream_tls_server_name,
+           "Name that an https upstream's certificate must have; empty: the upstream's host.")
+      .value_name("NAME");
 }
 
 }  // namespace outrider::proxy

@@ -18,7 +18,7 @@ namespace outrider::proxy {
 
 struct Settings {
   std::string listen_address = "0.0.0.0:9500";
-  std::string upstream;  // http://host:port or unix:/path
+  std::string upstream;  // http://host:port, https://host:port or unix:/path
   std::int64_t threads = 1;
   std::string reserved_path = "/-";  // /-/healthy and /-/ready are answered here; "": nothing is.
 
@@ -53,6 +53,14 @@ struct Settings {
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
 
+  // TLS; "" and {}: none. See sidecar/tls/credentials.h.
+  std::string tls_cert_dir;  // Of tls.crt, tls.key, ca.crt: clients speak TLS alone.
+  bool tls_require_client_certificate = false;
+  std::vector<std::string> tls_client_names;  // URI or DNS SANs that are allowed.
+  std::string upstream_tls_ca;           // A file; "": ca.crt of the directory, else the system's.
+  std::string upstream_tls_cert_dir;     // What the upstream is shown.
+  std::string upstream_tls_server_name;  // "": the upstream's host.
+
   // What requests are told apart by in the metrics; fixed at the start, since they lie in the
   // memory file.
   std::int64_t models_max = tap::models_max_usual;
@@ -64,10 +72,15 @@ struct Settings {
 
   void add_to(config::OptionTable& table);
 
+  bool upstream_speaks_tls() const { return upstream.starts_with("https://"); }
+
   // One data thread's share of a limit, rounded up.
   std::size_t per_thread(std::int64_t total) const {
     return static_cast<std::size_t>((total + threads - 1) / threads);
   }
+
+ private:
+  void add_tls_to(config::OptionTable& table);
 };
 
 }  // namespace outrider::proxy

@@ -64,6 +64,7 @@ void Acceptor::turn_away(const Descriptor& socket) {
   ExchangeContext& exchanges = context_.exchanges;
   exchanges.counters.rejected[static_cast<std::size_t>(tap::Rejection::too_many_connections)].add();
   exchanges.models.count(tap::ModelTable::unknown, tap::Outcome::rejected, 503);
+  if (context_.tls) return;  // It would have to shake hands first.
   const std::string answer =
       render_error({503, "too_many_connections",
                     "proxy.connections-max connections are open; raise it or add replicas", 1},

@@ -17,11 +17,11 @@ PeerAddress::PeerAddress(const sockaddr_storage& peer) {
   }
 }
 
-std::string_view forwarded_element(const PeerAddress& peer, ForwardedText& text) {
+std::string_view forwarded_element(const PeerAddress& peer, bool is_tls, ForwardedText& text) {
   char address[INET6_ADDRSTRLEN] = "";
   ::inet_ntop(peer.family, &peer.address, address, sizeof address);
-  const char* format = peer.family == AF_INET6 ? "for=\"[%s]\";proto=http" : "for=%s;proto=http";
-  const int n = std::snprintf(text.data(), text.size(), format, address);
+  const char* format = peer.family == AF_INET6 ? "for=\"[%s]\";proto=%s" : "for=%s;proto=%s";
+  const int n = std::snprintf(text.data(), text.size(), format, address, is_tls ? "https" : "http");
   return {text.data(), static_cast<std::size_t>(n)};
 }
 

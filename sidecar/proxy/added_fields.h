@@ -26,8 +26,8 @@ struct PeerAddress {
   in6_addr address{};            // In its first bytes, where it is an IPv4 address.
 };
 
-// "for=192.0.2.7;proto=http" or "for=\"[2001:db8::1]\";proto=http" (RFC 7239, section 6).
-std::string_view forwarded_element(const PeerAddress& peer, ForwardedText& text);
+// "for=192.0.2.7;proto=https" or "for=\"[2001:db8::1]\";proto=http" (RFC 7239, section 6).
+std::string_view forwarded_element(const PeerAddress& peer, bool is_tls, ForwardedText& text);
 
 // A new trace (W3C Trace Context, level 1) whose id is the prediction's, so that one leads to the
 // other.

@@ -50,6 +50,7 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   Supervisor monitor(arguments, file, settings.monitor.frozen_timeout);
   for (;;) {
     monitor.tend(Supervisor::Instant::clock::now());
+    server.look_at_certificates();
     const auto signal = signals.wait_for(tend_every);
     if (signal == net::Signal::reload) monitor.reload();
     if (signal == net::Signal::terminate) break;
@@ -60,6 +61,7 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   server.begin_drain();
   while (!server.is_drained()) {
     monitor.tend(Supervisor::Instant::clock::now());
+    server.look_at_certificates();
     if (signals.wait_for(tend_every) == net::Signal::terminate) server.begin_drain();
   }
   monitor.stop(settings.monitor.drain_timeout);

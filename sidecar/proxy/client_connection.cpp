@@ -42,7 +42,9 @@ void rewrite_request(const Settings& settings, const PeerAddress& peer, const ta
   http1::RequestAdditions additions;
   additions.prediction_id = tap::view(id);
   additions.via = settings.via;
-  if (settings.forwarded) additions.forwarded = forwarded_element(peer, scratch.forwarded);
+  if (settings.forwarded)
+    additions.forwarded =
+        forwarded_element(peer, !settings.tls_cert_dir.empty(), scratch.forwarded);
   if (settings.traceparent) additions.traceparent = traceparent_of(id, scratch.traceparent);
   http1::rewrite(scratch.request_head, additions, scratch.pieces);
 }
@@ -64,6 +66,14 @@ ClientConnection::ClientConnection(ThreadContext& context, Descriptor socket,
       peer_(peer) {
   channel_.socket = std::move(socket);
   channel_.writable = true;
+  if (!context_.tls) return;
+  tls_ = context_.tls->make();
+  channel_.transport = tls_.get();
+}
+
+void ClientConnection::start() {
+  next_request();
+  if (tls_ != nullptr) arm(context_.settings.head_timeout);
 }
 
 // ---- Turns ----
@@ -106,6 +116,7 @@ void ClientConnection::arm(Duration timeout) {
 // It is not cancelled when a request begins, since the next phase that needs it moves it.
 void ClientConnection::on_deadline() {
   if (phase_ == Phase::exchange || exchange_.has_begun()) return;
+  if (tls_ != nullptr) tls_->give_up_handshake();
   close();
 }
 
@@ -125,7 +136,7 @@ bool ClientConnection::read_head() {
   if (channel_.has_unsent()) return false;  // Our answer before is not taken yet: back-pressure.
   const Input input = channel_.take(context_.read_buffer);
   if (input.bytes.empty()) {
-    if (channel_.ended) close();
+    on_no_input();
     return false;
   }
   if (!exchange_.has_begun() && !is_empty_line(input.bytes)) {
@@ -147,6 +158,22 @@ bool ClientConnection::read_head() {
       return true;
   }
   return false;
+}
+
+// Within a handshake, or behind it, or at the peer's end.
+void ClientConnection::on_no_input() {
+  if (!channel_.ended) {
+    if (tls_ != nullptr && tls_->take_opened() && !exchange_.has_begun())
+      arm(context_.settings.idle_timeout);
+    return;
+  }
+  if (tls_ != nullptr && tls_->result() == tls::HandshakeResult::plain_http) {
+    const std::string answer = render_error(
+        {400, "plain_http", "this port speaks TLS; use https:// (the proxy has tls.cert-dir)"},
+        {.now = context_.exchanges.now.wall});
+    (void)!::send(descriptor(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  close();
 }
 
 void ClientConnection::begin_exchange(const Input& input) {
@@ -339,7 +366,10 @@ void ClientConnection::end_request() {
 // it has not read yet. So our end is sent first, and input discarded for a moment.
 void ClientConnection::linger() {
   const bool is_quiet = channel_.in.empty() && !channel_.readable && body_.over();
-  if (!channel_.has_unsent() && is_quiet) return close();
+  if (!channel_.has_unsent() && is_quiet) {
+    if (tls_ != nullptr) tls_->end(descriptor());
+    return close();
+  }
   channel_.in.clear();
   channel_.unseen = false;
   phase_ = Phase::flushing;
@@ -367,6 +397,7 @@ void ClientConnection::cut_off() {
 
 void ClientConnection::close() {
   if (phase_ == Phase::closed) return;
+  if (tls_ != nullptr && phase_ == Phase::reading_head) tls_->end(descriptor());
   exchange_.close();
   context_.connections.note_idle(*this, false);
   phase_ = Phase::closed;

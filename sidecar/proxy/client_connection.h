@@ -16,6 +16,7 @@
 // Thread-safety: one thread.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -35,7 +36,7 @@ class ClientConnection final : public EventTarget,
  public:
   ClientConnection(ThreadContext& context, Descriptor socket, const sockaddr_storage& peer);
 
-  void start() { next_request(); }
+  void start();
   int descriptor() const { return channel_.socket.get(); }
   void advance() override;  // Does what can be done now, within one turn.
   void cut_off();  // At once; the request at hand counts as cancelled, no response looks complete.
@@ -57,6 +58,7 @@ class ClientConnection final : public EventTarget,
 
   // What its exchange and its upstream tell it.
   void on_deadline() override;
+  void on_no_input();
   bool has_unsent() const override { return channel_.has_unsent(); }
   void on_refused(const Answer& answer) override;
   void on_failed(const Answer& answer) override;
@@ -85,7 +87,8 @@ class ClientConnection final : public EventTarget,
 
   ThreadContext& context_;
   Channel channel_;
-  Timer timer_;  // While no exchange has a deadline of its own.
+  std::unique_ptr<TlsTransport> tls_;  // nullptr: plain HTTP.
+  Timer timer_;                        // While no exchange has a deadline of its own.
   UpstreamRequest upstream_;
   Exchange exchange_;
   Tunnel tunnel_;

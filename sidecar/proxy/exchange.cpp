@@ -138,9 +138,13 @@ void Exchange::begin_waiting() {
 
 // Another address of the upstream may do better; each is tried once.
 void Exchange::on_connect_failed(int error) {
+  on_connect_failed(std::strerror(error));
+}
+
+void Exchange::on_connect_failed(std::string_view why) {
   if (++attempts_.connects_failed < upstream_.address_count())
     return on_attempt(upstream_.connect());
-  fail(tap::UpstreamFailure::unreachable, std::strerror(error));
+  fail(tap::UpstreamFailure::unreachable, why);
 }
 
 void Exchange::on_upstream_lost(tap::UpstreamFailure how) {

@@ -127,6 +127,7 @@ class Exchange final : public TimerTarget {
   void on_attempt(const Attempt& attempt);
   void on_connected();  // And the request is being sent.
   void on_connect_failed(int error);
+  void on_connect_failed(std::string_view why);
   void on_upstream_bytes() { attempts_.retry = Retry::never; }  // The first ones, of whatever.
   void on_upstream_lost(tap::UpstreamFailure how);              // Reset or closed.
   void on_invalid_response(std::string_view advice);

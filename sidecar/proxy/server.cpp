@@ -23,12 +23,13 @@ T value_or_throw(Result<T> result) {
 Server::Server(const Settings& settings, tap::MemoryFile& file)
     : settings_(settings),
       file_(file),
-      upstream_(settings.upstream, settings.upstream_look_up_every, file.processes()) {
+      upstream_(settings.upstream, settings.upstream_look_up_every, file.processes()),
+      tls_(settings_, upstream_.host(), file.processes()) {
   for (std::int64_t i = 0; i < settings_.threads; ++i) {
     Descriptor listening = value_or_throw(listen_on(settings_.listen_address, port_));
     port_ = bound_port(listening);
-    workers_.push_back(std::make_unique<Worker>(settings_, upstream_, std::move(listening), file_,
-                                                static_cast<std::size_t>(i)));
+    workers_.push_back(std::make_unique<Worker>(settings_, upstream_, tls_, std::move(listening),
+                                                file_, static_cast<std::size_t>(i)));
   }
   file_.processes().proxy_ready.set(1);
   for (const auto& worker : workers_) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "sidecar/options/proxy_options.h"
+#include "sidecar/proxy/tls_credentials.h"
 #include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/memory_file.h"
 
@@ -33,12 +34,15 @@ class Server {
   // Begins to leave; called again, ends the delay. Requests at hand are answered within
   // drain_timeout of its end; what is then left is cancelled. See drain.h.
   void begin_drain();
+  // Several times a second: looks whether certificates have changed.
+  void look_at_certificates() { tls_.look(); }
   bool is_drained() const { return running_.load(std::memory_order_acquire) == 0; }
 
  private:
   const Settings settings_;
   tap::MemoryFile& file_;
   const Upstream upstream_;
+  TlsCredentials tls_;
   std::uint16_t port_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<std::size_t> running_{0};

@@ -65,15 +65,16 @@ Result<UpstreamAddresses> find_upstream(std::string_view url) {
       if (!address) return fail(address);
       return UpstreamAddresses{{std::move(*address)}, false};
     }
-  constexpr std::string_view http = "http://";
+  const bool is_tls = url.starts_with("https://");
+  const std::string_view scheme = is_tls ? "https://" : "http://";
   const auto wrong = [&url](std::string_view why) {
-    return fail("bad_upstream", "upstream=" + std::string(url) +
-                                    ": expected http://HOST:PORT or unix:PATH; " +
-                                    std::string(why));
+    return fail("bad_upstream",
+                "upstream=" + std::string(url) +
+                    ": expected http://HOST:PORT, https://HOST:PORT or unix:PATH; " +
+                    std::string(why));
   };
-  if (url.substr(0, http.size()) != http)
-    return wrong("only plain HTTP is spoken to the model server");
-  std::string_view authority = url.substr(http.size());
+  if (!url.starts_with(scheme)) return wrong("HTTP is spoken to the model server");
+  std::string_view authority = url.substr(scheme.size());
   if (!authority.empty() && authority.back() == '/') authority.remove_suffix(1);
   if (authority.find_first_of("/?#@") != std::string_view::npos)
     return wrong("a path or user is not used: requests keep their own path");
@@ -81,15 +82,16 @@ Result<UpstreamAddresses> find_upstream(std::string_view url) {
       authority.find(']');  // The colons before it belong to an IPv6 address.
   const bool has_port = authority.find(':', bracket == std::string_view::npos ? 0 : bracket) !=
                         std::string_view::npos;
-  auto address =
-      net::parse_address(has_port ? std::string(authority) : std::string(authority) + ":80");
+  auto address = net::parse_address(std::string(authority) + (has_port ? ""
+                                                              : is_tls ? ":443"
+                                                                       : ":80"));
   if (!address) return wrong(address.error().message);
   if (address->host.empty() || address->port == 0) return wrong("host and port are needed");
   if (auto numeric = look_up(address->host, address->port, AI_NUMERICHOST))
-    return UpstreamAddresses{std::move(*numeric), false};
+    return UpstreamAddresses{std::move(*numeric), false, address->host};
   auto found = look_up(address->host, address->port, 0);
   if (!found) return fail(found);
-  return UpstreamAddresses{std::move(*found), true};
+  return UpstreamAddresses{std::move(*found), true, address->host};
 }
 
 void Descriptor::reset(int value) {

@@ -27,10 +27,11 @@ struct SocketAddress {
 struct UpstreamAddresses {
   std::vector<SocketAddress> addresses;  // At least one, in the resolver's order.
   bool is_named = false;                 // A name, which may come to mean others.
+  std::string host = {};                 // As the URL has it; "" of a socket file.
 };
 inline constexpr std::size_t upstream_addresses_max = 8;  // Further ones of a name are left out.
 
-// "http://host:port", "http://host" (port 80), "unix:/path" or "http+unix:/path". A host name is
+// "http://host:port", "http://host" (port 80), "https://host" (port 443), "unix:/path" or "http+unix:/path". A host name is
 // looked up now; that blocks. Errors: "bad_upstream", "unresolved".
 Result<UpstreamAddresses> find_upstream(std::string_view url);
 

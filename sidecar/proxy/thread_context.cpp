@@ -3,6 +3,8 @@
 
 #include <sys/epoll.h>
 
+#include <utility>
+
 namespace outrider::proxy {
 namespace {
 
@@ -13,9 +15,18 @@ http1::HeadLimits limits_of(const Settings& settings) {
   return limits;
 }
 
+std::optional<TlsSide> side_of(const TlsCredentials& credentials, tls::Side side,
+                               tap::ProxyCounters& counters, std::size_t& bytes_held) {
+  const tls::Credentials* found = credentials.of(side);
+  if (found == nullptr) return std::nullopt;
+  return std::optional<TlsSide>(
+      std::in_place, *found, counters.tls_handshakes[static_cast<std::size_t>(side)], bytes_held);
+}
+
 }  // namespace
 
-ThreadContext::ThreadContext(const Settings& s, const Upstream& upstream, tap::MemoryFile& file,
+ThreadContext::ThreadContext(const Settings& s, const Upstream& upstream,
+                             const TlsCredentials& credentials, tap::MemoryFile& file,
                              std::size_t lane, const tap::PredictionIdMinter& minter,
                              const MonotonicClock& clock)
     : settings(s),
@@ -24,9 +35,12 @@ ThreadContext::ThreadContext(const Settings& s, const Upstream& upstream, tap::M
       epoll(::epoll_create1(EPOLL_CLOEXEC)),
       read_buffer(static_cast<std::size_t>(s.buffer_bytes) / static_cast<std::size_t>(s.threads),
                   bytes_held),
+      tls(side_of(credentials, tls::Side::server, exchanges.counters, bytes_held)),
+      upstream_tls(side_of(credentials, tls::Side::client, exchanges.counters, bytes_held)),
       pool({s.per_thread(s.upstream_connections_max), s.per_thread(s.upstream_idle_max),
             s.upstream_idle_timeout},
-           upstream, epoll.get(), exchanges.counters, bytes_held),
+           upstream, epoll.get(), exchanges.counters, bytes_held,
+           upstream_tls ? &*upstream_tls : nullptr),
       queue(s.per_thread(s.queue_max), exchanges.counters.queue_depth),
       connections(s.per_thread(s.connections_max), exchanges.counters) {}
 

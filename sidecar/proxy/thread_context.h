@@ -5,6 +5,7 @@
 // it is locked. SHELL.
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "sidecar/proxy/client_connections.h"
 #include "sidecar/proxy/exchange_context.h"
 #include "sidecar/proxy/read_buffer.h"
+#include "sidecar/proxy/tls_credentials.h"
+#include "sidecar/proxy/tls_transport.h"
 #include "sidecar/proxy/upstream_pool.h"
 #include "sidecar/proxy/upstream_queue.h"
 
@@ -30,8 +33,8 @@ struct Http1Scratch {
 };
 
 struct ThreadContext {
-  ThreadContext(const Settings& s, const Upstream& upstream, tap::MemoryFile& file,
-                std::size_t lane, const tap::PredictionIdMinter& minter,
+  ThreadContext(const Settings& s, const Upstream& upstream, const TlsCredentials& tls,
+                tap::MemoryFile& file, std::size_t lane, const tap::PredictionIdMinter& minter,
                 const MonotonicClock& clock);
 
   const Settings& settings;
@@ -40,6 +43,7 @@ struct ThreadContext {
   std::size_t bytes_held = 0;  // In the buffers of all connections.
   Descriptor epoll;
   ReadBuffer read_buffer;
+  std::optional<TlsSide> tls, upstream_tls;  // Where they are configured.
   UpstreamPool pool;
   UpstreamQueue queue;
   ClientConnections connections;

@@ -59,6 +59,7 @@ Upstream::Upstream(const std::string& url, Duration look_up_every, tap::ProcessC
   auto found = find_upstream(url);
   if (!found) throw std::runtime_error(found.error().message);
   shared_->addresses = std::move(found->addresses);
+  host_ = std::move(found->host);
   shared_->processes = &processes;
   if (found->is_named)
     std::thread([shared = shared_, url, look_up_every] {

@@ -35,10 +35,12 @@ class Upstream {
   // advances.
   bool refresh(std::uint64_t& seen_version, std::vector<SocketAddress>& addresses) const;
   void look_up_soon() const;
+  const std::string& host() const { return host_; }  // As the URL has it.
 
  private:
   struct Shared;
   const std::shared_ptr<Shared> shared_;
+  std::string host_;
 };
 
 }  // namespace outrider::proxy

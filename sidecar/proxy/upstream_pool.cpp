@@ -14,9 +14,11 @@ namespace {
 // room for: bytes behind the response would be told of by no event, and be the next one's.
 constexpr std::chrono::milliseconds probe_after{10};
 
-bool is_alive(int descriptor) {
+bool is_quiet(const UpstreamConnection& connection) {
+  const TlsTransport* tls = connection.tls.get();
+  if (tls != nullptr && (tls->holds_input() || !tls->is_open())) return false;
   char byte;
-  const ssize_t n = ::recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t n = ::recv(connection.channel.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
@@ -35,12 +37,13 @@ void UpstreamConnection::on_events(std::uint32_t events) {
 }
 
 UpstreamPool::UpstreamPool(const Limits& limits, const Upstream& upstream, int epoll,
-                           tap::ProxyCounters& counters, std::size_t& bytes_held)
+                           tap::ProxyCounters& counters, std::size_t& bytes_held, TlsSide* tls)
     : limits_(limits),
       upstream_(upstream),
       epoll_(epoll),
       counters_(counters),
-      bytes_held_(bytes_held) {
+      bytes_held_(bytes_held),
+      tls_(tls) {
   idle_.reserve(limits_.idle_max + 1);
   refresh_addresses();
 }
@@ -75,7 +78,7 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
     const bool is_good =
         now < connection.idle_until_ &&
         ((now - connection.idle_since_ < probe_after && !connection.channel.readable) ||
-         is_alive(connection.channel.socket.get()));
+         is_quiet(connection));
     if (is_good) {
       connection.reused = true;
       counters_.upstream_reused.add();
@@ -102,6 +105,11 @@ UpstreamConnection* UpstreamPool::connect(Refusal& refusal) {
     return nullptr;
   }
   connection->channel.writable = connection->connected;
+  if (tls_ != nullptr) {
+    connection->tls = tls_->make();
+    connection->channel.transport = connection->tls.get();
+    connection->connected = false;
+  }
   connection->addresses_version_ = addresses_version_;
   ++open_;
   return connection.release();
@@ -140,6 +148,7 @@ void UpstreamPool::give_up(UpstreamConnection& connection) {
 
 void UpstreamPool::defer_delete(UpstreamConnection& connection) {
   connection.user_ = nullptr;
+  if (connection.tls != nullptr) connection.tls->end(connection.channel.socket.get());
   forget(epoll_, connection.channel.socket);
   connection.channel.in.clear();
   connection.channel.out.clear();

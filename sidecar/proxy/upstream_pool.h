@@ -18,6 +18,7 @@
 
 #include "sidecar/proxy/channel.h"
 #include "sidecar/proxy/timers.h"
+#include "sidecar/proxy/tls_transport.h"
 #include "sidecar/proxy/upstream.h"
 #include "sidecar/tap/counters.h"
 
@@ -41,7 +42,8 @@ class UpstreamConnection final : public EventTarget {
   void on_events(std::uint32_t events) override;
 
   Channel channel;
-  bool connected = false;
+  std::unique_ptr<TlsTransport> tls;  // nullptr: plain HTTP.
+  bool connected = false;             // And its handshake over.
   bool reused = false;
   Duration idle_timeout = Duration::max();  // What the upstream said of itself.
 
@@ -60,7 +62,7 @@ class UpstreamPool {
     Duration idle_timeout;
   };
   UpstreamPool(const Limits& limits, const Upstream& upstream, int epoll,
-               tap::ProxyCounters& counters, std::size_t& bytes_held);
+               tap::ProxyCounters& counters, std::size_t& bytes_held, TlsSide* tls = nullptr);
   ~UpstreamPool();
 
   enum class Refusal { none, wait, failed };
@@ -96,6 +98,7 @@ class UpstreamPool {
   int epoll_;
   tap::ProxyCounters& counters_;
   std::size_t& bytes_held_;
+  TlsSide* const tls_;  // nullptr: plain HTTP.
   std::size_t open_ = 0;
   std::vector<UpstreamConnection*> idle_;  // Oldest first.
   std::vector<std::unique_ptr<UpstreamConnection>> deferred_delete_;

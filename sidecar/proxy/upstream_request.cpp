@@ -79,6 +79,10 @@ bool UpstreamRequest::finish_connecting() {
       exchange_.on_connect_failed(error);
       return true;
     }
+    if (TlsTransport* tls = connection_->tls.get(); tls != nullptr) {
+      if (!tls->shake_hands(channel.socket.get())) return false;
+      if (!tls->is_open()) return fail_handshake(*tls);
+    }
     connection_->connected = true;
   }
   channel.out.swap(waiting_);
@@ -87,7 +91,17 @@ bool UpstreamRequest::finish_connecting() {
   return true;
 }
 
+bool UpstreamRequest::fail_handshake(const TlsTransport& tls) {
+  const std::string why = "the TLS handshake with the model server failed (" +
+                          std::string(to_string(tls.result())) + "): " + tls.why() +
+                          "; see upstream.tls-ca, upstream.tls-cert-dir, upstream.tls-server-name";
+  stop_connecting();
+  exchange_.on_connect_failed(std::string_view(why));
+  return true;
+}
+
 void UpstreamRequest::stop_connecting() {
+  if (connection_->tls != nullptr) connection_->tls->give_up_handshake();
   context_.pool.give_up(*std::exchange(connection_, nullptr));
 }
 

@@ -74,6 +74,7 @@ class UpstreamRequest final : public Exchange::Upstream, UpstreamUser, UpstreamW
   void on_upstream_events() override { receiver_.advance(); }
   void on_upstream_room() override;
 
+  bool fail_handshake(const TlsTransport& tls);
   Attempt acquire(bool fresh);
   Attempt without_connection(UpstreamPool::Refusal refusal, int error);
   bool receive_head(const Input& input);

@@ -23,9 +23,9 @@ std::uint64_t system_random() {
 
 }  // namespace
 
-Worker::Worker(const Settings& settings, const Upstream& upstream, Descriptor listening,
-               tap::MemoryFile& file, std::size_t lane)
-    : context_(settings, upstream, file, lane,
+Worker::Worker(const Settings& settings, const Upstream& upstream, const TlsCredentials& tls,
+               Descriptor listening, tap::MemoryFile& file, std::size_t lane)
+    : context_(settings, upstream, tls, file, lane,
                tap::PredictionIdMinter(system_random(), system_random()), clock_),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       acceptor_(context_, std::move(listening)),

@@ -19,8 +19,8 @@ namespace outrider::proxy {
 class Worker final {
  public:
   // The listening socket is made by the caller, so that a bad address is an error at the start.
-  Worker(const Settings& settings, const Upstream& upstream, Descriptor listening,
-         tap::MemoryFile& file, std::size_t lane);
+  Worker(const Settings& settings, const Upstream& upstream, const TlsCredentials& tls,
+         Descriptor listening, tap::MemoryFile& file, std::size_t lane);
   ~Worker();
 
   void run();  // Until the drain that begin_drain() started has ended.

@@ -76,6 +76,8 @@ enum class UpstreamFailure : std::uint8_t {
 inline constexpr std::size_t upstream_failure_count = 7;
 std::string_view to_string(UpstreamFailure);
 
+using TlsHandshakeCounts = std::array<Counter, 16>;  // By tls::HandshakeResult.
+
 struct ProxyCounters {
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
@@ -83,6 +85,7 @@ struct ProxyCounters {
   std::array<Counter, upstream_failure_count> upstream_failures;
   std::array<Counter, drop_reason_count> exchanges_dropped;
   std::array<Counter, skip_reason_count> exchanges_skipped;
+  std::array<TlsHandshakeCounts, 2> tls_handshakes;      // By tls::Side.
   Counter request_bytes, response_bytes;                 // Of bodies, as forwarded.
   Counter requests_in_flight;                            // A gauge.
   Counter connections_accepted, connections_open;        // The second is a gauge.

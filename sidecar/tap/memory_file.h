@@ -27,7 +27,7 @@
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 4;
+inline constexpr std::uint32_t layout_version = 5;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A
@@ -55,7 +55,11 @@ struct ProcessCells {
   Counter monitor_hangs;     // The same: restarts of one that was alive but did nothing.
   Counter monitor_beats;     // Written by the monitor, each time it has looked for exchanges.
   Counter upstream_lookups, upstream_lookup_failures;  // Of the upstream's name, after the start.
-  Counter capture_bytes_max;                           // The limits in force, for the metrics.
+  std::array<Counter, 2> tls_on;  // By tls::Side: 1 where TLS is spoken.
+  // Unix seconds at which our certificate ends, by tls::Side; 0: there is none.
+  std::array<Counter, 2> tls_expiry;
+  Counter tls_reloads, tls_reload_failures;  // Of certificates, after the start.
+  Counter capture_bytes_max;                 // The limits in force, for the metrics.
   Counter ring_bytes;
 };
 

@@ -14,6 +14,7 @@ import pytest
 from processes import free_port, http, http_json, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from stack import ModelServer, Program, Sidecar
+from tls_peers import Authority
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SERVERS = ("outrider-sidecar", "outrider-agent", "outrider-predictor")  # The programs with a page of metrics.
@@ -131,6 +132,9 @@ def play(programs, binaries, folder):
             churn.label({"id": headers["X-Prediction-Id"], "label": "stay" if i > 20 else "leave"})
         churn.wait_for_predictions(40)
 
+    keys = Authority(folder, "authority").sign(folder / "keys")
+    guarded = Sidecar(programs, binaries, predictor.admin, folder / "guarded", "guarded", ["--tls.cert-dir", keys])
+
     policy = folder / "policy.yaml"
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
     port = free_port()
@@ -144,8 +148,8 @@ def play(programs, binaries, folder):
                     "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
-    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin), ("outrider-agent", agent.admin),
-                           ("outrider-predictor", predictor.admin)):
+    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin), ("outrider-sidecar", guarded.admin),
+                           ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
     return families
 

@@ -26,8 +26,9 @@ ALLOWED = {
 
     "sidecar/http1": ["base/core"],
     "sidecar/tap": ["base/core"],
+    "sidecar/tls": ["base/core"],
     "sidecar/options": ["base/core", "base/config", "base/remote_write", "sidecar/tap"],
-    "sidecar/proxy": ["base/core", "base/config", "base/net", "sidecar/http1", "sidecar/options", "sidecar/tap"],
+    "sidecar/proxy": ["base/core", "base/config", "base/net", "sidecar/http1", "sidecar/options", "sidecar/tap", "sidecar/tls"],
     "sidecar/monitor/decode": ["base/core", "base/wire", "detectors", "sidecar/http1", "sidecar/tap"],
     "sidecar/monitor/versions": ["base/core", "base/wire", "base/config", "detectors", "reference", "truth", "sidecar/monitor/decode",
                                  "sidecar/tap"],
@@ -35,7 +36,8 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
-    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "truth"],
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "sidecar/tls",
+                               "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
 

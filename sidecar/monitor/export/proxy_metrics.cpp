@@ -11,6 +11,7 @@
 
 #include "base/core/text.h"
 #include "sidecar/http1/violation.h"
+#include "sidecar/tls/handshake_result.h"
 
 namespace outrider::exporting {
 namespace {
@@ -249,6 +250,38 @@ void upstream_failures(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
+static_assert(tls::handshake_result_count <= std::tuple_size_v<tap::TlsHandshakeCounts>);
+
+// A side that speaks no TLS has no series; one that does has all of them, at 0, from the start.
+void tls_sides(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
+  const auto is_on = [&processes](tls::Side side) {
+    return processes.tls_on[static_cast<std::size_t>(side)].get() != 0;
+  };
+  if (!is_on(tls::Side::server) && !is_on(tls::Side::client)) return;
+  sink.family({"outrider_tls_handshakes_total", MetricType::counter,
+               "TLS connections by how their handshake ended; side `client` is towards the "
+               "upstream."});
+  for (const auto& [side, side_word] : tls::side_names) {
+    if (!is_on(side)) continue;
+    for (const auto& [result, word] : tls::handshake_result_names) {
+      const auto pick = [s = static_cast<std::size_t>(side), r = static_cast<std::size_t>(result)](
+                            const ProxyCounters& c) { return std::cref(c.tls_handshakes[s][r]); };
+      sink.value(SeriesKey(Labels{{"side", std::string(side_word)}, {"result", std::string(word)}}),
+                 lanes.sum(pick));
+    }
+  }
+  sink.family({"outrider_tls_certificate_expiry_timestamp_seconds", MetricType::gauge,
+               "When the first certificate of the chain in use ends."});
+  for (const auto& [side, word] : tls::side_names) {
+    const std::uint64_t end = processes.tls_expiry[static_cast<std::size_t>(side)].get();
+    if (end != 0) sink.value(key("side", word), static_cast<double>(end));
+  }
+  sink.family({"outrider_tls_reloads_total", MetricType::counter,
+               "Changes of certificate files; after a failure the old ones stay in force."});
+  sink.value(key("result", "success"), static_cast<double>(processes.tls_reloads.get()));
+  sink.value(key("result", "failure"), static_cast<double>(processes.tls_reload_failures.get()));
+}
+
 template <class Reason, std::size_t N>
 void by_reason(MetricSink& sink, std::string name, std::string help,
                const std::array<std::uint64_t, N>& counts) {
@@ -355,6 +388,7 @@ void ProxyMetrics::collect(MetricSink& sink) {
   lanes.histogram(sink, SeriesKey(), &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
   upstream_failures(sink, lanes);
+  tls_sides(sink, lanes, file_.processes());
   for (const Cell& cell : cells)
     value(sink, cell.name, cell.type, cell.help,
           lanes.sum([&cell](const ProxyCounters& c) { return std::cref(c.*cell.counter); }));

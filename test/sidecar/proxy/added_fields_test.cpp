@@ -11,7 +11,7 @@
 namespace outrider::proxy {
 namespace {
 
-std::string forwarded(int family, const char* address) {
+std::string forwarded(int family, const char* address, bool is_tls = false) {
   sockaddr_storage peer{};
   peer.ss_family = static_cast<sa_family_t>(family);
   void* at = family == AF_INET6
@@ -19,12 +19,13 @@ std::string forwarded(int family, const char* address) {
                  : static_cast<void*>(&reinterpret_cast<sockaddr_in*>(&peer)->sin_addr);
   REQUIRE(::inet_pton(family, address, at) == 1);
   ForwardedText text;
-  return std::string(forwarded_element(PeerAddress(peer), text));
+  return std::string(forwarded_element(PeerAddress(peer), is_tls, text));
 }
 
 TEST_CASE("a client is forwarded by its address, an IPv6 one in brackets and quotes") {
   CHECK(forwarded(AF_INET, "192.0.2.7") == "for=192.0.2.7;proto=http");
   CHECK(forwarded(AF_INET6, "2001:db8::1") == "for=\"[2001:db8::1]\";proto=http");
+  CHECK(forwarded(AF_INET, "192.0.2.7", true) == "for=192.0.2.7;proto=https");
   const std::string longest = "2001:db8:1111:2222:3333:4444:5555:6666";
   CHECK(forwarded(AF_INET6, longest.c_str()) == "for=\"[" + longest + "]\";proto=http");
 }

@@ -17,6 +17,8 @@ TEST_CASE("an upstream is an HTTP address or a socket's path") {
   CHECK(text_of("http://127.0.0.1") == "127.0.0.1:80");
   CHECK(text_of("http://[::1]:8080") == "::1:8080");
   CHECK(text_of("http://[::1]") == "::1:80");
+  CHECK(text_of("https://127.0.0.1") == "127.0.0.1:443");
+  CHECK(find_upstream("https://[::1]:8443")->host == "::1");
   CHECK(text_of("unix:/run/model.sock") == "unix:/run/model.sock");
   CHECK(find_upstream("unix:///run/model.sock")->addresses.front().get()->sa_family == AF_UNIX);
 }
@@ -33,7 +35,7 @@ TEST_CASE("only a name may come to mean other addresses") {
 }
 
 TEST_CASE("an upstream that cannot be is refused with what was expected") {
-  for (const char* url : {"", "127.0.0.1:80", "https://model", "http://", "http://host:0",
+  for (const char* url : {"", "127.0.0.1:80", "https://", "ftp://model", "http://", "http://host:0",
                           "http://host:99999", "http://host/path", "http://user@host", "unix:"}) {
     CAPTURE(url);
     REQUIRE_FALSE(find_upstream(url));

@@ -8,11 +8,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <utility>
 
 #include "sidecar/proxy/channel.h"
+#include "sidecar/proxy/tls_transport.h"
+#include "test/sidecar/tls/certificates.h"
 #include "test/support/catch.h"
 
 namespace outrider::proxy {
@@ -174,6 +179,102 @@ std::string random_bytes(std::size_t size, unsigned seed) {
   std::string bytes(size, '\0');
   for (char& c : bytes) c = static_cast<char>(random());
   return bytes;
+}
+
+// Both sides of TLS, of one authority.
+struct TlsSides {
+  TlsSides() {
+    std::string name = (std::filesystem::temp_directory_path() / "outrider-tls-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    folder = name;
+    const tls::Authority authority;
+    const tls::Material material = authority.issue();
+    std::ofstream(folder / "tls.crt") << material.certificates;
+    std::ofstream(folder / "tls.key") << material.key;
+    std::ofstream(folder / "ca.crt") << material.ca;
+    server_files = std::make_unique<tls::Credentials>(
+        tls::Credentials::Files{folder, {}},
+        [](const tls::Material& m) { return tls::Context::server(m, {}); });
+    client_files = std::make_unique<tls::Credentials>(
+        tls::Credentials::Files{folder, {}},
+        [](const tls::Material& m) { return tls::Context::client(m, "model"); });
+  }
+  ~TlsSides() { std::filesystem::remove_all(folder); }
+
+  std::filesystem::path folder;
+  std::unique_ptr<tls::Credentials> server_files, client_files;
+};
+
+std::uint64_t count_of(const tap::TlsHandshakeCounts& counts, tls::HandshakeResult result) {
+  return counts[static_cast<std::size_t>(result)].get();
+}
+
+TEST_CASE("bytes pass both ways at once through TLS, by edge-triggered events alone") {
+  const TlsSides sides;
+  tap::TlsHandshakeCounts of_server, of_client;
+  std::size_t held = 0;
+  TlsSide server(*sides.server_files, of_server, held),
+      client(*sides.client_files, of_client, held);
+  for (int round = 1; round <= 2; ++round) {  // The second resumes.
+    const auto a = client.make(), b = server.make();
+    {
+      Pair pair;
+      pair.a.channel.transport = a.get(), pair.b.channel.transport = b.get();
+      pair.a.to_write = random_bytes(200'000, 3);
+      pair.b.to_write = random_bytes(150'000, 4);
+      REQUIRE(pair.talk());
+      CHECK(pair.a.read == pair.b.to_write);
+      CHECK(pair.b.read == pair.a.to_write);
+      CHECK_FALSE(pair.a.channel.broken);
+      CHECK_FALSE(pair.b.channel.broken);
+      CHECK_FALSE(pair.a.channel.has_unsent());
+    }
+    CHECK(held == 0);  // Nothing is kept for a connection at rest.
+    CHECK(count_of(of_server, tls::HandshakeResult::success) == static_cast<std::uint64_t>(round));
+    CHECK(count_of(of_client, tls::HandshakeResult::success) == static_cast<std::uint64_t>(round));
+  }
+}
+
+TEST_CASE("a TLS connection that the peer ends without close_notify is broken, not ended") {
+  const TlsSides sides;
+  tap::TlsHandshakeCounts of_server, of_client;
+  std::size_t held = 0;
+  TlsSide server(*sides.server_files, of_server, held),
+      client(*sides.client_files, of_client, held);
+  const auto a = client.make(), b = server.make();
+  Pair pair;
+  pair.a.channel.transport = a.get(), pair.b.channel.transport = b.get();
+  char buffer[64];
+  pair.a.channel.note(EPOLLIN | EPOLLOUT);
+  pair.b.channel.note(EPOLLIN | EPOLLOUT);
+  pair.a.channel.write("question");
+  for (Side* side : {&pair.b, &pair.a}) {
+    side->channel.note(EPOLLIN);
+    CHECK(side->channel.read(buffer).empty());
+  }
+  pair.b.channel.note(EPOLLIN);
+  CHECK(pair.b.channel.read(buffer) == "question");
+  pair.a.channel.socket.reset();
+  pair.b.channel.note(EPOLLIN | EPOLLRDHUP);
+  CHECK(pair.b.channel.read(buffer).empty());
+  CHECK(pair.b.channel.ended);
+  CHECK(pair.b.channel.broken);
+}
+
+TEST_CASE("each TLS connection is counted once; one to an upstream that was never made, not") {
+  const TlsSides sides;
+  tap::TlsHandshakeCounts of_server, of_client;
+  std::size_t held = 0;
+  TlsSide server(*sides.server_files, of_server, held),
+      client(*sides.client_files, of_client, held);
+  server.make();
+  client.make();
+  const auto slow = server.make();
+  slow->give_up_handshake();
+  slow->give_up_handshake();
+  CHECK(count_of(of_server, tls::HandshakeResult::closed) == 1);
+  CHECK(count_of(of_server, tls::HandshakeResult::timeout) == 1);
+  CHECK(count_of(of_client, tls::HandshakeResult::closed) == 0);
 }
 
 TEST_CASE("bytes pass both ways at once through any transport, by edge-triggered events alone") {
