@@ -261,7 +261,7 @@ TEST_CASE("a TLS connection that the peer ends without close_notify is broken, n
   CHECK(pair.b.channel.broken);
 }
 
-TEST_CASE("each TLS connection is counted once; one to an upstream that was never made, not") {
+TEST_CASE("each TLS connection is counted once, but none to an upstream that was never made") {
   const TlsSides sides;
   tap::TlsHandshakeCounts of_server, of_client;
   std::size_t held = 0;
