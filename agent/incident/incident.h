@@ -59,7 +59,7 @@ struct Facts {
       bool operator==(const Input&) const = default;
     };
     std::vector<Input> moved = {};  // The farthest first.
-    std::size_t inputs = 0;    // Compared. What follows is of the one that least can be said of.
+    std::size_t inputs = 0;  // Compared. What follows is of the one that least can be said of.
     Base base = Base::before;
     std::uint64_t rows = 0, base_rows = 0;  // Since the change; compared with.
     std::uint64_t rows_needed = 0;          // Since the change; 0: base_rows are too few.

@@ -69,7 +69,7 @@ Result<Times> moments_of(const std::string& file, const wire::CsvTable& table, s
   if (!form) return fail(form.error().code, file + ": timestamp: " + form.error().message);
   Times times;
   const std::string_view first = trim(table.rows.front().fields[column]);
-  times.style = *form == detectors::TimestampForm::rfc3339     ? TimeStyle::rfc3339
+  times.style = *form == detectors::TimestampForm::rfc3339  ? TimeStyle::rfc3339
                 : first.find('T') != std::string_view::npos ? TimeStyle::letter_t
                                                             : TimeStyle::blank;
   for (const wire::CsvRow& row : table.rows) {
@@ -88,7 +88,7 @@ Result<Times> times_of(const std::string& file, const wire::CsvTable& table, std
   // 20150131 is a day, and moment.h's.
   const bool day = first && *first >= 19000101 && *first <= 22001231 &&
                    detectors::parse_timestamp(trim(table.rows.front().fields[column]),
-                                           detectors::TimestampForm::compact);
+                                              detectors::TimestampForm::compact);
   if (!first || day) return moments_of(file, table, column);
   const bool in_seconds = std::fabs(*first) < seconds_max;
   Times times{{}, in_seconds ? TimeStyle::seconds : TimeStyle::milliseconds};

@@ -55,7 +55,7 @@ struct ProcessCells {
   Counter monitor_hangs;     // The same: restarts of one that was alive but did nothing.
   Counter monitor_beats;     // Written by the monitor, each time it has looked for exchanges.
   Counter upstream_lookups, upstream_lookup_failures;  // Of the upstream's name, after the start.
-  std::array<Counter, 2> tls_on;  // By tls::Side: 1 where TLS is spoken.
+  std::array<Counter, 2> tls_on;                       // By tls::Side: 1 where TLS is spoken.
   // Unix seconds at which our certificate ends, by tls::Side; 0: there is none.
   std::array<Counter, 2> tls_expiry;
   Counter tls_reloads, tls_reload_failures;  // Of certificates, after the start.

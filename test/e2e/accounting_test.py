@@ -5,9 +5,7 @@ order that a seed fixes, and each count that can be known beforehand; the same w
 import collections
 import gzip
 import json
-import os
 import random
-import signal
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "test" / "bench"))
 
-import diagnose_cases as cases_of  # noqa: E402
+import diagnose_cases as cases_of
 
 AT = 1_700_000_000
 

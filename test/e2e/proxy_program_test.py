@@ -12,7 +12,8 @@ from processes import http, wait_for
 from raw_http import IS_SANITIZED, Proxy, ScriptedUpstream, echo, sidecar_binary
 
 # The C and C++ libraries, logging, options, TLS. What a sanitizer brings along is not ours.
-LIBRARIES = {"ld-linux-x86", "libc", "libm", "libgcc_s", "libstdc++", "libspdlog", "libfmt", "libboost_program_options", "libyaml-cpp", "libssl", "libcrypto"}
+LIBRARIES = {"ld-linux-x86", "libc", "libm", "libgcc_s", "libstdc++", "libspdlog", "libfmt", "libboost_program_options", "libyaml-cpp",
+           "libssl", "libcrypto"}
 SANITIZERS = {"libasan", "libubsan", "libtsan", "libdl", "libpthread", "librt", "libresolv"}
 MIB = 1 << 20
 

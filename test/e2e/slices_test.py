@@ -4,7 +4,7 @@
 import json
 import random
 import subprocess
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -75,7 +75,7 @@ def wait_for_outcomes(sidecar, count):
 
 
 def now():
-    return quote(datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"))
+    return quote(datetime.now(UTC).isoformat().replace("+00:00", "Z"))
 
 
 def test_the_slice_where_the_accuracy_fell_is_named_since_the_alarms_change(start, reference):

@@ -79,17 +79,18 @@ PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
     "agent": {"app", "main", "own_export", "settings"},
-    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command", "inject_command", "inspect_command",
-            "label_sender", "main", "profile_command"},
+    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command",
+            "inject_command", "inspect_command", "label_sender", "main", "profile_command"},
 }
 # Of other programs `outrider` knows what judges and what asks, so that a file is judged as a fleet is.
 KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
 TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agent", "cli")
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
-PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1", "sidecar/tap", "sidecar/monitor/decode",
-        "sidecar/monitor/versions", "predictor/model", "predictor/evaluate", "predictor/gates", "predictor/protocol",
-        "agent/series", "agent/incident", "agent/diagnose", "agent/decide", "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels"]
+PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1",
+        "sidecar/tap", "sidecar/monitor/decode", "sidecar/monitor/versions", "predictor/model", "predictor/evaluate",
+        "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/decide",
+        "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}
 # The memory that two processes share is made and handed over by system calls.
