@@ -3,8 +3,8 @@
 
 // The agent's own metrics by remote write, each interval. SHELL: one thread.
 //
-// It reads the collectors up to its end, so it is made after them and ends before them, whatever way the
-// agent ends; the sender, which others append to as well, outlives all of these.
+// It reads the collectors up to its end, so it is made after them and ends before them, whatever
+// way the agent ends; the sender, which others append to as well, outlives all of these.
 
 #include <cstdint>
 #include <thread>

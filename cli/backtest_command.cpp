@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `outrider backtest`: what would have been said of a recorded file, by the detectors that serve. Its options tell what is
-// judged: drift, the errors of a model, or series.
+// `outrider backtest`: what would have been said of a recorded file, by the detectors that serve.
+// Its options tell what is judged: drift, the errors of a model, or series.
 #include <iostream>
 #include <memory>
 

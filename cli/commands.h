@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Commands of `outrider`: each a config::Command with its own option table, which main lists. Exit status: 0 done, 1 failed
-// (with the reason on standard error), 2 wrongly called.
+// Commands of `outrider`: each a config::Command with its own option table, which main lists. Exit
+// status: 0 done, 1 failed (with the reason on standard error), 2 wrongly called.
 
 #include "base/config/program.h"
 

@@ -91,7 +91,8 @@ std::optional<std::size_t> index_of(const std::vector<std::string>& components,
   return static_cast<std::size_t>(found - components.begin());
 }
 
-// COMPONENT or COMPONENT:METRIC; components have colons in their names, so the whole text is looked for first.
+// COMPONENT or COMPONENT:METRIC; components have colons in their names, so the whole text is looked
+// for first.
 std::optional<diagnose::Symptom> symptom_of(const std::string& text,
                                             const std::vector<std::string>& components) {
   if (text.empty() || index_of(components, component_name(text))) return std::nullopt;

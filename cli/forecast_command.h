@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// `outrider forecast`: what comes next? A CSV of time and value in, the rows that go on from it out, with intervals; a folder
-// of them, file by file. The method is that of detectors/forecast/forecaster.h. Notes on what the forecast rests on go to
-// stderr. Exit status: 0 all is forecast, 1 a file that is not (the others are), 2 wrongly called.
+// `outrider forecast`: what comes next? A CSV of time and value in, the rows that go on from it
+// out, with intervals; a folder of them, file by file. The method is that of
+// detectors/forecast/forecaster.h. Notes on what the forecast rests on go to stderr. Exit status: 0
+// all is forecast, 1 a file that is not (the others are), 2 wrongly called.
 
 #include "base/config/program.h"
 

@@ -38,7 +38,8 @@ struct Settings {
   Duration retry_for = std::chrono::minutes(5);
 };
 
-// One line that writes over itself on a terminal; elsewhere a line every ten seconds, for a job's log.
+// One line that writes over itself on a terminal; elsewhere a line every ten seconds, for a job's
+// log.
 class ProgressLine {
  public:
   explicit ProgressLine(double input_bytes) : input_bytes_(input_bytes) {}
@@ -77,7 +78,8 @@ class ProgressLine {
 // Batches to the network, what is done to the state file.
 class Delivery final : public LabelSink {
  public:
-  // `begin`: what the state says before the first batch is answered; nothing where it is there already.
+  // `begin`: what the state says before the first batch is answered; nothing where it is there
+  // already.
   Delivery(LabelSender::Settings sender, ImportSubject subject, std::string state,
            std::optional<ImportProgress> begin, ProgressLine& line)
       : sender_(std::move(sender),

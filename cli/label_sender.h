@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sends batches of labels to POST /api/v1/labels of a sidecar or an agent, again and again while it cannot be had. SHELL.
+// Sends batches of labels to POST /api/v1/labels of a sidecar or an agent, again and again while it
+// cannot be had. SHELL.
 
 #include <functional>
 #include <random>
@@ -28,8 +29,8 @@ class LabelSender {
 
   LabelSender(Settings settings, OnRetry on_retry);
 
-  // Errors: "too_large" (413); "refused" (any other answer that sending again does not change), with what to change;
-  // "unavailable" when retry_for has passed.
+  // Errors: "too_large" (413); "refused" (any other answer that sending again does not change),
+  // with what to change; "unavailable" when retry_for has passed.
   Result<BatchAnswer> send(const std::string& body);
 
  private:

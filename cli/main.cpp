@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// outrider: what a person or a job types. It asks sidecars and agents, tells them the truth, and judges files.
+// outrider: what a person or a job types. It asks sidecars and agents, tells them the truth, and
+// judges files.
 
 #include "base/config/program.h"
 #include "cli/commands.h"

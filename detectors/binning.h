@@ -111,8 +111,8 @@ class Binning {
     return value_bins_ + (x != x ? 1 : x < 0 ? 2 : 3);
   }
   // The slot of any value, with what it says about quality. A category that came as a number is
-  // looked up by that number; a boolean, in any spelling, also as 1 or 0, and is 1 or 0 where the bins
-  // are numeric. So True, true and 1 are one value, whatever spelling the reference has.
+  // looked up by that number; a boolean, in any spelling, also as 1 or 0, and is 1 or 0 where the
+  // bins are numeric. So True, true and 1 are one value, whatever spelling the reference has.
   SlotOutcome classify(const Value& value) const;
 
   // x's share of the tails; numeric, finite only.

@@ -30,7 +30,8 @@ ChiSquare chi_square(CountSpan p, CountSpan q);
 
 double chi_square_p(double statistic, double degrees);  // upper tail
 double chi_square_critical(double p, double degrees);   // the statistic with that upper tail
-// Upper tail of the noncentral distribution: the power of a test whose critical value is `statistic`.
+// Upper tail of the noncentral distribution: the power of a test whose critical value is
+// `statistic`.
 double noncentral_chi_square_p(double statistic, double degrees, double noncentrality);
 
 }  // namespace outrider::detectors

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How a column writes its numbers: which mark stands before the decimals. "1,234" alone may be 1234 or 1.234; beside
-// "12,5" it is 1.234, beside "1,234.5" it is 1234. PURE. Memory: three texts.
+// How a column writes its numbers: which mark stands before the decimals. "1,234" alone may be 1234
+// or 1.234; beside "12,5" it is 1.234, beside "1,234.5" it is 1234. PURE. Memory: three texts.
 //
 //   ColumnNumbers numbers;
 //   for (cell : column) numbers.add(read_value(cell), row);
@@ -22,12 +22,13 @@ namespace outrider::detectors {
 
 class ColumnNumbers {
  public:
-  // A value as read_value(text) read it; its text speaks. Missing and numbers without a text say nothing. Rows count from 1,
-  // below the header.
+  // A value as read_value(text) read it; its text speaks. Missing and numbers without a text say
+  // nothing. Rows count from 1, below the header.
   void add(const Value& value, std::uint64_t row);
 
   struct Decision {
-    // Set when some cells are numbers only by their marks, and one decimal mark reads 95 % of those that tell.
+    // Set when some cells are numbers only by their marks, and one decimal mark reads 95 % of those
+    // that tell.
     std::optional<DecimalMark> mark;
     // Not empty when the column is of numbers (95 % of its values) and the mark cannot be told.
     std::string refusal;

@@ -23,8 +23,9 @@ double median_ratio(double degrees) {
 }
 
 // Standard error of the median of so many chi-square ratios, in units of median_ratio(): that of
-// normal deviates. The last factor is for few degrees: such ratios are skewed, and those of neighbouring
-// panes share a pane (simulated: then 1 to 2 % of independent subjects are believed to be inflated).
+// normal deviates. The last factor is for few degrees: such ratios are skewed, and those of
+// neighbouring panes share a pane (simulated: then 1 to 2 % of independent subjects are believed to
+// be inflated).
 double median_error(double degrees, std::size_t panes) {
   return 1.2533 * std::sqrt(2 / (degrees * static_cast<double>(panes))) * (1 + 0.6 / degrees);
 }

@@ -16,23 +16,25 @@
 // Parameters. The three lengths; 12 panes kept; three standard errors.
 // Robust. A drift is a jump between two batches, not an inflation of all; the estimate of a length
 //   is the median of the last 12 panes (an hour), so that a single jump moves nothing; of three or
-//   four panes the smallest or the second, and of fewer nothing: a version's first jump is a drift too.
+//   four panes the smallest or the second, and of fewer nothing: a version's first jump is a drift
+//   too.
 // Cautious. A length is believed when its median exceeds 1 by three standard errors of a median of
-//   chi-square ratios; the effect is the largest believed one, else 1: independent rows lose nothing.
-// Use (Rao & Scott). Chi-square statistics are chi-square / rank with (B - 1) bins / rank degrees of
-//   freedom: the mean of the inflated statistic, and the scale of its most inflated contrast, so that
-//   its tail is not too light. KS noise grows by sqrt(rank), the bias of PSI by bins.
-// Cost. O(slots x 45) a pane of five minutes and subject, 5 us at 20 bins; nothing a row. State: 432
-//   bytes a subject.
-// Example. Standard normals with autocorrelation 0.9, 600 rows in five minutes: batches of 20 rows say
-//   11, of 80 rows 17, panes of 600 rows 19 = (1 + 0.9) / (1 - 0.9).
+//   chi-square ratios; the effect is the largest believed one, else 1: independent rows lose
+//   nothing.
+// Use (Rao & Scott). Chi-square statistics are chi-square / rank with (B - 1) bins / rank degrees
+//   of freedom: the mean of the inflated statistic, and the scale of its most inflated contrast, so
+//   that its tail is not too light. KS noise grows by sqrt(rank), the bias of PSI by bins.
+// Cost. O(slots x 45) a pane of five minutes and subject, 5 us at 20 bins; nothing a row. State:
+//   432 bytes a subject.
+// Example. Standard normals with autocorrelation 0.9, 600 rows in five minutes: batches of 20 rows
+//   say 11, of 80 rows 17, panes of 600 rows 19 = (1 + 0.9) / (1 - 0.9).
 // Replicas. A property of one pod's stream. Where the pods' rows are independent of each other the
-//   variances of their counts add, so the effect of summed counts is the mean of the pods', weighted
-//   by rows, hence at most the largest of them: that is what the fleet's rules use.
-// Fails. Until three panes have closed it is 1: a new version's first quarter of an hour is judged as if its
-//   rows were independent. Runs much longer than a pane (a season) are no
-//   inflation but a difference from the reference, and stay one. Something that alternates from pane
-//   to pane for an hour (a batch job each ten minutes) is called dependence.
+//   variances of their counts add, so the effect of summed counts is the mean of the pods',
+//   weighted by rows, hence at most the largest of them: that is what the fleet's rules use.
+// Fails. Until three panes have closed it is 1: a new version's first quarter of an hour is judged
+//   as if its rows were independent. Runs much longer than a pane (a season) are no
+//   inflation but a difference from the reference, and stay one. Something that alternates from
+//   pane to pane for an hour (a batch job each ten minutes) is called dependence.
 // Source. Rao & Scott, "On chi-squared tests for multiway contingency tables with cell proportions
 //   estimated from survey data", Annals of Statistics 1984; batch means: Flyvbjerg & Petersen 1989.
 //
@@ -56,7 +58,8 @@ struct DesignEffect {
 // The larger of each: of tests that compare two streams, or of one over several subjects.
 DesignEffect largest(const DesignEffect& a, const DesignEffect& b);
 
-// A chi-square statistic's upper tail where the rows have this effect, and the statistic with that tail.
+// A chi-square statistic's upper tail where the rows have this effect, and the statistic with that
+// tail.
 double chi_square_p(double statistic, double degrees, const DesignEffect& effect);
 double chi_square_critical(double p, double degrees, const DesignEffect& effect);
 

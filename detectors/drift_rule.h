@@ -10,29 +10,32 @@
 //     again         in 2 of the last 3 panes: drift; in 1 of 3: warning
 //   D is Kolmogorov-Smirnov's, for categories L-infinity; p is the two-sample chi-square test's.
 //   Below n = 25 B rows in the pane the verdict is warming_up: not enough, never a 0.
-// Rows that hang together say less than n rows do. Their design effect (design_effect.h: rank, bins;
-//   1 and 1 of independent rows) moves the thresholds:
+// Rows that hang together say less than n rows do. Their design effect (design_effect.h: rank,
+//   bins; 1 and 1 of independent rows) moves the thresholds:
 //     D > 0.05 + 1.63 sqrt(rank (1/n + 1/m)),  PSI0 > 0.1 + (bins - 1)(B - 1)(1/n + 1/m),
 //     p of chi-square / rank with (B - 1) bins / rank degrees of freedom.
 // Panes. A pane is five minutes. Where five minutes hold fewer than 25 B rows they are joined to
 //   the next, up to `join_max`, so that a slow model is judged rather than warming up for ever.
 //   A busy one's pane is looked at before it ends; the looks share its 1e-3 (pane_looks.h), and a
 //   pane has one vote: what exceeded in any of its looks.
-// Hours. Where a rhythm is watched (rhythm.h) the rows are compared with what is expected of their hours; the
-//   expectation's sampling noise joins 1/n + 1/m, and what is not known of the rhythm yet is allowed for:
-//     D by 0.6 sqrt(unknown) more, sqrt(PSI0) by 1.5 sqrt(unknown): a shift of 1.5 standard deviations of
-//     the unknown, as a normal distribution has it.
-// Long windows. At the end of each hour the last 6, 12 and 24 hours are judged too, by a 1/72 of the error budget each:
-//   what five minutes are too few for, or what an unknown rhythm of the day hides. Exceeding, they are
-//   drift, as long as the newest hour agrees: its deviation has at least half of the window's along it.
-// Ratio. How far a pane exceeds, in one number: the smaller of effect and significance, each over its
-//   threshold: min(max(D / D*, PSI0 / PSI0*), chi2 / chi2*). Above 1 exactly when the pane exceeds.
+// Hours. Where a rhythm is watched (rhythm.h) the rows are compared with what is expected of their
+//   hours; the expectation's sampling noise joins 1/n + 1/m, and what is not known of the rhythm
+//   yet is allowed for:
+//     D by 0.6 sqrt(unknown) more, sqrt(PSI0) by 1.5 sqrt(unknown): a shift of 1.5 standard
+//     deviations of the unknown, as a normal distribution has it.
+// Long windows. At the end of each hour the last 6, 12 and 24 hours are judged too, by a 1/72 of
+//   the error budget each: what five minutes are too few for, or what an unknown rhythm of the day
+//   hides. Exceeding, they are drift, as long as the newest hour agrees: its deviation has at least
+//   half of the window's along it.
+// Ratio. How far a pane exceeds, in one number: the smaller of effect and significance, each over
+//   its threshold: min(max(D / D*, PSI0 / PSI0*), chi2 / chi2*). Above 1 exactly when the pane
+//   exceeds.
 // Cost. O(subjects x bins) each five minutes.
 // Example. n = m = 2 000: D must exceed 0.05 + 1.63 sqrt(0.001) = 0.1015.
 // Source. Effect and significance: Sullivan & Feinn 2012; the 1.63 is the 1 % point of the
 //   Kolmogorov distribution.
-// Fails. A season that is neither the day's nor the week's is a difference from the reference, hence drift; a drift
-//   that lasts less than two panes of three stays a warning.
+// Fails. A season that is neither the day's nor the week's is a difference from the reference,
+//   hence drift; a drift that lasts less than two panes of three stays a warning.
 
 #include <array>
 #include <cstdint>
@@ -118,8 +121,8 @@ Scores compare(const Binning& bins, const BinCounts& frozen, double deviation,
                const BinCounts& live);
 
 // Judges one pane of all subjects, whose n, m and scores are filled in: fills thresholds, q,
-// effect, exceeded, ratio and the state by this pane alone: warming_up where n < 25 B (such a subject
-// takes no part in the correction), else stable or drift. A look spends a `share` of q_max.
+// effect, exceeded, ratio and the state by this pane alone: warming_up where n < 25 B (such a
+// subject takes no part in the correction), else stable or drift. A look spends a `share` of q_max.
 void judge_pane(const DriftRule& rule, std::vector<Verdict>& verdicts, double share = 1);
 
 // The memory of the last panes of one subject: which exceeded. 1 byte.

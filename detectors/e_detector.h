@@ -48,8 +48,8 @@
 // or more of the cases" and whose alternatives lie at p0 - m {1/2, 1, 2}, m = p0 - reference
 // rate, reaches `recovery_run_length`. Everything starts anew then.
 //
-// Cost: update() 5 to 10 ns, update_loss() some 0.3 us. The evidence is 64 B; with CUSUMs and change
-// estimate a label works on 400 B; the whole object with its tables is under 1 KiB.
+// Cost: update() 5 to 10 ns, update_loss() some 0.3 us. The evidence is 64 B; with CUSUMs and
+// change estimate a label works on 400 B; the whole object with its tables is under 1 KiB.
 //
 // Worked example (test/detectors/e_detector_test.cpp computes it by hand). p0 = 0.10, first
 // alternative p_0 = 0.11: L(1) = 1.1, L(0) = 0.98889. Labels wrong, right, wrong:
@@ -180,9 +180,9 @@ class EDetector {
   std::uint64_t alarms() const { return alarms_; }    // Likewise.
   std::uint64_t refused() const { return refused_; }  // Likewise.
   const EDetectorSettings& settings() const { return settings_; }
-  // ln L_k(wrong) / eta, k < components: what one label does to alternative k. Linear in counts, so that
-  // whoever sums labels over replicas can run this very detector on the sums (alerts/). -infinity for
-  // both where p_k >= 1, as that alternative is left out.
+  // ln L_k(wrong) / eta, k < components: what one label does to alternative k. Linear in counts, so
+  // that whoever sums labels over replicas can run this very detector on the sums (alerts/).
+  // -infinity for both where p_k >= 1, as that alternative is left out.
   double log_weight(std::size_t k, bool wrong) const { return log_factor_[wrong][k]; }
 
   // The label rate became known or changed. At least 1; evidence so far is kept.

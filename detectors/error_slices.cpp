@@ -52,8 +52,8 @@ class LogFactorials {
   std::vector<double> values_;
 };
 
-// How many of `drawn` rows are wrong where `wrong` of `rows` are: the hypergeometric distribution's inverse,
-// summed from the mode outwards, about as many steps as its standard deviation.
+// How many of `drawn` rows are wrong where `wrong` of `rows` are: the hypergeometric distribution's
+// inverse, summed from the mode outwards, about as many steps as its standard deviation.
 std::uint64_t draw_wrong(std::mt19937_64& random, const LogFactorials& logs, std::uint64_t rows,
                          std::uint64_t wrong, std::uint64_t drawn) {
   const std::uint64_t right = rows - wrong;
@@ -105,7 +105,8 @@ struct Tested {
   std::vector<std::size_t> slices;
 };
 
-// Writes the wrong rows of one side, drawn anew. The rows in no slice of the feature are not in `total`.
+// Writes the wrong rows of one side, drawn anew. The rows in no slice of the feature are not in
+// `total`.
 void shuffle_side(std::mt19937_64& random, const LogFactorials& logs, ErrorCount total,
                   ErrorCount ErrorChange::*side, std::vector<ErrorChange>& counts) {
   for (ErrorChange& slice : counts) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The index that pandas' to_csv and R's write.csv put before a table: it counts rows and is no feature. PURE.
+// The index that pandas' to_csv and R's write.csv put before a table: it counts rows and is no
+// feature. PURE.
 //
 // A column is one when it is the first (or follows only such) and
 //   it has no name;
-//   it is "Unnamed: 0", "Unnamed: 0.1", … (an index that was read and written again), of whole numbers that all differ:
-//     a shuffled or filtered frame keeps its numbers;
-//   it is "index", "level_0", "row_nr", "rowid", "row_id", "row_number", "rownames", "row.names", "rn" or "#", of 0, 1, 2, … or
-//     1, 2, 3, … in order, at least two.
+//   it is "Unnamed: 0", "Unnamed: 0.1", … (an index that was read and written again), of whole
+//     numbers that all differ: a shuffled or filtered frame keeps its numbers;
+//   it is "index", "level_0", "row_nr", "rowid", "row_id", "row_number", "rownames", "row.names",
+//     "rn" or "#", of 0, 1, 2, … or 1, 2, 3, … in order, at least two.
 // Memory: at most 100 000 numbers; more are taken to differ.
 
 #include <cstdint>

@@ -14,12 +14,14 @@
 // Looks come at the ends of ten-second batches, whichever thresholds were passed by then; a look
 //   that passes several spends what was theirs.
 // Cost. One comparison each ten seconds.
-// Example. First look at 500, 25 000 rows in five minutes, 833 in ten seconds: looks at 833 (1/4), 1 666 (1/8),
-//   2 500 (1/16), 4 166 (1/32), 8 333 (1/64), 16 666 (1/128), and the end with 1/2 + 1/128.
-// Source. Lan & DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 1983; the geometric
-//   spending is Bonferroni's over a sequence whose length is not known beforehand.
-// Fails. A change in the second half of a busy pane is diluted by the first half, as in a pane without looks.
-//   The looks overlap, so together they spend less than is booked: the bound is not sharp.
+// Example. First look at 500, 25 000 rows in five minutes, 833 in ten seconds: looks at 833 (1/4),
+//   1 666 (1/8), 2 500 (1/16), 4 166 (1/32), 8 333 (1/64), 16 666 (1/128), and the end with 1/2 +
+//   1/128.
+// Source. Lan & DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 1983; the
+//   geometric spending is Bonferroni's over a sequence whose length is not known beforehand.
+// Fails. A change in the second half of a busy pane is diluted by the first half, as in a pane
+//   without looks. The looks overlap, so together they spend less than is booked: the bound is not
+//   sharp.
 
 #include <cstdint>
 
@@ -29,7 +31,8 @@ class PaneLooks {
  public:
   explicit PaneLooks(std::uint64_t first_rows) : first_rows_(first_rows) {}
 
-  // The share of the pane's budget for a look at so many rows; 0 when none is due. Does not take it.
+  // The share of the pane's budget for a look at so many rows; 0 when none is due. Does not take
+  // it.
   double due(std::uint64_t rows) const;
   void take(std::uint64_t rows);  // The look at so many rows was taken.
   double rest() const;            // What is left for the end of the pane: in [1/2, 1].

@@ -73,8 +73,8 @@ double variance_of_cell(double rows, double weeks) {
   return rows > 0 ? 1 / rows + irregular / std::max(weeks, 1.0) : unseen_variance;
 }
 
-// What the rows of an hour count as a week's: all of one where the week's own wander is what makes them uncertain, less
-// where it is their number.
+// What the rows of an hour count as a week's: all of one where the week's own wander is what makes
+// them uncertain, less where it is their number.
 constexpr double few_rows = 1 / (of_wander.deviation * of_wander.deviation);
 double part_of_week(double rows) {
   return rows / (rows + few_rows);
@@ -137,7 +137,8 @@ struct Rhythm::Factor {
 
   Factor(const std::array<double, week_hours>& of_reference,
          const std::array<double, week_hours>& rows, const std::array<double, week_hours>& weeks);
-  // The covariance of the rhythm, its mean over the reference's hours being 0, with a combination that sums to 1.
+  // The covariance of the rhythm, its mean over the reference's hours being 0, with a combination
+  // that sums to 1.
   Vector centred_times(const Vector& v) const {
     Vector product = prior_times(v) - prior_mean;
     product.array() -= hours.dot(product);
@@ -263,8 +264,8 @@ void Rhythm::learn_cell(std::size_t subject, std::size_t hour, const Frame& fram
   }
 }
 
-// How rows are spread over the hours of the week, as far as they have come. An hour that has not come yet is taken for the
-// mean of that hour on other days; after a week without any, for empty.
+// How rows are spread over the hours of the week, as far as they have come. An hour that has not
+// come yet is taken for the mean of that hour on other days; after a week without any, for empty.
 std::array<double, week_hours> Rhythm::traffic() const {
   const bool whole_week = last_hour_ - first_hour_ >= static_cast<std::int64_t>(week_hours);
   std::array<double, week_hours> a_week{};
@@ -351,7 +352,7 @@ BinCounts Rhythm::expected(std::size_t subject, const Expectation& expectation) 
   if (m <= 0) return frozen.counts;
   const std::size_t groups = reference.size();
 
-  // An hour that others have and this subject has not says nothing: it counts as the subject's mean.
+  // An hour that others have and this subject has not counts as the subject's mean.
   std::vector<double> mean(groups), moved(groups);
   double hours = 0, absent = 0;
   for (std::size_t h = 0; h < week_hours; ++h) {

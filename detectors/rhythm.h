@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The rhythm of a model version's subjects: how their distributions swing with the hour of the week around the
-// reference's level, so that a season is not a drift.
+// The rhythm of a model version's subjects: how their distributions swing with the hour of the week
+// around the reference's level, so that a season is not a drift.
 //
-// Idea. Each hour of the week (168, UTC, Monday 00:00 first) has a cell: the shares of the subject's bins in that hour, over
-//   the weeks that were seen, from training rows with times or from live ones. What is expected of some minutes is
-//   the reference's shares plus the deviation of their hours, estimated by Gaussian-process regression (kriging) over
-//   the cells. The model of a cell, in units of the standard deviation of one row's rank:
+// Idea. Each hour of the week (168, UTC, Monday 00:00 first) has a cell: the shares of the
+//   subject's bins in that hour, over the weeks that were seen, from training rows with times or
+//   from live ones. What is expected of some minutes is the reference's shares plus the deviation
+//   of their hours, estimated by Gaussian-process regression (kriging) over the cells. The model of
+//   a cell, in units of the standard deviation of one row's rank:
 //     level + rhythm(h) + wander + irregular + sampling
 //     rhythm     a part of the hour of the day (deviation 0.15, correlated over 6 h), one of the week (0.06, 48 h), one of
 //                the hour of the week (0.05, 6 h); its mean over the reference's hours is 0
@@ -16,24 +17,32 @@
 //     wander     what one week has and the next has not: deviation 0.3 / weeks^4, correlated over 24 h. What was
 //                seen once may be a drift as well as a rhythm; what was seen twice is rhythm
 //     irregular  variance 0.001 / weeks; sampling 1 / rows
-//   Each week of an hour counts the same, however many rows it had, but for a few only: rows / (rows + 11).
-//   The posterior mean is the expectation. Its variance is told in two parts: `noise`, what sampling leaves (as rows: 1 / n),
-//   which widens the null of every test; and `unknown`, what the cells do not tell yet, for which the alarm rule allows
-//   (drift_rule.h). An unknown rhythm's mean over 24 hours is nearly 0, so a window of a day is judged as it always was.
-// Early or late. A rhythm's edges need not lie at full hours, and clocks change twice a year: the expectation of an hour before and
-//   of an hour later will do too (expect()'s shift); the caller takes what explains the rows best.
-// Bins. A cell holds the share of rows with a value, and of those the shares of at most ten groups of bins: numeric bins in adjacent runs, categories the nine most
-//   frequent and the rest. Within a group bins keep the reference's proportions.
-// Memory. 168 x 11 shares of 16 bits a subject: 3.7 KB; 230 KB a version for the factorised 168 x 168 matrix.
-// Cost. learn: O(slots) an hour. prepare: a Cholesky factorisation, 2 ms, at most once an hour. expect: 0.1 ms. expected: O(168 x
-//   10) a subject, 2 us. Nothing a row.
-// Forgetting. The last eight weeks: a rhythm that changes is a drift first, and the rhythm a few weeks later.
-// Example. Nothing learned: weights 0, noise 0, unknown = 0.15^2 + 0.06^2 + 0.05^2 less its mean over the week = 0.0170 of one
-//   hour, 0.0021 of a day. After one visit a week of all hours for two weeks with 7 200 rows each: noise 0.0003, unknown 0.0003.
-// Source. Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and 5.4.3; periodic kernels: MacKay 1998.
-// Fails. Seasons that are not of the day or the week: months, holidays. What moves in one hour of the week only, within it. A
-//   rhythm larger than 0.5 standard deviations is a drift until it was seen twice. A drift that itself comes each week at the same
-//   hours becomes rhythm after some weeks. Bins of one group that swing against each other.
+//   Each week of an hour counts the same, however many rows it had, but for a few only: rows /
+//   (rows + 11). The posterior mean is the expectation. Its variance is told in two parts: `noise`,
+//   what sampling leaves (as rows: 1 / n), which widens the null of every test; and `unknown`, what
+//   the cells do not tell yet, for which the alarm rule allows (drift_rule.h). An unknown rhythm's
+//   mean over 24 hours is nearly 0, so a window of a day is judged as it always was.
+// Early or late. A rhythm's edges need not lie at full hours, and clocks change twice a year: the
+//   expectation of an hour before and of an hour later will do too (expect()'s shift); the caller
+//   takes what explains the rows best.
+// Bins. A cell holds the share of rows with a value, and of those the shares of at most ten groups
+//   of bins: numeric bins in adjacent runs, categories the nine most frequent and the rest. Within
+//   a group bins keep the reference's proportions.
+// Memory. 168 x 11 shares of 16 bits a subject: 3.7 KB; 230 KB a version for the factorised 168 x
+//   168 matrix.
+// Cost. learn: O(slots) an hour. prepare: a Cholesky factorisation, 2 ms, at most once an hour.
+//   expect: 0.1 ms. expected: O(168 x 10) a subject, 2 us. Nothing a row.
+// Forgetting. The last eight weeks: a rhythm that changes is a drift first, and the rhythm a few
+//   weeks later.
+// Example. Nothing learned: weights 0, noise 0, unknown = 0.15^2 + 0.06^2 + 0.05^2 less its mean
+//   over the week = 0.0170 of one hour, 0.0021 of a day. After one visit a week of all hours for
+//   two weeks with 7 200 rows each: noise 0.0003, unknown 0.0003.
+// Source. Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and
+//   5.4.3; periodic kernels: MacKay 1998.
+// Fails. Seasons that are not of the day or the week: months, holidays. What moves in one hour of
+//   the week only, within it. A rhythm larger than 0.5 standard deviations is a drift until it was
+//   seen twice. A drift that itself comes each week at the same hours becomes rhythm after some
+//   weeks. Bins of one group that swing against each other.
 //
 // Not thread-safe.
 
@@ -65,7 +74,8 @@ std::size_t rhythm_group(const Binning& bins, std::size_t value_bin);
 struct TimedCounts {
   std::array<std::uint64_t, week_hours> rows{};
   std::array<std::uint64_t, week_hours> weeks{};  // in how many weeks an hour had rows
-  // One a subject, in the order of the watch: features, prediction, PCA scores. week_hours x rhythm_groups(), hour by hour.
+  // One a subject, in the order of the watch: features, prediction, PCA scores. week_hours x
+  // rhythm_groups(), hour by hour.
   std::vector<std::vector<std::uint32_t>> counts;
 };
 
@@ -93,15 +103,17 @@ class Rhythm {
     Time at;  // their middle
     double rows = 0;
   };
-  // What is expected of rows at these times, moved by so many hours: weights only are of the moved ones.
+  // What is expected of rows at these times, moved by so many hours: weights only are of the moved
+  // ones.
   Expectation expect(std::span<const Part> parts, int shift = 0) const;
   // Of a subject: more than `noise` where rows lack it.
   double noise(std::size_t subject, const Expectation& expectation) const;
-  // The reference's counts of a subject as expected, at the size at which sampling noise is that of reference and
-  // rhythm together; the reference's own counts where nothing was learned.
+  // The reference's counts of a subject as expected, at the size at which sampling noise is that of
+  // reference and rhythm together; the reference's own counts where nothing was learned.
   BinCounts expected(std::size_t subject, const Expectation& expectation) const;
 
-  // Hours of the week that were seen in two weeks at least, and the share of the traffic that comes in them.
+  // Hours of the week that were seen in two weeks at least, and the share of the traffic that comes
+  // in them.
   std::size_t hours_known() const;
   double share_known() const;
   bool known() const { return share_known() >= known_share; }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How many of at most 31 ascending numbers lie below x, without a branch that could be mispredicted and
-// without a chain of loads that wait for each other: two levels of a tree of fan-out four and eight.
-// Source: Khuong & Morin, "Array layouts for comparison-based searching", JEA 2017, on why binary search
-// waits for its loads. Five steps of that cost 25 ns where other work stands between two searches, these at most 8.
+// How many of at most 31 ascending numbers lie below x, without a branch that could be mispredicted
+// and without a chain of loads that wait for each other: two levels of a tree of fan-out four and
+// eight. Source: Khuong & Morin, "Array layouts for comparison-based searching", JEA 2017, on why
+// binary search waits for its loads. Five steps of that cost 25 ns where other work stands between
+// two searches, these at most 8.
 
 #include <array>
 #include <cstddef>
@@ -18,7 +19,8 @@ namespace outrider::detectors {
 
 inline constexpr std::size_t search_width = 32;
 
-// Ascending; what is not used is +infinity, which lies below nothing. Each eighth is a line of the cache.
+// Ascending; what is not used is +infinity, which lies below nothing. Each eighth is a line of the
+// cache.
 struct alignas(64) SearchTable {
   std::array<double, search_width> numbers;
 
@@ -45,8 +47,8 @@ inline std::size_t count_below_of_eight(const double* eight, double x) {
 #endif
 }
 
-// Which eighth by three comparisons, then how many of its eight: none waits for another within a step,
-// so that the searches of one row's features overlap in the processor.
+// Which eighth by three comparisons, then how many of its eight: none waits for another within a
+// step, so that the searches of one row's features overlap in the processor.
 inline std::size_t count_below(const SearchTable& table, double x) {
   const double* const all = table.numbers.data();
   const std::size_t group = static_cast<std::size_t>(all[7] < x) +

@@ -21,7 +21,8 @@ constexpr float clip = 6;  // One wild sample must not be a shift.
 constexpr float level_clip = 3;
 constexpr float short_rate = 0.08F;  // About a dozen samples.
 constexpr float spread_rate = 0.05F;
-// Of the profile: a day leaves about two thirds of an hour's place to the newest, whatever the interval.
+// Of the profile: a day leaves about two thirds of an hour's place to the newest, whatever the
+// interval.
 constexpr float profile_slowest = 0.002F;
 constexpr float profile_fastest = 0.1F;
 constexpr std::uint8_t profile_min = 4;  // Samples in an hour before it is believed.
@@ -66,9 +67,9 @@ constexpr double suppressed_share = 0.05;
 constexpr double refractory_ms = 86'400'000;
 constexpr float refractory_samples = 12;
 
-// log2 to 1e-5 of normal positive numbers: exponent bits and a series of artanh. Eight at once, because
-// a loop over an array becomes vector code; the library's logarithm, a dozen times a sample, would
-// cost as much as all the rest.
+// log2 to 1e-5 of normal positive numbers: exponent bits and a series of artanh. Eight at once,
+// because a loop over an array becomes vector code; the library's logarithm, a dozen times a
+// sample, would cost as much as all the rest.
 using Lanes = std::array<float, 8>;
 Lanes log2_of(const Lanes& x) {
   Lanes result;

@@ -52,15 +52,16 @@ class SnapshotReader {
                                      std::uint16_t version);
 
   std::uint64_t u64();
-  // How often something happened. Above 2^53 it is nonsense (no double would hold it, sums would overflow),
-  // and finish() refuses the snapshot.
+  // How often something happened. Above 2^53 it is nonsense (no double would hold it, sums would
+  // overflow), and finish() refuses the snapshot.
   std::uint64_t count();
   std::int64_t i64() { return static_cast<std::int64_t>(u64()); }
   double f64();
   bool boolean();
   std::string_view text();
 
-  // Success when every byte was read, none was missing and every count was one: "snapshot_corrupt" otherwise.
+  // Success when every byte was read, none was missing and every count was one: "snapshot_corrupt"
+  // otherwise.
   Result<void> finish() const;
 
  private:

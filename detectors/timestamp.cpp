@@ -170,7 +170,8 @@ std::optional<Time> since_1970(std::string_view text, double unit_seconds) {
   return Time{from_seconds(seconds)};
 }
 
-// A year of two digits: either order of days and months, 25-02-24 or 2/25/24. Points only between pairs: 1.2.15 is a version.
+// A year of two digits: either order of days and months, 25-02-24 or 2/25/24. Points only between
+// pairs: 1.2.15 is a version.
 bool short_year(std::string_view text) {
   const auto three = three_pieces(text, "/-.");
   if (!three) return false;

@@ -3,8 +3,8 @@
 
 // Dates and times as tables write them. PURE.
 //
-// A column has one form, so that 1/2/2015 is never guessed row by row. Where its cells leave open whether days or months
-// come first, it is refused: the newest rows would be others.
+// A column has one form, so that 1/2/2015 is never guessed row by row. Where its cells leave open
+// whether days or months come first, it is refused: the newest rows would be others.
 //
 //   MomentColumn column;
 //   for (text : column) column.add(text);
@@ -51,8 +51,8 @@ class MomentColumn {
   void add(std::string_view text);
   // Whether some form reads all texts so far.
   bool readable() const { return forms_ != 0; }
-  // The form that reads all of them. Error "bad_time": none does, with the text where the last one gave up; or months and
-  // days may stand in either order.
+  // The form that reads all of them. Error "bad_time": none does, with the text where the last one
+  // gave up; or months and days may stand in either order.
   Result<TimestampForm> form() const;
 
  private:
@@ -64,12 +64,14 @@ class MomentColumn {
 // The times of a column's texts, blanks around them or not. Errors as MomentColumn::form.
 Result<std::vector<Time>> parse_timestamps(const std::vector<std::string_view>& texts);
 
-// Whether a text is a date, a time of day or both for certain, in one of the forms above but plain digits, also with a year
-// of two digits, or a month ("2015-01"). Not a version (1.2.15), not a telephone number.
+// Whether a text is a date, a time of day or both for certain, in one of the forms above but plain
+// digits, also with a year of two digits, or a month ("2015-01"). Not a version (1.2.15), not a
+// telephone number.
 bool looks_like_timestamp(std::string_view text);
 
-// Whether a column holds times, which are no feature: at least 95 % of its values look like it; or all are days written
-// 20150131, and there are 20 or the name says so; or the name says so and all are seconds or milliseconds since 1970.
+// Whether a column holds times, which are no feature: at least 95 % of its values look like it; or
+// all are days written 20150131, and there are 20 or the name says so; or the name says so and all
+// are seconds or milliseconds since 1970.
 class TimeColumn {
  public:
   explicit TimeColumn(std::string_view name);

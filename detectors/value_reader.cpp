@@ -35,7 +35,8 @@ bool holds(double number, std::string_view digits) {
   return std::string_view(buffer.data(), static_cast<std::size_t>(end - buffer.data())) == digits;
 }
 
-// Whether the text is written as an integer, "12" or "12.000", that is not the number it was read as.
+// Whether the text is written as an integer, "12" or "12.000", that is not the number it was read
+// as.
 bool is_inexact_integer(std::string_view text, double number) {
   text = without_sign(text);
   const std::size_t end = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -55,8 +56,8 @@ bool starts_like_number(char c) {
          c == 'N';
 }
 
-// The text with the blanks, apostrophes and minus signs that Unicode has as those of ASCII. Nothing when it is too long
-// or has another letter outside of ASCII.
+// The text with the blanks, apostrophes and minus signs that Unicode has as those of ASCII. Nothing
+// when it is too long or has another letter outside of ASCII.
 std::optional<std::string_view> plain_marks(std::string_view text,
                                             std::array<char, marked_bytes_max>& buffer) {
   static constexpr std::pair<std::string_view, char> marks[] = {
@@ -78,8 +79,8 @@ std::optional<std::string_view> plain_marks(std::string_view text,
   return std::string_view(buffer.data(), size);
 }
 
-// "1,234,567" with its thousands in threes, or as in India ("12,34,567"); the digits go to `digits`.
-// No mark at all is fine too.
+// "1,234,567" with its thousands in threes, or as in India ("12,34,567"); the digits go to
+// `digits`. No mark at all is fine too.
 bool take_groups(std::string_view text, char decimal, std::string& digits) {
   char mark = 0;
   std::size_t group = 0, first = 0, groups = 0;
@@ -111,7 +112,8 @@ bool only_points(std::string_view text) {
          without_sign(text).find_first_not_of("0123456789.") == text.npos;
 }
 
-// What each decimal mark makes of a text that has some mark; nothing of both when its points alone could be dots.
+// What each decimal mark makes of a text that has some mark; nothing of both when its points alone
+// could be dots.
 struct Readings {
   std::optional<double> point, comma;
 };

@@ -53,7 +53,8 @@ std::vector<const FrozenSubject*> subjects_of(const Reference& reference) {
   return all;
 }
 
-// A feature may be called as a subject of ours is; two series of one name would be refused by Prometheus.
+// A feature may be called as a subject of ours is; two series of one name would be refused by
+// Prometheus.
 std::string feature_subject(const std::string& name) {
   return name == "prediction" || name == "multivariate" ? name + "_feature" : name;
 }
@@ -224,7 +225,8 @@ void VersionWatch::advance(Time now) {
   look(now);
 }
 
-// At the end of a ten-second batch: the pane that is filling, if it has enough rows for its next look.
+// At the end of a ten-second batch: the pane that is filling, if it has enough rows for its next
+// look.
 void VersionWatch::look(Time now) {
   const std::uint64_t rows = joined_.rows + panes_.filling().rows;
   const double share = looks_.due(rows);
@@ -240,8 +242,8 @@ void VersionWatch::look(Time now) {
       hours_between(since, now), share));
 }
 
-// A subject votes once a pane: by the first look in which it exceeds. One that does not exceed, yet, keeps the
-// verdict of the pane before, which had more rows; unless there is none.
+// A subject votes once a pane: by the first look in which it exceeds. One that does not exceed,
+// yet, keeps the verdict of the pane before, which had more rows; unless there is none.
 void VersionWatch::take_look(std::vector<Verdict> look) {
   bool changed = false;
   for (std::size_t i = 0; i < look.size(); ++i) {
@@ -349,7 +351,8 @@ VersionWatch::ByHours VersionWatch::hours_between(Time since, Time until) const 
   return hours_of(std::span(parts).first(static_cast<std::size_t>(count)));
 }
 
-// The subject beside what is expected of the hours, or of those before or after, whichever explains it best.
+// The subject beside what is expected of the hours, or of those before or after, whichever explains
+// it best.
 VersionWatch::Judged VersionWatch::judge_subject(std::size_t subject, const BinCounts& live,
                                                  const ByHours& hours) const {
   const FrozenSubject& frozen = *frozen_[subject];
@@ -422,7 +425,8 @@ void VersionWatch::judge_long(const LongWindow& window, const LongWindow& newest
   }
 }
 
-// Whether the newest hours deviate as the window does: a drift that has passed is not one for a day.
+// Whether the newest hours deviate as the window does: a drift that has passed is not one for a
+// day.
 bool VersionWatch::newest_agrees(std::size_t verdict, const LongWindow& window,
                                  const LongWindow& newest) const {
   const bool multivariate = verdict >= first_score_;
@@ -449,7 +453,8 @@ FillingPane VersionWatch::filling_pane(Time now) const {
   FillingPane pane;
   pane.since = joined_.rows > 0 ? joined_since_ : begun;
   pane.ends = begun + 5min;
-  // A pane is judged at the first multiple of five minutes at which it has rows enough or is an hour old.
+  // A pane is judged at the first multiple of five minutes at which it has rows enough or is an
+  // hour old.
   pane.ends_at_most = std::max(pane.ends, pane.since + rule_.join_max);
   pane.rows = joined_.rows + panes_.filling().rows + panes_.open().rows;
   pane.look_at = looks_.next_rows();

@@ -9,17 +9,19 @@
 //   if (s.scored) anomaly_histogram.observe(-std::log10(s.p));
 //   watch.advance(now);                                     // from a timer, each second or so
 //   for (const Verdict& v : watch.verdicts()) …             // as of the last five-minute pane, or
-//                                                           // of a look into the one that is filling
+//                                                           // of a look into the one that is
+//                                                           filling
 //   watch.totals(i)                                         // since the start: what counters
 //   export
 //
 // Cost. observe: about 1 us at 20 numeric features, everything on. Memory: see panes.h; 1 000
 //   features < 16 MiB.
-// Hours. Each closed hour teaches the rhythm of every subject (rhythm.h), and panes are compared with what is
-//   expected of their hours. Where the reference's rows had times it knows the rhythm from the start.
-// Rows that hang together. Each closed pane of five minutes tells the design effect of every subject's
-//   rows (design_effect.h); verdicts are given it. What is judged as one pane without a clock
-//   (judge_all() before any pane has closed) takes rows for independent ones.
+// Hours. Each closed hour teaches the rhythm of every subject (rhythm.h), and panes are compared
+//   with what is expected of their hours. Where the reference's rows had times it knows the rhythm
+//   from the start.
+// Rows that hang together. Each closed pane of five minutes tells the design effect of every
+//   subject's rows (design_effect.h); verdicts are given it. What is judged as one pane without a
+//   clock (judge_all() before any pane has closed) takes rows for independent ones.
 // Canary. To judge a canary against production, give the canary a second VersionWatch over
 //   *production's* reference, and compare_versions() the two: counts over the same bins. Subjects
 //   whose reference hash differs are left out.
@@ -82,8 +84,8 @@ class VersionWatch {
   // there is none.
   Surprise observe(std::span<const Value> features, const Value& prediction, double score, Time at);
 
-  // Counts of many rows at once, over the layout's bins: as another watch over the same reference has them. Says
-  // nothing of their quality.
+  // Counts of many rows at once, over the layout's bins: as another watch over the same reference
+  // has them. Says nothing of their quality.
   void observe_counts(const Frame& rows, Time at);
   const FrameLayout& layout() const { return panes_.layout(); }
 
@@ -91,8 +93,9 @@ class VersionWatch {
   void advance(Time now);
 
   // One a feature in order, then "prediction" and "multivariate" where the reference has them; as
-  // of the last judged pane, or of a window of hours that calls it drift. A subject that exceeded in a look into the pane that is filling, or was warming
-  // up, is as of that look. Before the first look all are warming_up.
+  // of the last judged pane, or of a window of hours that calls it drift. A subject that exceeded
+  // in a look into the pane that is filling, or was warming up, is as of that look. Before the
+  // first look all are warming_up.
   const std::vector<Verdict>& verdicts() const { return verdicts_; }
   // How many panes were judged, and how often verdicts() has changed: by a pane or by a look.
   std::uint64_t panes_judged() const { return panes_judged_; }
@@ -136,7 +139,8 @@ class VersionWatch {
   void count_slot(std::size_t subject, std::size_t slot);
   void observe_feature(std::size_t feature, const Value& value);
   Surprise observe_multivariate(std::span<const Value> features);
-  // What is expected of a window's hours, and of the same an hour earlier and later. No rhythm: empty.
+  // What is expected of a window's hours, and of the same an hour earlier and later. No rhythm:
+  // empty.
   struct Hours {
     std::array<Expectation, 3> shifts;
   };
@@ -158,7 +162,8 @@ class VersionWatch {
   void look(Time now);
   void take_look(std::vector<Verdict> look);
   void take(std::vector<Verdict> pane);
-  // `live(i)` gives the counts of subject i; the verdicts are by those alone, with a share of the error budget.
+  // `live(i)` gives the counts of subject i; the verdicts are by those alone, with a share of the
+  // error budget.
   template <class Live>
   std::vector<Verdict> judge_counts(Live live, const ByHours& hours, double share = 1) const;
   template <class Live>

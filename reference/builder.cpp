@@ -33,8 +33,8 @@ double number_of(const Value& value) {
   return detectors::as_number(value).value_or(nan);
 }
 
-// A uniform sample of whole rows, as numbers (NaN where there is none): Vitter's algorithm R with a fixed seed,
-// in the rows' order as long as all fit.
+// A uniform sample of whole rows, as numbers (NaN where there is none): Vitter's algorithm R with a
+// fixed seed, in the rows' order as long as all fit.
 class RowSample {
  public:
   RowSample(std::size_t columns, const BuildSettings& settings)
@@ -75,7 +75,8 @@ class RowSample {
   std::vector<double> cells_;
 };
 
-// Counts a subject over its frozen bins, with range and moments; finish() puts them into the subject.
+// Counts a subject over its frozen bins, with range and moments; finish() puts them into the
+// subject.
 class SubjectCounter {
  public:
   explicit SubjectCounter(FrozenSubject subject) : subject_(std::move(subject)) {}
@@ -139,7 +140,8 @@ class Builder {
 
   Result<void> check_names() const;
   void scan(std::span<const Value> row);
-  // After a scan: whether some columns are to be read by another decimal mark, so that all rows must be scanned again.
+  // After a scan: whether some columns are to be read by another decimal mark, so that all rows
+  // must be scanned again.
   bool read_otherwise();
   Result<void> freeze();
   void count(std::span<const Value> row);
@@ -428,7 +430,8 @@ Result<void> Builder::freeze_multivariate() {
       row_[i] = sample_.at(row, feature_columns_[numeric_features_[i]]);
     }
   };
-  // A missing value counts as the mean, as it will in live rows; a table with a gap in each row has a PCA too.
+  // A missing value counts as the mean, as it will in live rows; a table with a gap in each row has
+  // a PCA too.
   std::vector<double> means(d), present(d);
   for (std::size_t row = 0; row < sample_.rows(); ++row) {
     load(row);

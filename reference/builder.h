@@ -17,9 +17,10 @@
 // every row
 // over those bins. So counts are exact, edges exact up to the sample's size; the same rows in the
 // same
-// order give the same reference. Where numbers are written with a decimal comma or marks between thousands, pass 1 is made
-// twice: the column decides how its cells are read (detectors/column_numbers.h).
-// Memory: sample_cells_max doubles and at most `distinct_max` texts a column.
+// order give the same reference. Where numbers are written with a decimal comma or marks between
+// thousands, pass 1 is made twice: the column decides how its cells are read
+// (detectors/column_numbers.h). Memory: sample_cells_max doubles and at most `distinct_max` texts a
+// column.
 // Time: O(rows x (columns + k columns)), k <= 32 PCA components.
 
 #include <cstdint>
@@ -82,14 +83,16 @@ struct Built {
 
 using VisitRow = std::function<void(std::span<const detectors::Value> row)>;
 // Streams all rows, in the same order each time it is called; values in the order of the columns.
-// Values are as detectors/value_reader.h reads a text alone, and carry it (see table.h). Fails with its own error.
+// Values are as detectors/value_reader.h reads a text alone, and carry it (see table.h). Fails with
+// its own error.
 using Rows = std::function<Result<void>(const VisitRow& visit)>;
 // How far: rows done in this pass, and which of the two passes.
 using Progress = std::function<void(int pass, std::uint64_t rows)>;
 
 // Errors: those of `rows`; "unknown_column" (a name in the settings that is no column), "no_rows",
-// "no_features", "bad_target", "ambiguous_numbers" (a column whose decimal mark cannot be told: write it otherwise, ignore it, or
-// take it as categorical; a provisional reference ignores it), "bad_time" (values that are no times, with a row from 1; dates without a time of day).
+// "no_features", "bad_target", "ambiguous_numbers" (a column whose decimal mark cannot be told:
+// write it otherwise, ignore it, or take it as categorical; a provisional reference ignores it),
+// "bad_time" (values that are no times, with a row from 1; dates without a time of day).
 Result<Built> build_reference(const std::vector<std::string>& columns, const Rows& rows,
                               const BuildSettings& settings, const Progress& progress = {});
 

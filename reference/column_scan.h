@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// ColumnScan: what a first pass over one column learns, and what kind of column it therefore is. PURE; not
-// thread-safe. Memory: at most `distinct_max` texts (a column of numbers: 1 000), and 100 000 numbers of an index.
+// ColumnScan: what a first pass over one column learns, and what kind of column it therefore is.
+// PURE; not thread-safe. Memory: at most `distinct_max` texts (a column of numbers: 1 000), and 100
+// 000 numbers of an index.
 //
-// Values count by their canonical text (detectors/value_reader.h), so "3" and "3.0" are one; 1 and 0 are true and false
-// in a column that has no other numbers.
+// Values count by their canonical text (detectors/value_reader.h), so "3" and "3.0" are one; 1 and
+// 0 are true and false in a column that has no other numbers.
 
 #include <cstdint>
 #include <string>
@@ -22,8 +23,8 @@ namespace outrider::reference {
 
 class ColumnScan {
  public:
-  // `every_text` keeps the texts of numbers as well as of texts: for a column that will be categorical
-  // whatever it looks like.
+  // `every_text` keeps the texts of numbers as well as of texts: for a column that will be
+  // categorical whatever it looks like.
   ColumnScan(const std::string& name, std::size_t distinct_max, bool every_text = false)
       : distinct_max_(distinct_max), every_text_(every_text), index_(name), times_(name) {}
 
@@ -34,9 +35,9 @@ class ColumnScan {
     detectors::FeatureKind kind = detectors::FeatureKind::numeric;
     std::string note;
   };
-  // Numeric when at least 95 % of the values are numbers (a boolean among numbers is 1 or 0); categorical when the texts
-  // repeat, and for booleans; ignored when empty, an index, times, an identifier, or of too many different texts.
-  // `leads`: nothing but indices stand before it.
+  // Numeric when at least 95 % of the values are numbers (a boolean among numbers is 1 or 0);
+  // categorical when the texts repeat, and for booleans; ignored when empty, an index, times, an
+  // identifier, or of too many different texts. `leads`: nothing but indices stand before it.
   Kind infer(const std::string& name, bool leads) const;
   bool is_index() const { return index_.holds(); }
   detectors::ColumnNumbers::Decision numbers_decision() const { return marks_.decide(); }

@@ -9,7 +9,8 @@
 //   ProvisionalReference learning(names);
 //   if (learning.add(values, prediction, at)) reference = learning.build(now);   // 10 000 rows are in
 //
-// It knows at which hours of the week its rows came: an hour is no week, and its level is that of those hours.
+// It knows at which hours of the week its rows came: an hour is no week, and its level is that of
+// those hours.
 
 #include <memory>
 #include <optional>

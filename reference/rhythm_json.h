@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The section `rhythm` of reference.json: training rows by the hour of the week (detectors/rhythm.h). Optional, with a version of
-// its own; at most 168 x 10 counts a subject. The schema is in docs/reference-format.md. PURE.
+// The section `rhythm` of reference.json: training rows by the hour of the week
+// (detectors/rhythm.h). Optional, with a version of its own; at most 168 x 10 counts a subject. The
+// schema is in docs/reference-format.md. PURE.
 
 #include "base/core/result.h"
 #include "base/wire/json.h"

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A table's column of times: what a first pass over it learns of its form, and how a second one reads it. One form a column
-// (detectors/timestamp.h), so that 1/2/2015 is never guessed row by row; numbers that are no dates are seconds or milliseconds
-// since 1970. PURE; not thread-safe. O(1) memory.
+// A table's column of times: what a first pass over it learns of its form, and how a second one
+// reads it. One form a column (detectors/timestamp.h), so that 1/2/2015 is never guessed row by
+// row; numbers that are no dates are seconds or milliseconds since 1970. PURE; not thread-safe.
+// O(1) memory.
 //
 //   RowTimes times("at", "line");
 //   for (row : file) times.add(line, row[at]);
 //   if (auto settled = times.settle(); !settled) …
 //   for (row : file) auto time = times.time_of(line, row[at]);
 //
-// A missing value is no mistake of add(), and none of settle(): whether a row may be without a time is the caller's.
+// A missing value is no mistake of add(), and none of settle(): whether a row may be without a time
+// is the caller's.
 
 #include <cstdint>
 #include <optional>

@@ -5,14 +5,14 @@
 // apart by the first byte that is not blank. PURE and streaming: the caller feeds bytes in pieces.
 //
 //   TableReader table;
-//   auto ok = table.feed(piece, [&](std::uint64_t line, std::span<const detectors::Value> row) { … });
-//   ok = table.finish(visit);
+//   auto ok = table.feed(piece, [&](std::uint64_t line, std::span<const detectors::Value> row) { …
+//   }); ok = table.finish(visit);
 //   table.columns()
 //
-// CSV fields and NDJSON's strings are read by detectors/value_reader.h, each alone; their texts come along. NDJSON:
-// columns are those of the first `schema_rows` objects, in order of appearance, and later keys are
-// ignored; null and an absent key are missing, true and false are the texts "true" and "false"; integers that no
-// double holds are texts; a nested value is refused by name.
+// CSV fields and NDJSON's strings are read by detectors/value_reader.h, each alone; their texts
+// come along. NDJSON: columns are those of the first `schema_rows` objects, in order of appearance,
+// and later keys are ignored; null and an absent key are missing, true and false are the texts
+// "true" and "false"; integers that no double holds are texts; a nested value is refused by name.
 
 #include <cstdint>
 #include <deque>
@@ -39,15 +39,17 @@ class TableReader {
   static constexpr std::size_t line_bytes_max = 16 << 20;
   static constexpr std::size_t schema_rows = 100;
 
-  // Rows that cannot be read are told and passed over from now on, each by its line: a ragged row of CSV, a quote out of
-  // place, bytes that are not UTF-8, a line that is no flat JSON object. The header is still an error, and so is an open quote.
+  // Rows that cannot be read are told and passed over from now on, each by its line: a ragged row
+  // of CSV, a quote out of place, bytes that are not UTF-8, a line that is no flat JSON object. The
+  // header is still an error, and so is an open quote.
   using OnBadRow = std::function<void(std::uint64_t line, const std::string& why)>;
   void pass_over_bad_rows(OnBadRow on_bad_row);
   // The values of these columns alone are read; those of others are missing, nested or not.
   void read_only(std::vector<std::string> columns) { only_ = std::move(columns); }
 
-  // Errors: those of CsvReader; "csv_empty", "csv_separator", "csv_duplicate_column", "csv_ragged"; "ndjson_line" (not one flat
-  // object), "ndjson_line_too_long", "ndjson_encoding" (not UTF-8), "too_many_columns". The first error stays.
+  // Errors: those of CsvReader; "csv_empty", "csv_separator", "csv_duplicate_column", "csv_ragged";
+  // "ndjson_line" (not one flat object), "ndjson_line_too_long", "ndjson_encoding" (not UTF-8),
+  // "too_many_columns". The first error stays.
   Result<void> feed(std::string_view bytes, const Visit& visit);
   Result<void> finish(const Visit& visit);
 

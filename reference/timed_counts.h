@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Counts training rows by the hour of the week, so that a reference knows the rhythm of its subjects
-// (detectors/rhythm.h). PURE; not thread-safe. Memory: 168 x 10 counts a subject, and one number for each of at
-// most `hours_max` different hours.
+// Counts training rows by the hour of the week, so that a reference knows the rhythm of its
+// subjects (detectors/rhythm.h). PURE; not thread-safe. Memory: 168 x 10 counts a subject, and one
+// number for each of at most `hours_max` different hours.
 //
 //   TimedCounter timed(subjects);                 // as a watch has them
 //   timed.begin_row(at); timed.add(subject, slot); …
@@ -32,8 +32,9 @@ class TimedCounter {
   void add(std::size_t subject, std::size_t slot);
   std::uint64_t rows() const { return rows_; }
 
-  // Error "bad_time": rows of several days are all in one hour of the day, at full quarters of it (dates are midnights of some
-  // time zone), so what came with them was no time of day. A job that runs each night has minutes and seconds.
+  // Error "bad_time": rows of several days are all in one hour of the day, at full quarters of it
+  // (dates are midnights of some time zone), so what came with them was no time of day. A job that
+  // runs each night has minutes and seconds.
   Result<std::optional<detectors::TimedCounts>> finish();
 
  private:

@@ -85,8 +85,8 @@ Value read_value(ByteReader& in) {
   return 0.0;
 }
 
-// Times go to and from the bytes in microseconds. A damaged number must not overflow the clock, which
-// ends in 2262: what is past it does not decode.
+// Times go to and from the bytes in microseconds. A damaged number must not overflow the clock,
+// which ends in 2262: what is past it does not decode.
 std::int64_t micros(Time time) {
   return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
@@ -127,7 +127,8 @@ void append_row(std::string& out, const RowView& row, bool with_features) {
   }
 }
 
-// Reads one row; keeps it only when `into` is given. False for one that the model failed: there is none.
+// Reads one row; keeps it only when `into` is given. False for one that the model failed: there is
+// none.
 bool read_row(ByteReader& in, const std::vector<std::string_view>& names, StoredPrediction* into) {
   const std::uint8_t flags = in.byte();
   if (flags & row_failed) return false;

@@ -64,8 +64,8 @@ class ByteReader {
 // In the key of a named prediction: all rows of the request, not one of them.
 inline constexpr std::uint32_t whole_request = 0xFFFFFFFF;
 
-// Under a hash stand the predictions that go by it, in the order of their time: 32 bytes for an alias (hash, id), 36 for a
-// key (hash, id, row).
+// Under a hash stand the predictions that go by it, in the order of their time: 32 bytes for an
+// alias (hash, id), 36 for a key (hash, id, row).
 struct NamedPrediction {
   Uuid id;
   bool is_key = false;
@@ -79,12 +79,13 @@ std::optional<NamedPrediction> decode_name_key(std::string_view key);  // Withou
 void append_group(std::string& out, const Uuid& id, const PredictionView& prediction,
                   bool keep_features);
 
-// Finds rows of slots' values. Rows of one request that are asked for in their order are read once, all together: a
-// batch of 10 000 rows is labelled row by row. The values must outlive the next find().
+// Finds rows of slots' values. Rows of one request that are asked for in their order are read once,
+// all together: a batch of 10 000 rows is labelled row by row. The values must outlive the next
+// find().
 class RowFinder {
  public:
-  // The row, or nothing when the value has no such request or row. When the request is there but has not that many
-  // rows, `rows_found` says how many it has (else 0).
+  // The row, or nothing when the value has no such request or row. When the request is there but
+  // has not that many rows, `rows_found` says how many it has (else 0).
   std::optional<StoredPrediction> find(std::string_view slot_value, const PredictionKey& key,
                                        std::uint32_t& rows_found);
 

@@ -4,8 +4,8 @@
 // Counts of labels by model and result, and their delays. A group of labels is tallied by the
 // owner, then published whole by commit() once it is on disk, or forgotten by roll_back().
 //
-// Thread-safe: count_now(), announce() and collect(); the rest is the owner's. At most `models_max` model
-// versions are told apart; further ones are counted as model "other", version "other".
+// Thread-safe: count_now(), announce() and collect(); the rest is the owner's. At most `models_max`
+// model versions are told apart; further ones are counted as model "other", version "other".
 
 #include <array>
 #include <cstdint>
@@ -40,8 +40,8 @@ class LabelMetrics {
   void count_now(std::string_view model_name, std::string_view model_version, LabelResult result,
                  std::uint64_t labels);
 
-  // The series of a model version, at 0: rate() does not see the first increase of a counter that is born with it, and labels
-  // come in batches. Nothing where they are there already.
+  // The series of a model version, at 0: rate() does not see the first increase of a counter that
+  // is born with it, and labels come in batches. Nothing where they are there already.
   void announce(std::string_view model_name, std::string_view model_version);
 
   std::array<std::uint64_t, label_result_count> totals() const;

@@ -13,11 +13,12 @@
 // response.meta.puid (request.meta.puid, or the header Seldon-Puid), the truth is data.ndarray or
 // data.tensor with one column; row i of several becomes "{puid}_{i}".
 //
-// A label or a prediction is a number, a string, or true/false (the texts "true", "false", as the strings "True" and "FALSE" are).
-// An integer that no double holds is its digits. A string that says missing ("NA", "", "None"; detectors/value_reader.h) is no
-// label, and one that may be two numbers ("1,234") is refused. A timestamp is RFC 3339, or seconds since the epoch. SageMaker's
-// CSV values are numbers where they read as such, without leading zeros. Sources: Seldon Core 1.x "External Prediction API"; Amazon SageMaker "Ingest ground
-// truth labels".
+// A label or a prediction is a number, a string, or true/false (the texts "true", "false", as the
+// strings "True" and "FALSE" are). An integer that no double holds is its digits. A string that
+// says missing ("NA", "", "None"; detectors/value_reader.h) is no label, and one that may be two
+// numbers ("1,234") is refused. A timestamp is RFC 3339, or seconds since the epoch. SageMaker's
+// CSV values are numbers where they read as such, without leading zeros. Sources: Seldon Core 1.x
+// "External Prediction API"; Amazon SageMaker "Ingest ground truth labels".
 
 #include <string_view>
 #include <vector>

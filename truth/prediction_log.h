@@ -18,10 +18,10 @@
 // only after a synced write that holds its de-duplication mark, its joined row and the consumer's
 // state together.
 //
-// Bounds. Disk: `bytes_max` (eviction begins at 7/8 of it); the oldest predictions and joined rows go first, whole files at a
-// time, and a label for one of them answers `evicted` (the id tells its time). Age: `max_delay`;
-// then `late`. Memory: about `memory_bytes` + buffers, independent of how many predictions wait.
-// Every limit has its counter: outrider_log_dropped_total{reason}.
+// Bounds. Disk: `bytes_max` (eviction begins at 7/8 of it); the oldest predictions and joined rows
+// go first, whole files at a time, and a label for one of them answers `evicted` (the id tells its
+// time). Age: `max_delay`; then `late`. Memory: about `memory_bytes` + buffers, independent of how
+// many predictions wait. Every limit has its counter: outrider_log_dropped_total{reason}.
 //
 // A slow or full disk stalls the owner, never the caller: append() drops and counts, join() answers
 // "log_busy" or "log_unavailable" (HTTP: 503 with Retry-After). After a failed write the store is
@@ -140,8 +140,8 @@ class PredictionLog {
   bool flush(Duration deadline);
   void close();  // Writes what is buffered, syncs, stops the thread. Idempotent.
 
-  // A model version that labels may come for: its counters are there, at 0, from now on. Those of labels that no model is known
-  // of are there from the start.
+  // A model version that labels may come for: its counters are there, at 0, from now on. Those of
+  // labels that no model is known of are there from the start.
   void announce(std::string_view model_name, std::string_view model_version);
 
   // outrider_labels_total, outrider_label_delay_seconds, outrider_log_*. Valid as long as the log.

@@ -82,8 +82,8 @@ class WatermarkFilter final : public rocksdb::CompactionFilter {
   SlotOf slot_of_;
 };
 
-// RocksDB's own warnings go to our log. A file of its own would be one more to fill the disk, and after
-// a failed write to it Debian's build, whose assertions are on, aborts the process.
+// RocksDB's own warnings go to our log. A file of its own would be one more to fill the disk, and
+// after a failed write to it Debian's build, whose assertions are on, aborts the process.
 class OurLogger final : public rocksdb::Logger {
  public:
   OurLogger() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}

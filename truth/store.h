@@ -35,12 +35,13 @@ namespace outrider::truth {
 enum class Family : std::uint8_t { meta, predictions, aliases, joined, marks, early };
 inline constexpr std::size_t family_count = 6;
 
-// 128 bits that stand for an alias: itself, where it is a UUID, as request ids mostly are (a twentieth of
-// the cost); else its name-based UUID (version 5, SHA-1). An alias chosen to collide with another makes
-// that ambiguous, which sending the same alias does as well.
+// 128 bits that stand for an alias: itself, where it is a UUID, as request ids mostly are (a
+// twentieth of the cost); else its name-based UUID (version 5, SHA-1). An alias chosen to collide
+// with another makes that ambiguous, which sending the same alias does as well.
 Uuid alias_hash(std::string_view alias);
 
-// Likewise for a key. It is another one for the same text: how often a client repeats an alias is nothing to a key.
+// Likewise for a key. It is another one for the same text: how often a client repeats an alias is
+// nothing to a key.
 Uuid key_hash(std::string_view key);
 
 // What a key has in the log.

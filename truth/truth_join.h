@@ -9,12 +9,13 @@
 // from disk, so that memory never runs ahead of it.
 //
 // How an id is understood, in this order: as a prediction id, with or without "_{row}"; as an
-// alias or a key; as an alias with "_{row}". A prediction id that the log does not know is tried as an alias
-// and a key as well, since callers use UUIDv7 too. A key is never taken apart: order_7 is not row 7 of order.
+// alias or a key; as an alias with "_{row}". A prediction id that the log does not know is tried as
+// an alias and a key as well, since callers use UUIDv7 too. A key is never taken apart: order_7 is
+// not row 7 of order.
 //
-// Whose label it is, where a name has several predictions: nobody's (`ambiguous`), be it two aliases, two keys or
-// one of each. A label with a timestamp is about no prediction of a key that was made more than a day after it,
-// so a key that is used again later is clear until then.
+// Whose label it is, where a name has several predictions: nobody's (`ambiguous`), be it two
+// aliases, two keys or one of each. A label with a timestamp is about no prediction of a key that
+// was made more than a day after it, so a key that is used again later is clear until then.
 
 #include <cstdint>
 #include <map>

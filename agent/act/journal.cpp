@@ -153,8 +153,8 @@ void Journal::put_place(const std::string& action, const incident::Identity& who
       .step();
 }
 
-// Actions that an older agent wrote have no place; the labels of their incidents do. Of one whose incident is gone nothing is known but
-// the model's name, which then counts for each of that name.
+// Actions that an older agent wrote have no place; the labels of their incidents do. Of one whose
+// incident is gone nothing is known but the model's name, which then counts for each of that name.
 void Journal::learn_places() {
   std::vector<std::pair<std::string, incident::Identity>> found;
   {

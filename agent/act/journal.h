@@ -16,8 +16,8 @@
 // Thread-safe. Every function throws JournalError when SQLite fails (disk full, file damaged): the
 // caller answers 503, and Alertmanager sends again.
 //
-// An older agent reads the file too, so that a roll-out can be taken back: tables and columns that it knows stay as they are, and what is
-// new stands beside them.
+// An older agent reads the file too, so that a roll-out can be taken back: tables and columns that
+// it knows stay as they are, and what is new stands beside them.
 //
 // Limits: prune() drops what ended longest ago once there are more than the limits allow.
 

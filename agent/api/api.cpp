@@ -72,8 +72,9 @@ Json invalid_alerts(const ApiParts& parts, const wire::AlertWebhook& webhook) {
   return list;
 }
 
-// Where nothing of a webhook can be taken it is refused, so that Alertmanager counts a failed notification. Where something
-// was filed the answer is 200: the rest would be no better the next time.
+// Where nothing of a webhook can be taken it is refused, so that Alertmanager counts a failed
+// notification. Where something was filed the answer is 200: the rest would be no better the next
+// time.
 HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
   const auto webhook = wire::parse_alert_webhook(request.body);
   const bool is_usable = webhook && (!webhook->alerts.empty() || webhook->invalid.empty());

@@ -27,7 +27,8 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// The factor that makes milliseconds of it; nothing where it is no latency of the component's own side.
+// The factor that makes milliseconds of it; nothing where it is no latency of the component's own
+// side.
 std::optional<double> latency_factor(std::string_view name) {
   for (const std::string_view stranger : {"client", "caller", "calls"}) {
     if (contains(name, stranger)) return std::nullopt;
@@ -73,7 +74,8 @@ double waited(double outside, double inside) {
   return wire < 0 ? 0 : wire;
 }
 
-// How much longer calls took at their callers than here: the worst caller, in ms. Empty without such metrics.
+// How much longer calls took at their callers than here: the worst caller, in ms. Empty without
+// such metrics.
 Values mesh_wire(const Rows& rows) {
   Values worst;
   for (const auto& [name, values] : rows.metrics) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a component's metrics say about it: metrics become channels, known by their names alone. PURE.
+// What a component's metrics say about it: metrics become channels, known by their names alone.
+// PURE.
 //
 //   channel        from                                                              worse when
 //   cpu, memory    the metrics of that name                                          higher
@@ -14,7 +15,8 @@
 //   asks X         requests of its callee X for each of its own (call_ratios.h)      lower
 //   errors         1 - availability / 100, else errors a request                     higher
 //
-// Nothing else is read: a node's metrics are of all its pods, and of an unknown metric nobody knows which way is worse.
+// Nothing else is read: a node's metrics are of all its pods, and of an unknown metric nobody knows
+// which way is worse.
 // Cost. O(metrics x rows).
 
 #include <cstdint>

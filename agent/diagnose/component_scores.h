@@ -9,12 +9,13 @@
 //                 silent log sites - the largest of its callers')
 //   score   = latency + errors + wire + cpu + memory + path
 //
-// Idea. A group counts with its largest channel: a source with five latency columns does not vote five times. A caller
-//   is slow and fails because its callees are; what those do not explain is its own. The wire is the callee's: a
-//   network delay is what the callers wait beyond the callee's own latency. A request that ends early asks fewer
-//   callees, be it by the component's own fault or because one of them is slow or fails.
-// Failures without a source. Where none of a component's callees reports errors at all, they could be any of theirs:
-//   the component and those callees share its errors equally.
+// Idea. A group counts with its largest channel: a source with five latency columns does not vote
+//   five times. A caller is slow and fails because its callees are; what those do not explain is
+//   its own. The wire is the callee's: a network delay is what the callers wait beyond the callee's
+//   own latency. A request that ends early asks fewer callees, be it by the component's own fault
+//   or because one of them is slow or fails.
+// Failures without a source. Where none of a component's callees reports errors at all, they could
+//   be any of theirs: the component and those callees share its errors equally.
 // Cost. O(components + calls).
 
 #include <array>

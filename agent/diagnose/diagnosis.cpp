@@ -66,7 +66,8 @@ void score(Work& work) {
   for (const Rows& rows : work.time.now) errors.push_back(reports_errors(rows));
   const std::vector<GroupExcess> now = groups_of(work, std::nullopt);
   work.scores = component_scores(now, graph, errors);
-  // Whether something is wrong does not depend on how many may have to answer for it: no sharing of errors here.
+  // Whether something is wrong does not depend on how many may have to answer for it: no sharing of
+  // errors here.
   const std::vector<bool> unshared(errors.size(), true);
   work.best = best_of(component_scores(now, graph, unshared));
   for (std::size_t window = 0; window < work.time.windows.size(); ++window)

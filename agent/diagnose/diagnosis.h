@@ -3,13 +3,17 @@
 
 // One incident: which component is its root cause, or that this cannot be told. PURE.
 //
-// Method, one file a step: timeline.h (what is now, what is calm), channels.h (what metrics mean), effects.h (how far from
-//   normal, beyond calm times), log_sites.h, component_scores.h (over the call graph), exclusive_excess.h (a named symptom), weighing.h
-//   (p, probability, changes, abstention), evidence.h (the sentences).
+// Method, one file a step: timeline.h (what is now, what is calm), channels.h (what metrics mean),
+//   effects.h (how far from normal, beyond calm times), log_sites.h, component_scores.h (over the
+//   call graph), exclusive_excess.h (a named symptom), weighing.h (p, probability, changes,
+//   abstention), evidence.h (the sentences).
 // With a symptom the components are ordered by their exclusive excess, and their scores break ties.
-// Cost. 1 000 components x 10 metrics x 60 rows in well under one CPU-second; memory is a few times that of the rows.
-// Source. docs/decisions/0033-diagnosis.md; what it finds and misses: docs/measurements/diagnose.md.
-// Fails. A fault that leaves no trace in these metrics; several faults at once; a baseline that has the fault in it.
+// Cost. 1 000 components x 10 metrics x 60 rows in well under one CPU-second; memory is a few times
+// that of the rows.
+// Source. docs/decisions/0033-diagnosis.md; what it finds and misses:
+// docs/measurements/diagnose.md.
+// Fails. A fault that leaves no trace in these metrics; several faults at once; a baseline that has
+// the fault in it.
 
 #include <map>
 #include <optional>

@@ -3,16 +3,18 @@
 
 // How far every channel of every component is from its normal, beyond what calm times reach. PURE.
 //
-// Idea. The effect of a row is a ratio in natural logarithms: ln((value + f) / (normal + f)), so that milliseconds,
-//   percent and MiB have one unit. The floor f keeps small things small, where a baseline is constant above all:
-//   the largest of the lower quartile of the components' normal values of this channel ("what is small in this system"),
-//   the component's own median absolute deviation, and for errors 2 % and one request.
-//   A channel's level is the highest that two neighbouring rows hold: one slow request of three is no level. Its excess is
-//   the level less what calm windows of the same length reach in 99 of 100, never negative. So significance is the
+// Idea. The effect of a row is a ratio in natural logarithms: ln((value + f) / (normal + f)), so
+//   that milliseconds, percent and MiB have one unit. The floor f keeps small things small, where a
+//   baseline is constant above all: the largest of the lower quartile of the components' normal
+//   values of this channel ("what is small in this system"), the component's own median absolute
+//   deviation, and for errors 2 % and one request. A channel's level is the highest that two
+//   neighbouring rows hold: one slow request of three is no level. Its excess is the level less
+//   what calm windows of the same length reach in 99 of 100, never negative. So significance is the
 //   gate, and the size of the effect the score.
-// Normal. The median of the baseline; of memory the median of the rows just before the window, since it changes for good when a
-//   pod restarts.
-// Few windows. Below 30 calm windows a component's own quantile says little: that of all components' rows stands in.
+// Normal. The median of the baseline; of memory the median of the rows just before the window,
+//   since it changes for good when a pod restarts.
+// Few windows. Below 30 calm windows a component's own quantile says little: that of all
+//   components' rows stands in.
 // Cost. O(channels x (rows + windows x rows of a window)).
 // Source. Calibration on calm windows and the floors: docs/measurements/diagnose.md.
 

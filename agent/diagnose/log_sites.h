@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which logging sites of a component say more, or less, than usual. PURE. A site is a template, or a level where no
-// template is known; only counts are needed, no text.
+// Which logging sites of a component say more, or less, than usual. PURE. A site is a template, or
+// a level where no template is known; only counts are needed, no text.
 //
-// Idea. A site's lines are compared with the component's other lines in the same two rows, so that more load is no
-//   finding. The change is |ln((lines + 1) / (expected + 1))| less three standard errors of that logarithm. Expected are
-//   as many as the mean before the search window says, or, with ten rows, what one earlier row in ten reached: sites come in
-//   bursts. A site that fell silent says as much as a new one.
+// Idea. A site's lines are compared with the component's other lines in the same two rows, so that
+//   more load is no finding. The change is |ln((lines + 1) / (expected + 1))| less three standard
+//   errors of that logarithm. Expected are as many as the mean before the search window says, or,
+//   with ten rows, what one earlier row in ten reached: sites come in bursts. A site that fell
+//   silent says as much as a new one.
 // Cost. O(lines of the table).
 // Fails. A component that stops logging altogether has no other lines to compare with.
 
@@ -35,7 +36,8 @@ struct LogChanges {
   LogChange more, fewer;
 };
 
-// The rows of a table of counts: all components' together, since a component is silent in a row where it has no count.
+// The rows of a table of counts: all components' together, since a component is silent in a row
+// where it has no count.
 struct LogRows {
   std::vector<double> before, now;  // Times, ascending, each once.
 };

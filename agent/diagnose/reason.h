@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Why a cause is named; or why none is, and what would decide: how much more excess, and which evidence is missing. PURE.
+// Why a cause is named; or why none is, and what would decide: how much more excess, and which
+// evidence is missing. PURE.
 
 #include <string>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The metrics of components as rows of numbers, and the two things done to their time: fast rows are condensed, and rows
-// of different components that belong to one moment share a slot. PURE. Not a number: the row has no value there.
+// The metrics of components as rows of numbers, and the two things done to their time: fast rows
+// are condensed, and rows of different components that belong to one moment share a slot. PURE. Not
+// a number: the row has no value there.
 
 #include <cstddef>
 #include <functional>
@@ -31,13 +32,16 @@ using Side = std::vector<Rows>;
 // The rows whose time is accepted.
 Rows rows_where(const Rows& rows, const std::function<bool(double time)>& accepted);
 
-// The distance of neighbouring rows: the median over all components; 60 s where no component has two rows.
+// The distance of neighbouring rows: the median over all components; 60 s where no component has
+// two rows.
 double row_interval(const Side& side);
 
-// Medians of the values in [origin + i x width, … + width). Rows that are at least `width` apart stay as they are.
+// Medians of the values in [origin + i x width, … + width). Rows that are at least `width` apart
+// stay as they are.
 Rows condensed(const Rows& rows, double width, double origin);
 
-// The moments of a side: the times of all components, ascending, where those less than half a row apart are one.
+// The moments of a side: the times of all components, ascending, where those less than half a row
+// apart are one.
 class Grid {
  public:
   static constexpr std::size_t none = SIZE_MAX;
@@ -56,11 +60,12 @@ class Grid {
 
 // Of the finite values; nothing where there are none. O(n).
 std::optional<double> median(std::span<const double> values);
-// Linear between order statistics (type 7 of Hyndman & Fan, NumPy's default). `values` finite, not empty; are reordered.
+// Linear between order statistics (type 7 of Hyndman & Fan, NumPy's default). `values` finite, not
+// empty; are reordered.
 double quantile(Values& values, double q);
 
-// The highest level that two neighbouring finite values hold, and the slot where the first of the two stands. The value
-// itself where only one is finite.
+// The highest level that two neighbouring finite values hold, and the slot where the first of the
+// two stands. The value itself where only one is finite.
 struct Level {
   double value = 0;
   std::size_t slot = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An incident's time: which rows are the search window, which the baseline, and the calm windows among those. PURE.
+// An incident's time: which rows are the search window, which the baseline, and the calm windows
+// among those. PURE.
 //
 //   baseline … | [at - 120 s - one row          at            at + window) | the future is never read
 //                 search window: an alert may be late
@@ -23,7 +24,8 @@ constexpr std::size_t calm_enough = 30;  // Calm windows that a quantile of thei
 struct CalmWindow {
   std::size_t first = 0, length = 0;
 };
-// Windows as long as the search window that overlap by half; of a short baseline shorter ones, so that there are a few.
+// Windows as long as the search window that overlap by half; of a short baseline shorter ones, so
+// that there are a few.
 std::vector<CalmWindow> calm_windows(std::size_t baseline_slots, std::size_t search_slots);
 
 // One component each in every side.
@@ -38,8 +40,9 @@ struct Timeline {
   std::vector<CalmWindow> windows;
 };
 
-// `baseline`: empty, or a side in which a component without rows has those of `metrics` before the search window as its baseline.
-// The baseline's rows inside the search window are left out. `at` and `window` in seconds.
+// `baseline`: empty, or a side in which a component without rows has those of `metrics` before the
+// search window as its baseline. The baseline's rows inside the search window are left out. `at`
+// and `window` in seconds.
 Timeline timeline(const Side& metrics, const Side& baseline, double at, double window);
 
 }  // namespace outrider::diagnose

@@ -5,14 +5,16 @@
 //
 // p. How often calm times score as high as the best suspect does:
 //   p = (exp(-score / 0.3) + calm windows whose best score is as high) / (1 + calm windows).
-//   The exponential stands for calm times that a short baseline did not see: in four systems the best scores of calm
-//   windows fell off with a scale of .24 to .35. A symptom's own p joins by Fisher's way: both = p x p', both (1 - ln both).
-//   The best score is taken before errors are shared among those that may have them.
-//   A cause is named where p <= 0.005; everything above is "insufficient evidence".
+//   The exponential stands for calm times that a short baseline did not see: in four systems the
+//   best scores of calm windows fell off with a scale of .24 to .35. A symptom's own p joins by
+//   Fisher's way: both = p x p', both (1 - ln both). The best score is taken before errors are
+//   shared among those that may have them. A cause is named where p <= 0.005; everything above is
+//   "insufficient evidence".
 // Probability. score^3 / sum of score^3, times 1 / (1 + p / 0.005): that something is wrong at all.
-// Changes. A change is no evidence, it is prior odds: one at a component from an hour before the search window to a row
-//   after the component's onset doubles its odds. Since a change sits at the first of n components by chance in one of n cases, p is
-//   then multiplied by that share. Blamed is the latest change in time at the first component, if a cause is named.
+// Changes. A change is no evidence, it is prior odds: one at a component from an hour before the
+//   search window to a row after the component's onset doubles its odds. Since a change sits at the
+//   first of n components by chance in one of n cases, p is then multiplied by that share. Blamed
+//   is the latest change in time at the first component, if a cause is named.
 
 #include <cstddef>
 #include <cstdint>

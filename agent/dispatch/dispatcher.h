@@ -3,7 +3,8 @@
 
 // Where the rooms meet: one lock around the incident book, the journal and the actions under way.
 // SHELL; thread-safe. It decides nothing itself: incident/ says what an alert means, decide/ what
-// is to be done and what an answer means; the dispatcher sees that everything is in the journal first.
+// is to be done and what an answer means; the dispatcher sees that everything is in the journal
+// first.
 //
 //   webhook thread   receive()                     alerts -> incidents, committed before the 200
 //   dispatcher thread   look()                        facts -> evidence -> decisions, committed

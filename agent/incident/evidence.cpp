@@ -133,7 +133,8 @@ Judgement judge_moved(const Comparison& comparison) {
       text + ", over " + std::to_string(comparison.rows) + " rows since the change: data drift."};
 }
 
-// `accuracy`: the alert is a fall in accuracy, so that inputs that stayed leave the relation to have changed.
+// `accuracy`: the alert is a fall in accuracy, so that inputs that stayed leave the relation to
+// have changed.
 Judgement judge_comparison(const Comparison& comparison, bool accuracy) {
   if (!comparison.moved.empty()) return judge_moved(comparison);
   const std::string rows = std::to_string(comparison.rows);

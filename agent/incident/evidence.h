@@ -5,12 +5,13 @@
 //
 // From the alert: the annotations `accuracy_before`, `accuracy_after` ("95%"),
 // `labels_since_change` and `since` (Unix seconds or RFC 3339: the detector's estimate of when the
-// change began), as alerts/outrider-accuracy.rules.yml writes them; any alert's `description` otherwise.
-// From Prometheus: the inputs since the change beside those before it and the reference's
-// (agent/query/inputs_since.h). "Inputs unchanged", and with a fall in accuracy "concept drift", is said only
-// where a shift would have been seen, with its power; too few rows are called so, with how many are needed.
-// Where no beginning is known the drift verdicts stand in: every input must have one and none may warn.
-// What has not been judged is called so, with the reason.
+// change began), as alerts/outrider-accuracy.rules.yml writes them; any alert's `description`
+// otherwise. From Prometheus: the inputs since the change beside those before it and the
+// reference's (agent/query/inputs_since.h). "Inputs unchanged", and with a fall in accuracy
+// "concept drift", is said only where a shift would have been seen, with its power; too few rows
+// are called so, with how many are needed. Where no beginning is known the drift verdicts stand in:
+// every input must have one and none may warn. What has not been judged is called so, with the
+// reason.
 
 #include <vector>
 
@@ -18,12 +19,13 @@
 
 namespace outrider::incident {
 
-// Writes the incident's `since`, `owner`, `inputs`, `summary` and `evidence` anew from its annotations,
-// facts, changes and members. Calling it again changes nothing.
+// Writes the incident's `since`, `owner`, `inputs`, `summary` and `evidence` anew from its
+// annotations, facts, changes and members. Calling it again changes nothing.
 void explain(Incident& incident);
 
-// The changes that may have to do with it: of its model or of none, not of another place, from an hour before the change
-// began (or the incident, while that is unknown) up to its end; the 20 nearest its beginning.
+// The changes that may have to do with it: of its model or of none, not of another place, from an
+// hour before the change began (or the incident, while that is unknown) up to its end; the 20
+// nearest its beginning.
 std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent);
 
 // "2026-01-31 12:00:00 UTC".

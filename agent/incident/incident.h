@@ -29,8 +29,9 @@ struct Change {
   bool operator==(const Change&) const = default;
 };
 
-// The JSON of POST /api/v1/changes: {"kind", "model"?, "version"?, "cluster"?, "namespace"?, "workload"?, "summary"?, "at"?, "id"?};
-// `at` is RFC 3339 or Unix seconds, `now` when absent. Errors: those of parse_json, "bad_change".
+// The JSON of POST /api/v1/changes: {"kind", "model"?, "version"?, "cluster"?, "namespace"?,
+// "workload"?, "summary"?, "at"?, "id"?}; `at` is RFC 3339 or Unix seconds, `now` when absent.
+// Errors: those of parse_json, "bad_change".
 Result<Change> parse_change(std::string_view body, Time now);
 wire::Json to_json(const Change& change);
 
@@ -47,7 +48,8 @@ struct Facts {
     std::optional<double> score;  // Its largest debiased PSI.
     bool operator==(const Subject&) const = default;
   };
-  // The inputs since the change beside those before it and the reference's, by what the sidecars counted.
+  // The inputs since the change beside those before it and the reference's, by what the sidecars
+  // counted.
   struct Comparison {
     enum class Base { before, reference };  // The rows of the hour before the change; training.
     enum class Moved { at_change, before_change, unknown };

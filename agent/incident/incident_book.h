@@ -10,8 +10,9 @@
 //   }
 //
 // Two alerts are of one incident when they agree on every label but severity, those that only tell
-// replicas apart (pod, instance, replica, …) and those that say who answers (owner, team). So the repeats of one Alertmanager, the copies
-// of an HA pair, and one alert a pod are all one incident. It is open while any member fires.
+// replicas apart (pod, instance, replica, …) and those that say who answers (owner, team). So the
+// repeats of one Alertmanager, the copies of an HA pair, and one alert a pod are all one incident.
+// It is open while any member fires.
 //
 // Notifications come late and out of order, above all from two Alertmanagers that do not hear each
 // other. startsAt names a member's episode:

@@ -15,7 +15,8 @@ bool has_parts(MetricKind kind) {
          kind == MetricKind::summary;
 }
 
-// OpenMetrics names a counter's family without the "_total" of its series, and an info's without "_info".
+// OpenMetrics names a counter's family without the "_total" of its series, and an info's without
+// "_info".
 MetricKind kind_of_suffix(std::string_view suffix) {
   return suffix == "_total" ? MetricKind::counter : MetricKind::info;
 }

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Labels for any pod: POST /api/v1/labels at the agent. A self-contained label (one with `prediction`
-// and `model_version`) goes to one sidecar, which is chosen by its id, so that sending it again reaches
-// the same one; every other label is a question to all sidecars (?fan-out=true), and the one that made
-// the prediction joins it.
+// Labels for any pod: POST /api/v1/labels at the agent. A self-contained label (one with
+// `prediction` and `model_version`) goes to one sidecar, which is chosen by its id, so that sending
+// it again reaches the same one; every other label is a question to all sidecars (?fan-out=true),
+// and the one that made the prediction joins it.
 //
 //   LabelForwarder forwarder({.sidecars = {"dns+http://sidecars.shop.svc:9501"}});
 //   router.add("POST", "/api/v1/labels", [&](const HttpRequest& r) { return forwarder.take(r); });
 //
-// A label's result is the best of the sidecars' results: joined, duplicate, ambiguous, invalid, late,
-// evicted, unknown, in this order. `unknown`, `late` and `evicted` are given only when every sidecar has
-// answered; otherwise the label is `unavailable`: nobody has it, the answer's status is 503 with
-// Retry-After, and sending all again is safe, as what was joined is then a duplicate.
+// A label's result is the best of the sidecars' results: joined, duplicate, ambiguous, invalid,
+// late, evicted, unknown, in this order. `unknown`, `late` and `evicted` are given only when every
+// sidecar has answered; otherwise the label is `unavailable`: nobody has it, the answer's status is
+// 503 with Retry-After, and sending all again is safe, as what was joined is then a duplicate.
 //
-// Counting: what a sidecar's own predictions decide is counted there; the agent counts what only all of
-// them together know (unknown, late, evicted), and what it could not read (invalid). So
-// sum by (result) (outrider_labels_total) is right over sidecars and agent.
+// Counting: what a sidecar's own predictions decide is counted there; the agent counts what only
+// all of them together know (unknown, late, evicted), and what it could not read (invalid). So sum
+// by (result) (outrider_labels_total) is right over sidecars and agent.
 //
-// An alias under which two pods made a prediction each (a gateway's retry) is joined in both: each pod
-// knows of one only. Within a pod it is ambiguous.
+// An alias under which two pods made a prediction each (a gateway's retry) is joined in both: each
+// pod knows of one only. Within a pod it is ambiguous.
 //
-// Nothing is held here, as a sidecar does (truth.early): a label that all sidecars call unknown is asked for once more,
-// half a second later, and then is unknown.
+// Nothing is held here, as a sidecar does (truth.early): a label that all sidecars call unknown is
+// asked for once more, half a second later, and then is unknown.
 
 #include <array>
 #include <cstdint>
@@ -69,8 +69,9 @@ struct ForwardedLabel {
 
 inline constexpr std::size_t forwarded_labels_max = 20'000;  // Of one body.
 
-// PURE. One object, an array, or one object a line; SageMaker's ground-truth lines become ours, a line
-// with several values one label a row. Errors: "invalid_json", "empty_body", "too_many_labels".
+// PURE. One object, an array, or one object a line; SageMaker's ground-truth lines become ours, a
+// line with several values one label a row. Errors: "invalid_json", "empty_body",
+// "too_many_labels".
 Result<std::vector<ForwardedLabel>> read_forwarded_labels(std::string_view body);
 
 // PURE. Who is asked what, and what their answers amount to.
@@ -112,15 +113,16 @@ class LabelFanOut {
   std::vector<Standing> standings_;
 };
 
-// The sidecar that takes the self-contained label of this id: highest random weight, so that a sidecar
-// that comes or goes moves only its own share of the ids. `sidecars` is not empty.
+// The sidecar that takes the self-contained label of this id: highest random weight, so that a
+// sidecar that comes or goes moves only its own share of the ids. `sidecars` is not empty.
 const std::string& choose_sidecar(std::string_view id, const std::vector<std::string>& sidecars);
 
 // SHELL. Thread-safe. At most `parallel_max` questions of one body are under way at one time.
 class LabelForwarder final : public wire::Collector {
  public:
   struct Settings {
-    // "http://10.0.0.7:9501", or "dns+http://NAME:PORT" for every address that the name has at the time.
+    // "http://10.0.0.7:9501", or "dns+http://NAME:PORT" for every address that the name has at the
+    // time.
     std::vector<std::string> sidecars;
     std::string bearer_token = {};
     Duration timeout = std::chrono::seconds(10);  // Of one question.

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which samples were stored a while ago, of requests that had several of one series. A sender that gets no answer sends such a
-// request again, and then all but each series' newest sample are older than what is known: with the same value they are
-// repetitions, and no error. (The newest is in the series' record, so the usual request, one sample a series, needs none of this.)
+// Which samples were stored a while ago, of requests that had several of one series. A sender that
+// gets no answer sends such a request again, and then all but each series' newest sample are older
+// than what is known: with the same value they are repetitions, and no error. (The newest is in the
+// series' record, so the usual request, one sample a series, needs none of this.)
 //
 //   recent.remember(RecentSamples::Kind::sample, record.fingerprint, sample.timestamp_ms, bits);
 //   if (recent.has(RecentSamples::Kind::sample, record.fingerprint, sample.timestamp_ms, bits)) …       // stored before
 //
-// Holds the hashes of `capacity` samples, the oldest of a set of eight going first: 8 bytes each, taken with the first one. So a
-// request is known again for as many samples; what is forgotten is out of order, as it would be anyway. A sample that was not
-// stored is taken for one that was with a chance below 1e-18. Not thread-safe. O(1): one cache line.
+// Holds the hashes of `capacity` samples, the oldest of a set of eight going first: 8 bytes each,
+// taken with the first one. So a request is known again for as many samples; what is forgotten is
+// out of order, as it would be anyway. A sample that was not stored is taken for one that was with
+// a chance below 1e-18. Not thread-safe. O(1): one cache line.
 
 #include <algorithm>
 #include <array>

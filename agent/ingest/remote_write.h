@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// POST /api/v1/write: Prometheus's remote write, 1.0 and 2.0, as a receiver; and GET /api/v1/series: what
-// came in. SHELL: holds the locks; SeriesPartition decides.
+// POST /api/v1/write: Prometheus's remote write, 1.0 and 2.0, as a receiver; and GET
+// /api/v1/series: what came in. SHELL: holds the locks; SeriesPartition decides.
 //
 //   RemoteWriteReceiver receiver(settings, clock, &scorer);
 //   router.add("POST", "/api/v1/write", [&](const HttpRequest& r) { return receiver.take(r); });
 //   router.add("GET", "/api/v1/series", [&](const HttpRequest& r) { return receiver.list(r); });
 //
-// Answers: 204 when all was stored; 400 with a text body when some of it was refused (the rest is stored)
-// or the message is none; 413 past a limit of the request; 415 for another Content-Type or -Encoding; 503
-// with Retry-After when requests at hand take all the memory they may, or the consumer cannot keep up:
-// then nothing of the request was stored. To 2.0 each answer bears the Written headers.
+// Answers: 204 when all was stored; 400 with a text body when some of it was refused (the rest is
+// stored) or the message is none; 413 past a limit of the request; 415 for another Content-Type or
+// -Encoding; 503 with Retry-After when requests at hand take all the memory they may, or the
+// consumer cannot keep up: then nothing of the request was stored. To 2.0 each answer bears the
+// Written headers.
 //
-// Bounded: bytes of requests being worked on (in_flight_bytes_max, then up to waiting_max requests wait for
-// wait_max), decompressed bytes, series and samples of a request (WriteRequest::Limits), series in all and
-// their label texts (SeriesTable), families, exemplars, histograms kept.
+// Bounded: bytes of requests being worked on (in_flight_bytes_max, then up to waiting_max requests
+// wait for wait_max), decompressed bytes, series and samples of a request (WriteRequest::Limits),
+// series in all and their label texts (SeriesTable), families, exemplars, histograms kept.
 //
-// Threads. Every method is thread-safe. Series are spread over `partitions`, each with its own lock, by
-// fingerprint; requests are decompressed and decoded outside the locks.
+// Threads. Every method is thread-safe. Series are spread over `partitions`, each with its own
+// lock, by fingerprint; requests are decompressed and decoded outside the locks.
 //
 // Sources: the Prometheus documentation, "Remote-Write specification" 1.0 and 2.0.
 
@@ -110,7 +111,8 @@ class RemoteWriteReceiver final : public wire::Collector {
 
   net::HttpResponse take(const net::HttpRequest& request);
 
-  // ?name=METRIC&label=NAME=VALUE&limit=N: JSON of the series that match all, with their last samples.
+  // ?name=METRIC&label=NAME=VALUE&limit=N: JSON of the series that match all, with their last
+  // samples.
   net::HttpResponse list(const net::HttpRequest& request) const;
 
   void collect(wire::MetricSink& sink) override;

@@ -229,7 +229,8 @@ Refusal SeriesPartition::judge(RecentSamples::Kind kind, const SeriesTable::Reco
   return Refusal::none;
 }
 
-// Of a request with several samples of one series all are remembered: Prometheus sends each as a series of its own.
+// Of a request with several samples of one series all are remembered: Prometheus sends each as a
+// series of its own.
 void SeriesPartition::note_stored(Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
                                   std::uint64_t value_bits) {
   const bool has_others = record.has_sample && record.last_request == request_number_;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One partition of what the agent takes in: decides sample by sample what is stored, remembers the series
-// and hands on what is new to the SeriesSink. No I/O, no thread; the time is an argument. Not thread-safe:
-// the receiver holds one lock a partition.
+// One partition of what the agent takes in: decides sample by sample what is stored, remembers the
+// series and hands on what is new to the SeriesSink. No I/O, no thread; the time is an argument.
+// Not thread-safe: the receiver holds one lock a partition.
 //
 //   SeriesPartition intake(settings, number, families, sink);
 //   WriteReport report;
 //   intake.take(request, indexes, now, report);             // series that belong to this partition
 //   for (auto [index, fingerprint] : intake.moved()) …      // these belong to another one
 //
-// What is refused (Refusal): a sample older than the series' newest; one at the newest's time with another
-// value; one further ahead than `ahead_max`, or older than `age_max`; a series with faulty labels or past the
-// table's limits. The rest of the request is stored. A sample that was stored before with the same time and value is
-// a repetition: counted as stored, not handed on (of older ones as many are known as recent_samples.h says).
-// O(1) a sample.
+// What is refused (Refusal): a sample older than the series' newest; one at the newest's time with
+// another value; one further ahead than `ahead_max`, or older than `age_max`; a series with faulty
+// labels or past the table's limits. The rest of the request is stored. A sample that was stored
+// before with the same time and value is a repetition: counted as stored, not handed on (of older
+// ones as many are known as recent_samples.h says). O(1) a sample.
 
 #include <array>
 #include <cstdint>
@@ -94,11 +94,12 @@ class SeriesPartition final : public series::SeriesDirectory {
   void take(const wire::WriteRequest& request, std::span<const std::uint32_t> indexes, Time now,
             WriteReport& report, bool is_more = false);
 
-  // Of the last take(): series whose labels came in an unusual encoding and belong elsewhere. Hand them
-  // to the intake of that partition.
+  // Of the last take(): series whose labels came in an unusual encoding and belong elsewhere. Hand
+  // them to the intake of that partition.
   std::span<const std::pair<std::uint32_t, std::size_t>> moved() const { return moved_; }
 
-  // Lets go of what is idle. Call it now and then: a round of the table takes some minutes of calls.
+  // Lets go of what is idle. Call it now and then: a round of the table takes some minutes of
+  // calls.
   void tidy(Time now);
 
   struct StoredExemplar {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which series there are: fingerprint -> dense slot, compact labels and the last sample. PURE in all but
-// its room: no I/O, no thread, the time is an argument. Not thread-safe.
+// Which series there are: fingerprint -> dense slot, compact labels and the last sample. PURE in
+// all but its room: no I/O, no thread, the time is an argument. Not thread-safe.
 //
 //   SeriesTable table({.series_max = 250'000}, count, forget);
 //   if (auto slot = table.find(key)) …
 //   auto slot = table.insert(key, labels, now);            // "series_limit", "label_bytes_limit"
 //
 // Memory. A series takes its Record (64 B), 8 B a label, 12 to 24 B of index, and its share of the
-// label texts: each text is kept once, however many series have it. Limits: series_max, label_bytes_max.
+// label texts: each text is kept once, however many series have it. Limits: series_max,
+// label_bytes_max.
 //
-// What goes first, when the table is full and a new series comes: of up to 256 records under a hand that
-// goes round, one that has ended (staleness marker) and been silent for `ended_after`; else the one that
-// has been silent longest, if for `silent_after`; else nobody goes and the new series is refused. A series
-// that has been silent for `idle_after` goes without being pressed. So a flood of new series cannot push
-// out those that are alive.
+// What goes first, when the table is full and a new series comes: of up to 256 records under a hand
+// that goes round, one that has ended (staleness marker) and been silent for `ended_after`; else
+// the one that has been silent longest, if for `silent_after`; else nobody goes and the new series
+// is refused. A series that has been silent for `idle_after` goes without being pressed. So a flood
+// of new series cannot push out those that are alive.
 
 #include <atomic>
 #include <cstdint>
@@ -61,8 +62,8 @@ class SymbolTable {
   std::size_t text_bytes_ = 0;
 };
 
-// How many series all tables have together: the limit is of their sum, as fingerprints do not spread
-// exactly evenly. Thread-safe.
+// How many series all tables have together: the limit is of their sum, as fingerprints do not
+// spread exactly evenly. Thread-safe.
 class SeriesCount {
  public:
   bool take_one(std::size_t series_max) {

@@ -135,7 +135,8 @@ std::vector<Comparison::Input> moved_inputs(const Judged& before, const Judged& 
 constexpr std::string_view by_bin = "feature, bin, reference";
 constexpr std::string_view decile_references = "-deciles";  // How their `reference` ends.
 
-// Rows between two times, summed over pods. A counter that fell began anew, one that was not there is new.
+// Rows between two times, summed over pods. A counter that fell began anew, one that was not there
+// is new.
 std::string rows_between(const std::string& selector, std::string_view by, const std::string& from,
                          const std::string& to) {
   return "sum by (job, workload, " + std::string(by) + ") ((" + selector + to + " - (" + selector +
@@ -148,7 +149,8 @@ std::string at_text(Time time) {
   return text;
 }
 
-// The reference of each feature that has most rows: after a change of references the old bins say nothing.
+// The reference of each feature that has most rows: after a change of references the old bins say
+// nothing.
 std::map<std::string, std::string> leading_references(const std::vector<InstantValue>& values) {
   std::map<std::string, std::map<std::string, double>> rows;
   for (const InstantValue& value : values) {
@@ -175,7 +177,8 @@ std::vector<InstantValue> of_references(const std::vector<InstantValue>& values,
   return kept;
 }
 
-// Bins of the reference have a slot of what is missing; deciles have none, and the checks of quality count it.
+// Bins of the reference have a slot of what is missing; deciles have none, and the checks of
+// quality count it.
 void add_missing(BinTable& table, const std::vector<InstantValue>& values) {
   for (const InstantValue& one : values) {
     const auto found = table.find(std::string(one.labels.get("feature")));
@@ -286,7 +289,8 @@ Result<std::optional<Comparison>> compare_inputs_since(Prometheus& prometheus,
   const auto missing_since = ask(rows_between(missing, "feature", began, ""));
   const auto missing_before = ask(rows_between(missing, "feature", hour_before, began));
 
-  // What could not be learnt of the reference, of missing values or of the design effect narrows the answer.
+  // What could not be learnt of the reference, of missing values or of the design effect narrows
+  // the answer.
   const auto leading = leading_references(*live);
   InputCounts counts{.since = make_bins(of_references(*live, leading)),
                      .before = make_bins(of_references(*before, leading))};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values and ranges. Not thread-safe:
-// one a thread. Source: the Prometheus documentation, "HTTP API: instant queries", "range queries".
+// Asks Prometheus (or Thanos, Mimir, VictoriaMetrics) for instant values and ranges. Not
+// thread-safe: one a thread. Source: the Prometheus documentation, "HTTP API: instant queries",
+// "range queries".
 
 #include <optional>
 #include <string>
@@ -24,8 +25,8 @@ struct InstantValue {
 // (what Prometheus says).
 Result<std::vector<InstantValue>> parse_instant_answer(std::string_view body);
 
-// PURE. The series of a range query, each with its samples in time order. Errors: as above, "bad_answer"
-// when it is no matrix.
+// PURE. The series of a range query, each with its samples in time order. Errors: as above,
+// "bad_answer" when it is no matrix.
 Result<std::vector<Series>> parse_range_answer(std::string_view body);
 
 class Prometheus {
@@ -33,7 +34,8 @@ class Prometheus {
   // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
   explicit Prometheus(std::string url, Duration timeout = std::chrono::seconds(2));
 
-  // Errors: those of HttpClient and of parse_instant_answer. `timeout`: other than the object's own.
+  // Errors: those of HttpClient and of parse_instant_answer. `timeout`: other than the object's
+  // own.
   Result<std::vector<InstantValue>> query(const std::string& promql,
                                           std::optional<Duration> timeout = {});
   // Prometheus evaluates at `start`, `start + step`, … up to `end`, at most 11 000 times a query.
@@ -49,18 +51,18 @@ class Prometheus {
   net::HttpClient client_;
 };
 
-// PURE: the matchers of the incident's model, without braces. A cluster may be known from the external
-// labels of the Prometheus that sent the alert; its own series do not have those.
+// PURE: the matchers of the incident's model, without braces. A cluster may be known from the
+// external labels of the Prometheus that sent the alert; its own series do not have those.
 std::string model_matchers(const incident::Incident& incident, bool with_version = true);
 
 // The drift verdicts, drift scores and change estimate of the incident's model in its cluster and
-// namespace, its inputs since the change beside those before it, and its owner where the alert names
-// none. What could not be learnt is said in `trouble`. Thirteen queries at most; when the first gets no
-// answer, no more are asked.
+// namespace, its inputs since the change beside those before it, and its owner where the alert
+// names none. What could not be learnt is said in `trouble`. Thirteen queries at most; when the
+// first gets no answer, no more are asked.
 incident::Facts gather_facts(Prometheus& prometheus, const incident::Incident& incident, Time now);
 
-// PURE: the values of the incident's workload; of the only one there is where it is none of them (an
-// alert about the model server's own metrics has another job than the sidecar's). Nothing where
+// PURE: the values of the incident's workload; of the only one there is where it is none of them
+// (an alert about the model server's own metrics has another job than the sidecar's). Nothing where
 // several are left: they are not about the same model.
 std::vector<InstantValue> of_workload(std::vector<InstantValue> values,
                                       const incident::Identity& who);
@@ -71,10 +73,11 @@ Result<std::vector<InstantValue>> query_of(Prometheus& prometheus,
                                            const std::string& promql,
                                            std::optional<Duration> timeout = {});
 
-// PURE: shares of pods {subject, state}, score series {subject} and features that the fleet's rules say
-// moved {feature}, as facts' subjects. A subject's state is that of the middle pod: the gravest that more
-// than half of the pods say, or a graver one. The worst of any pod would be drift somewhere in a
-// large enough fleet. The subject "prediction" is what comes out of the model, so it is left out.
+// PURE: shares of pods {subject, state}, score series {subject} and features that the fleet's rules
+// say moved {feature}, as facts' subjects. A subject's state is that of the middle pod: the gravest
+// that more than half of the pods say, or a graver one. The worst of any pod would be drift
+// somewhere in a large enough fleet. The subject "prediction" is what comes out of the model, so it
+// is left out.
 std::vector<incident::Facts::Subject> make_subjects(const std::vector<InstantValue>& verdicts,
                                                     const std::vector<InstantValue>& scores,
                                                     const std::vector<InstantValue>& moved);

@@ -11,9 +11,9 @@ constexpr double seconds_a_week = 7 * 86400;
 constexpr double half_life_weeks = 2;
 constexpr double prior_weeks = 1;
 
-// How many first scores of this step or above a series has a week, outside of the labelled windows of
-// NAB's development half (scripts/bench nab --rates). The last three did not occur; they go on as the
-// ones before do.
+// How many first scores of this step or above a series has a week, outside of the labelled windows
+// of NAB's development half (scripts/bench nab --rates). The last three did not occur; they go on
+// as the ones before do.
 constexpr std::array<double, detectors::SeriesScorer::steps_max + 1> usual_rate = {
     4.7, 4.7, 3.3, 2.5, 2.0, 1.45, 1.05, .75, .48, .35, .23, .15, .051, .011, .004, .0012, .0004};
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Classic histograms under watch: the buckets of one histogram come as series of their own, in any order and
-// in several requests; their counts of one time make quantiles, which are scored. PURE; not thread-safe.
+// Classic histograms under watch: the buckets of one histogram come as series of their own, in any
+// order and in several requests; their counts of one time make quantiles, which are scored. PURE;
+// not thread-safe.
 //
-// The quantiles of a scrape are known once the next one begins to come in, so they are scored one scrape
-// late. They are of what was counted between two scrapes, interpolated within a bucket as PromQL's
-// histogram_quantile does; nothing counted, a reset, or a scrape of which not every bucket came in, makes no
-// sample: the next whole one counts from the last whole one.
+// The quantiles of a scrape are known once the next one begins to come in, so they are scored one
+// scrape late. They are of what was counted between two scrapes, interpolated within a bucket as
+// PromQL's histogram_quantile does; nothing counted, a reset, or a scrape of which not every bucket
+// came in, makes no sample: the next whole one counts from the last whole one.
 //
-// Limits: histograms (bind refuses, counted by the caller), buckets_max a histogram (samples of others are left
-// out, counted).
+// Limits: histograms (bind refuses, counted by the caller), buckets_max a histogram (samples of
+// others are left out, counted).
 // O(buckets) a scrape.
 
 #include <map>
@@ -37,8 +38,8 @@ class QuantileBoard {
   // Of the labels but `le`: the same in every run, and for every bucket of a histogram.
   static std::uint64_t hash_of(std::span<const LabelView> labels);
 
-  // The histogram that a bucket series belongs to: known by its labels but `le`. Nothing when there is no
-  // room for another.
+  // The histogram that a bucket series belongs to: known by its labels but `le`. Nothing when there
+  // is no room for another.
   std::optional<std::uint32_t> bind(std::span<const LabelView> labels);
   void release(std::uint32_t histogram);  // One of its bucket series is gone.
 
@@ -53,7 +54,8 @@ class QuantileBoard {
   // The states of `count` histograms from the `first` on, after their number.
   std::size_t pool_size() const { return histograms_.size(); }
   void save(std::size_t first, std::size_t count, detectors::SnapshotWriter& out) const;
-  // What a snapshot kept of quantiles whose histograms were not seen since; `high` of their fingerprint is hash_of().
+  // What a snapshot kept of quantiles whose histograms were not seen since; `high` of their
+  // fingerprint is hash_of().
   RestoredStates& restored() { return restored_; }
 
  private:
@@ -86,8 +88,9 @@ class QuantileBoard {
   std::uint64_t left_out_ = 0;
 };
 
-// PURE. The q-quantile of what buckets counted: {upper bound, count up to it}, ascending, the last bound
-// +Inf. Nothing when nothing was counted, there is no +Inf, or a count is below the one before.
+// PURE. The q-quantile of what buckets counted: {upper bound, count up to it}, ascending, the last
+// bound +Inf. Nothing when nothing was counted, there is no +Inf, or a count is below the one
+// before.
 struct CumulativeBucket {
   double bound = 0;
   double count = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// States that a snapshot kept, until their series come back. They are saved again with the others, so that
-// two restarts in a row forget no more than one. PURE; not thread-safe.
+// States that a snapshot kept, until their series come back. They are saved again with the others,
+// so that two restarts in a row forget no more than one. PURE; not thread-safe.
 //
 //   RestoredStates kept(watched_max);
 //   kept.put(watched);                                      // read from disk

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A PromQL series selector: http_requests_total{job="shop", code=~"5.."}. PURE; immutable, thread-safe.
+// A PromQL series selector: http_requests_total{job="shop", code=~"5.."}. PURE; immutable,
+// thread-safe.
 //
 //   const Result<Selector> selector = Selector::parse("{__name__=~\"node_.+\", instance!=\"\"}");
 //   if (selector->matches(labels)) ...
 //
-// As in Prometheus: the four operators = != =~ !~, regular expressions are RE2's and anchored at both ends,
-// an absent label is an empty one, and at least one matcher must not match the empty text. Values are quoted
-// by " (with escapes), ' or `. Errors: "bad_selector", with the place. Source: the Prometheus documentation,
-// "Querying basics: instant vector selectors". Cost: one look at the labels a matcher; RE2 is linear.
+// As in Prometheus: the four operators = != =~ !~, regular expressions are RE2's and anchored at
+// both ends, an absent label is an empty one, and at least one matcher must not match the empty
+// text. Values are quoted by " (with escapes), ' or `. Errors: "bad_selector", with the place.
+// Source: the Prometheus documentation, "Querying basics: instant vector selectors". Cost: one look
+// at the labels a matcher; RE2 is linear.
 
 #include <memory>
 #include <span>

@@ -159,7 +159,8 @@ void SeriesBoard::forget(std::uint32_t slot, BucketTaker& buckets) {
   if (slot < slots_.size()) end_use(slot, buckets);
 }
 
-// Marked rather than compared later: the same series may be back at the same place before tick() looks.
+// Marked rather than compared later: the same series may be back at the same place before tick()
+// looks.
 void SeriesBoard::end_episode(std::size_t place) {
   if (!at(place).watched.in_episode()) return;
   for (Episode& episode : episodes_) {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One partition of the series under watch: which slot is watched as what, and each one's state. PURE; not
-// thread-safe; O(1) a sample, no allocation but for a new series or a finding.
+// One partition of the series under watch: which slot is watched as what, and each one's state.
+// PURE; not thread-safe; O(1) a sample, no allocation but for a new series or a finding.
 //
 //   SeriesBoard board({.watched_max = 250'000}, rules);
 //   board.take(incoming, directory, partition, terms, buckets, findings);
 //
-// Limit: watched_max. Past it a newcomer takes the place of a series that has been silent for at least
-// silent_min: of 64 that are looked at, the longest silent. When none of these is, the newcomer is not
-// watched (and counted), and tried again when there is room: the oldest acquaintances stay, as a score is
-// worth what history it rests on.
+// Limit: watched_max. Past it a newcomer takes the place of a series that has been silent for at
+// least silent_min: of 64 that are looked at, the longest silent. When none of these is, the
+// newcomer is not watched (and counted), and tried again when there is room: the oldest
+// acquaintances stay, as a score is worth what history it rests on.
 
 #include <memory>
 #include <vector>

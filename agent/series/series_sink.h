@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where received samples go: the interface between ingest (which decodes, checks and remembers which
-// series there are) and whoever scores them. PURE.
+// Where received samples go: the interface between ingest (which decodes, checks and remembers
+// which series there are) and whoever scores them. PURE.
 //
 //   class Scorer final : public SeriesSink {
 //     void take(std::size_t partition, std::span<const IncomingSeries> series) override {
@@ -14,14 +14,14 @@
 //     }
 //   };
 //
-// Slots. Ingest numbers the series of a partition densely from 0: a slot belongs to one series until
-// `forget` says that the series is gone; then the number is used again. A fingerprint belongs to the
-// labels alone: it is the same in every run, version of the protocol and partition, so it is the key
-// of what is kept on disk.
+// Slots. Ingest numbers the series of a partition densely from 0: a slot belongs to one series
+// until `forget` says that the series is gone; then the number is used again. A fingerprint belongs
+// to the labels alone: it is the same in every run, version of the protocol and partition, so it is
+// the key of what is kept on disk.
 //
-// Threads. Calls with the same partition never overlap; calls with different partitions may. A series
-// always comes to the same partition. `take` is on the path of a write request: it must not block, and
-// what it keeps it must copy, as every view ends with the call.
+// Threads. Calls with the same partition never overlap; calls with different partitions may. A
+// series always comes to the same partition. `take` is on the path of a write request: it must not
+// block, and what it keeps it must copy, as every view ends with the call.
 
 #include <cstdint>
 #include <span>
@@ -33,8 +33,8 @@
 
 namespace outrider::series {
 
-// 128 bits of XXH3 over the labels, sorted by name, in the encoding of remote write 1.0. Two label sets
-// share one with a probability of 2^-128: below that of a bit that flips in memory.
+// 128 bits of XXH3 over the labels, sorted by name, in the encoding of remote write 1.0. Two label
+// sets share one with a probability of 2^-128: below that of a bit that flips in memory.
 struct Fingerprint {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
@@ -58,8 +58,8 @@ struct IncomingSeries {
   MetricKind kind =
       MetricKind::unknown;  // As the sender's metadata has it; unknown is common in 1.0.
   Fingerprint fingerprint;
-  // Sorted by name, none empty, with "__name__". Only when `is_new`: a known series' labels are never
-  // parsed again. labels_of() of the SeriesDirectory has them at any time.
+  // Sorted by name, none empty, with "__name__". Only when `is_new`: a known series' labels are
+  // never parsed again. labels_of() of the SeriesDirectory has them at any time.
   std::span<const LabelView> labels;
   // In time order, each later than all before it. A staleness marker is a sample with the value
   // stale_nan_bits: test it with is_stale_marker(), as it is a NaN.
@@ -78,13 +78,13 @@ class SeriesSink {
   // The slot's series is gone (idle too long, or made room for another).
   virtual void forget(std::size_t partition, std::uint32_t slot) = 0;
 
-  // What is said of a family: in 1.0 apart from its series, by the family's name ("http_requests_total",
-  // "latency_seconds" of the series latency_seconds_bucket). Called when it is new or changes, from any
-  // thread, beside `take`.
+  // What is said of a family: in 1.0 apart from its series, by the family's name
+  // ("http_requests_total", "latency_seconds" of the series latency_seconds_bucket). Called when it
+  // is new or changes, from any thread, beside `take`.
   virtual void take_metadata(std::string_view family, MetricKind kind) = 0;
 
-  // True: write requests are answered 503 with Retry-After before anything of them is stored. From any
-  // thread; cheap.
+  // True: write requests are answered 503 with Retry-After before anything of them is stored. From
+  // any thread; cheap.
   virtual bool under_pressure() const { return false; }
 };
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which series are watched, and as what. PURE; immutable, thread-safe. The first rule that matches decides;
-// a series that no rule matches is not watched.
+// Which series are watched, and as what. PURE; immutable, thread-safe. The first rule that matches
+// decides; a series that no rule matches is not watched.
 //
 //   counter    its increase a second; a reset is no decrease
 //   gauge      as it is
 //   histogram  the quantiles of what its buckets (…_bucket, le) counted since the sample before
 //   automatic  by what the sender says of the metric, or else by its name: …_total, …_count, …_sum are
-//              counters, …_bucket with le a histogram, …_created and …_info are left alone, the rest gauges
+//              counters, …_bucket with le a histogram, …_created and …_info are left alone, the
+//              rest gauges
 //
 // The agent's own scores and figures are never watched: a score of a score would feed on itself.
 

@@ -13,8 +13,8 @@ constexpr std::int64_t ms_max = 9'000'000'000'000;  // The year 2255: what a Tim
 
 }  // namespace
 
-// False while there is nothing to subtract from: the first sample, and the first after a reset, as how
-// much was counted before and after it is not known.
+// False while there is nothing to subtract from: the first sample, and the first after a reset, as
+// how much was counted before and after it is not known.
 bool Watched::to_rate(const Sample& sample, double& rate) {
   const double passed = static_cast<double>(sample.timestamp_ms) - static_cast<double>(before_ms_);
   const double increase = sample.value - before_;

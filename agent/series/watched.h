@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One quantity of one series under watch: its scorer, what turns a counter into a rate, and the episode at
-// hand. PURE; not thread-safe; trivially copyable; O(1).
+// One quantity of one series under watch: its scorer, what turns a counter into a rate, and the
+// episode at hand. PURE; not thread-safe; trivially copyable; O(1).
 //
 //   Watched watched(fingerprint, As::counter);
 //   const Observed seen = watched.observe(sample, threshold, quiet);
 //   if (seen.news == News::began) ...
 //
-// An episode begins when a score reaches the threshold. It lasts while evidence of at least half its peak
-// keeps coming, and ends when none came for `quiet`, or for five samples if that is longer.
+// An episode begins when a score reaches the threshold. It lasts while evidence of at least half
+// its peak keeps coming, and ends when none came for `quiet`, or for five samples if that is
+// longer.
 
 #include <cstdint>
 

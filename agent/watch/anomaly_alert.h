@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An anomaly as the alert that the incident book takes, so that incidents join alerts and anomalies by one
-// set of rules. PURE.
+// An anomaly as the alert that the incident book takes, so that incidents join alerts and anomalies
+// by one set of rules. PURE.
 //
-// The alert is named SeriesAnomaly. Of the series' labels it keeps those that say whose it is (job, service,
-// model_name, …): anomalies that agree on them are one incident, in which each series is a member of its own,
-// told apart by the label anomaly_series.
+// The alert is named SeriesAnomaly. Of the series' labels it keeps those that say whose it is (job,
+// service, model_name, …): anomalies that agree on them are one incident, in which each series is a
+// member of its own, told apart by the label anomaly_series.
 
 #include <string>
 

@@ -27,7 +27,8 @@ using series::Watched;
 constexpr std::string_view board_kind = "SERB";
 constexpr std::string_view quantile_kind = "SERQ";
 constexpr std::string_view budget_kind = "SERA";
-// 2: half of a series' surprise is its distance in deviations. What 1 saved lacks those, and is refused.
+// 2: half of a series' surprise is its distance in deviations. What 1 saved lacks those, and is
+// refused.
 constexpr std::uint16_t state_version = 2;
 constexpr std::size_t states_a_chunk = 512;
 constexpr std::size_t quantile_shards = 8;
@@ -44,8 +45,8 @@ std::string owner_key(const Labels& labels) {
   return key;
 }
 
-// The series' labels with its metric as a label, as the score is a metric of its own. Labels by our names
-// are renamed as Prometheus does it, so that no two series come to share a score.
+// The series' labels with its metric as a label, as the score is a metric of its own. Labels by our
+// names are renamed as Prometheus does it, so that no two series come to share a score.
 Labels score_labels(const Finding& finding) {
   Labels labels = finding.labels;
   for (const std::string_view ours : {"metric", "quantity"}) {
@@ -372,8 +373,9 @@ void SeriesWatch::write_scores(Time now) {
   if (!list.empty()) dependencies_.write(std::move(list));
 }
 
-// A board's states, a chunk at a time, so that who sends samples waits for one chunk at most. Those that are
-// watched stand before those that nobody claimed: where there is no room for all, they come first.
+// A board's states, a chunk at a time, so that who sends samples waits for one chunk at most. Those
+// that are watched stand before those that nobody claimed: where there is no room for all, they
+// come first.
 template <class Part>
 void SeriesWatch::save_part(Part& part, std::string_view kind, StateWriter& writer) {
   const auto put = [&](const auto& fill) {

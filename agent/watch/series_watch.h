@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Watches what comes in by remote write: scores it, keeps the alert budget, raises anomalies, sends scores
-// back, and remembers all of it over a restart. SHELL; thread-safe. series/ decides; this holds the locks.
+// Watches what comes in by remote write: scores it, keeps the alert budget, raises anomalies, sends
+// scores back, and remembers all of it over a restart. SHELL; thread-safe. series/ decides; this
+// holds the locks.
 //
 //   SeriesWatch watch(settings, rules, clock, {.alerts = ..., .write = ...});
 //   RemoteWriteReceiver receiver(receiver_settings, clock, &watch);
-//   watch.set_directory([&](std::size_t p) -> const series::SeriesDirectory& { return receiver.directory(p); });
+//   watch.set_directory([&](std::size_t p) -> const series::SeriesDirectory& { return
+//   receiver.directory(p); });
 //   watch.start();                // the thread that raises, sends and saves
 //
-// What is raised: an episode's beginning, if the incident of its owner is open already or the budget allows
-// one more; otherwise it is held back (counted, and listed). An episode's end resolves it. Anomalies that were
-// open when the agent stopped and whose series does not come back within an hour are resolved.
+// What is raised: an episode's beginning, if the incident of its owner is open already or the
+// budget allows one more; otherwise it is held back (counted, and listed). An episode's end
+// resolves it. Anomalies that were open when the agent stopped and whose series does not come back
+// within an hour are resolved.
 //
-// Limits: series watched, histograms, findings waiting (findings_max, undelivered_max), scores shown and sent back
-// (shown_max, the highest), each with a counter.
+// Limits: series watched, histograms, findings waiting (findings_max, undelivered_max), scores
+// shown and sent back (shown_max, the highest), each with a counter.
 
 #include <atomic>
 #include <condition_variable>
@@ -64,7 +67,8 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   };
   using Directory = std::function<const series::SeriesDirectory&(std::size_t partition)>;
 
-  // Reads the state file; one that is cut or corrupt is refused with a logged message, and put aside.
+  // Reads the state file; one that is cut or corrupt is refused with a logged message, and put
+  // aside.
   SeriesWatch(const Settings& settings, series::WatchRules rules, const Clock& clock,
               Dependencies dependencies);
   ~SeriesWatch() override;  // Stops, and saves.
@@ -83,8 +87,8 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   void save();   // Throws std::runtime_error when the disk fails.
 
   void collect(wire::MetricSink& sink) override;
-  // outrider_anomaly_score of the highest, a collector of its own: what goes to /metrics need not be
-  // what is sent by remote write.
+  // outrider_anomaly_score of the highest, a collector of its own: what goes to /metrics need not
+  // be what is sent by remote write.
   wire::Collector& scores() { return scores_; }
   // {"threshold", "alerts_a_week", "allowance", "anomalies": [...]}, the highest scores first.
   wire::Json anomalies() const;

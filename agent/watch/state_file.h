@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a restart must not forget, on disk: chunks of states, each a checked snapshot, and a last chunk that
-// says how many there were, so that a file that was cut at a chunk's end is seen too. SHELL.
+// What a restart must not forget, on disk: chunks of states, each a checked snapshot, and a last
+// chunk that says how many there were, so that a file that was cut at a chunk's end is seen too.
+// SHELL.
 //
 //   StateWriter writer("data/series.state");
 //   writer.put(bytes);          // a finished snapshot, any number
@@ -41,8 +42,9 @@ class StateWriter {
   bool committed_ = false;
 };
 
-// Hands each chunk to `on_chunk`, which says whether it could be read. Success without a call when there is no
-// such file. Errors: "state_cut", "state_corrupt", and what on_chunk says; the caller starts afresh.
+// Hands each chunk to `on_chunk`, which says whether it could be read. Success without a call when
+// there is no such file. Errors: "state_cut", "state_corrupt", and what on_chunk says; the caller
+// starts afresh.
 Result<void> read_state(const std::string& path,
                         const std::function<Result<void>(std::string_view chunk)>& on_chunk);
 

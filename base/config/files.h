@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Files that survive a crash whole or not at all. SHELL. Error of each: "cannot_write", which names the file and the
-// system's reason.
+// Files that survive a crash whole or not at all. SHELL. Error of each: "cannot_write", which names
+// the file and the system's reason.
 
 #include <sys/types.h>
 
@@ -16,8 +16,8 @@ namespace outrider::config {
 inline constexpr mode_t owner_and_group = 0640;
 inline constexpr mode_t everybody_reads = 0644;
 
-// Writes a neighbour (`file`.new), syncs it, renames it over `file` and syncs the folder: a reader sees the old bytes or
-// the new ones, also after a power cut.
+// Writes a neighbour (`file`.new), syncs it, renames it over `file` and syncs the folder: a reader
+// sees the old bytes or the new ones, also after a power cut.
 Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes,
                           mode_t mode = owner_and_group);
 

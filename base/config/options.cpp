@@ -322,7 +322,8 @@ std::string OptionTable::markdown() const {
   return text;
 }
 
-// Takes the switches off, so that "--dry-run", "--dry-run=false" and "--no-dry-run" all work; what is left.
+// Takes the switches off, so that "--dry-run", "--dry-run=false" and "--no-dry-run" all work; what
+// is left.
 std::vector<std::string> OptionTable::take_switches(const std::vector<std::string>& arguments,
                                                     Sayings& said) {
   std::vector<std::string> rest;

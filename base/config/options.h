@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Options are data: name, meaning, example, default and bounds, bound to a variable. The table is what
-// --help prints, what docs/ is generated from, and what parses command line, environment and YAML.
+// Options are data: name, meaning, example, default and bounds, bound to a variable. The table is
+// what --help prints, what docs/ is generated from, and what parses command line, environment and
+// YAML.
 //
 //   Settings settings;
 //   OptionTable options;
@@ -11,9 +12,10 @@
 //   options.add("tap.max-bytes", settings.tap_bytes, "Ring and capture buffers together.")
 //       .as_bytes().between(1 << 20, 1 << 30);
 //
-// A value comes from, in this order: the command line, the environment (OUTRIDER_WEB_LISTEN_ADDRESS),
-// the YAML file named by --config.file (`web: {listen-address: …}` or `web.listen-address: …`), the
-// default. Every mistake of all sources is reported, not only the first.
+// A value comes from, in this order: the command line, the environment
+// (OUTRIDER_WEB_LISTEN_ADDRESS), the YAML file named by --config.file (`web: {listen-address: …}`
+// or `web.listen-address: …`), the default. Every mistake of all sources is reported, not only the
+// first.
 
 #include <cstdint>
 #include <deque>
@@ -92,8 +94,8 @@ class OptionTable {
 
   using Environment = std::function<const char*(const char* name)>;
 
-  // Assigns all options. Positional arguments come back; every mistake is in the error's message, one
-  // a line ("option=value: expected …"), code "bad_options".
+  // Assigns all options. Positional arguments come back; every mistake is in the error's message,
+  // one a line ("option=value: expected …"), code "bad_options".
   Result<std::vector<std::string>> parse(const std::vector<std::string>& arguments,
                                          const Environment& environment);
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A program with commands: `outrider-agent serve …`. The first command is the default. --help, --version
-// and the logging options are the same everywhere; --help=markdown prints all commands and options for
-// docs/reference/configuration.md. Exit status: 0 done, 1 failed, 2 wrongly called.
+// A program with commands: `outrider-agent serve …`. The first command is the default. --help,
+// --version and the logging options are the same everywhere; --help=markdown prints all commands
+// and options for docs/reference/configuration.md. Exit status: 0 done, 1 failed, 2 wrongly called.
 //
-// A command of a group has two words as its name ("labels import"). Where the first command has, there is no default.
+// A command of a group has two words as its name ("labels import"). Where the first command has,
+// there is no default.
 //
 //   int main(int argc, char** argv) {
 //     return config::run_program("outrider-agent", "Watches a fleet of models.",

@@ -14,7 +14,8 @@ namespace outrider::config {
 
 std::string sibling_program(std::string_view name) {
   std::error_code error;
-  // Of a program that was replaced while it runs the name ends in " (deleted)"; its folder stays right.
+  // Of a program that was replaced while it runs the name ends in " (deleted)"; its folder stays
+  // right.
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? std::string() : (self.parent_path() / name).string();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// YAML for configuration (yaml-cpp): a reader that collects every mistake with its line and path, so
-// that a person mends a file once.
+// YAML for configuration (yaml-cpp): a reader that collects every mistake with its line and path,
+// so that a person mends a file once.
 //
 //   YamlReader reader("policy.yaml");
 //   const Yaml root = reader.parse(text);

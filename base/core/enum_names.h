@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An enumeration's values and the words for them, as one table that is read both ways. O(words); thread-safe.
+// An enumeration's values and the words for them, as one table that is read both ways. O(words);
+// thread-safe.
 //
-//   constexpr std::array<EnumName<Kind>, 2> kinds = {{{Kind::retrain, "retrain"}, {Kind::scale, "scale"}}};
+//   constexpr std::array<EnumName<Kind>, 2> kinds = {{{Kind::retrain, "retrain"}, {Kind::scale,
+//   "scale"}}};
 //   enum_name(kinds, Kind::scale);     // "scale"
 //   parse_enum_name(kinds, "retrain");    // Kind::retrain; nothing for a word that is none of them
 

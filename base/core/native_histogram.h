@@ -5,8 +5,8 @@
 // somebody else owns. PURE.
 //
 // Buckets are dense within spans: a span skips `offset` buckets after the one before it (the first
-// begins at `offset`) and then has `length` buckets. Integer counts are deltas to the bucket before;
-// float counts are absolute.
+// begins at `offset`) and then has `length` buckets. Integer counts are deltas to the bucket
+// before; float counts are absolute.
 //
 // Source: the Prometheus documentation, "Native histograms".
 

@@ -18,8 +18,8 @@
 namespace outrider {
 
 struct Error {
-  // A word of low cardinality, e.g. "invalid_json". The same word is the metric's label value and the
-  // HTTP error body's "error". It must outlive the Error: use string literals.
+  // A word of low cardinality, e.g. "invalid_json". The same word is the metric's label value and
+  // the HTTP error body's "error". It must outlive the Error: use string literals.
   std::string_view code;
   std::string message;  // What, where, and what to change. For people.
 

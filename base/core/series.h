@@ -70,8 +70,8 @@ struct Sample {
   bool operator==(const Sample&) const = default;
 };
 
-// The value that says "this series ended here": one NaN of many, so compare bits, never values, and copy
-// samples as bits.
+// The value that says "this series ended here": one NaN of many, so compare bits, never values, and
+// copy samples as bits.
 inline constexpr std::uint64_t stale_nan_bits = 0x7ff0000000000002;
 
 inline double stale_marker() {

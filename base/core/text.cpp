@@ -89,8 +89,9 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-// The digits as an integer and the power of ten are doubles exactly, so their quotient is the nearest double
-// to the text (W. D. Clinger, "How to Read Floating Point Numbers Accurately", 1990).
+// The digits as an integer and the power of ten are doubles exactly, so their quotient is the
+// nearest double to the text (W. D. Clinger, "How to Read Floating Point Numbers Accurately",
+// 1990).
 std::optional<double> parse_plain_decimal(std::string_view text) {
   static constexpr double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};

@@ -24,8 +24,8 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // The whole of `text` must be one number; surrounding blanks are refused. Accepts what strtod
 // accepts in the C locale except hexadecimal; "nan" and "inf" in any case.
 std::optional<double> parse_double(std::string_view text);
-// The same for a plain decimal of at most 15 digits ("1467.512", "-3"), nothing for any other text: in a
-// quarter of the time.
+// The same for a plain decimal of at most 15 digits ("1467.512", "-3"), nothing for any other text:
+// in a quarter of the time.
 std::optional<double> parse_plain_decimal(std::string_view text);
 std::optional<std::int64_t> parse_int(std::string_view text);
 std::optional<std::uint64_t> parse_uint(std::string_view text);
@@ -39,12 +39,13 @@ std::string format_duration(
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
 std::string format_bytes(std::uint64_t bytes);
 
-// The shortest text that parses back to the same double; "NaN", "+Inf", "-Inf" as Prometheus has it.
+// The shortest text that parses back to the same double; "NaN", "+Inf", "-Inf" as Prometheus has
+// it.
 std::string format_double(double value);
 void append_double(std::string& out, double value);
 
-// RFC 3339 in UTC with milliseconds, "2026-01-31T12:00:00.000Z", and back (any offset, any precision; the
-// years 1678 to 2261, which a Time can hold).
+// RFC 3339 in UTC with milliseconds, "2026-01-31T12:00:00.000Z", and back (any offset, any
+// precision; the years 1678 to 2261, which a Time can hold).
 std::string format_rfc3339(Time time);
 std::optional<Time> parse_rfc3339(std::string_view text);
 

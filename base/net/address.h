@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where to listen or connect, as options have it. A file of its own, because the proxy's program needs it and is to load
-// no HTTP library.
+// Where to listen or connect, as options have it. A file of its own, because the proxy's program
+// needs it and is to load no HTTP library.
 
 #include <cstdint>
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An HTTP client on libcurl: one request at a time, with deadlines and a limit on the answer's size.
-// It keeps its connection alive between requests. Not thread-safe: one client a thread.
+// An HTTP client on libcurl: one request at a time, with deadlines and a limit on the answer's
+// size. It keeps its connection alive between requests. Not thread-safe: one client a thread.
 
 #include <atomic>
 #include <memory>
@@ -45,8 +45,8 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  // Any status is a success here. Errors: "unreachable", "tls_failed" (a certificate that one side does not accept,
-  // or that cannot be read), "timeout", "body_too_large", "bad_url", "cancelled".
+  // Any status is a success here. Errors: "unreachable", "tls_failed" (a certificate that one side
+  // does not accept, or that cannot be read), "timeout", "body_too_large", "bad_url", "cancelled".
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:

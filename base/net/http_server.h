@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A small HTTP server on CivetWeb for admin APIs, the predictor and the agent. (The proxied path does
-// not use it: see sidecar/proxy.)
+// A small HTTP server on CivetWeb for admin APIs, the predictor and the agent. (The proxied path
+// does not use it: see sidecar/proxy.)
 //
-// One thread serves one live connection, so `connections_max` bounds both. Handlers run concurrently
-// and must be thread-safe; what they throw becomes a 500. Their threads are CivetWeb's, with stacks of 100 KiB that nobody
-// can enlarge: nothing large belongs there. No document root is ever set, and every URI
-// goes to the router: CivetWeb 1.15 is in the range of CVE-2025-55763.
+// One thread serves one live connection, so `connections_max` bounds both. Handlers run
+// concurrently and must be thread-safe; what they throw becomes a 500. Their threads are
+// CivetWeb's, with stacks of 100 KiB that nobody can enlarge: nothing large belongs there. No
+// document root is ever set, and every URI goes to the router: CivetWeb 1.15 is in the range of
+// CVE-2025-55763.
 //
 //   Router router;
 //   router.add("GET", "/-/healthy", [](const HttpRequest&) { return text_response(200, "ok\n"); });
-//   router.add("GET", "/api/v1/incidents/{id}", [](const HttpRequest& r) { … r.path_value("id") … });
-//   HttpServer server({.listen_address = "127.0.0.1:0"}, std::move(router));
+//   router.add("GET", "/api/v1/incidents/{id}", [](const HttpRequest& r) { … r.path_value("id") …
+//   }); HttpServer server({.listen_address = "127.0.0.1:0"}, std::move(router));
 //   server.port();
 
 #include <cstdint>
@@ -56,8 +57,8 @@ struct HttpResponse {
   std::string body = {};
   std::vector<Header> headers = {};
 
-  // When set, the body is what this writes, sent chunked; it stops when `write` says false (the client
-  // went away). `body` is then ignored.
+  // When set, the body is what this writes, sent chunked; it stops when `write` says false (the
+  // client went away). `body` is then ignored.
   using Write = std::function<bool(std::string_view)>;
   std::function<void(const Write& write)> stream = {};
 };

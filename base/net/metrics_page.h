@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// GET /metrics: the collectors' metrics as text or OpenMetrics, as Accept has it, gzip where accepted.
+// GET /metrics: the collectors' metrics as text or OpenMetrics, as Accept has it, gzip where
+// accepted.
 
 #include <functional>
 #include <vector>

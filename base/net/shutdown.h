@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Signals as values. Make one Signals at the top of main, before any thread starts: it blocks SIGTERM,
-// SIGINT and SIGHUP in every thread, and ignores SIGPIPE; wait() then tells which came.
+// Signals as values. Make one Signals at the top of main, before any thread starts: it blocks
+// SIGTERM, SIGINT and SIGHUP in every thread, and ignores SIGPIPE; wait() then tells which came.
 
 #include <optional>
 

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A queue of batches on disk: what append() said yes to outlives this process, a kill -9 of it, and a
-// receiver that is gone for as long as the limits allow. SHELL; thread-safe: any number of threads append,
-// one takes.
+// A queue of batches on disk: what append() said yes to outlives this process, a kill -9 of it, and
+// a receiver that is gone for as long as the limits allow. SHELL; thread-safe: any number of
+// threads append, one takes.
 //
 //   Queue queue({.folder = "data/remote-write"}, clock);
 //   queue.append(compressed, counts, newest_ms);
-//   while (auto record = queue.front()) { if (sent(*record)) queue.release(*record); else queue.keep(*record); }
+//   while (auto record = queue.front()) { if (sent(*record)) queue.release(*record); else
+//   queue.keep(*record); }
 //
-// On disk: segments NUMBER.wal of records (record.h), named after their first record, and `position`: the
-// number of the first record that is not delivered. A segment whose records are all delivered is removed. A
-// start never writes on in an old segment, so that a cut record stands only at a segment's end.
+// On disk: segments NUMBER.wal of records (record.h), named after their first record, and
+// `position`: the number of the first record that is not delivered. A segment whose records are all
+// delivered is removed. A start never writes on in an old segment, so that a cut record stands only
+// at a segment's end.
 //
 // What is lost when:
-// - kill -9 of the process: nothing; each append has been written to the kernel when it returns. A batch
-//   whose answer was under way is sent twice, which Prometheus tolerates (same series, time and value).
+// - kill -9 of the process: nothing; each append has been written to the kernel when it returns. A
+//   batch whose answer was under way is sent twice, which Prometheus tolerates (same series, time
+//   and value).
 // - power cut: up to `sync_every` of appends, which sync() bounds.
 // - a record that is cut or damaged: that record. It is skipped and counted.
 // - past bytes_max: the oldest segment, counted as "queue_full". Past age_max: "too_old".
 // - disk full, read-only, or a folder in use by another process: batches stay in memory up to
-//   memory_bytes_max, past it the oldest goes ("memory_full"); they move to disk, in their order, as soon as
-//   it takes them. Until then they do not outlive the process.
+//   memory_bytes_max, past it the oldest goes ("memory_full"); they move to disk, in their order,
+//   as soon as it takes them. Until then they do not outlive the process.
 //
 // Memory: one segment being read, plus memory_bytes_max while the disk fails.
 
@@ -86,12 +89,12 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // False when the batch was dropped ("too_large": its payload is over record_payload_bytes_max). An
-  // older batch may have to go for it.
+  // False when the batch was dropped ("too_large": its payload is over record_payload_bytes_max).
+  // An older batch may have to go for it.
   bool append(std::string_view payload, const Counts& counts, std::int64_t newest_ms);
 
-  // The oldest batch that is neither delivered nor too old: the same one until it is released. It is
-  // counted as delivered by whoever took it, even if the queue must drop it meanwhile.
+  // The oldest batch that is neither delivered nor too old: the same one until it is released. It
+  // is counted as delivered by whoever took it, even if the queue must drop it meanwhile.
   std::optional<Record> front();
   void release(const Record& record);  // Delivered or given up: never again.
   void keep(const Record& record);     // Not delivered: stays the first.

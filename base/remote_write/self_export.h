@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A program's own metrics by remote write, from the same collectors that render /metrics. SHELL for the
-// collectors' sake; not thread-safe, no thread of its own.
+// A program's own metrics by remote write, from the same collectors that render /metrics. SHELL for
+// the collectors' sake; not thread-safe, no thread of its own.
 //
-//   SelfExport own({&monitor_metrics, &process, &sender}, {{"job", "outrider-sidecar"}, …}, sender);
+//   SelfExport own({&monitor_metrics, &process, &sender}, {{"job", "outrider-sidecar"}, …},
+//   sender);
 //   own.round(clock.now());      // each interval: gathers, queues
 //   own.end(clock.now());        // at an orderly end: a last round, then staleness markers for all
 

@@ -285,7 +285,8 @@ Sender::Instant Sender::conclude(const Queue::Record& record, const Step& step,
 Answer Sender::exchange(Version version, const Queue::Record& record) {
   auto prepared = request(version, record);
   if (!prepared) {
-    // A secret that cannot be read now may be there in a moment; a record of ours is always readable.
+    // A secret that cannot be read now may be there in a moment; a record of ours is always
+    // readable.
     note_trouble(record, 0, prepared.error().message);
     return {.status = prepared.error().code == "bad_options" ? 0 : 400};
   }

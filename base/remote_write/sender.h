@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Sends series to a Prometheus remote write receiver, whatever becomes of the receiver, the disk or this
-// process: series -> batches -> queue on disk (queue.h) -> one thread that sends them in order. What to do
-// with an answer is decided in base/wire/remote_write/delivery.h. SHELL; thread-safe.
+// Sends series to a Prometheus remote write receiver, whatever becomes of the receiver, the disk or
+// this process: series -> batches -> queue on disk (queue.h) -> one thread that sends them in
+// order. What to do with an answer is decided in base/wire/remote_write/delivery.h. SHELL;
+// thread-safe.
 //
 //   Sender sender(options, "data/remote-write", clock);
 //   sender.append(series);      // buffered until a batch is full, a second has passed, or flush()
 //   sender.flush();             // now it outlives a kill -9
 //   sender.stop(5s);            // sends what it can until then; the rest stays on disk
 //
-// Limits: batches of samples_per_send_max; the buffer is one batch; the queue's limits. The counters
-// outrider_remote_write_* balance: what was appended is sent, failed, dropped or pending.
+// Limits: batches of samples_per_send_max; the buffer is one batch; the queue's limits. The
+// counters outrider_remote_write_* balance: what was appended is sent, failed, dropped or pending.
 
 #include <array>
 #include <atomic>
@@ -36,8 +37,8 @@ namespace outrider::remote_write {
 
 class Sender final : public wire::Collector {
  public:
-  // Throws std::runtime_error that names the option that is wrong. A disk or receiver that fails does
-  // not keep it from starting.
+  // Throws std::runtime_error that names the option that is wrong. A disk or receiver that fails
+  // does not keep it from starting.
   Sender(const Options& options, const std::filesystem::path& folder, const Clock& clock);
   ~Sender() override;  // Stops at once: what is queued stays on disk.
   Sender(const Sender&) = delete;

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What Alertmanager posts to a webhook receiver, version "4", and what Grafana's own alerting posts, version "1": the
-// same fields and some more. PURE.
+// What Alertmanager posts to a webhook receiver, version "4", and what Grafana's own alerting
+// posts, version "1": the same fields and some more. PURE.
 //
 //   Result<AlertWebhook> webhook = parse_alert_webhook(request.body);
 //   if (!webhook) return net::error_response(400, webhook.error().code, webhook.error().message);
 //   for (const WebhookAlert& alert : webhook->alerts) …
 //   for (const InvalidAlert& alert : webhook->invalid) …
 //
-// Unknown keys are ignored, as they may be a newer sender's. What identifies an alert (its labels) and what tells one
-// episode from the next (startsAt) must be there and well-formed. An alert that cannot be taken is left out alone: the
-// others of its group say something that nobody would hear otherwise.
+// Unknown keys are ignored, as they may be a newer sender's. What identifies an alert (its labels)
+// and what tells one episode from the next (startsAt) must be there and well-formed. An alert that
+// cannot be taken is left out alone: the others of its group say something that nobody would hear
+// otherwise.
 //
-// Sources: the Prometheus documentation, "Alerting: configuration: <webhook_config>"; Grafana's documentation, "Configure
-// the webhook notifier for Alerting".
+// Sources: the Prometheus documentation, "Alerting: configuration: <webhook_config>"; Grafana's
+// documentation, "Configure the webhook notifier for Alerting".
 
 #include <optional>
 #include <string>
@@ -60,8 +61,8 @@ struct AlertWebhookLimits {
   std::size_t text_bytes_max = 16'384;  // One label's value or one annotation.
 };
 
-// Errors, of the webhook as a whole: those of parse_json; "bad_alert" (no such format); "alert_limit" (more alerts than
-// the limits allow). O(bytes).
+// Errors, of the webhook as a whole: those of parse_json; "bad_alert" (no such format);
+// "alert_limit" (more alerts than the limits allow). O(bytes).
 Result<AlertWebhook> parse_alert_webhook(std::string_view body,
                                          const AlertWebhookLimits& limits = {});
 

@@ -5,8 +5,8 @@
 // skipped. PURE and streaming: feed bytes in pieces of any size, rows come out whole.
 //
 //   CsvReader reader;
-//   while (read a piece) { auto ok = reader.feed(piece, [&](const CsvRow& row) { ... }); if (!ok) ... }
-//   auto ok = reader.finish(on_row);
+//   while (read a piece) { auto ok = reader.feed(piece, [&](const CsvRow& row) { ... }); if (!ok)
+//   ... } auto ok = reader.finish(on_row);
 
 #include <cstddef>
 #include <functional>
@@ -36,14 +36,15 @@ class CsvReader {
   explicit CsvReader(char separator = ',') : CsvReader(separator, Limits{}) {}
   CsvReader(char separator, Limits limits) : separator_(separator), limits_(limits) {}
 
-  // Rows that cannot be read are told and passed over from now on, each up to its line's end: what is wrong with a
-  // field that ends on the line on which its row began. Everything else stays an error: a quote that is open over
-  // several lines may have swallowed rows.
+  // Rows that cannot be read are told and passed over from now on, each up to its line's end: what
+  // is wrong with a field that ends on the line on which its row began. Everything else stays an
+  // error: a quote that is open over several lines may have swallowed rows.
   void pass_over_bad_rows(OnBadRow on_bad_row) { on_bad_row_ = std::move(on_bad_row); }
 
   // Errors, each with its line: "csv_quote" (a quote in the middle of a bare field, or text after a
-  // closing quote), "csv_field_too_large", "csv_too_many_fields", "csv_encoding" (not UTF-8: UTF-16, a NUL,
-  // Latin-1 and others), "csv_separator" (quoted names with ; or tabs between them). Empty lines are skipped.
+  // closing quote), "csv_field_too_large", "csv_too_many_fields", "csv_encoding" (not UTF-8:
+  // UTF-16, a NUL, Latin-1 and others), "csv_separator" (quoted names with ; or tabs between them).
+  // Empty lines are skipped.
   Result<void> feed(std::string_view bytes, const OnRow& on_row);
   // The end of the input: a last line without line end, or "csv_open_quote".
   Result<void> finish(const OnRow& on_row);
@@ -73,19 +74,20 @@ class CsvReader {
   bool passing_over_ = false;  // The rest of a bad row's line.
 };
 
-// Nothing, or what is wrong with a header line of one column that looks like several, separated by ; | or tabs:
-// the text for an error "csv_separator".
+// Nothing, or what is wrong with a header line of one column that looks like several, separated by
+// ; | or tabs: the text for an error "csv_separator".
 std::optional<std::string> separator_mistake(const std::vector<std::string>& header);
 // That, or "csv_duplicate_column"; the message has no place in it.
 std::optional<Error> header_mistake(const std::vector<std::string>& header);
 // What to say of a row that has not as many fields as the header.
 std::string ragged_row(std::size_t fields, std::size_t header_fields);
-// Nothing, or what is wrong with the beginning of a text that is UTF-16 or UTF-32 by its byte-order mark: the text for an error
-// "csv_encoding".
+// Nothing, or what is wrong with the beginning of a text that is UTF-16 or UTF-32 by its byte-order
+// mark: the text for an error "csv_encoding".
 std::optional<std::string> encoding_mistake(std::string_view beginning);
 
-// A whole text with a header line, whose names lose the blanks around them. Every row must have as many fields as the
-// header: "csv_ragged" otherwise; "csv_empty" without a header; "csv_separator"; "csv_duplicate_column".
+// A whole text with a header line, whose names lose the blanks around them. Every row must have as
+// many fields as the header: "csv_ragged" otherwise; "csv_empty" without a header; "csv_separator";
+// "csv_duplicate_column".
 struct CsvTable {
   std::vector<std::string> header;
   std::vector<CsvRow> rows;

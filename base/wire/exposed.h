@@ -58,12 +58,12 @@ class GatheringSink final : public MetricSink {
 // O(families log families).
 void merge(ExposedFamilies& families, ExposedFamilies more);
 
-// Leaves out each sample that says again what an earlier one said: the same name, labels and time (or none). The first one
-// stands. Gives how many. O(samples) expected.
+// Leaves out each sample that says again what an earlier one said: the same name, labels and time
+// (or none). The first one stands. Gives how many. O(samples) expected.
 std::uint64_t drop_duplicates(ExposedFamilies& families);
 
-// A page. A type that the format cannot say of these samples is given as unknown, and "_created" samples
-// stand as gauges of their own in text 0.0.4. Families and samples keep their order.
+// A page. A type that the format cannot say of these samples is given as unknown, and "_created"
+// samples stand as gauges of their own in text 0.0.4. Families and samples keep their order.
 std::string render(const ExposedFamilies& families, Format format);
 
 }  // namespace outrider::wire

@@ -73,8 +73,8 @@ double media_quality(std::string_view range) {
 
 }  // namespace
 
-// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote in
-// text 0.0.4.
+// Label values escape \, " and line feed; help text the same in OpenMetrics, and all but the quote
+// in text 0.0.4.
 void append_escaped(std::string& out, std::string_view text, bool escape_quote) {
   for (const char c : text) {
     if (c == '\\') {

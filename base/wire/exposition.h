@@ -3,9 +3,9 @@
 
 // Metrics as Prometheus reads them: text 0.0.4 and OpenMetrics 1.0. PURE.
 //
-// A Collector hands its metrics to a MetricSink at each scrape. The sink may render text (TextSink) or
-// gather series for remote write. A series' labels are rendered once, when its SeriesKey is made, so
-// that a scrape of 10 000 series copies prefixes and formats numbers, nothing more.
+// A Collector hands its metrics to a MetricSink at each scrape. The sink may render text (TextSink)
+// or gather series for remote write. A series' labels are rendered once, when its SeriesKey is
+// made, so that a scrape of 10 000 series copies prefixes and formats numbers, nothing more.
 //
 // Registries of prometheus-cpp join through collect(prometheus::Collectable&, MetricSink&).
 //

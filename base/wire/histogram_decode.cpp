@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Native histograms of remote write: fields to arrays, and the checks that Prometheus makes on them.
+// Native histograms of remote write: fields to arrays, and the checks that Prometheus makes on
+// them.
 #define PROTOZERO_USE_VIEW std::string_view
 #include <cmath>
 #include <limits>
@@ -50,7 +51,8 @@ void read_span(std::string_view bytes, std::vector<BucketSpan>& spans) {
   push(spans, span);
 }
 
-// Repeated numbers come packed, as proto3 writes them, or one by one, which every reader must accept.
+// Repeated numbers come packed, as proto3 writes them, or one by one, which every reader must
+// accept.
 void read_deltas(pbf_reader& reader, std::vector<std::int64_t>& deltas) {
   if (reader.wire_type() == varint_type) {
     push(deltas, reader.get_sint64());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// JSON for configuration, webhooks and HTTP APIs (nlohmann). The observed path uses simdjson instead
-// (sidecar/monitor/decode). PURE.
+// JSON for configuration, webhooks and HTTP APIs (nlohmann). The observed path uses simdjson
+// instead (sidecar/monitor/decode). PURE.
 
 #include <nlohmann/json.hpp>
 #include <string>

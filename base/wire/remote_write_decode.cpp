@@ -448,8 +448,8 @@ void WriteRequest::read_v2_metadata(std::string_view bytes, Series& series) {
   series.metadata = static_cast<std::uint32_t>(metadata_.size());
 }
 
-// Judges lengths before it copies: a few references to one long symbol would otherwise write out much
-// more than the message holds.
+// Judges lengths before it copies: a few references to one long symbol would otherwise write out
+// much more than the message holds.
 SeriesFault WriteRequest::compose_labels(std::span<const std::uint32_t> references,
                                          std::string& out) const {
   if (references.size() % 2 != 0) return SeriesFault::bad_reference;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Prometheus's remote write, 1.0 (prometheus.WriteRequest) and 2.0 (io.prometheus.write.v2.Request), as
-// a receiver reads it: in two steps, so that a series that is known costs no parsing of its labels.
+// Prometheus's remote write, 1.0 (prometheus.WriteRequest) and 2.0
+// (io.prometheus.write.v2.Request), as a receiver reads it: in two steps, so that a series that is
+// known costs no parsing of its labels.
 //
 //   WriteRequest request;                               // reused: its memory is kept
 //   if (auto read = request.decode(RemoteWriteVersion::v1, message); !read) return 400;
@@ -14,16 +15,16 @@
 //     parse_labels(…)                                   //   checked, sorted, none empty
 //   }
 //
-// The key is XXH3-128 over the labels in the encoding of 1.0. When they come sorted and are encoded the
-// usual way (Prometheus does so), that is the bytes as they came: then the key is the series' fingerprint.
-// Otherwise it is not, and parse_labels + encode_labels + fingerprint_of give the one that is. So a key
-// that is known needs no check of the labels: these very bytes have passed it.
+// The key is XXH3-128 over the labels in the encoding of 1.0. When they come sorted and are encoded
+// the usual way (Prometheus does so), that is the bytes as they came: then the key is the series'
+// fingerprint. Otherwise it is not, and parse_labels + encode_labels + fingerprint_of give the one
+// that is. So a key that is known needs no check of the labels: these very bytes have passed it.
 //
-// A message is refused as a whole only when it is no protobuf message of this kind or exceeds a limit
-// ("malformed", "too_large"). What is wrong with one series is that series' fault.
+// A message is refused as a whole only when it is no protobuf message of this kind or exceeds a
+// limit ("malformed", "too_large"). What is wrong with one series is that series' fault.
 //
-// Not thread-safe. Views end with the message's memory or the next decode(). O(bytes); memory is bounded
-// by the limits: 16 B a sample and 80 B a series besides the message.
+// Not thread-safe. Views end with the message's memory or the next decode(). O(bytes); memory is
+// bounded by the limits: 16 B a sample and 80 B a series besides the message.
 //
 // Deviation from protobuf: a string that is not UTF-8 is its series' fault, not the message's.
 //
@@ -125,8 +126,8 @@ class WriteRequest {
   // 1.0: all families' metadata. 2.0: what Series::metadata points into.
   std::span<const WireMetadata> metadata() const { return metadata_; }
 
-  // The labels of a series in the encoding of 1.0, in the order they came; a view into the message or
-  // into `scratch`. Empty when the series has a fault.
+  // The labels of a series in the encoding of 1.0, in the order they came; a view into the message
+  // or into `scratch`. Empty when the series has a fault.
   std::string_view encoded_labels(const Series& series, std::string& scratch) const;
 
   struct Exemplar {
@@ -134,8 +135,8 @@ class WriteRequest {
     double value = 0;
     std::int64_t timestamp_ms = 0;  // 0: not said.
   };
-  // Errors: "invalid_exemplar" (a bad reference, an empty name, not UTF-8, or labels past Prometheus's
-  // limit of 128 characters in all).
+  // Errors: "invalid_exemplar" (a bad reference, an empty name, not UTF-8, or labels past
+  // Prometheus's limit of 128 characters in all).
   Result<Exemplar> exemplar_of(std::string_view encoded) const;
 
   // `series 3 {__name__="up", job="a"}`, cut to what an error can show.
@@ -175,7 +176,8 @@ class WriteRequest {
 };
 
 // Labels out of the encoding of 1.0: sorted by name; those with an empty value are left out, as
-// Prometheus has it. `labels` is reused. Returns the first fault; then `labels` is whatever was read.
+// Prometheus has it. `labels` is reused. Returns the first fault; then `labels` is whatever was
+// read.
 SeriesFault parse_labels(std::string_view encoded, const LabelLimits& limits,
                          std::vector<LabelView>& labels);
 
@@ -193,8 +195,8 @@ struct HistogramArrays {
 inline constexpr std::size_t histogram_buckets_max = 10'000;  // Of one histogram.
 
 // One histogram of either version; what `arrays` held is gone. It is checked as
-// Prometheus checks it: spans and buckets agree, no bucket is negative, the buckets make up the count.
-// Error: "invalid_histogram".
+// Prometheus checks it: spans and buckets agree, no bucket is negative, the buckets make up the
+// count. Error: "invalid_histogram".
 Result<NativeHistogram> decode_histogram(std::string_view encoded, HistogramArrays& arrays);
 
 }  // namespace outrider::wire

@@ -10,8 +10,8 @@
 
 namespace outrider::wire {
 
-// "120" (seconds) or an HTTP date in any of its three forms, as a delay from now; nothing when it is neither, or lies in
-// the past.
+// "120" (seconds) or an HTTP date in any of its three forms, as a delay from now; nothing when it
+// is neither, or lies in the past.
 std::optional<Duration> parse_retry_after(std::string_view text, Time now);
 
 }  // namespace outrider::wire

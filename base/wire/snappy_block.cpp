@@ -8,8 +8,8 @@
 namespace outrider::wire {
 namespace {
 
-// One copy of three bytes makes at most 64: no valid block grows by more. A declared length past it is
-// a lie, and believing it would allocate for nothing.
+// One copy of three bytes makes at most 64: no valid block grows by more. A declared length past it
+// is a lie, and believing it would allocate for nothing.
 constexpr std::size_t expansion_max = 22;
 constexpr std::size_t head_bytes_max = 64;
 

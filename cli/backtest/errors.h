@@ -4,9 +4,9 @@
 // `outrider backtest --errors FILE …`: what the accuracy alarm would have said to a stream of
 // errors that somebody recorded. It runs the e-detector that serves (detectors/e_detector.h).
 //
-// FILE is a CSV with a column `error`: 0 for a right prediction, 1 for a wrong one, in the order in which the
-// labels came. p0 = reference error rate + slack; rows count from 0; one row an alarm; the detector starts
-// anew after it. The whole file is never in memory.
+// FILE is a CSV with a column `error`: 0 for a right prediction, 1 for a wrong one, in the order in
+// which the labels came. p0 = reference error rate + slack; rows count from 0; one row an alarm;
+// the detector starts anew after it. The whole file is never in memory.
 
 #include <cstdint>
 #include <istream>
@@ -37,15 +37,15 @@ struct ErrorAlarms {
   std::vector<ErrorAlarm> alarms;
 };
 
-// Errors: csv_* (with the line), "no_error_column", "bad_error" (a cell that is no 0 or 1, an empty line),
-// "no_rows", and those of EDetector::make.
+// Errors: csv_* (with the line), "no_error_column", "bad_error" (a cell that is no 0 or 1, an empty
+// line), "no_rows", and those of EDetector::make.
 Result<ErrorAlarms> find_error_alarms(std::istream& file, const ErrorBacktest& settings);
 
 // --errors, --reference-error-rate, --alarm-run-length, --slack.
 void add_error_options(config::OptionTable& options, ErrorBacktest& settings);
 
-// Prints {"alarms": [row, …]} or a table. Exit status: 0, or 1 with the reason on standard error; 2 without
-// --reference-error-rate.
+// Prints {"alarms": [row, …]} or a table. Exit status: 0, or 1 with the reason on standard error; 2
+// without --reference-error-rate.
 int backtest_errors(const ErrorBacktest& settings, bool json);
 
 }  // namespace outrider::cli

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Which feature would have raised the alert ModelInputQuality over recorded rows: the rule of alerts/outrider-drift.rules.yml,
-// with the figures of alerts/parameters.yaml (`quality`), so that a backtest says of missing values what the live fleet says.
+// Which feature would have raised the alert ModelInputQuality over recorded rows: the rule of
+// alerts/outrider-drift.rules.yml, with the figures of alerts/parameters.yaml (`quality`), so that
+// a backtest says of missing values what the live fleet says.
 //
 //   QualityBacktest quality(watch);                 // the watch that the rows go through
 //   quality.advance(at, row);                       // before each row that has a time
 //   quality.finish(last_row);                       // after the last
 //   quality.alarms()
 //
-// More than 5 % of the predictions of 15 minutes, of 100 at least, fail a check, beyond the share that training missed; at two
-// marks of five minutes in a row. Rows without times are one window, and its judgement is final. PURE; not thread-safe.
+// More than 5 % of the predictions of 15 minutes, of 100 at least, fail a check, beyond the share
+// that training missed; at two marks of five minutes in a row. Rows without times are one window,
+// and its judgement is final. PURE; not thread-safe.
 
 #include <cstdint>
 #include <deque>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// `outrider backtest --input FILE …`, or `--prometheus URL --query PROMQL …`: what the series score that the agent runs
-// (detectors/series_score.h) would have said of recorded series.
+// `outrider backtest --input FILE …`, or `--prometheus URL --query PROMQL …`: what the series score
+// that the agent runs (detectors/series_score.h) would have said of recorded series.
 
 #include <chrono>
 #include <string>
@@ -32,8 +32,9 @@ struct SeriesBacktest {
 
 void add_series_options(config::OptionTable& options, SeriesBacktest& wanted);
 
-// Exit status: 0; 1 where a file could not be judged, with the reason on standard error; 2 wrongly called. Throws
-// std::runtime_error for what stops all of it: an output that cannot be written, a Prometheus that does not answer.
+// Exit status: 0; 1 where a file could not be judged, with the reason on standard error; 2 wrongly
+// called. Throws std::runtime_error for what stops all of it: an output that cannot be written, a
+// Prometheus that does not answer.
 int backtest_series(const SeriesBacktest& wanted);
 
 }  // namespace outrider::cli

@@ -115,8 +115,8 @@ Judgement Tally::at(double threshold) const {
   return {threshold, static_cast<std::size_t>(count), weeks_};
 }
 
-// Scores come in steps, and those of one step count together: the threshold stands half a step below
-// the lowest that fits.
+// Scores come in steps, and those of one step count together: the threshold stands half a step
+// below the lowest that fits.
 Judgement Tally::within(double anomalies_a_week) const {
   constexpr double step = 1.0 / detectors::SeriesScorer::steps_max;
   const double allowed = anomalies_a_week * weeks_;

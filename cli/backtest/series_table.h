@@ -4,8 +4,8 @@
 // The backtest's files: rows of time and value in, the same rows with their scores out. PURE.
 //
 // In:  a header line with the columns `timestamp` and `value`; others are ignored. A timestamp is Unix
-//      seconds (a fraction is allowed), "YYYY-MM-DD HH:MM:SS" (UTC) or RFC 3339. An empty value, NaN
-//      and an infinity are rows without a sample.
+//      seconds (a fraction is allowed), "YYYY-MM-DD HH:MM:SS" (UTC) or RFC 3339. An empty value,
+//      NaN and an infinity are rows without a sample.
 // Out: timestamp,value,score,anomaly,evidence,question,direction,expected[,series]
 //      The first two exactly as they came; one row a row.
 

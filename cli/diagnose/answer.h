@@ -12,8 +12,8 @@
 
 namespace outrider::cli {
 
-// {"verdict", "p", "reason", "causes": [{"component", "kind", "probability", "score", "onset", "evidence"}, …], "change"}.
-// `told`: the question's changes, in its order.
+// {"verdict", "p", "reason", "causes": [{"component", "kind", "probability", "score", "onset",
+// "evidence"}, …], "change"}. `told`: the question's changes, in its order.
 wire::Json diagnosis_json(const diagnose::Question& question, const diagnose::Diagnosis& diagnosis,
                           const std::vector<ToldChange>& told);
 std::string diagnosis_text(const diagnose::Question& question,

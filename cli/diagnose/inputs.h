@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The files of `outrider diagnose` to numbers. PURE and streaming: feed bytes in pieces of any size, then finish.
+// The files of `outrider diagnose` to numbers. PURE and streaming: feed bytes in pieces of any
+// size, then finish.
 //
 //   MetricsReader  timestamp,METRIC,…                                 one component's rows
 //   EdgesReader    caller,callee                                     the call graph
 //   LogsReader     timestamp,component,template_or_level,count       counted log lines
 //   ChangesReader  {"time", "component", "kind", "what"} a line      deployments, configuration, …
 //
-// Times are Unix seconds, those of changes RFC 3339 or Unix seconds. An empty cell has no value (and what
-// detectors/value_reader.h takes for missing). Columns may stand in any order. Errors say line, column, and what to change:
-// "diagnose_header", "diagnose_row", "diagnose_limit", "diagnose_change", and those of wire/csv.h.
+// Times are Unix seconds, those of changes RFC 3339 or Unix seconds. An empty cell has no value
+// (and what detectors/value_reader.h takes for missing). Columns may stand in any order. Errors say
+// line, column, and what to change: "diagnose_header", "diagnose_row", "diagnose_limit",
+// "diagnose_change", and those of wire/csv.h.
 
 #include <cstdint>
 #include <map>
@@ -70,7 +72,8 @@ class ColumnsReader {
 
 class MetricsReader final : public ColumnsReader {
  public:
-  // Keeps the metrics that channels are made of, and `also`; no rows at `end` or after it. `values_left` is counted down.
+  // Keeps the metrics that channels are made of, and `also`; no rows at `end` or after it.
+  // `values_left` is counted down.
   MetricsReader(std::string also, double end, std::size_t& values_left)
       : also_(std::move(also)), end_(end), values_left_(values_left) {}
 

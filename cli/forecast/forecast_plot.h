@@ -9,7 +9,8 @@
 
 namespace outrider::cli {
 
-// An SVG of one series, with axes; the history shown is three times the horizon, a week at least where there is one.
+// An SVG of one series, with axes; the history shown is three times the horizon, a week at least
+// where there is one.
 std::string forecast_svg(const std::string& title, const ForecastTable& table,
                          const detectors::forecast::Forecast& forecast);
 

@@ -514,7 +514,8 @@ Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
 
 namespace {
 
-// A document that says the same as before is left as it was: taking out and putting in again may have moved keys.
+// A document that says the same as before is left as it was: taking out and putting in again may
+// have moved keys.
 std::string keep_what_says_the_same(std::string_view before, const std::string& after,
                                     const std::string& file) {
   if (before.starts_with(byte_order_mark) && after.starts_with(byte_order_mark)) {

@@ -7,11 +7,11 @@
 //   std::cout << done->text;            // the same file with a sidecar; comments and quotes as they were
 //   for (auto& line : done->report) …   // deployment "house-price" injected; service "…" now reaches the sidecar
 //
-// Takes every object with a pod template, Pods, Lists, and KServe's InferenceService, as YAML or JSON. In the pod it
-// adds a container, its volume, one label and one annotation; the targetPort of Services in the same stream that
-// lead to the model's port is moved, and kept in an annotation. Both annotations are what uninject goes by.
-// Injecting twice is injecting once (with the newer settings). What must not be touched is left alone, with the
-// reason in the report.
+// Takes every object with a pod template, Pods, Lists, and KServe's InferenceService, as YAML or
+// JSON. In the pod it adds a container, its volume, one label and one annotation; the targetPort of
+// Services in the same stream that lead to the model's port is moved, and kept in an annotation.
+// Both annotations are what uninject goes by. Injecting twice is injecting once (with the newer
+// settings). What must not be touched is left alone, with the reason in the report.
 //
 // Errors: "bad_yaml" (file:line: what, and what to change), "unsupported_layout", "bad_object".
 

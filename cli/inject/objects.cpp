@@ -32,8 +32,8 @@ Labels labels_at(YamlNode* node, std::initializer_list<std::string_view> path) {
   return labels;
 }
 
-// Parts of it that inject may change must be this object's alone: no alias, no merge key, no anchor that an
-// alias elsewhere refers to.
+// Parts of it that inject may change must be this object's alone: no alias, no merge key, no anchor
+// that an alias elsewhere refers to.
 std::string sharing(const YamlNode* node, int depth) {
   if (!node) return "";
   if (node->kind == YamlNode::Kind::alias || node->is_shared) {

@@ -69,7 +69,8 @@ std::size_t end_of_quoted(std::string_view text, std::size_t at) {
   return text.size();
 }
 
-// The bracket that closes the one at `open`. A quote begins a quoted scalar only where one may begin.
+// The bracket that closes the one at `open`. A quote begins a quoted scalar only where one may
+// begin.
 std::size_t closing_bracket(std::string_view text, std::size_t open) {
   int depth = 0;
   bool may_begin = true;
@@ -178,7 +179,8 @@ class YamlReaderEvents final : public YAML::EventHandler {
     node.mark = std::min(static_cast<std::size_t>(std::max(mark.pos, 0)), text.size());
     const bool is_empty = kind == YamlNode::Kind::null;
     node.begin = is_empty ? node.mark : skip_properties(text, node.mark);
-    // Counted from the mark and not from the line's start, which may be far away in a file of one line.
+    // Counted from the mark and not from the line's start, which may be far away in a file of one
+    // line.
     mark_column_ = static_cast<std::size_t>(std::max(mark.column, 0));
     const std::size_t broken = text.substr(node.mark, node.begin - node.mark).rfind('\n');
     node.column = broken == none ? mark_column_ + node.begin - node.mark
@@ -311,7 +313,8 @@ Result<YamlText> YamlText::parse(std::string_view text, const std::string& file,
     return bad_yaml(file, first_line + line, "not YAML: " + error.msg + advice(text, line));
   }
   if (const auto& found = events.complaint()) return bad_yaml(file, found->first, found->second);
-  // Nodes point at each other inside the deque, whose elements stay where they are when it is moved.
+  // Nodes point at each other inside the deque, whose elements stay where they are when it is
+  // moved.
   return document;
 }
 
@@ -456,8 +459,8 @@ class YamlEdits {
     return is_one_line ? node.begin + node.scalar.size() : none;
   }
 
-  // The line where what follows a block node begins: after its last line, before the comments and blank
-  // lines that lead to the next.
+  // The line where what follows a block node begins: after its last line, before the comments and
+  // blank lines that lead to the next.
   std::size_t block_end(const YamlNode& node, std::size_t following,
                         std::size_t comment_column) const {
     std::size_t line = following >= text_.size() ? text_.size() : line_start(text_, following);

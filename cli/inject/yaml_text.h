@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// YAML that is changed as text: what is not touched keeps its comments, quotes, key order and line ends, byte
-// for byte. A document is parsed into nodes that know where they stand; changes are noted on nodes, and text()
-// makes them. PURE; not thread-safe.
+// YAML that is changed as text: what is not touched keeps its comments, quotes, key order and line
+// ends, byte for byte. A document is parsed into nodes that know where they stand; changes are
+// noted on nodes, and text() makes them. PURE; not thread-safe.
 //
 //   auto document = YamlText::parse("a:\n  - 1\n", "file.yaml", 1);
 //   document->append((*document->root())["a"], 2);
 //   *document->text();                                      // "a:\n  - 1\n  - 2\n"
 //
-// text() reads its own result again and compares it with the changed nodes. A layout that cannot be changed in
-// this way is therefore an error and never a wrong document. Time and memory are linear in the text; yaml-cpp
-// refuses to nest deeper than 500.
+// text() reads its own result again and compares it with the changed nodes. A layout that cannot be
+// changed in this way is therefore an error and never a wrong document. Time and memory are linear
+// in the text; yaml-cpp refuses to nest deeper than 500.
 
 #include <deque>
 #include <optional>
@@ -86,7 +86,8 @@ class YamlText {
   // Errors: "unsupported_layout".
   Result<std::string> text() const;
 
-  // What the changed document says, whatever its layout and the order of its keys: equal texts, equal meaning.
+  // What the changed document says, whatever its layout and the order of its keys: equal texts,
+  // equal meaning.
   std::string meaning() const;
 
  private:
@@ -100,7 +101,8 @@ class YamlText {
   YamlNode* root_ = nullptr;
 };
 
-// A stream's documents, cut before the lines that separate them ("---", "..."). Together they are the text.
+// A stream's documents, cut before the lines that separate them ("---", "..."). Together they are
+// the text.
 struct YamlChunk {
   std::string_view text;
   int first_line = 1;

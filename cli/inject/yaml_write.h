@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Values as YAML text. Texts that YAML 1.1 or 1.2 would read as anything but a string are quoted. PURE.
+// Values as YAML text. Texts that YAML 1.1 or 1.2 would read as anything but a string are quoted.
+// PURE.
 
 #include <string>
 #include <string_view>
@@ -10,7 +11,8 @@
 
 namespace outrider::inject {
 
-// False for what some YAML reader takes for a number (also 0o17, 1_000, 12:30), a boolean (yes, off), null or a date.
+// False for what some YAML reader takes for a number (also 0o17, 1_000, 12:30), a boolean (yes,
+// off), null or a date.
 bool reads_as_string(std::string_view plain);
 
 std::string as_flow(const wire::Json& value);  // One line of JSON, which is YAML.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How far an import has come and what became of its rows: what the state file keeps, so that a stopped import goes on
-// where it was. PURE.
+// How far an import has come and what became of its rows: what the state file keeps, so that a
+// stopped import goes on where it was. PURE.
 //
-// A row is done when its batch was answered. The rows that are done are known by a hash of all of them: an import goes on
-// only with the input that it began with. What was under way when it stopped may have been joined already; it is
-// sent again, and what comes back as `duplicate` of it is told apart (resent).
+// A row is done when its batch was answered. The rows that are done are known by a hash of all of
+// them: an import goes on only with the input that it began with. What was under way when it
+// stopped may have been joined already; it is sent again, and what comes back as `duplicate` of it
+// is told apart (resent).
 
 #include <array>
 #include <cstdint>
@@ -63,13 +64,16 @@ struct ImportProgress {
 };
 
 std::string encode_state(const ImportSubject& subject, const ImportProgress& progress);
-// Errors: "bad_state" (no state of ours), "other_import" (of another input, address or columns), with what differs.
+// Errors: "bad_state" (no state of ours), "other_import" (of another input, address or columns),
+// with what differs.
 Result<ImportProgress> decode_state(std::string_view text, const ImportSubject& subject);
 
-// What is told at the end, a line a result that has rows, with examples of those that were not joined.
+// What is told at the end, a line a result that has rows, with examples of those that were not
+// joined.
 std::string report(const ImportProgress& progress);
 
-// 0: every row was decided and none was invalid. 3: some rows were invalid, or no label at all found its prediction.
+// 0: every row was decided and none was invalid. 3: some rows were invalid, or no label at all
+// found its prediction.
 int exit_status(const ImportProgress& progress);
 
 }  // namespace outrider::cli

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Rows to batches to answers: the import without its file, its network and its clock. PURE, but for the LabelSink that it is given.
+// Rows to batches to answers: the import without its file, its network and its clock. PURE, but for
+// the LabelSink that it is given.
 //
 //   LabelImport import(batching, progress, sink);
 //   rows.feed(piece)  -> import.take(row) for each
 //   import.finish()                                    // The last batch.
 //
-// One batch is under way at a time, in the order of the rows, so that what is done is a beginning of the input.
+// One batch is under way at a time, in the order of the rows, so that what is done is a beginning
+// of the input.
 
 #include <cstdint>
 #include <functional>
@@ -39,7 +41,8 @@ Result<std::vector<LabelVerdict>> read_verdicts(std::string_view body);
 class LabelSink {
  public:
   virtual ~LabelSink() = default;
-  // NDJSON, so many labels. Tries until it is answered or gives up. The error "too_large": fewer, please.
+  // NDJSON, so many labels. Tries until it is answered or gives up. The error "too_large": fewer,
+  // please.
   virtual Result<BatchAnswer> send(const std::string& body, std::size_t labels) = 0;
   // After each batch: what is done now. An error ends the import.
   virtual Result<void> keep(const ImportProgress& progress) = 0;
@@ -55,7 +58,8 @@ class LabelImport {
   // `done`: where a stopped import was, or the beginning.
   LabelImport(Batching batching, ImportProgress done, LabelSink& sink);
 
-  // After the first error nothing more is taken. "other_input": the rows that were done before are not these.
+  // After the first error nothing more is taken. "other_input": the rows that were done before are
+  // not these.
   void take(const LabelRow& row);
   Result<void> finish();
   const std::optional<Error>& failed() const { return failed_; }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The rows of a warehouse's table as labels for POST /api/v1/labels. PURE and streaming: CSV with a header, or NDJSON, of any
-// size, fed in pieces.
+// The rows of a warehouse's table as labels for POST /api/v1/labels. PURE and streaming: CSV with a
+// header, or NDJSON, of any size, fed in pieces.
 //
-//   LabelRows rows({.id = {"order_id"}, .label = "is_fraud", .time = "decided_at"}, [&](const LabelRow& row) { … });
-//   auto ok = rows.feed(piece); …; ok = rows.finish();
+//   LabelRows rows({.id = {"order_id"}, .label = "is_fraud", .time = "decided_at"}, [&](const
+//   LabelRow& row) { … }); auto ok = rows.feed(piece); …; ok = rows.finish();
 //
-// An id is the text of its column, or of several joined by '|', as request.id joins its parts (sidecar/monitor/decode/rules.h). A label
-// is a number, or a class by its name; what it is to be is judged by who takes it. A time is RFC 3339, a day or a time without a
-// zone (UTC), or seconds or milliseconds since 1970; PostgreSQL's "+00" is a zone. A day whose month may be meant otherwise
-// (1/2/2026) is refused: nothing is guessed row by row.
+// An id is the text of its column, or of several joined by '|', as request.id joins its parts
+// (sidecar/monitor/decode/rules.h). A label is a number, or a class by its name; what it is to be
+// is judged by who takes it. A time is RFC 3339, a day or a time without a zone (UTC), or seconds
+// or milliseconds since 1970; PostgreSQL's "+00" is a zone. A day whose month may be meant
+// otherwise (1/2/2026) is refused: nothing is guessed row by row.
 //
 // Bounds: a row of 1 MiB a field (CSV) or 16 MiB (NDJSON); O(columns) memory.
 
@@ -54,8 +55,8 @@ class LabelRows {
   LabelRows(const LabelRows&) = delete;
   LabelRows& operator=(const LabelRows&) = delete;
 
-  // Errors: "no_column", which names those that there are, and those of reference::TableReader but for single bad rows,
-  // which come as invalid ones. The first error stays.
+  // Errors: "no_column", which names those that there are, and those of reference::TableReader but
+  // for single bad rows, which come as invalid ones. The first error stays.
   Result<void> feed(std::string_view bytes);
   Result<void> finish();
 
@@ -77,8 +78,8 @@ class LabelRows {
   std::optional<std::size_t> time_place_;
 };
 
-// "2026-01-31T12:00:00Z", "2026-01-31 12:00:00.123+00", "2026-01-31", "1767225600"; nothing for what is none of these, or could
-// be another moment as well.
+// "2026-01-31T12:00:00Z", "2026-01-31 12:00:00.123+00", "2026-01-31", "1767225600"; nothing for
+// what is none of these, or could be another moment as well.
 std::optional<Time> read_label_time(std::string_view text);
 
 }  // namespace outrider::cli

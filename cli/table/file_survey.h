@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How the columns of a recorded file write their numbers and times: what a first pass over it learns, and how the second one
-// reads. PURE; not thread-safe. O(columns) memory.
+// How the columns of a recorded file write their numbers and times: what a first pass over it
+// learns, and how the second one reads. PURE; not thread-safe. O(columns) memory.
 //
 //   FileSurvey survey(names, numeric, time);
 //   for (row : file) survey.take(line, row);
@@ -29,13 +29,14 @@ class FileSurvey {
              std::size_t time);
 
   void take(std::uint64_t line, std::span<const detectors::Value> row);
-  // Errors: "ambiguous_numbers" (a column's decimal mark cannot be told), "bad_time" (a row without a time; a column of
-  // several forms, or in which days and months may stand in either order).
+  // Errors: "ambiguous_numbers" (a column's decimal mark cannot be told), "bad_time" (a row without
+  // a time; a column of several forms, or in which days and months may stand in either order).
   Result<void> settle();
 
   // The row as its columns are to be read. Valid until the next call.
   std::span<const detectors::Value> read(std::span<const detectors::Value> row);
-  // In the column's form; numbers that are no dates are seconds or milliseconds since 1970. Error "bad_time".
+  // In the column's form; numbers that are no dates are seconds or milliseconds since 1970. Error
+  // "bad_time".
   Result<Time> time_of(std::uint64_t line, const detectors::Value& value);
 
  private:

@@ -32,7 +32,8 @@ class ProgressBar {
 // The names of a table's columns. Errors: "cannot_read", and those of TableReader.
 Result<std::vector<std::string>> read_columns(const std::string& path);
 
-// Visits every row; `on_share` is told how much of the file is read, in [0, 1]. Errors as above, with the path.
+// Visits every row; `on_share` is told how much of the file is read, in [0, 1]. Errors as above,
+// with the path.
 Result<void> visit_table(const std::string& path, const reference::TableReader::Visit& visit,
                          const std::function<void(double share)>& on_share = {});
 

@@ -3,11 +3,13 @@
 
 // The average of methods, weighted by what their forecasts from rolling origins were worth.
 //
-// Idea. Each method forecasts from up to origins_max earlier points ("origins"), a season apart, with what was known there;
-//   its weight is 1 / (mean absolute error)^power. Methods err differently, so the average errs less than the best one that
-//   could have been picked beforehand.
-// Parameters. origins_max 21, power 2: plateaus on the development data (4, as published elsewhere, follows chance more).
-// Cost. origins x the methods'. Source. Bates & Granger 1969; M4's results (Makridakis et al. 2020).
+// Idea. Each method forecasts from up to origins_max earlier points ("origins"), a season apart,
+//   with what was known there; its weight is 1 / (mean absolute error)^power. Methods err
+//   differently, so the average errs less than the best one that could have been picked beforehand.
+// Parameters. origins_max 21, power 2: plateaus on the development data (4, as published elsewhere,
+//   follows chance more).
+// Cost. origins x the methods'. Source. Bates & Granger 1969; M4's results (Makridakis et al.
+//   2020).
 //
 // PURE.
 
@@ -19,8 +21,8 @@ namespace outrider::detectors::forecast {
 
 using Methods = std::vector<std::unique_ptr<Method>>;
 
-// Seasonal naive, last week moved to today's level, and as many of the five ridge autoregressions as a history of `rows`
-// at the first origin can tell. `series` must outlive them.
+// Seasonal naive, last week moved to today's level, and as many of the five ridge autoregressions
+// as a history of `rows` at the first origin can tell. `series` must outlive them.
 Methods methods_for(const Filled& series, const Seasons& seasons, std::size_t rows);
 
 // Where it was tried: slots, ascending, each with `horizon` slots behind it.
@@ -35,7 +37,8 @@ struct Averaged {
   std::vector<double> ahead;               // From the series' end.
   std::vector<double> weights;             // By method; their sum is 1.
 };
-// `reach` (at least origins.horizon) is how far each forecast goes from an origin, `horizon` how far from the end.
+// `reach` (at least origins.horizon) is how far each forecast goes from an origin, `horizon` how
+// far from the end.
 Averaged average(const Filled& series, Methods& methods, const Origins& origins, std::size_t reach,
                  std::size_t horizon);
 

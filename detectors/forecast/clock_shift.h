@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Did clocks change lately? People live by local time; in UTC their day then comes an hour earlier or later.
+// Did clocks change lately? People live by local time; in UTC their day then comes an hour earlier
+// or later.
 //
-// Idea. Since each hour of the last week, but the last day, the series is compared with the mean of the same times one to three
-//   weeks before: as they were, an hour later, and an hour earlier. Levels do not count, means are taken off. Where a move
-//   leaves less than `error_share_max` of the squared error, and no more than `usual_max` times what such weeks
-//   differ by anyhow, the best moment and move are the answer. What came before is moved likewise, so that a week
-//   ago is again the same time of day.
-// Parameters. 0.2 and 2: of 1 000 forecasts of the development data, whose clocks do not change, none moves.
-// Cost. O(7 x 24 x week). Example. Berlin, 2021-03-31 in UTC: since 2021-03-28 01:00 all comes an hour early.
-// Fails. In the first day after a change; where an hour is no whole number of steps; without a week's season.
+// Idea. Since each hour of the last week, but the last day, the series is compared with the mean of
+//   the same times one to three weeks before: as they were, an hour later, and an hour earlier.
+//   Levels do not count, means are taken off. Where a move leaves less than `error_share_max` of
+//   the squared error, and no more than `usual_max` times what such weeks differ by anyhow, the
+//   best moment and move are the answer. What came before is moved likewise, so that a week ago is
+//   again the same time of day.
+// Parameters. 0.2 and 2: of 1 000 forecasts of the development data, whose clocks do not change,
+//   none moves.
+// Cost. O(7 x 24 x week). Example. Berlin, 2021-03-31 in UTC: since 2021-03-28 01:00 all comes an
+//   hour early.
+// Fails. In the first day after a change; where an hour is no whole number of steps; without a
+//   week's season.
 //
 // PURE.
 

@@ -3,9 +3,10 @@
 
 // A fine series on a coarser grid, and a coarse forecast back on the fine one.
 //
-// Idea. Of minutes, each says little: blocks of `slots` neighbours are averaged, counted from the end, so that the last block
-//   is whole. Back on the fine grid, a line joins the middles of blocks, and each phase of the day adds what it stood
-//   above that line on average in the last weeks, less what chance alone would give (James & Stein's shrinkage).
+// Idea. Of minutes, each says little: blocks of `slots` neighbours are averaged, counted from the
+//   end, so that the last block is whole. Back on the fine grid, a line joins the middles of
+//   blocks, and each phase of the day adds what it stood above that line on average in the last
+//   weeks, less what chance alone would give (James & Stein's shrinkage).
 // Cost. O(slots). Example. 5-minute rows: 288 a day, blocks of 6, 48 coarse slots a day.
 //
 // PURE.
@@ -16,14 +17,16 @@
 
 namespace outrider::detectors::forecast {
 
-// How many fine slots a block has: 1 where a day has no more than 48, or where no number of slots divides it.
+// How many fine slots a block has: 1 where a day has no more than 48, or where no number of slots
+// divides it.
 std::size_t block_size(std::size_t day);
 
-// Means over known values; NaN: a block of which less than a third is known. The first, partial block is left out.
+// Means over known values; NaN: a block of which less than a third is known. The first, partial
+// block is left out.
 std::vector<double> coarsen(std::span<const double> fine, std::size_t block);
 
-// `coarse` goes on, from one block before the fine slot `at` (the last known block, or a guess), with one block more than
-// the fine horizon covers.
+// `coarse` goes on, from one block before the fine slot `at` (the last known block, or a guess),
+// with one block more than the fine horizon covers.
 class Refiner {
  public:
   Refiner(std::span<const double> fine, std::size_t block, std::size_t day)

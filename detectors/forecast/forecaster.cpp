@@ -42,7 +42,8 @@ bool is_counter(const std::vector<double>& values) {
          static_cast<double>(resets) <= counter_resets_max * all;
 }
 
-// Increases a slot; after a gap they are spread evenly over it, after a reset they are the new value.
+// Increases a slot; after a gap they are spread evenly over it, after a reset they are the new
+// value.
 std::vector<double> increases(const std::vector<double>& values) {
   std::vector<double> result(values.size(), std::numeric_limits<double>::quiet_NaN());
   std::size_t before = values.size();
@@ -159,7 +160,8 @@ std::vector<double> to_original(const Plan& plan, std::vector<double> ahead) {
   return ahead;
 }
 
-// How far off a forecast from `at` was. A counter's truth is the sum of its increases: a reset is no error.
+// How far off a forecast from `at` was. A counter's truth is the sum of its increases: a reset is
+// no error.
 Errors errors_of(const Prepared& prepared, const Plan& plan, const std::vector<double>& tried,
                  std::size_t at) {
   Errors errors{at, {}};

@@ -3,19 +3,20 @@
 
 // The forecast of a series: its next values, each with intervals, and in words what it rests on.
 //
-// Idea. An average of cheap methods (average.h) on a grid of at most 48 slots a season; finer series are averaged over
-//   neighbouring slots first, and spread again with the shape that finer phases of the day had. Intervals come from
-//   what the very same forecast was worth at earlier origins (interval.h). Forecasts and intervals never fall below 0
-//   where the history never did.
-// Counters. A history that only rises, but for resets, is forecast by its increases: the forecast goes on from the last
-//   value, and its intervals are those of the sum.
-// Short histories fall back: without two weeks there is no week, without two days no day, and `notes` says so.
-// A clock change moves the day by an hour against UTC: where the last days fit the weeks before better with such a move, the
+// Idea. An average of cheap methods (average.h) on a grid of at most 48 slots a season; finer
+//   series are averaged over neighbouring slots first, and spread again with the shape that finer
+//   phases of the day had. Intervals come from what the very same forecast was worth at earlier
+//   origins (interval.h). Forecasts and intervals never fall below 0 where the history never did.
+// Counters. A history that only rises, but for resets, is forecast by its increases: the forecast
+//   goes on from the last value, and its intervals are those of the sum.
+// Short histories fall back: without two weeks there is no week, without two days no day, and
+// `notes` says so. A clock change moves the day by an hour against UTC: where the last days fit the
+// weeks before better with such a move, the
 //   history before it is moved too (clock_shift.h).
-// Cost. 207 series of 700 to 960 hourly rows, 48 ahead: see docs/measurements/forecast.md. Memory: about 15 numbers a slot of the
-//   coarse grid, 10 000 slots of which are kept at most.
-// Fails. What the past does not show: launches, holidays. Series that are random walks have no better forecast than their
-//   last value, and this one is a little worse.
+// Cost. 207 series of 700 to 960 hourly rows, 48 ahead: see docs/measurements/forecast.md. Memory:
+//   about 15 numbers a slot of the coarse grid, 10 000 slots of which are kept at most.
+// Fails. What the past does not show: launches, holidays. Series that are random walks have no
+//   better forecast than their last value, and this one is a little worse.
 //
 // PURE, no state: the same history has the same forecast.
 

@@ -3,18 +3,21 @@
 
 // How far a forecast may be off: from how far off it was.
 //
-// Idea. The absolute errors of forecasts from rolling origins, scaled by how far ahead they were and by their phase of the
-//   day, have one distribution, whose quantile at the level, times the scales of the slot, is half the interval's width. So
-//   intervals are symmetric, wide at the hours that are hard to tell, and assume no distribution.
+// Idea. The absolute errors of forecasts from rolling origins, scaled by how far ahead they were
+//   and by their phase of the day, have one distribution, whose quantile at the level, times the
+//   scales of the slot, is half the interval's width. So intervals are symmetric, wide at the hours
+//   that are hard to tell, and assume no distribution.
 //     scale(h, p) = ahead(h) x (1/2 + 1/2 phase(p))
-//   ahead: the mean error at that distance, smoothed over a sixth of the horizon either way; phase: the mean of what is
-//   left at that phase of the day, smoothed over an hour (a 24th) either way. Both have the mean 1.
-//   Beyond the distance that was tried the scale grows as the square root of the distance, as a random walk's does.
-// Parameters. `widening` 1.1, because the weights were chosen on the same origins, halves and widths: development data,
-//   docs/measurements/forecast.md.
-// Cost. O(origins x horizon log). Source. Conformal prediction with normalised scores: Papadopoulos et al. 2008; Lei et al. 2018.
-// Fails. It knows the errors of the last weeks: what never happened in them is not in it. Few origins make few quantiles;
-//   with fewer than 20 errors the widest is taken, widened by 1.5.
+//   ahead: the mean error at that distance, smoothed over a sixth of the horizon either way; phase:
+//   the mean of what is left at that phase of the day, smoothed over an hour (a 24th) either way.
+//   Both have the mean 1. Beyond the distance that was tried the scale grows as the square root of
+//   the distance, as a random walk's does.
+// Parameters. `widening` 1.1, because the weights were chosen on the same origins, halves and
+//   widths: development data, docs/measurements/forecast.md.
+// Cost. O(origins x horizon log). Source. Conformal prediction with normalised scores: Papadopoulos
+//   et al. 2008; Lei et al. 2018.
+// Fails. It knows the errors of the last weeks: what never happened in them is not in it. Few
+//   origins make few quantiles; with fewer than 20 errors the widest is taken, widened by 1.5.
 //
 // PURE.
 
@@ -31,7 +34,8 @@ struct Errors {
 
 class IntervalWidths {
  public:
-  // All of one size. `day` is the season of the phases, 0: none; `slot` is where the forecast begins.
+  // All of one size. `day` is the season of the phases, 0: none; `slot` is where the forecast
+  // begins.
   IntervalWidths(const std::vector<Errors>& errors, std::size_t day, std::size_t slot,
                  std::size_t horizon);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the methods of the average have in common: a series without gaps, and the promise to look at nothing behind `at`.
+// What the methods of the average have in common: a series without gaps, and the promise to look at
+// nothing behind `at`.
 //
 // PURE.
 
@@ -13,8 +14,9 @@
 
 namespace outrider::detectors::forecast {
 
-// Gaps are filled from before them: with the value a season ago, moved by how far the latest known value stood from
-// its own; without a season with the latest known value. What is filled may be looked back at, but is never learned.
+// Gaps are filled from before them: with the value a season ago, moved by how far the latest known
+// value stood from its own; without a season with the latest known value. What is filled may be
+// looked back at, but is never learned.
 struct Filled {
   std::vector<double> values;
   std::vector<char> known;

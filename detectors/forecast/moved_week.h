@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Last week, moved to today's level: the shape of the same days a week ago, plus by how much the last day stood above
-// the day a week before it.
+// Last week, moved to today's level: the shape of the same days a week ago, plus by how much the
+// last day stood above the day a week before it.
 //
-// Cost. O(day + horizon). Example. A Monday that had 100 an hour where last Monday had 80 moves last Tuesday up by 20.
-// Fails. When the last day was no ordinary one. Without a week's season it does the same with the day and its last quarter.
+// Cost. O(day + horizon). Example. A Monday that had 100 an hour where last Monday had 80 moves
+// last Tuesday up by 20.
+// Fails. When the last day was no ordinary one. Without a week's season it does the same with the
+// day and its last quarter.
 //
 // PURE.
 

@@ -3,17 +3,21 @@
 
 // Ridge autoregression on sparse lags: the next value as a weighted sum of some earlier ones.
 //
-// Idea. w[t] = c + sum over lags of b_l w[t - l], by least squares with a penalty on the standardised coefficients; ahead of
-//   the last value it feeds on its own forecasts. w is the series, its logarithm, or its difference over `difference` steps (1:
-//   it starts from the last value; a season: it is anchored to the last season).
-// Parameters. penalty 1e-5 of each lag's variance: enough to tell lags apart that say the same, and no more (1e-3
-//   and 1e-4 were worse on the development data).
-// Limits. A forecast leaves the range of what was seen by one range at most, so that an unstable fit stays a number.
-// Cost. learn: O(lags²) a row, once; ahead: O(lags³ + horizon x lags). Memory O(lags²) and one number a slot.
+// Idea. w[t] = c + sum over lags of b_l w[t - l], by least squares with a penalty on the
+//   standardised coefficients; ahead of the last value it feeds on its own forecasts. w is the
+//   series, its logarithm, or its difference over `difference` steps (1: it starts from the last
+//   value; a season: it is anchored to the last season).
+// Parameters. penalty 1e-5 of each lag's variance: enough to tell lags apart that say the same, and
+//   no more (1e-3 and 1e-4 were worse on the development data).
+// Limits. A forecast leaves the range of what was seen by one range at most, so that an unstable
+//   fit stays a number.
+// Cost. learn: O(lags²) a row, once; ahead: O(lags³ + horizon x lags). Memory O(lags²) and one
+//   number a slot.
 // Example. On w[t] = 0.8 w[t - 1] exactly, one lag: b = 0.8 within 1e-4.
 // Source. Hoerl & Kennard 1970. Recursive forecasts: Marcellino, Stock & Watson 2006.
 // Fails. On what its lags do not reach. Rows whose value was a gap are not learned.
-// The logarithm's offset, where the series is not positive, is of the whole history: values behind `at` change it.
+// The logarithm's offset, where the series is not positive, is of the whole history: values behind
+// `at` change it.
 //
 // PURE.
 

@@ -3,7 +3,8 @@
 
 // Seasonal naive: what was a season ago comes again. Without a season, the latest value stays.
 //
-// Cost. O(horizon). Source. Hyndman & Athanasopoulos, Forecasting: Principles and Practice, chapter 5.2.
+// Cost. O(horizon). Source. Hyndman & Athanasopoulos, Forecasting: Principles and Practice, chapter
+// 5.2.
 // Fails. After a change of level it is wrong for a season; it repeats noise.
 //
 // PURE.

@@ -120,8 +120,8 @@ void watch(const net::Signals& signals, serve::LiveModel& live, Duration interva
   }
 }
 
-// From SIGTERM to the end: not ready, then a pause for requests that are still on their way in, then
-// until those at hand are answered.
+// From SIGTERM to the end: not ready, then a pause for requests that are still on their way in,
+// then until those at hand are answered.
 void drain(serve::Api& api, serve::ServeMetrics& metrics, Duration timeout) {
   using Steady = std::chrono::steady_clock;
   constexpr Duration quiet = std::chrono::milliseconds(200), pause = std::chrono::seconds(1);

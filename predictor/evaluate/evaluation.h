@@ -56,8 +56,8 @@ Metrics measure(const Outcomes& outcomes, const std::vector<std::size_t>& rows);
 // Rows by segment: "bedrooms=3" -> indices.
 using Segments = std::map<std::string, std::vector<std::size_t>>;
 
-// How much errors cluster, as the e-detector needs it (detectors/e_detector.h): at least 1; 1 when there
-// are too few rows to tell.
+// How much errors cluster, as the e-detector needs it (detectors/e_detector.h): at least 1; 1 when
+// there are too few rows to tell.
 double design_effect(const std::vector<char>& wrong);
 
 }  // namespace outrider::evaluate

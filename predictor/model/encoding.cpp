@@ -108,8 +108,8 @@ bool looks_like_free_text(const ColumnCensus& census, std::size_t rows,
 
 namespace {
 
-// The category by another spelling of the same value, for what is none as it is: a boolean; or a code and its number, as JSON
-// cannot write 01234, and a frame may have lost the zero.
+// The category by another spelling of the same value, for what is none as it is: a boolean; or a
+// code and its number, as JSON cannot write 01234, and a frame may have lost the zero.
 std::size_t other_spelling(const std::vector<std::string>& categories, std::string_view canonical) {
   const detectors::Value wanted = detectors::read_value(canonical);
   const bool code = detectors::has_leading_zero(canonical);

@@ -47,18 +47,20 @@ struct Feature {
 
   // Design columns of this feature.
   std::size_t columns() const { return kind == Kind::numeric ? 1 : categories.size(); }
-  // The category's index, or categories.size() when training never saw it. O(log categories). What is no category as it is
-  // is looked up in its other spellings: True, true and 1; 01234 and 1234.
+  // The category's index, or categories.size() when training never saw it. O(log categories). What
+  // is no category as it is is looked up in its other spellings: True, true and 1; 01234 and 1234.
   std::size_t category(std::string_view canonical) const;
 
   bool operator==(const Feature&) const = default;
 };
 
-// A category in its one spelling (detectors/value_reader.h): "3" for "3.0" and JSON's 3, "true" for True. Missing is "".
+// A category in its one spelling (detectors/value_reader.h): "3" for "3.0" and JSON's 3, "true" for
+// True. Missing is "".
 std::string canonical_category(std::string_view text);
 
-// The text as this feature reads it (detectors/value_reader.h); a boolean is 1 or 0 where a number is wanted. Error "bad_value": a
-// numeric feature's text that is no finite number. The message has no place in it: the caller knows where the text stood.
+// The text as this feature reads it (detectors/value_reader.h); a boolean is 1 or 0 where a number
+// is wanted. Error "bad_value": a numeric feature's text that is no finite number. The message has
+// no place in it: the caller knows where the text stood.
 Result<Cell> read_cell(const Feature& feature, std::string_view text);
 
 struct RowCounts {

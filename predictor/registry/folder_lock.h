@@ -5,8 +5,8 @@
 
 namespace outrider::registry {
 
-// An exclusive lock between processes, held while the object lives. The system lets go of it when the process dies.
-// SHELL. Throws std::system_error, naming the file, when the system refuses.
+// An exclusive lock between processes, held while the object lives. The system lets go of it when
+// the process dies. SHELL. Throws std::system_error, naming the file, when the system refuses.
 class FolderLock {
  public:
   explicit FolderLock(const std::string& path);

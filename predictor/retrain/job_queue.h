@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Retraining jobs: one runs at a time on a thread of its own and lower priority, a few wait, the last
-// hundred are remembered. SHELL. Thread-safe.
+// Retraining jobs: one runs at a time on a thread of its own and lower priority, a few wait, the
+// last hundred are remembered. SHELL. Thread-safe.
 //
-// An accepted job is on disk (jobs.json) until it ended: after a crash it starts again, once; a job that
-// was cut off twice has failed. Requests with the same idempotency key are one job, unless that job
-// failed: asking again is then a new try.
+// An accepted job is on disk (jobs.json) until it ended: after a crash it starts again, once; a job
+// that was cut off twice has failed. Requests with the same idempotency key are one job, unless
+// that job failed: asking again is then a new try.
 
 #include <atomic>
 #include <condition_variable>

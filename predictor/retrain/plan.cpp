@@ -31,8 +31,8 @@ struct Pool {
   std::vector<std::string> notes;
 };
 
-// A source's column by name. Live data calls the target `label`, and a feature whose name is one of its
-// own columns `feature_NAME`.
+// A source's column by name. Live data calls the target `label`, and a feature whose name is one of
+// its own columns `feature_NAME`.
 std::size_t column_in(const wire::CsvTable& table, const std::string& name,
                       const std::string& target) {
   const std::size_t none = table.header.size();

@@ -3,10 +3,11 @@
 
 // Which rows a retraining learns from, and on which it is judged. PURE.
 //
-// Rows come from the original CSV and from live sources (the sidecar's or agent's training data: the
-// features by name, `prediction`, `label`, `timestamp`, `id`; or a CSV file that grows). They are
-// brought to one table with the columns the production model needs, the target, and one time column.
-// Whatever the strategy, the newest live rows are held out: neither version was trained on them.
+// Rows come from the original CSV and from live sources (the sidecar's or agent's training data:
+// the features by name, `prediction`, `label`, `timestamp`, `id`; or a CSV file that grows). They
+// are brought to one table with the columns the production model needs, the target, and one time
+// column. Whatever the strategy, the newest live rows are held out: neither version was trained on
+// them.
 //
 //   since the change    enough live rows since the change: learn anew from them alone. What the model
 //                       knew before the change is wrong now; pooling would average the two.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What asks for a retraining: the agent's webhook, or Alertmanager's (where no agent stands between). PURE.
+// What asks for a retraining: the agent's webhook, or Alertmanager's (where no agent stands
+// between). PURE.
 //
 //   {"model": "house-price", "version": "v1", "reason": "accuracy fell from 95% to 72%",
 //    "since": "2026-01-31T12:00:00Z", "incident": "inc-7", "idempotency_key": "inc-7/retrain"}
 //
-// Every key may be absent, null or "". `since` is when the change began; without it all rows are used.
-// Alertmanager's webhook v4: the first firing alert speaks; its label model_name names the model, its
-// annotation `since` the change (else startsAt, which is later than the change), and groupKey,
-// fingerprint and startsAt make the key. Nothing firing: nothing to do.
+// Every key may be absent, null or "". `since` is when the change began; without it all rows are
+// used. Alertmanager's webhook v4: the first firing alert speaks; its label model_name names the
+// model, its annotation `since` the change (else startsAt, which is later than the change), and
+// groupKey, fingerprint and startsAt make the key. Nothing firing: nothing to do.
 
 #include <optional>
 #include <string>

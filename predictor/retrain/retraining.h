@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One retraining from beginning to end: gather rows, plan, train, store, judge, promote or keep as the
-// candidate. SHELL. Runs on the job queue's thread, with lower priority than serving.
+// One retraining from beginning to end: gather rows, plan, train, store, judge, promote or keep as
+// the candidate. SHELL. Runs on the job queue's thread, with lower priority than serving.
 
 #include <functional>
 #include <string>
@@ -25,8 +25,8 @@ struct Sources {
   Duration url_timeout = std::chrono::seconds(60);
 };
 
-// An alarm is raised from about a hundred labels, and a model wants more. Where the change has a time,
-// a retraining may wait for rows to come: until there are `rows`, but no longer than `limit`.
+// An alarm is raised from about a hundred labels, and a model wants more. Where the change has a
+// time, a retraining may wait for rows to come: until there are `rows`, but no longer than `limit`.
 struct Patience {
   std::size_t rows = 1000;
   Duration limit = Duration::zero();  // Zero: never waits.

@@ -10,9 +10,9 @@
 //   POST /api/v1/retrain                           202, Location: the job; the body: see retrain/request.h
 //   GET  /api/v1/jobs, /api/v1/jobs/{id}
 //
-// With a token set, each POST needs "Authorization: Bearer <token>". A retrain request is answered by
-// 202 also when it repeats one (same idempotency key: same job), by 429 with Retry-After when too many
-// wait.
+// With a token set, each POST needs "Authorization: Bearer <token>". A retrain request is answered
+// by 202 also when it repeats one (same idempotency key: same job), by 429 with Retry-After when
+// too many wait.
 
 #include <string>
 

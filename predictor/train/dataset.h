@@ -25,8 +25,8 @@ struct Dataset {
   std::vector<std::string> notes = {};  // Columns that were read by other marks than a point.
 };
 
-// Where a column writes its numbers with a decimal comma or marks between thousands, and says so without doubt
-// (detectors/column_numbers.h), its fields become plain numbers.
+// Where a column writes its numbers with a decimal comma or marks between thousands, and says so
+// without doubt (detectors/column_numbers.h), its fields become plain numbers.
 // Errors: those of parse_csv, with the source's name, and "csv_no_rows".
 Result<Dataset> parse_dataset(std::string source, std::string_view text);
 

@@ -28,10 +28,10 @@ struct Split {
   std::vector<std::string> notes;
 };
 
-// Rows without a usable target (or time, when by time) are left out and noted with their lines; more than the share
-// rows_drop_max of either is an error.
-// Errors: "unknown_column", "bad_time", "bad_target", "ambiguous_numbers" (the target's decimal mark cannot be told),
-// "too_many_dropped", "bad_split", "no_rows".
+// Rows without a usable target (or time, when by time) are left out and noted with their lines;
+// more than the share rows_drop_max of either is an error.
+// Errors: "unknown_column", "bad_time", "bad_target", "ambiguous_numbers" (the target's decimal
+// mark cannot be told), "too_many_dropped", "bad_split", "no_rows".
 Result<Split> split_rows(const Dataset& dataset, const Settings& settings);
 
 }  // namespace outrider::train

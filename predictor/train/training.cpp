@@ -28,7 +28,8 @@ bool listed(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Without an index, unless it is asked for by name, and without times, unless they are to be categories.
+// Without an index, unless it is asked for by name, and without times, unless they are to be
+// categories.
 Result<std::vector<std::string>> feature_names(const Dataset& dataset, const Settings& settings,
                                                std::vector<std::string>& notes) {
   std::set<std::string> left_out(settings.exclude.begin(), settings.exclude.end());

@@ -12,9 +12,9 @@
 // - an absolute target becomes its origin form (RFC 9112, 3.2.1), and the Host that HTTP/1.0 may
 //   lack; the version stays as it came, so that an upstream never sends chunks to a client of
 //   HTTP/1.0;
-// - added at the end: X-Prediction-Id; Via, Forwarded and traceparent where given. A Forwarded whose
-//   quotes do not close would swallow ours and is dropped then; so are a traceparent that is none,
-//   and its tracestate (W3C Trace Context, 3.2 and 3.3).
+// - added at the end: X-Prediction-Id; Via, Forwarded and traceparent where given. A Forwarded
+//   whose quotes do not close would swallow ours and is dropped then; so are a traceparent that is
+//   none, and its tracestate (W3C Trace Context, 3.2 and 3.3).
 // Response, to the client:
 // - dropped: the same fields, and an X-Prediction-Id that the upstream echoed;
 // - the version becomes HTTP/1.1, ours (RFC 9112, 2.3);

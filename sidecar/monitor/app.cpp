@@ -35,8 +35,9 @@ constexpr std::size_t batch_exchanges = 256;  // Between two looks at the signal
 constexpr Duration poll_min = 1ms;            // While traffic flows.
 constexpr Duration poll_max = 50ms;           // After a while without any.
 
-// Where both processes want one core, requests go first: the calling thread, which analyses, has a tenth of
-// the proxy's weight, and its waking up interrupts nobody. Those that answer scrapes and labels stay as they are.
+// Where both processes want one core, requests go first: the calling thread, which analyses, has a
+// tenth of the proxy's weight, and its waking up interrupts nobody. Those that answer scrapes and
+// labels stay as they are.
 void give_way_to_requests() {
   ::setpriority(PRIO_PROCESS, 0, 10);  // On Linux, of the calling thread alone.
   const sched_param none{};
@@ -138,8 +139,8 @@ int MonitorApp::run(const net::Signals& signals) {
       guarded_.monitor.advance(now);
     }
     wait = taken > 0 ? poll_min : std::min(poll_max, wait + wait / 8);
-    // Exchanges are let gather for a millisecond: looking for each one alone costs more than it, and
-    // takes the cache line of the writer's position from the proxy each time.
+    // Exchanges are let gather for a millisecond: looking for each one alone costs more than it,
+    // and takes the cache line of the writer's position from the proxy each time.
     const auto signal = signals.wait_for(taken < batch_exchanges ? wait : Duration::zero());
     if (signal == net::Signal::reload) (void)reload_.reload();
     if (signal == net::Signal::terminate) break;
@@ -267,8 +268,8 @@ int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Si
   MonitorApp app(options, std::move(parts), clock, std::move(*config));
   limit_growth(options.memory_bytes_max);
   give_way_to_requests();
-  // All that must last is synced. CivetWeb takes two seconds to stop, in which it would answer for a
-  // successor; the kernel closes port and store in one moment.
+  // All that must last is synced. CivetWeb takes two seconds to stop, in which it would answer for
+  // a successor; the kernel closes port and store in one moment.
   std::_Exit(app.run(signals));
 }
 

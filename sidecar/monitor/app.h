@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The monitor process: ring -> decode -> monitor -> prediction log -> admin HTTP. The one place where
-// these are wired. It is the proxy's child; what happens to it never touches a proxied byte.
+// The monitor process: ring -> decode -> monitor -> prediction log -> admin HTTP. The one place
+// where these are wired. It is the proxy's child; what happens to it never touches a proxied byte.
 //
 //   MonitorParts parts{.sources = {&ring}, .collectors = {&proxy_metrics}, .count_posted = …};
 //   return run_monitor(options, parts, signals, clock); // Until SIGTERM; flushes; the exit status.
 //
-// Metrics leave by /metrics or, where remote-write.url is set, by remote write; then /metrics has only what
-// tells how that goes.
+// Metrics leave by /metrics or, where remote-write.url is set, by remote write; then /metrics has
+// only what tells how that goes.
 //
-// Threads: the caller's polls the sources, decodes and feeds the monitor; one keeps house (references,
-// state on disk); one scrapes and gathers, one sends; the log has its own; HTTP requests are served by the admin server's. The monitor's
-// state is under one lock, held for one exchange, one group of labels or one scrape.
+// Threads: the caller's polls the sources, decodes and feeds the monitor; one keeps house
+// (references, state on disk); one scrapes and gathers, one sends; the log has its own; HTTP
+// requests are served by the admin server's. The monitor's state is under one lock, held for one
+// exchange, one group of labels or one scrape.
 
 #include <cstdint>
 #include <functional>
@@ -40,7 +41,8 @@ struct MonitorParts {
   // Hands the proxy what to capture, at the start and after each reload.
   std::function<void(const tap::CaptureSettings&)> publish_capture =
       [](const tap::CaptureSettings&) {};
-  // The model's name where exactly one is configured, else "", and the objectives. As publish_capture.
+  // The model's name where exactly one is configured, else "", and the objectives. As
+  // publish_capture.
   std::function<void(std::string_view, const monitor::Objectives&)> on_model =
       [](std::string_view, const monitor::Objectives&) {};
   // Called at each turn of the polling thread: the sign of life that the supervisor watches.
@@ -51,11 +53,11 @@ struct MonitorParts {
   std::function<void(std::uint16_t)> on_listening = [](std::uint16_t) {};
 };
 
-// Runs until Signal::terminate; Signal::reload and POST /-/reload re-read the model configuration and
-// references (a bad file is refused, logged and told by outrider_config_last_reload_successful, and the
-// old settings stay). Returns the exit status. Throws std::runtime_error when it cannot start: a bad
-// model configuration, a port in use. A prediction log that cannot be opened is tried again every few
-// seconds; meanwhile labels are answered with 503 and everything else goes on.
+// Runs until Signal::terminate; Signal::reload and POST /-/reload re-read the model configuration
+// and references (a bad file is refused, logged and told by outrider_config_last_reload_successful,
+// and the old settings stay). Returns the exit status. Throws std::runtime_error when it cannot
+// start: a bad model configuration, a port in use. A prediction log that cannot be opened is tried
+// again every few seconds; meanwhile labels are answered with 503 and everything else goes on.
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,
                 const Clock& clock);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The model configuration as the monitor process reads it, at its start and again when it is told to. SHELL.
+// The model configuration as the monitor process reads it, at its start and again when it is told
+// to. SHELL.
 
 #include <atomic>
 #include <cstdint>
@@ -31,8 +32,9 @@ std::string_view configured_model(const ModelConfig& config);  // "": none is co
 
 void log_warnings(const ModelConfig& config);
 
-// Reads the configuration again when asked to; the polling thread takes it. A bad file is refused, logged and told by
-// outrider_config_last_reload_successful, and the old configuration holds. Thread-safe.
+// Reads the configuration again when asked to; the polling thread takes it. A bad file is refused,
+// logged and told by outrider_config_last_reload_successful, and the old configuration holds.
+// Thread-safe.
 class ConfigReload final : public wire::Collector {
  public:
   ConfigReload(const MonitorOptions& options, const Clock& clock);

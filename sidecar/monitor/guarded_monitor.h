@@ -7,7 +7,8 @@
 
 namespace outrider::monitor {
 
-// The monitor's state and its lock, which is held for one exchange, one group of labels or one scrape.
+// The monitor's state and its lock, which is held for one exchange, one group of labels or one
+// scrape.
 struct GuardedMonitor {
   std::mutex lock;  // Guards `monitor`.
   Monitor monitor;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What goes on beside the traffic, on a thread of its own: references that changed on disk, provisional references of what
-// was learned, the inputs' state on disk, and a prediction log that could not be opened yet. SHELL.
+// What goes on beside the traffic, on a thread of its own: references that changed on disk,
+// provisional references of what was learned, the inputs' state on disk, and a prediction log that
+// could not be opened yet. SHELL.
 
 #include <condition_variable>
 #include <cstdint>
@@ -20,7 +21,8 @@ namespace outrider::monitor {
 
 class Housekeeping {
  public:
-  // Restores the inputs' state and reads the references before it returns; start() begins the thread.
+  // Restores the inputs' state and reads the references before it returns; start() begins the
+  // thread.
   Housekeeping(const std::filesystem::path& folder, const ModelConfig& config,
                GuardedMonitor& guarded, LogHolder& log, const Clock& clock);
   ~Housekeeping() { stop(); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// outrider-monitor: the monitor process, which the proxy starts beside itself with its own options. It speaks in
-// outrider-sidecar's name.
+// outrider-monitor: the monitor process, which the proxy starts beside itself with its own options.
+// It speaks in outrider-sidecar's name.
 
 #include <stdexcept>
 #include <utility>

@@ -19,7 +19,8 @@ void limit_growth(std::int64_t bytes) {
   (void)bytes;
 #else
   if (bytes <= 0) return;
-  // A thread's own malloc arena reserves 64 MiB of addresses; a few shared ones do for an admin server.
+  // A thread's own malloc arena reserves 64 MiB of addresses; a few shared ones do for an admin
+  // server.
   mallopt(M_ARENA_MAX, 4);
   std::ifstream statm("/proc/self/statm");
   std::int64_t size = 0, resident = 0, shared = 0, text = 0, library = 0, data = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One exchange through the monitor: decode -> versions -> prediction log. Used from the polling thread alone.
+// One exchange through the monitor: decode -> versions -> prediction log. Used from the polling
+// thread alone.
 //
 //   Pipeline pipeline(config, guarded, log, clock);
 //   source.dispose(pipeline.take(exchange));

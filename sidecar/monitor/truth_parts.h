@@ -12,8 +12,8 @@
 
 namespace outrider::monitor {
 
-// The consumer that the log knows: the monitor, under its lock. Between two calls a scrape may come; it sees no half group,
-// since counters advance with committed() alone.
+// The consumer that the log knows: the monitor, under its lock. Between two calls a scrape may
+// come; it sees no half group, since counters advance with committed() alone.
 class LockedConsumer final : public truth::TruthConsumer {
  public:
   explicit LockedConsumer(GuardedMonitor& guarded) : guarded_(guarded) {}

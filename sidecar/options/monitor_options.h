@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a user sets of the monitor. The proxy's program parses it too, to report every mistake at once and to know how
-// patient its supervisor is, so nothing here needs what the monitor is made of.
+// What a user sets of the monitor. The proxy's program parses it too, to report every mistake at
+// once and to know how patient its supervisor is, so nothing here needs what the monitor is made
+// of.
 
 #include <cstdint>
 #include <string>

@@ -3,7 +3,8 @@
 
 // A Channel is one non-blocking socket with what must be remembered about it: what epoll last said
 // (edge-triggered, so it is said once), bytes read and not yet used, bytes to be written that the
-// socket would not take. They pass through its Transport, which is none unless another is set. SHELL.
+// socket would not take. They pass through its Transport, which is none unless another is set.
+// SHELL.
 
 #include <cstdint>
 #include <span>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// outrider-sidecar: passes prediction traffic through unchanged, and keeps the monitor beside it alive.
+// outrider-sidecar: passes prediction traffic through unchanged, and keeps the monitor beside it
+// alive.
 
 #include <algorithm>
 #include <string>

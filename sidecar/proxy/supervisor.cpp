@@ -23,11 +23,12 @@ constexpr std::chrono::seconds proven{
     10};  // A monitor that lived so long starts the back-off anew.
 // A killed process ends at once unless the kernel waits for a disk on its behalf.
 constexpr std::chrono::seconds kill_patience{1};
-// When the whole machine stood still, the monitor is not to blame: a long step counts as a short one.
+// When the whole machine stood still, the monitor is not to blame: a long step counts as a short
+// one.
 constexpr std::chrono::milliseconds watch_step_max{200};
 
-// posix_spawn's attributes: no signal blocked or ignored, a process group of its own (so that Ctrl-C in a
-// terminal reaches the proxy alone, which drains first), and the memory file kept open.
+// posix_spawn's attributes: no signal blocked or ignored, a process group of its own (so that
+// Ctrl-C in a terminal reaches the proxy alone, which drains first), and the memory file kept open.
 struct SpawnPlan {
   explicit SpawnPlan(int descriptor) {
     posix_spawn_file_actions_init(&actions);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Keeps the monitor process alive: starts the program beside this one, `outrider-monitor monitor`, hands over
-// the memory file, and starts it anew when it dies, after 100 ms at first and up to 5 s while it keeps
-// dying. One that cannot be started counts as one that died. One that lives but does nothing for
-// `frozen_timeout` is killed. SHELL; one thread, which must live as long as the process: the kernel tells
-// the monitor of that thread's end (PR_SET_PDEATHSIG).
+// Keeps the monitor process alive: starts the program beside this one, `outrider-monitor monitor`,
+// hands over the memory file, and starts it anew when it dies, after 100 ms at first and up to 5 s
+// while it keeps dying. One that cannot be started counts as one that died. One that lives but does
+// nothing for `frozen_timeout` is killed. SHELL; one thread, which must live as long as the
+// process: the kernel tells the monitor of that thread's end (PR_SET_PDEATHSIG).
 //
 //   Supervisor monitor(arguments, file, 30s);
 //   monitor.tend(now);                     // at least some times a second

@@ -2,9 +2,9 @@
 #pragma once
 
 // The proxy's counters as they lie in the memory file: one block a data thread, written by that
-// thread alone and read by the monitor at each scrape; requests by model are in model_counters.h. A Counter has one writer, so adding is a
-// plain load and store (no locked instruction, under 1 ns); readers see whole values, each no older
-// than the last add they could observe.
+// thread alone and read by the monitor at each scrape; requests by model are in model_counters.h. A
+// Counter has one writer, so adding is a plain load and store (no locked instruction, under 1 ns);
+// readers see whole values, each no older than the last add they could observe.
 
 #include <array>
 #include <atomic>
@@ -62,8 +62,9 @@ enum class Rejection : std::uint8_t {
 inline constexpr std::size_t rejection_count = 4;
 std::string_view to_string(Rejection);
 
-// What the upstream failed a request by: the `reason` label of outrider_upstream_failures_total and the
-// "error" of the answer. Truncated: after the response's head, so the client was sent no answer of ours.
+// What the upstream failed a request by: the `reason` label of outrider_upstream_failures_total and
+// the "error" of the answer. Truncated: after the response's head, so the client was sent no answer
+// of ours.
 enum class UpstreamFailure : std::uint8_t {
   unreachable,       // 503
   connect_timeout,   // 503

@@ -135,7 +135,8 @@ Result<MemoryFile> MemoryFile::create(Size size) {
   header->processes.ring_bytes.set(shape.ring_bytes * size.lanes);
   file.point_into(shape);
   for (Lane* lane : file.lanes_) new (lane) Lane{};
-  // The slots of models are zero bytes already, as a slot that is not taken is: untouched, they cost no memory.
+  // The slots of models are zero bytes already, as a slot that is not taken is: untouched, they
+  // cost no memory.
   return file;
 }
 

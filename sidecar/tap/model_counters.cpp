@@ -7,7 +7,8 @@
 namespace outrider::tap {
 namespace {
 
-// What the model server made of a request says that it knows the model; the caller's own mistakes do not.
+// What the model server made of a request says that it knows the model; the caller's own mistakes
+// do not.
 bool confirms(Outcome outcome) {
   return outcome == Outcome::success || outcome == Outcome::server_error ||
          outcome == Outcome::timeout || outcome == Outcome::unreachable;

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Requests by model: a fixed table of slots in each data thread's lane of the memory file, written by that thread alone.
+// Requests by model: a fixed table of slots in each data thread's lane of the memory file, written
+// by that thread alone.
 //
-// Slot 0 is "unknown" (neither path nor header names a model), slot 1 is "other" (a name for which there was no slot, or which is
-// no text); the others are given to names as they come and never taken back. A name that was only ever answered 4xx gets none, so
-// that a scanner cannot fill the table: its requests count as "unknown".
+// Slot 0 is "unknown" (neither path nor header names a model), slot 1 is "other" (a name for which
+// there was no slot, or which is no text); the others are given to names as they come and never
+// taken back. A name that was only ever answered 4xx gets none, so that a scanner cannot fill the
+// table: its requests count as "unknown".
 //
 //   ModelTable models(file.models(lane), file.latency_bounds(), counters);      // of the data thread
 //   RequestModel model;                                                          // of the connection
 //   model.begin(); model.name(models, model_in_path(path)); …                    // each request
 //   model.count(models, Outcome::success, 200, nanoseconds);
 //
-// The usual request costs one comparison with the name that the connection's last one had, and allocates nothing.
+// The usual request costs one comparison with the name that the connection's last one had, and
+// allocates nothing.
 
 #include <array>
 #include <atomic>
@@ -35,8 +38,8 @@ inline constexpr std::size_t request_codes_max =
     32;  // Pairs of outcome and code a model has series of.
 inline constexpr std::string_view unknown_model = "unknown", other_model = "other";
 
-// Requests by outcome and status. Pairs are given cells as they occur, so that a model costs half a KiB and not 28; past the last
-// cell the status is not kept, the outcome is.
+// Requests by outcome and status. Pairs are given cells as they occur, so that a model costs half a
+// KiB and not 28; past the last cell the status is not kept, the outcome is.
 class RequestCells {
  public:
   void add(Outcome outcome, int code) {
@@ -52,7 +55,8 @@ class RequestCells {
     without_code_[static_cast<std::size_t>(outcome)].add();
   }
 
-  // Calls visit(Outcome, int code, std::uint64_t count) for each; the code is -1 where it was not kept.
+  // Calls visit(Outcome, int code, std::uint64_t count) for each; the code is -1 where it was not
+  // kept.
   template <class Visit>
   void each(Visit visit) const {
     for (const Cell& cell : cells_) {
@@ -98,7 +102,8 @@ class ModelTable {
   using Slot = std::uint16_t;
   static constexpr Slot unknown = 0, other = 1, first_named = 2, none = UINT16_MAX;
 
-  // `slots` has at least first_named of them; `bounds` are seconds, ascending, at most latency_bounds_max.
+  // `slots` has at least first_named of them; `bounds` are seconds, ascending, at most
+  // latency_bounds_max.
   ModelTable(std::span<ModelCounters> slots, std::span<const double> bounds,
              ProxyCounters& counters);
   ModelTable(const ModelTable&) = delete;

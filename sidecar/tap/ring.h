@@ -101,8 +101,8 @@ class RingWriter {
 
   RingControl& control_;
   std::span<std::byte> bytes_;
-  // The producer's own words are kept here and only shown in the control: a consumer gone mad may write
-  // over them there.
+  // The producer's own words are kept here and only shown in the control: a consumer gone mad may
+  // write over them there.
   std::uint64_t position_ = 0;
   std::uint64_t commits_ = 0;
   std::uint64_t read_position_ = 0;  // As last seen; refreshed when it looks full.

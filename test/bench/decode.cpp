@@ -3,8 +3,8 @@
 //
 //   bench_decode [--seconds S] [--json] [--only CASE]
 //
-// Each case is run in turns with the others, and the best of its turns counts: other work on the machine
-// can only slow a turn down. The last case is the scrape of a page of 10 000 series.
+// Each case is run in turns with the others, and the best of its turns counts: other work on the
+// machine can only slow a turn down. The last case is the scrape of a page of 10 000 series.
 
 #include <time.h>
 
@@ -139,7 +139,8 @@ struct Case {
     test::FakeClock clock;
     monitor::Monitor monitor(monitor::ModelConfig{}, clock.now());
     if (watched) {
-      // One for each model and version that the cases name: without its reference nothing is watched.
+      // One for each model and version that the cases name: without its reference nothing is
+      // watched.
       monitor.set_references({reference_of("unknown", "3"), reference_of("unknown", "unknown"),
                               reference_of("house", "unknown"), reference_of("house", "3")},
                              clock.now());

@@ -2,10 +2,11 @@
 // How often detectors of error streams cry wolf, and how soon they see a fall, side by side.
 //   bench_detectors [--json FILE] [--runs N] [--sine1 sine1.arff]
 //
-// Every run is one whole life: 20 000 reference labels, from which the e-detector estimates p0 and eta and
-// the peers warm up, then 100 000 live ones (a null) or 5 000 and a fall. All detectors see the same labels.
-// A peer is started anew after each of its alarms, as river does. Each peer runs with its defaults, and
-// matched: with the most sensitive of its settings that keeps the e-detector's bars on every null here.
+// Every run is one whole life: 20 000 reference labels, from which the e-detector estimates p0 and
+// eta and the peers warm up, then 100 000 live ones (a null) or 5 000 and a fall. All detectors see
+// the same labels. A peer is started anew after each of its alarms, as river does. Each peer runs
+// with its defaults, and matched: with the most sensitive of its settings that keeps the
+// e-detector's bars on every null here.
 #include <time.h>
 
 #include <algorithm>
@@ -46,7 +47,8 @@ constexpr int reference_labels = 20'000;
 constexpr int null_labels = 100'000;
 constexpr int labels_before_fall = 5'000;
 
-// ---- Streams -------------------------------------------------------------------------------------
+// ---- Streams
+// -------------------------------------------------------------------------------------
 
 class Random {
  public:
@@ -141,7 +143,8 @@ std::vector<Scenario> nulls() {
           daily_swing(100'000, 0.2, ", reference of a fifth of a day", std::nan(""))};
 }
 
-// ---- Candidates ----------------------------------------------------------------------------------
+// ---- Candidates
+// ----------------------------------------------------------------------------------
 
 class Candidate {
  public:
@@ -285,7 +288,8 @@ auto in_parallel(std::size_t count, const F& f) {
   return results;
 }
 
-// ---- Measurements --------------------------------------------------------------------------------
+// ---- Measurements
+// --------------------------------------------------------------------------------
 
 struct FalseAlarms {
   double alarms = 0, labels = 0;
@@ -333,7 +337,8 @@ double quantile(std::vector<double> values, double q) {
   return values[static_cast<std::size_t>(std::lround(q * static_cast<double>(values.size() - 1)))];
 }
 
-// The most sensitive setting that keeps the bars on every null, in runs that the table does not use.
+// The most sensitive setting that keeps the bars on every null, in runs that the table does not
+// use.
 constexpr int calibration_runs = 50;
 constexpr int calibration_first_run = 10'000;
 
@@ -368,7 +373,8 @@ double nanoseconds_a_label(Detector& detector, const Errors& errors) {
   return spent / static_cast<double>(errors.size());
 }
 
-// ---- Report --------------------------------------------------------------------------------------
+// ---- Report
+// --------------------------------------------------------------------------------------
 
 struct Comparison {
   std::string metric, unit;
@@ -464,7 +470,8 @@ void print_table(const std::string& title, const std::vector<std::string>& colum
   std::fflush(stdout);
 }
 
-// ---- The benchmark -------------------------------------------------------------------------------
+// ---- The benchmark
+// -------------------------------------------------------------------------------
 
 // The most sensitive setting that keeps the bars, under a name that says so.
 std::vector<Contender> matched_contenders(const Family& family,
@@ -611,14 +618,16 @@ void compare_costs(Report& report, int runs) {
               {"ns a label", "bytes"}, names, {medians, bytes});
 }
 
-// ---- sine1: 100 000 rows whose concept turns over at 20k, 40k, 60k and 80k -------------------------
+// ---- sine1: 100 000 rows whose concept turns over at 20k, 40k, 60k and 80k
+// -------------------------
 
 struct Point {
   std::array<double, 2> x;
   bool positive;
 };
 
-// Gaussian naive Bayes over two features. Rows are learned and, when they leave a window, unlearned.
+// Gaussian naive Bayes over two features. Rows are learned and, when they leave a window,
+// unlearned.
 class NaiveBayes {
  public:
   void learn(const Point& point, double weight = 1) {
@@ -663,7 +672,8 @@ std::vector<Point> read_sine1(const std::string& file) {
   return points;
 }
 
-// A model that relearns: naive Bayes of the last `window` rows, tested on each row before it learns it.
+// A model that relearns: naive Bayes of the last `window` rows, tested on each row before it learns
+// it.
 Errors relearning_errors(const std::vector<Point>& points, std::size_t window) {
   NaiveBayes model;
   Errors errors;

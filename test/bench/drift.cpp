@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // What distribution drift costs, and how often it cries wolf.
-//   bench_drift [--json FILE] [--days N] [--rows-a-pane N] [--no-alarms] [--peers] [--windows FOLDER] [--only PART]
-// (scripts/bench drift runs it by test/bench/drift, which with --peers puts the real Evidently beside it.)
+//   bench_drift [--json FILE] [--days N] [--rows-a-pane N] [--no-alarms] [--peers] [--windows
+//   FOLDER] [--only PART]
+// (scripts/bench drift runs it by test/bench/drift, which with --peers puts the real Evidently
+// beside it.)
 //
-// Cost: CPU time of VersionWatch::observe at 20 features with every statistic on, of the bin search alone, of a judgement,
-// and of what a restart stores; memory at 1 000 features.
-// Early looks, seasons: false alarms of 50 features in 30 days and times to find a change (drift_seasons.h).
-// Alarms: 50 features without drift for 30 days of five-minute panes, under three nulls: independent rows; rows
-// autocorrelated with 0.9; daily and weekly seasons, the first two weeks of which the rhythm is not known.
-// With --peers, on the very same rows: a two-sample KS test
-// a window and feature at 0.05, and Evidently's default for references above 1 000 rows (normed Wasserstein >= 0.1),
-// both computed here on the raw values. Then power: +0.3 sigma in one feature, found within the day; what it is after a
-// jump, and where rows hang together.
+// Cost: CPU time of VersionWatch::observe at 20 features with every statistic on, of the bin search
+// alone, of a judgement, and of what a restart stores; memory at 1 000 features.
+// Early looks, seasons: false alarms of 50 features in 30 days and times to find a change
+// (drift_seasons.h). Alarms: 50 features without drift for 30 days of five-minute panes, under
+// three nulls: independent rows; rows autocorrelated with 0.9; daily and weekly seasons, the first
+// two weeks of which the rhythm is not known. With --peers, on the very same rows: a two-sample KS
+// test
+// a window and feature at 0.05, and Evidently's default for references above 1 000 rows (normed
+// Wasserstein >= 0.1), both computed here on the raw values. Then power: +0.3 sigma in one feature,
+// found within the day; what it is after a jump, and where rows hang together.
 //
-// With --windows, FOLDER gets for each null the reference's rows and some of the windows as raw doubles, row by row, and
-// windows.json with what is said here of each: for a check by the real package.
+// With --windows, FOLDER gets for each null the reference's rows and some of the windows as raw
+// doubles, row by row, and windows.json with what is said here of each: for a check by the real
+// package.
 #include <iostream>
 
 #include "base/core/text.h"
@@ -133,7 +137,8 @@ void measure_memory(Rows& out) {
 
 // ---- Alarms
 
-// Alarms of a rule without memory count once an episode: when a window exceeds and the one before did not.
+// Alarms of a rule without memory count once an episode: when a window exceeds and the one before
+// did not.
 struct Peers {
   std::vector<bool> ks_before, evidently_before;
   std::uint64_t ks = 0, evidently = 0;
@@ -258,7 +263,8 @@ Alarms live_through(const Trained& trained, Null null, const Settings& settings,
   return alarms;
 }
 
-// Hours until feature 7, which moves by `shift` after some calm panes, is called drift; 24 when it is not within the day.
+// Hours until feature 7, which moves by `shift` after some calm panes, is called drift; 24 when it
+// is not within the day.
 double hours_to_find(const Trained& trained, Null null, double shift, int calm_panes,
                      const Settings& settings, std::uint64_t seed) {
   VersionWatch watch(trained.reference);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Early looks at three rates, and seasons that are not drift: false alarms, and how soon a real change is found.
+// Early looks at three rates, and seasons that are not drift: false alarms, and how soon a real
+// change is found.
 
 #include <memory>
 #include <string>

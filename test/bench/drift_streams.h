@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the benchmark of drift is made of: figures as rows, streams of rows and of counts, references of them.
+// What the benchmark of drift is made of: figures as rows, streams of rows and of counts,
+// references of them.
 
 #include <time.h>
 
@@ -85,7 +86,8 @@ constexpr std::array<std::pair<Null, const char*>, 3> nulls{
      {Null::autocorrelated, "autocorrelation 0.9"},
      {Null::seasonal, "daily and weekly seasons"}}};
 
-// The mean of a feature swings by 0.15 sigma over the day and 0.1 over the week, with phases of its own.
+// The mean of a feature swings by 0.15 sigma over the day and 0.1 over the week, with phases of its
+// own.
 inline double season(Time at, std::size_t feature, std::size_t features) {
   const double day = to_seconds(at.time_since_epoch()) / 86400;
   const double phase = static_cast<double>(feature) / static_cast<double>(features);
@@ -167,8 +169,9 @@ inline Trained train(Null null, std::size_t features, std::uint64_t seed, bool t
   return trained;
 }
 
-// The same features as counts of ten seconds, without the multivariate subject: at rates at which rows take too long. Each
-// feature is standard normal about a mean that the caller gives; the prediction is the first feature.
+// The same features as counts of ten seconds, without the multivariate subject: at rates at which
+// rows take too long. Each feature is standard normal about a mean that the caller gives; the
+// prediction is the first feature.
 class CountStream {
  public:
   using Mean = std::function<double(Time at, std::size_t feature)>;

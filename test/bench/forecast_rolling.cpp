@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forecasts from rolling origins over CSV files, and what they were worth beside the daily naive.
 //   bench_forecast_rolling HORIZON ORIGINS APART TESTS FILE...
-// TESTS is a folder whose file of the same name goes on from FILE, or "-". Origin j stands HORIZON + j APART rows before the end.
-// One line a file and origin: name,origin,rows,mase,naive_mase,msis,cover_50,cover_90,cover_95,cpu_seconds
-// Errors are scaled by the mean step from day to day before the origin; a series without one is left out.
+// TESTS is a folder whose file of the same name goes on from FILE, or "-". Origin j stands HORIZON
+// + j APART rows before the end. One line a file and origin:
+// name,origin,rows,mase,naive_mase,msis,cover_50,cover_90,cover_95,cpu_seconds Errors are scaled by
+// the mean step from day to day before the origin; a series without one is left out.
 
 #include <algorithm>
 #include <cmath>

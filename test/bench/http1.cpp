@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a head and a body cost in sidecar/http1, beside Boost.Beast's basic_parser, which decides less.
-//   bench_http1 [--json FILE] [--pairs N]
-// Interleaved pairs in one run, CPU time of this thread; `ratio` is ours/peer, the median over pairs, less
-// is better. Absolute figures do not travel between machines, ratios do.
+// What a head and a body cost in sidecar/http1, beside Boost.Beast's basic_parser, which decides
+//   less. bench_http1 [--json FILE] [--pairs N]
+// Interleaved pairs in one run, CPU time of this thread; `ratio` is ours/peer, the median over
+// pairs, less is better. Absolute figures do not travel between machines, ratios do.
 #include <time.h>
 
 #include <algorithm>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the prediction log costs: CPU time of the whole process (RocksDB's background threads, JSON and
-// answers included), resident memory, and the time of a synced write.
+// What the prediction log costs: CPU time of the whole process (RocksDB's background threads, JSON
+// and answers included), resident memory, and the time of a synced write.
 //
 //   bench_labels [--predictions N] [--folder DIR] [--json FILE]
 //
-// N predictions (10 million) are written, one a millisecond of their ids; the log is opened anew; then
-// labels come as HTTP bodies of 1 000 NDJSON lines from four threads: first in the order of the ids,
-// then at random over all of them. Each figure is the median of five runs of a fifth of the labels.
+// N predictions (10 million) are written, one a millisecond of their ids; the log is opened anew;
+// then labels come as HTTP bodies of 1 000 NDJSON lines from four threads: first in the order of
+// the ids, then at random over all of them. Each figure is the median of five runs of a fifth of
+// the labels.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -181,7 +182,8 @@ struct Bench {
     return body;
   }
 
-  // Sends labels [begin, end) of the order; gives the CPU seconds without those of making the bodies.
+  // Sends labels [begin, end) of the order; gives the CPU seconds without those of making the
+  // bodies.
   double send(std::uint64_t begin, std::uint64_t end,
               const std::function<std::uint64_t(std::uint64_t)>& which) {
     net::Router router;

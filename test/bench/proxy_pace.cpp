@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request each millisecond over one kept-alive connection, and the median of how long they took:
+// One request each millisecond over one kept-alive connection, and the median of how long they
+// took:
 //   bench_proxy_pace HOST PORT PATH SECONDS      prints microseconds: p50 p99 requests failed
 // A load generator that sends as fast as it can says nothing about the time that a proxy adds.
 #include <arpa/inet.h>

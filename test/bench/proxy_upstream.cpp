@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cheapest upstream there is: every request is answered with the same 100 bytes.
 //   bench_proxy_upstream CORE...       a thread on each core ("-": on any); prints its port
-// For measurements in which nginx as upstream would be what limits. One receive and one send a request.
+// For measurements in which nginx as upstream would be what limits. One receive and one send a
+// request.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -67,7 +68,8 @@ void watch(int epoll, int fd) {
   ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
-// Answers what has come; `held` keeps the beginning of a request that is not whole. False at the end.
+// Answers what has come; `held` keeps the beginning of a request that is not whole. False at the
+// end.
 bool serve(int fd, std::string& held, const std::string& text) {
   char buffer[16384];
   const ssize_t n = ::recv(fd, buffer, sizeof buffer - 1, MSG_DONTWAIT);

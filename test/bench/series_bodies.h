@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The remote write bodies of a fleet, as Prometheus sends them: series of ten labels (200 bytes) of pods
-// behind services, sorted, 2 000 samples a request. A round is every series once, with so many samples each.
+// The remote write bodies of a fleet, as Prometheus sends them: series of ten labels (200 bytes) of
+// pods behind services, sorted, 2 000 samples a request. A round is every series once, with so many
+// samples each.
 
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What taking in costs without HTTP: decompress, decode, find the series, hand on. Rows of JSON, or text.
-//   bench_series_intake [--series N] [--rounds N]
+// What taking in costs without HTTP: decompress, decode, find the series, hand on. Rows of JSON, or
+//   text. bench_series_intake [--series N] [--rounds N]
 #include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>

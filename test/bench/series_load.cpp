@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends the same remote write bodies to one receiver after the other. Commands on standard input, an answer
-// of one line each:
+// Sends the same remote write bodies to one receiver after the other. Commands on standard input,
+// an answer of one line each:
 //   make VERSION SERIES SAMPLES_EACH BEGIN_MS      prepares a round; answers "BYTES REQUESTS"
 //   send URL CONNECTIONS                           posts it; answers "OK OTHER FIRST_ERROR"
 #include <atomic>

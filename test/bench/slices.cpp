@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Error slices beside the simplest rule: how often is the planted slice named first, and how often is any named?
+// Error slices beside the simplest rule: how often is the planted slice named first, and how often
+// is any named?
 //
 //   bench_slices [--runs 200] [--json FILE]
 //
-// The simplest rule names the slice of at least 30 rows a side whose error rate rose most, by 10, 15 or 20 points or more.
+// The simplest rule names the slice of at least 30 rows a side whose error rate rose most, by 10,
+// 15 or 20 points or more.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

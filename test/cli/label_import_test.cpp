@@ -14,7 +14,8 @@ const ImportSubject subject{"http://a:9501",
                             "labels.csv",
                             {.id = {"id"}, .label = "y", .time = "", .words = {{"t", "true"}}}};
 
-// An API that joins each id once, and can be stopped: before it has a batch, or after, with its answer lost.
+// An API that joins each id once, and can be stopped: before it has a batch, or after, with its
+// answer lost.
 class FakeApi final : public LabelSink {
  public:
   Result<BatchAnswer> send(const std::string& body, std::size_t labels) override {

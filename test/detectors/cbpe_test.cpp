@@ -21,8 +21,8 @@ struct Sample {
   double accuracy = 0;  // of "positive where the score is above one half"
 };
 
-// Scores are over-confident (the truth follows a flatter curve), as those of real models; `shift` moves the
-// inputs, `flip` reverses that share of the truths: a concept shift.
+// Scores are over-confident (the truth follows a flatter curve), as those of real models; `shift`
+// moves the inputs, `flip` reverses that share of the truths: a concept shift.
 Sample draw(std::size_t count, double shift, double flip, std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;

@@ -154,7 +154,8 @@ TEST_CASE("the dispersion of batches keeps what every detector keeps") {
 }
 
 TEST_CASE("two batches that share no bin vary as one row of each would") {
-  // Mid-ranks -1/4 and 1/4, variance 1/16; between the batches 20/16; times 19/20 for drawing without replacement.
+  // Mid-ranks -1/4 and 1/4, variance 1/16; between the batches 20/16; times 19/20 for drawing
+  // without replacement.
   const BatchVariance variance = variance_of({{10, 0}, {0, 10}});
   CHECK(variance.degrees == 1);
   CHECK(variance.rank == Approx(19));
@@ -205,7 +206,8 @@ TEST_CASE("of independent rows nearly all have an effect of exactly 1") {
 }
 
 TEST_CASE("a jump is a drift, not a dependence") {
-  // Between two panes, in the middle of one, in the first hour's end and in a version's first minutes.
+  // Between two panes, in the middle of one, in the first hour's end and in a version's first
+  // minutes.
   for (const auto& [panes, jump_at] : {std::pair{12, 4 * pane_rows},
                                        {12, 11 * pane_rows + 300},
                                        {1, 300},

@@ -106,7 +106,8 @@ TEST_CASE("without any error, and with nothing but errors, nothing stands out") 
         SliceVerdict::nothing_stands_out);
 }
 
-// A p of two slices that complement each other is one of a hypergeometric pair; here it is summed in full.
+// A p of two slices that complement each other is one of a hypergeometric pair; here it is summed
+// in full.
 TEST_CASE("the adjusted p is that of all shuffles") {
   const ErrorSlices slices = districts({60, 3}, {60, 9}, {60, 4}, {60, 4});
   const auto report = slices.judge({.alpha = 50. / 19'999});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The figures that the design asks of the distribution statistics, by simulation with fixed seeds. Each case
-// prints its figure with `-s`.
+// The figures that the design asks of the distribution statistics, by simulation with fixed seeds.
+// Each case prints its figure with `-s`.
 #include <algorithm>
 #include <cmath>
 #include <random>

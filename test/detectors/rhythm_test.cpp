@@ -207,7 +207,8 @@ TEST_CASE("training rows with times know the rhythm at once, at the reference's 
 }
 
 TEST_CASE("a reference of a few hours is anchored at those hours") {
-  // 10 000 rows of one hour, as the first rows of a version are; then two weeks of a rhythm of the day.
+  // 10 000 rows of one hour, as the first rows of a version are; then two weeks of a rhythm of the
+  // day.
   TimedCounts timed;
   timed.counts.emplace_back(week_hours * 10);
   timed.rows[6] = 10'000;

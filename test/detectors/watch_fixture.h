@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A small reference and live rows like it: size and age (correlation 0.8), colour, a numeric prediction and
-// calibrated, uniform scores. Built by hand from 20 000 rows, without the room reference/.
+// A small reference and live rows like it: size and age (correlation 0.8), colour, a numeric
+// prediction and calibrated, uniform scores. Built by hand from 20 000 rows, without the room
+// reference/.
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alertmanager's webhook, and the incidents that it makes: an accepted webhook always gives incidents that
-// survive the journal's JSON.
+// Alertmanager's webhook, and the incidents that it makes: an accepted webhook always gives
+// incidents that survive the journal's JSON.
 #include "base/wire/alert_webhook.h"
 
 #include "agent/incident/evidence.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Posted events: a byte that chooses the mode, then a line for the id, a line for the other attributes,
-// and the body. Whatever comes, pairs fit together and no event is lost or counted twice.
+// Posted events: a byte that chooses the mode, then a line for the id, a line for the other
+// attributes, and the body. Whatever comes, pairs fit together and no event is lost or counted
+// twice.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +22,8 @@ std::string_view take_line(std::string_view& rest) {
   return line;
 }
 
-// An event in as many ways as there are to lose one: each half once, twice, and again after the pair.
+// An event in as many ways as there are to lose one: each half once, twice, and again after the
+// pair.
 void check_pairs(const decode::CloudEvent& event) {
   using fuzz::require;
   decode::EventPairs pairs({.entries = 4, .bytes = 1 << 16, .age = std::chrono::minutes(1)});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies packed by anything: a byte that chooses the codings, then the body. What comes out is never
-// longer than the limit, and the same again for the same body, whatever came between.
+// Bodies packed by anything: a byte that chooses the codings, then the body. What comes out is
+// never longer than the limit, and the same again for the same body, whatever came between.
 
 #include <cstddef>
 #include <cstdint>

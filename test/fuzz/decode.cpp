@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoders: a request and its answer of any bytes, behind every kind of head, under several rules.
-// The input is a byte that chooses head and rules, then the request's body, a line "----", the answer's.
+// The decoders: a request and its answer of any bytes, behind every kind of head, under several
+// rules. The input is a byte that chooses head and rules, then the request's body, a line "----",
+// the answer's.
 
 #include <cstddef>
 #include <cstdint>
@@ -42,8 +43,8 @@ decode::Rules keyed_by(const char* place) {
   return rules;
 }
 
-// All that was read, so that two readings can be compared: one that was in the way of the last body, and a
-// fresh one.
+// All that was read, so that two readings can be compared: one that was in the way of the last
+// body, and a fresh one.
 std::string all_of(const decode::Observation& observation) {
   std::string all = observation.model_failed ? "failed" : "";
   const auto add = [&all](const decode::FeatureValue& value) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Detector state from a disk: whatever the bytes are, restoring refuses them or gives a detector that works
-// and whose own state restores to the same bytes. The first byte chooses the detector. A checksum would keep
-// the fuzzer out, so each input is tried as it is and with its checksum put right.
+// Detector state from a disk: whatever the bytes are, restoring refuses them or gives a detector
+// that works and whose own state restores to the same bytes. The first byte chooses the detector. A
+// checksum would keep the fuzzer out, so each input is tried as it is and with its checksum put
+// right.
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of `outrider diagnose`. Whatever the bytes: in which pieces they come changes nothing, what is read is ascending in
-// time and finite, and a diagnosis of it has probabilities.
+// The files of `outrider diagnose`. Whatever the bytes: in which pieces they come changes nothing,
+// what is read is ascending in time and finite, and a diagnosis of it has probabilities.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The input of `outrider forecast`: whatever the file, there is a reason in words, or a forecast of as many rows as were asked
-// for, whose intervals hold it.
+// The input of `outrider forecast`: whatever the file, there is a reason in words, or a forecast of
+// as many rows as were asked for, whose intervals hold it.
 #include <cmath>
 
 #include "cli/forecast/forecast_plot.h"

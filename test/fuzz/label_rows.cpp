@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A warehouse's table, and the state of an import. Whatever the bytes: in which pieces they come changes nothing, a row says a label
-// that the API reads with the same id or why it is none, and a state that is read is written the same.
+// A warehouse's table, and the state of an import. Whatever the bytes: in which pieces they come
+// changes nothing, a row says a label that the API reads with the same id or why it is none, and a
+// state that is read is written the same.
 #include <algorithm>
 #include <cstdint>
 #include <string>

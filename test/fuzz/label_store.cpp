@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values of the prediction log's store, as a damaged disk may give them back. What decodes is written
-// again the same.
+// Values of the prediction log's store, as a damaged disk may give them back. What decodes is
+// written again the same.
 #include <algorithm>
 #include <cstdint>
 #include <string>

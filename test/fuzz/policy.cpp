@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy file: it is refused with words, or it decides about an incident full of hostile labels without
-// ever writing a request whose JSON body is none.
+// A policy file: it is refused with words, or it decides about an incident full of hostile labels
+// without ever writing a request whose JSON body is none.
 #include "agent/decide/policy.h"
 
 #include "agent/decide/decision.h"

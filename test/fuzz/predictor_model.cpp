@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// model.json and card.json: as they came, and with a checksum that fits, so that what lies behind it is
-// reached. A model that loads predicts without fault and survives being written and read.
+// model.json and card.json: as they came, and with a checksum that fits, so that what lies behind
+// it is reached. A model that loads predicts without fault and survives being written and read.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests from outside. The first byte chooses how they are read: query, flat, V1, V2, V2 with a binary
-// tail, retrain. A batch that decodes has whole rows, and its answer is JSON.
+// Requests from outside. The first byte chooses how they are read: query, flat, V1, V2, V2 with a
+// binary tail, retrain. A batch that decodes has whole rows, and its answer is JSON.
 #include <cstdint>
 #include <string_view>
 

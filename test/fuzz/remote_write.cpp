@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remote write, as bytes off the wire: the first byte chooses 1.0, 2.0 or a snappy block of either; the rest
-// is the message. What is stored must be what the answer says, in order, and the same when sent again.
+// Remote write, as bytes off the wire: the first byte chooses 1.0, 2.0 or a snappy block of either;
+// the rest is the message. What is stored must be what the answer says, in order, and the same when
+// sent again.
 #include "agent/ingest/remote_write.h"
 
 #include <snappy.h>
@@ -108,7 +109,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 number_in(first, "X-Prometheus-Remote-Write-Histograms-Written") >= sink.histograms,
             "the Written headers count what was handed on");
   }
-  // What is stored already is a repetition, or refused again; but for series that found no room the first time.
+  // What is stored already is a repetition, or refused again; but for series that found no room the
+  // first time.
   const net::HttpResponse again = receiver.take(request);
   wire::TextSink metrics(wire::Format::text);
   receiver.collect(metrics);

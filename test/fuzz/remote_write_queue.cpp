@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A segment of the remote write queue, whatever its bytes. What is found sound would be written so again,
-// and what is skipped and found together is all there is.
+// A segment of the remote write queue, whatever its bytes. What is found sound would be written so
+// again, and what is skipped and found together is all there is.
 #include <cstdint>
 #include <string_view>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ring's reader against a ring whose bytes and control words are anything at all: it reads nothing
-// outside the ring, ends, and keeps its counts in balance.
+// The ring's reader against a ring whose bytes and control words are anything at all: it reads
+// nothing outside the ring, ends, and keeps its counts in balance.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

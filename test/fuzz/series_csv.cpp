@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backtest's input: whatever the file, rows and scores agree in number, scores lie in [0, 1], and what
-// comes out reads back in with the same times.
+// The backtest's input: whatever the file, rows and scores agree in number, scores lie in [0, 1],
+// and what comes out reads back in with the same times.
 #include "cli/backtest/plot.h"
 #include "cli/backtest/series_table.h"
 #include "test/fuzz/require.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rules file and a selector's text: refused with words, or they judge series with hostile labels, each in its
-// turn and always alike.
+// A rules file and a selector's text: refused with words, or they judge series with hostile labels,
+// each in its turn and always alike.
 #include <limits>
 
 #include "agent/watch/rules_file.h"

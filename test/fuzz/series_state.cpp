@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The series' state file from a disk that lies: it is refused whole, or the watch goes on from it, raises and ends
-// what it finds, and writes a file that the next start takes.
+// The series' state file from a disk that lies: it is refused whole, or the watch goes on from it,
+// raises and ends what it finds, and writes a file that the next start takes.
 #include "agent/watch/series_watch.h"
 
 #include <spdlog/spdlog.h>

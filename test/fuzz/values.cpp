@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reader of values and what columns say: whatever the text, a value is whole or a text, has one spelling, and is of one class
-// with itself; a column's marks and times read what they promise; a body of CSV is a full matrix, or none.
+// The reader of values and what columns say: whatever the text, a value is whole or a text, has one
+// spelling, and is of one class with itself; a column's marks and times read what they promise; a
+// body of CSV is a full matrix, or none.
 #include <cmath>
 #include <string>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shows the ridge autoregression to its oracle: difference, penalty, horizon, lags and values on standard input, out come the
-// coefficients and the values ahead.
+// Shows the ridge autoregression to its oracle: difference, penalty, horizon, lags and values on
+// standard input, out come the coefficients and the values ahead.
 //   DIFFERENCE PENALTY HORIZON COUNT LAG... VALUE...
 #include <cstdio>
 #include <iostream>

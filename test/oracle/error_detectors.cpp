@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one detector over numbers on standard input, one a line, and prints for each "signal figure", so that
-// error_detectors_test.py can lay it beside river and NumPy. Started anew after each drift, as river does.
+// Runs one detector over numbers on standard input, one a line, and prints for each "signal
+// figure", so that error_detectors_test.py can lay it beside river and NumPy. Started anew after
+// each drift, as river does.
 //   oracle_error_detectors adwin | page_hinkley | ddm | hddm_a
 //   oracle_error_detectors e_detector P0 ETA        figure: log10 of the evidence; never started anew
 //   oracle_error_detectors reference                one line: error rate, labels, design effect, Wilson's bound

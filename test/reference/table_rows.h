@@ -30,7 +30,8 @@ struct Table {
   }
 };
 
-// Houses: size, bedrooms, colour, id, sold (a date), price = size / 20, predicted 8 % off in every tenth row 20 %.
+// Houses: size, bedrooms, colour, id, sold (a date), price = size / 20, predicted 8 % off in every
+// tenth row 20 %.
 inline Table houses(std::size_t count, std::uint64_t seed = 1) {
   std::mt19937_64 random(seed);
   std::normal_distribution<double> normal;

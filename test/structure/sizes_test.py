@@ -51,3 +51,12 @@ def test_no_function_is_longer_than_60_lines_but_tables():
     long = [f"{file}:{line}: {name} has {lines} lines" for file, name, line, lines in found
             if lines > FUNCTION_LINES_MAX and (file, name) not in TABLES]
     assert not long, "\n".join(long)
+
+
+def test_no_comment_is_wider_than_100_columns_but_tables_and_examples():
+    """A table or a formula has runs of blanks, or stands indented below its sentence."""
+    comment = re.compile(r"\s*//(\s*)(.*)")
+    wide = [f"{path.relative_to(ROOT)}:{number}" for path in tracked("*.h", "*.cpp")
+            for number, line in enumerate(path.read_text().split("\n"), 1)
+            if len(line) > 100 and (found := comment.fullmatch(line)) and len(found[1]) < 3 and not re.search(r"\S {2,}\S", found[2])]
+    assert not wide, f"wrap at 100 columns: {wide}"

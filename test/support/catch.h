@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Catch2, whichever of its two generations the system has: 2 in Debian 12, 3 in Debian 13. The tests use the names of 2.
+// Catch2, whichever of its two generations the system has: 2 in Debian 12, 3 in Debian 13. The
+// tests use the names of 2.
 #pragma once
 
 #if __has_include(<catch2/catch_all.hpp>)

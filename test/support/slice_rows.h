@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Joined rows of a made-up model, for tests and benchmark of error slices: 2 000 rows, half of them since the change,
-// 8 features of 10 slices; the slice f0 = 3 has a tenth of the rows.
+// Joined rows of a made-up model, for tests and benchmark of error slices: 2 000 rows, half of them
+// since the change, 8 features of 10 slices; the slice f0 = 3 has a tenth of the rows.
 
 #include <algorithm>
 #include <cmath>

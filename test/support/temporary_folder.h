@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A folder of a test's own, removed with all that is in it when the test ends. In memory where there is such a place: some
-// tests open hundreds of stores.
+// A folder of a test's own, removed with all that is in it when the test ends. In memory where
+// there is such a place: some tests open hundreds of stores.
 //
 //   const TemporaryFolder folder;
 //   write(folder.path() / "rows.csv", …);

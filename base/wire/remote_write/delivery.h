@@ -11,9 +11,10 @@
 // The rules, of the specification and of Prometheus:
 // - no answer, 5xx, 429: again, after an exponential back-off with jitter or after Retry-After
 //   (seconds or an HTTP date), whichever is later; Retry-After counts up to `retry_after_max`;
-// - 415 to a 2.0 request: the receiver knows 1.0 only, so the same batch goes again as 1.0, at once;
-// - 2xx to a 2.0 request without any X-Prometheus-Remote-Write-*-Written header: a 1.0 receiver has taken
-//   the unknown message for an empty one, so the same batch goes again as 1.0;
+// - 415 to a 2.0 request: the receiver knows 1.0 only, so the same batch goes again as 1.0, at
+//   once;
+// - 2xx to a 2.0 request without any X-Prometheus-Remote-Write-*-Written header: a 1.0 receiver has
+//   taken the unknown message for an empty one, so the same batch goes again as 1.0;
 // - 2xx otherwise: done. A 2.0 receiver that wrote less than was sent has refused the difference;
 // - any other answer, and 415 to 1.0: given up. What a receiver refused it will refuse again.
 // A receiver that fell back to 1.0 is asked for 2.0 again after `upgrade_after`.

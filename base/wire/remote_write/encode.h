@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Series to the bytes of a Prometheus remote write request, 2.0 or 1.0. PURE; thread-safe. O(bytes).
+// Series to the bytes of a Prometheus remote write request, 2.0 or 1.0. PURE; thread-safe.
+// O(bytes).
 //
 //   std::string message = encode_v2(series);            // io.prometheus.write.v2.Request
 //   std::string body = compress(message);               // what goes over the wire
 //   Result<std::string> older = downgrade(message, …);  // the same as prometheus.WriteRequest
 //
-// Values are copied by their bits, so that a staleness marker, which is a NaN, stays one. The labels of a
-// series are sorted and unique, as Labels has them; samples must come in the order of time.
+// Values are copied by their bits, so that a staleness marker, which is a NaN, stays one. The
+// labels of a series are sorted and unique, as Labels has them; samples must come in the order of
+// time.
 //
 // Source: "Prometheus Remote-Write 2.0 specification" and "… 1.0 specification".
 
@@ -47,12 +49,12 @@ struct Counts {
 };
 Counts count(std::span<const WriteSeries> series);
 
-// The message of a 2.0 request. symbols[0] is "", every other string stands once, in the order of its
-// first use.
+// The message of a 2.0 request. symbols[0] is "", every other string stands once, in the order of
+// its first use.
 std::string encode_v2(std::span<const WriteSeries> series);
 
-// Whether a metric family's metadata is wanted in this 1.0 request: it stands beside the series there,
-// and once a minute is enough.
+// Whether a metric family's metadata is wanted in this 1.0 request: it stands beside the series
+// there, and once a minute is enough.
 using WantsMetadata = std::function<bool(std::string_view family)>;
 inline bool all_metadata(std::string_view) {
   return true;
@@ -67,11 +69,13 @@ std::string encode_v1(std::span<const WriteSeries> series,
 Result<std::string> downgrade(std::string_view v2_message,
                               const WantsMetadata& wants = all_metadata);
 
-// Snappy's block format. Error of uncompress: "bad_snappy"; more than `bytes_max`: "body_too_large".
+// Snappy's block format. Error of uncompress: "bad_snappy"; more than `bytes_max`:
+// "body_too_large".
 std::string compress(std::string_view message);
 Result<std::string> uncompress(std::string_view body, std::size_t bytes_max);
 
-// The family that a series of this name and type belongs to: "x" for the histogram's series "x_bucket".
+// The family that a series of this name and type belongs to: "x" for the histogram's series
+// "x_bucket".
 std::string_view family_of(std::string_view name, wire::MetricType type);
 
 // The headers of a request, apart from User-Agent.

@@ -12,8 +12,8 @@
 
 namespace outrider::remote_write {
 
-// The labels that say where a series is from. A label of the same name that the series has of its own is
-// kept as "exported_NAME", as Prometheus does.
+// The labels that say where a series is from. A label of the same name that the series has of its
+// own is kept as "exported_NAME", as Prometheus does.
 void add_target_labels(wire::ExposedFamilies& families, const Labels& target);
 
 struct ExposedSeries {

@@ -26,7 +26,8 @@ class AdminApi {
     std::function<bool()> proxy_ready;
   };
 
-  // Serves until it ends. Throws std::runtime_error: a port in use, a token file that cannot be read.
+  // Serves until it ends. Throws std::runtime_error: a port in use, a token file that cannot be
+  // read.
   AdminApi(const MonitorOptions& options, Parts parts);
   ~AdminApi();
   AdminApi(const AdminApi&) = delete;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How many predictions have the key by which labels name them (request.id of the model configuration), and why the last
-// one that has none has none: counters, /api/v1/status, and the log, which is told at most once in ten minutes.
-// Thread-safe.
+// How many predictions have the key by which labels name them (request.id of the model
+// configuration), and why the last one that has none has none: counters, /api/v1/status, and the
+// log, which is told at most once in ten minutes. Thread-safe.
 
 #include <cstdint>
 #include <mutex>

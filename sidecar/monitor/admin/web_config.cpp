@@ -46,7 +46,8 @@ class PasswordCheck {
       const std::lock_guard hold(lock_);
       if (found != users_.end() && right_.contains(key)) return true;
     }
-    // An unknown user costs as much as a wrong password, so that nobody learns which users there are.
+    // An unknown user costs as much as a wrong password, so that nobody learns which users there
+    // are.
     const std::string& hash = found != users_.end() ? found->second : users_.begin()->second;
     const bool matches = check_bcrypt(std::string(password), hash);
     if (found == users_.end() || !matches) return false;

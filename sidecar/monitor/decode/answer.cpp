@@ -60,7 +60,8 @@ Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
   if (!root) return failed(root);
   root_ = *root;
   has_root_ = true;
-  // JSON in a string of JSON, as a view writes that returns json.dumps(…) to a framework that does so, too.
+  // JSON in a string of JSON, as a view writes that returns json.dumps(…) to a framework that does
+  // so, too.
   if (const auto inner = text_of(root_); inner && looks_like_json(*inner)) {
     inner_.assign(*inner);
     const auto unpacked = json_.parse(inner_);
@@ -307,7 +308,8 @@ Decoded<void> Answer::read_configured(const AnswerShape& shape) {
   return read_each_row(shape);
 }
 
-// The rows of the shape as elements; of an object it is the object itself, or its columns by their names.
+// The rows of the shape as elements; of an object it is the object itself, or its columns by their
+// names.
 Decoded<void> Answer::read_each_row(const AnswerShape& shape) {
   if (shape.layout == AnswerLayout::tensors || shape.layout == AnswerLayout::value) {
     return not_found(rules_.prediction);
@@ -342,8 +344,8 @@ std::optional<dom::element> Answer::in_row(const Source& source, dom::element ro
   return is_first && !is_container(row) ? std::optional(row) : std::nullopt;
 }
 
-// The scores that the configuration names; else, of a configured prediction, what stands beside it by a
-// score's name.
+// The scores that the configuration names; else, of a configured prediction, what stands beside it
+// by a score's name.
 Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
   const bool by_name = !score_.configured;
   if (by_name && !prediction_.configured && !shape.beside) return {};
@@ -495,8 +497,8 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
   return {};
 }
 
-// whole: "/outputs/1", "/outputs/1/data", "/outputs/1/data/0" as the JSON has it; else "/NAME" and a place
-// in each row behind it.
+// whole: "/outputs/1", "/outputs/1/data", "/outputs/1/data/0" as the JSON has it; else "/NAME" and
+// a place in each row behind it.
 const Tensor* Answer::tensor_by(std::span<const std::string> tokens, bool whole,
                                 std::optional<std::size_t>& place) const {
   if (!whole) {

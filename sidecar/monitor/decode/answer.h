@@ -6,8 +6,8 @@
 // (prediction_names.h) or columns of them, a list of rows, a bare value, CSV. One row is read by
 // answer_row.h. What is in none of these is refused by a reason, and words() say what to write.
 //
-// A prediction that the configuration names is there or it is an error (pointer_not_found); nothing else
-// is taken in its stead:
+// A prediction that the configuration names is there or it is an error (pointer_not_found); nothing
+// else is taken in its stead:
 //   json:/out/price    from the whole body; where that has no such place, from each row
 //   row:/price         from each row: a member of an object, a place of a list, a column, a tensor's name
 //
@@ -47,8 +47,9 @@ class Answer {
   // Whether the configuration says where the prediction or its score is.
   bool names_prediction() const { return prediction_.configured || score_.configured; }
 
-  // `row_counts`: how many rows the request may have, the likeliest first; empty where nobody knows.
-  // wrong_shape where none fits; pointer_not_found, ambiguous_prediction, missing_prediction, wrong_type.
+  // `row_counts`: how many rows the request may have, the likeliest first; empty where nobody
+  // knows. wrong_shape where none fits; pointer_not_found, ambiguous_prediction,
+  // missing_prediction, wrong_type.
   Decoded<void> read(std::span<const std::size_t> row_counts);
   // The same of CSV, whose columns may have names. One line may hold a batch's predictions.
   Decoded<void> read_table(const Tensor& table, std::span<const std::string_view> names,

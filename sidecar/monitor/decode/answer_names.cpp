@@ -150,7 +150,8 @@ constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// Of its length and four of its letters: names are looked up in every answer, and most are in no list.
+// Of its length and four of its letters: names are looked up in every answer, and most are in no
+// list.
 constexpr std::size_t slot_of(std::string_view name) {
   const auto letter = [name](std::size_t at) {
     return static_cast<std::size_t>(static_cast<unsigned char>(lower(name[at])));

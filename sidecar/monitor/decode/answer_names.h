@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What an answer's names mean, in one table: which may be the prediction or a score, which are about the
-// answer or the model, which say that it is an error or a language model's. PURE. One look-up is ~10 ns.
+// What an answer's names mean, in one table: which may be the prediction or a score, which are
+// about the answer or the model, which say that it is an error or a language model's. PURE. One
+// look-up is ~10 ns.
 
 #include <cstdint>
 #include <string_view>

@@ -79,8 +79,8 @@ bool is_date(std::string_view text) {
   return text.size() == pattern.size() || text[10] == 'T' || text[10] == ' ';
 }
 
-// What a model writes as a text is a class ("0", "07") unless it has decimals: "90.10" is a number, which a
-// program wrote as a text to keep its places.
+// What a model writes as a text is a class ("0", "07") unless it has decimals: "90.10" is a number,
+// which a program wrote as a text to keep its places.
 bool is_class_text(std::string_view text) {
   return !text.empty() && text.find('.') == std::string_view::npos;
 }

@@ -14,8 +14,8 @@
 //   {"probabilities": {"cat": 0.9, …}}                             the same
 //   null, NaN, Infinity, [], {"error": …}      a row that the model failed: a missing value
 //
-// A text is a class; one with decimals ("90.10") is a number. A date is no prediction unless it is named one.
-// Numbers that could be several things are refused, not guessed: ambiguous_prediction.
+// A text is a class; one with decimals ("90.10") is a number. A date is no prediction unless it is
+// named one. Numbers that could be several things are refused, not guessed: ambiguous_prediction.
 
 #include <deque>
 #include <span>
@@ -48,14 +48,15 @@ class AnswerRow {
   // A value as the configured kind wants it. wrong_type: a text where a number is wanted.
   Decoded<Prediction> judged(Prediction prediction);
 
-  // Adds the probability that a score's value says, unless there is one: a number, or the largest of several.
-  // A whole number beside the probabilities of all classes is a class.
+  // Adds the probability that a score's value says, unless there is one: a number, or the largest
+  // of several. A whole number beside the probabilities of all classes is a class.
   void add_score(dom::element score, Prediction& to);
   void add_score(std::span<const FeatureValue> scores, Prediction& to);
   // A score alone: the class that it stands for, or itself.
   Prediction of_score(double score) const;
 
-  // An object's named values, nested objects flattened. Lists, and objects that are scores, stay whole.
+  // An object's named values, nested objects flattened. Lists, and objects that are scores, stay
+  // whole.
   struct Named {
     std::vector<Candidate> candidates;
     std::vector<dom::element> elements;
@@ -95,8 +96,8 @@ class AnswerRow {
   std::string words_;
 };
 
-// A list's elements, or the members of an object whose keys are an index ("0", "1", …), as pandas writes a
-// Series. False for anything else, and then `into` is empty.
+// A list's elements, or the members of an object whose keys are an index ("0", "1", …), as pandas
+// writes a Series. False for anything else, and then `into` is empty.
 bool elements_of(dom::element element, std::vector<dom::element>& into);
 
 }  // namespace outrider::decode

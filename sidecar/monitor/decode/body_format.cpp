@@ -67,7 +67,8 @@ Format format_of(std::string_view content_type, std::string_view json_bytes,
     return starts_like_json(body) ? Format::json : Format::opaque;
   }
   if (lower == "application/x-www-form-urlencoded") {
-    // curl -d says so whatever the data is, and model servers take JSON by it. A form escapes braces.
+    // curl -d says so whatever the data is, and model servers take JSON by it. A form escapes
+    // braces.
     const std::string_view text = trim(body.substr(0, 64));
     return text.starts_with('{') || text.starts_with('[') ? Format::json : Format::form;
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a body is written in: its Content-Type where that says it, its first bytes where it does not. PURE.
+// What a body is written in: its Content-Type where that says it, its first bytes where it does
+// not. PURE.
 
 #include <string_view>
 

@@ -33,8 +33,8 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
-// Checks what every event needs, and tells requests from responses by the type's end. `status` is a response's statuscode,
-// "" where it has none.
+// Checks what every event needs, and tells requests from responses by the type's end. `status` is a
+// response's statuscode, "" where it has none.
 Result<CloudEvent> finish(CloudEvent event, std::string_view type, std::string_view status) {
   if (event.id.empty() || event.id.size() > id_bytes_max) {
     return fail("invalid_event", "expected an id of 1 to 256 bytes");
@@ -64,7 +64,8 @@ std::string scope_of(std::string_view space, std::string_view component,
   return std::string(space).append("/").append(component).append("/").append(endpoint);
 }
 
-// How many bytes the JSON object or list at the beginning of `body` takes; all when it does not end.
+// How many bytes the JSON object or list at the beginning of `body` takes; all when it does not
+// end.
 std::size_t json_extent(std::string_view body) {
   std::size_t depth = 0;
   bool in_text = false;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Exchanges that come as CloudEvents, as KServe's logger sends them: one event for the request, one for
-// the response, with the same id. PURE.
+// Exchanges that come as CloudEvents, as KServe's logger sends them: one event for the request, one
+// for the response, with the same id. PURE.
 //
 // Types ending in "inference.request" and "inference.response" (org.kubeflow.serving.inference.…);
-// extensions inferenceservicename, namespace, component, endpoint. Binary mode (ce-* fields, the body is
-// the data), structured mode (application/cloudevents+json) and batches of the latter.
+// extensions inferenceservicename, namespace, component, endpoint. Binary mode (ce-* fields, the
+// body is the data), structured mode (application/cloudevents+json) and batches of the latter.
 // Source: CloudEvents 1.0.2, HTTP protocol binding and JSON event format; KServe's pkg/logger.
 //
 // What KServe's logger does, and a reader of its events must know: it logs whatever is asked of the
-// server, metadata too (without a body); a response of any status, with the attribute statuscode (kserve#6036), or,
-// in older releases, only when its status is 200; with the Content-Type of the *request* on both; neither path nor
-// Content-Encoding nor Inference-Header-Content-Length. A Ce-Id of the caller's is the id, so services in a chain
-// that pass it on share one.
+// server, metadata too (without a body); a response of any status, with the attribute statuscode
+// (kserve#6036), or, in older releases, only when its status is 200; with the Content-Type of the
+// *request* on both; neither path nor Content-Encoding nor Inference-Header-Content-Length. A Ce-Id
+// of the caller's is the id, so services in a chain that pass it on share one.
 
 #include <cstdint>
 #include <deque>
@@ -59,13 +59,13 @@ BodyNature nature_of(std::string_view body, std::string_view said_type);
 // A field of the HTTP request by its name; "" when absent.
 using FieldOf = std::function<std::string_view(std::string_view name)>;
 
-// Errors: "invalid_json", "json_too_deep", "invalid_event" (no id, an unknown type, bad base64, a statuscode that is
-// none: says which).
+// Errors: "invalid_json", "json_too_deep", "invalid_event" (no id, an unknown type, bad base64, a
+// statuscode that is none: says which).
 Result<std::vector<CloudEvent>> parse_cloud_events(const FieldOf& field, std::string_view body);
 
-// Requests and responses by key until both are there. Bounded in entries, bytes and time: what never
-// finds its other half is counted, and what comes again after its pair is passed over: delivery by a
-// broker is at least once. Not thread-safe.
+// Requests and responses by key until both are there. Bounded in entries, bytes and time: what
+// never finds its other half is counted, and what comes again after its pair is passed over:
+// delivery by a broker is at least once. Not thread-safe.
 class EventPairs {
  public:
   struct Limits {
@@ -80,10 +80,11 @@ class EventPairs {
   EventPairs() : EventPairs(Limits{}) {}
   explicit EventPairs(Limits limits) : limits_(limits) {}
 
-  // The pair that the event completes. An event that comes twice replaces the first, or is a duplicate
-  // of one of the last `entries` pairs.
+  // The pair that the event completes. An event that comes twice replaces the first, or is a
+  // duplicate of one of the last `entries` pairs.
   std::optional<Pair> add(CloudEvent event, Time now);
-  // Gives up those that waited too long. How many were given up, for age or room, since the last call.
+  // Gives up those that waited too long. How many were given up, for age or room, since the last
+  // call.
   std::size_t take_given_up(Time now);
   // Gives up all.
   std::size_t clear();

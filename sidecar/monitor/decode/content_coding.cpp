@@ -32,8 +32,9 @@ namespace {
 constexpr std::size_t first_guess_bytes = 16 << 10;
 constexpr std::size_t codings_max = 4;
 
-// Where a body is unpacked to. Of a buffer that earlier bodies made large only so much is used as a new one would have:
-// zstd takes another way when a frame fits at once, and must not judge a broken body by what came before it.
+// Where a body is unpacked to. Of a buffer that earlier bodies made large only so much is used as a
+// new one would have: zstd takes another way when a frame fits at once, and must not judge a broken
+// body by what came before it.
 class Output {
  public:
   Output(std::string& buffer, std::size_t bytes_max) : buffer_(buffer), bytes_max_(bytes_max) {
@@ -79,8 +80,8 @@ Decoded<std::string_view> unpack_zlib(z_stream& stream, std::string_view body, O
   return std::string_view(out.bytes(), written);
 }
 
-// A context each: a used one keeps the buffers of larger frames, and lets broken ones pass into them that a new one
-// refuses.
+// A context each: a used one keeps the buffers of larger frames, and lets broken ones pass into
+// them that a new one refuses.
 Decoded<std::string_view> unpack_zstd(std::string_view body, Output out) {
   constexpr int window_log_max = 23;  // 8 MiB, what RFC 9659 requires of a decoder.
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
@@ -149,7 +150,8 @@ Decoded<std::string_view> Unpacker::unpack_one(std::string_view coding, std::str
     return unpack_zlib(c.gzip, body, {buffer, bytes_max_});
   }
   if (iequals_ascii(coding, "deflate")) {
-    // RFC 9110 means zlib's format by it; some senders leave its wrapper out, and clients put up with that.
+    // RFC 9110 means zlib's format by it; some senders leave its wrapper out, and clients put up
+    // with that.
     z_stream& stream = has_zlib_header(body) ? c.deflate : c.raw;
     bool& is_ready = has_zlib_header(body) ? c.deflate_ready : c.raw_ready;
     const int window_bits = has_zlib_header(body) ? 15 : -15;

@@ -6,10 +6,11 @@
 //
 // Fields are read by detectors/value_reader.h. Only codes ("007") keep the text of their number.
 //
-// The first line is a header when all its fields are texts (the first may be empty, as pandas' to_csv and R's write.csv have it
-// for their index) and a later line has a number or a boolean below one of them; or when all are names that the caller knows.
-// An index column of that header is left out: no name, or "Unnamed: 0" and the like (detectors/index_column.h) where no known
-// name is the same.
+// The first line is a header when all its fields are texts (the first may be empty, as pandas'
+// to_csv and R's write.csv have it for their index) and a later line has a number or a boolean
+// below one of them; or when all are names that the caller knows. An index column of that header is
+// left out: no name, or "Unnamed: 0" and the like (detectors/index_column.h) where no known name is
+// the same.
 
 #include <cstddef>
 #include <deque>
@@ -28,8 +29,8 @@ class CsvBody {
   explicit CsvBody(std::size_t rows_max) : rows_max_(rows_max) {}
 
   // `known`: names of the model's features, as far as the caller knows them.
-  // Failures: invalid_utf8, invalid_csv (quotes; numbers between ; or tabs), wrong_shape (ragged lines, no line, too many
-  // values), too_many_rows.
+  // Failures: invalid_utf8, invalid_csv (quotes; numbers between ; or tabs), wrong_shape (ragged
+  // lines, no line, too many values), too_many_rows.
   Decoded<void> read(std::string_view text, std::span<const std::string> known = {});
 
   // Of rank two; texts are valid until the next call.

@@ -30,8 +30,9 @@ using tap::SkipReason;
 
 constexpr std::string_view unknown = "unknown";
 
-// Where no paths are configured, every POST and PUT counts as a prediction but those that no protocol means
-// as one: model management, explanations (which repeat a prediction's input) and feedback.
+// Where no paths are configured, every POST and PUT counts as a prediction but those that no
+// protocol means as one: model management, explanations (which repeat a prediction's input) and
+// feedback.
 constexpr std::string_view no_prediction_paths[] = {
     "/v2/repository/*", "/v2/*sharedmemory/*", "/v2/logging", "*/trace/setting", "*/load",
     "*/unload",         "*/explain",           "*:explain",   "*/feedback"};
@@ -287,7 +288,8 @@ Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
   const bool is_language =
       (opened && answer_.nature() == Answer::Nature::language_model) || route_.is_language_model;
   if (is_language && !answer_.names_prediction()) return skip(SkipReason::language_model);
-  // Who says where the prediction is means what stands there. A prompt is no feature unless it is named one.
+  // Who says where the prediction is means what stands there. A prompt is no feature unless it is
+  // named one.
   const bool has_features = !is_language || !selection_.empty();
   const auto request = has_features ? read_request(parts) : read_no_request();
   if (request_is_opaque_) return skip(SkipReason::opaque_body);
@@ -363,8 +365,8 @@ Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::
     case Format::form:
       return add_query(body);
     case Format::opaque:
-      // Raw tensors (Triton's raw binary request) have no names; what they are answered is a prediction all
-      // the same, and so is what the configuration says is one.
+      // Raw tensors (Triton's raw binary request) have no names; what they are answered is a
+      // prediction all the same, and so is what the configuration says is one.
       request_is_opaque_ = parts.request_json_bytes.empty() && !answer_.names_prediction();
       return {};
     case Format::event_stream:
@@ -429,7 +431,8 @@ Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
       return answer_.open(end.last_json, {});
     }
     case Format::json_lines: {
-      // A line for each of the request's rows, or a stream whose last line counts: read() will know.
+      // A line for each of the request's rows, or a stream whose last line counts: read() will
+      // know.
       const JsonLines lines = read_json_lines(*body, answer_text_);
       if (lines.count == 0) return failed(FailReason::missing_prediction);
       return lines.count == 1 ? answer_.open(lines.last, {}) : answer_.open_lines(lines.as_list);
@@ -486,7 +489,8 @@ void Decoder::Impl::build_rows() {
   observation_.rows = rows_;
 }
 
-// What names a prediction says nothing of it: a key is a feature only where request.features names it.
+// What names a prediction says nothing of it: a key is a feature only where request.features names
+// it.
 const FeatureNames* Decoder::Impl::leave_out_key(const FeatureNames& names, std::size_t rows) {
   const KeyReader::Features& left = keys_.without_key(names);
   if (left.names && left.places.empty()) return &names;
@@ -557,7 +561,8 @@ void Decoder::Impl::put_key_part(std::size_t part, dom::element found, const Rea
   keys_.put_rows(part, std::move(values));
 }
 
-// A pointer leads from the whole body; what it finds there belongs to every row, or is a list of as many.
+// A pointer leads from the whole body; what it finds there belongs to every row, or is a list of as
+// many.
 void Decoder::Impl::select_from_body(std::size_t rows, std::size_t width) {
   for (std::size_t place = 0; place < width; ++place) {
     const std::span<const std::string> tokens = selection_.pointer(place);

@@ -3,24 +3,25 @@
 
 // Decoder: Exchange -> Observation. What the model was asked, what it answered, who is who. PURE.
 //
-// Recognised without configuration (protocols/protocols.h, request_body.h and answer.h have the shapes):
+// Recognised without configuration (protocols/protocols.h, request_body.h and answer.h have the
+// shapes):
 //   GET  /anything?size=1800&bedrooms=3                       query parameters
 //   POST with JSON, whatever its Content-Type calls it        flat, KServe V1 and V2, Seldon, TF-Serving, …
 //   POST with a form (application/x-www-form-urlencoded)      as a query
 //   POST with text/csv or JSON lines                          a row a line
-// A language model's exchange and an opaque body (an image, a form of several parts) are skipped by their
-// names. Everything else is not a prediction (skipped: not_matched) unless the rules name its path; then it
-// is one that could not be analysed. An answer of 4xx or 5xx to a request that looks like a prediction, an
-// answer of 200 that is an error, and none at all, are failures of the model. What sampling leaves out is
-// skipped here too: the proxy may have captured it before it knew the rate, and posted exchanges never
-// passed the proxy.
+// A language model's exchange and an opaque body (an image, a form of several parts) are skipped by
+// their names. Everything else is not a prediction (skipped: not_matched) unless the rules name its
+// path; then it is one that could not be analysed. An answer of 4xx or 5xx to a request that looks
+// like a prediction, an answer of 200 that is an error, and none at all, are failures of the model.
+// What sampling leaves out is skipped here too: the proxy may have captured it before it knew the
+// rate, and posted exchanges never passed the proxy.
 //
 // Model name: the rule; else the path's "/models/{name}"; else the response's X-Model-Name; else
 // its "model_name". Version: the rule; else the path's "/versions/{v}"; else the response's
 // X-Model-Version; else its "model_version". Else "unknown".
 //
-// The key by which labels name a prediction (Rules::key) is looked for in what could be decoded; where there is
-// none, the observation is as without, and says so (keys, key_words).
+// The key by which labels name a prediction (Rules::key) is looked for in what could be decoded;
+// where there is none, the observation is as without, and says so (keys, key_words).
 //
 //   Decoder decoder(rules);
 //   const auto observation = decoder.decode(exchange);
@@ -71,8 +72,8 @@ class Decoder {
   Outcome decode(const ExchangeParts& parts);
 
   const Rules& rules() const;
-  // What was seen and what to write into the configuration, of the last exchange that failed: a sentence;
-  // "" where the reason says all. Valid until the next call.
+  // What was seen and what to write into the configuration, of the last exchange that failed: a
+  // sentence; "" where the reason says all. Valid until the next call.
   std::string_view words() const;
 
  private:

@@ -11,8 +11,8 @@
 namespace outrider::decode {
 
 struct StreamEnd {
-  // The data of the last event that begins with '{' or '[' and is not a marker such as "[DONE]"; "" when
-  // there is none. One whose data stands on several lines is joined in `scratch`.
+  // The data of the last event that begins with '{' or '[' and is not a marker such as "[DONE]"; ""
+  // when there is none. One whose data stands on several lines is joined in `scratch`.
   std::string_view last_json;
   bool has_error = false;  // An event is called "error".
 };

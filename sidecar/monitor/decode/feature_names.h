@@ -15,8 +15,8 @@
 
 namespace outrider::decode {
 
-// A serial that no other list of names has, in any table of this process: readers outlive decoders (a
-// reload makes new ones) and see the lists of several.
+// A serial that no other list of names has, in any table of this process: readers outlive decoders
+// (a reload makes new ones) and see the lists of several.
 std::uint64_t next_names_serial();
 
 class FeatureNamesTable {
@@ -24,8 +24,8 @@ class FeatureNamesTable {
   explicit FeatureNamesTable(std::size_t lists_max = 256) : lists_max_(lists_max) {}
 
   // The one object for this list. Valid until `lists_max` other lists came after it: a full table
-  // starts anew (traffic that never repeats its names must not grow it), as one of 16 MiB does, and only
-  // the list that is returned is sure to live until the next call.
+  // starts anew (traffic that never repeats its names must not grow it), as one of 16 MiB does, and
+  // only the list that is returned is sure to live until the next call.
   const FeatureNames* intern(std::span<const std::string_view> names, bool positional);
 
   std::uint64_t restarts() const { return restarts_; }  // How often the table was full.

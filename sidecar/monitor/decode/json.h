@@ -7,13 +7,13 @@
 //   JsonDocument on-demand, for the one shape that is most of the traffic: a flat object of values
 //                (request_body.cpp). It is a quarter quicker there and gives up at the first list.
 //
-// Python's json module and others write NaN, Infinity and numbers beyond any double, which JSON does
-// not have. A tree is read again with those in quotes (lenient_json.h), so that one of them is one
-// missing value and not a lost exchange.
+// Python's json module and others write NaN, Infinity and numbers beyond any double, which JSON
+// does not have. A tree is read again with those in quotes (lenient_json.h), so that one of them is
+// one missing value and not a lost exchange.
 //
 // Values: a string is read like any other text (detectors/value_reader.h: "NA", "45.2", "True"); an
-// integer that no double holds is a text with all its digits. Strings and digits are valid until the
-// next parse of the same object.
+// integer that no double holds is a text with all its digits. Strings and digits are valid until
+// the next parse of the same object.
 
 #include <simdjson.h>
 
@@ -59,7 +59,8 @@ class JsonTree {
  public:
   JsonTree();
 
-  // The root. Copies the text. unpacked_too_large (past 8 MiB), invalid_json, invalid_utf8, invalid_number, json_too_deep.
+  // The root. Copies the text. unpacked_too_large (past 8 MiB), invalid_json, invalid_utf8,
+  // invalid_number, json_too_deep.
   Decoded<dom::element> parse(std::string_view text);
 
   // A value that is no list and no object; missing for those.
@@ -122,7 +123,8 @@ inline std::optional<dom::object> object_of(std::optional<dom::element> element)
   if (!element || element->type() != dom::element_type::OBJECT) return std::nullopt;
   return element->get_object().value_unsafe();
 }
-// Of an element that is one. By value: a loop over the inside of a temporary optional would outlive it.
+// Of an element that is one. By value: a loop over the inside of a temporary optional would outlive
+// it.
 inline dom::array list_in(dom::element element) {
   return element.get_array().value_unsafe();
 }
@@ -131,7 +133,8 @@ inline dom::object object_in(dom::element element) {
 }
 std::optional<std::string_view> text_of(std::optional<dom::element> element);
 
-// simdjson counts up to 16 777 215 elements and stays there; no body that is read has so many values.
+// simdjson counts up to 16 777 215 elements and stays there; no body that is read has so many
+// values.
 inline std::size_t size_of(dom::array array) {
   return array.size();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// KeyReader: the key by which the one who labels knows a prediction (Rules::key: an order's number), from
-// where the configuration says. One for the whole request, or one a row. PURE; not thread-safe.
+// KeyReader: the key by which the one who labels knows a prediction (Rules::key: an order's
+// number), from where the configuration says. One for the whole request, or one a row. PURE; not
+// thread-safe.
 //
 //   KeyReader keys(rules);
 //   keys.begin(rows);                       // For each exchange: so many rows.
@@ -11,10 +12,11 @@
 //   keys.refuse(0, "is a list …");          // A part that is there and names nothing.
 //   keys.join(observation, rows);           // Parts that were not put are missing.
 //
-// A key is text: a number in its shortest form (12 of 12.0), a text that is a number as it is written ("007"), any
-// other text without the blanks around it. What says that it is missing (detectors/value_reader.h), true and
-// false name nothing. Nor does a key of more than key_bytes_max bytes, nor, of several parts, one with the
-// separator in it: two keys must never look alike. Cost: a copy of the key where it has several parts.
+// A key is text: a number in its shortest form (12 of 12.0), a text that is a number as it is
+// written ("007"), any other text without the blanks around it. What says that it is missing
+// (detectors/value_reader.h), true and false name nothing. Nor does a key of more than
+// key_bytes_max bytes, nor, of several parts, one with the separator in it: two keys must never
+// look alike. Cost: a copy of the key where it has several parts.
 
 #include <cstddef>
 #include <deque>
@@ -30,7 +32,8 @@
 
 namespace outrider::decode {
 
-// A parameter of a query, decoded, the first of that name; nothing where it is absent or not decodable.
+// A parameter of a query, decoded, the first of that name; nothing where it is absent or not
+// decodable.
 std::optional<std::string> query_parameter(std::string_view query, std::string_view name);
 
 class KeyReader {

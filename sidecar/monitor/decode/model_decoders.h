@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// ModelDecoders: one Decoder for all models, and others for those that the configuration gives rules of
-// their own. PURE. Decodes as Decoder does (decoder.h) and stands in its place.
+// ModelDecoders: one Decoder for all models, and others for those that the configuration gives
+// rules of their own. PURE. Decodes as Decoder does (decoder.h) and stands in its place.
 //
 //   ModelDecoders decoders(settings.rules, {{"fraud", fraud_rules}, {"price", price_rules}});
 //   const auto observation = decoders.decode(exchange);
 //
-// The model's rules are chosen by its name. Where the name is told by something other than the response's
-// body (a literal, a header, the path), it is known before decoding. Else the common rules decode, and the
-// model's decode again once the name is read. An exchange whose name only the body tells, and which the common
-// rules cannot decode, fails: nobody knows whose rules hold.
+// The model's rules are chosen by its name. Where the name is told by something other than the
+// response's body (a literal, a header, the path), it is known before decoding. Else the common
+// rules decode, and the model's decode again once the name is read. An exchange whose name only the
+// body tells, and which the common rules cannot decode, fails: nobody knows whose rules hold.
 //
-// Bounded: decoders are made when they are first needed, one for all models of equal rules. At most kept_max
-// of those are kept, the ones used last; one that read a large or a packed body is not kept at all, because its
-// buffers grew with it. One takes about 100 KiB; to make it again costs about 6 µs. Not thread-safe.
+// Bounded: decoders are made when they are first needed, one for all models of equal rules. At most
+// kept_max of those are kept, the ones used last; one that read a large or a packed body is not
+// kept at all, because its buffers grew with it. One takes about 100 KiB; to make it again costs
+// about 6 µs. Not thread-safe.
 
 #include <cstdint>
 #include <map>

@@ -18,8 +18,8 @@
 
 namespace outrider::decode {
 
-// One value of one feature: missing, a number or a text (see detectors/value.h). NaN and infinities are
-// numbers here; the monitor judges them.
+// One value of one feature: missing, a number or a text (see detectors/value.h). NaN and infinities
+// are numbers here; the monitor judges them.
 using FeatureValue = detectors::Value;
 using ValueKind = detectors::Value::Kind;
 

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t none = Choice::none;
 
-// What a flattened name means: by its last piece, or as all of the pieces before it say (probabilities.cat
-// is a score, meta.tags.price about the answer).
+// What a flattened name means: by its last piece, or as all of the pieces before it say
+// (probabilities.cat is a score, meta.tags.price about the answer).
 NameRole role_of_flattened(std::string_view flattened) {
   if (flattened.find('.') == std::string_view::npos) return role_of(flattened);
   NameRole last, before;

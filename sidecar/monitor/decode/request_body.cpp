@@ -75,8 +75,8 @@ Decoded<void> RequestBody::open(std::string_view json, std::string_view binary, 
   return {};
 }
 
-// True when the body is an object of values; they are in the table then. False leaves both to the tree,
-// broken JSON too.
+// True when the body is an object of values; they are in the table then. False leaves both to the
+// tree, broken JSON too.
 Decoded<bool> RequestBody::read_flat(std::string_view json, RowTable& table) {
   const auto opened = document_.open(json);
   if (!opened) return false;

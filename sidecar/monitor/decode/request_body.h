@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A request's body as a table of features. What the protocols recognise (protocols/protocols.h) and the
-// general shapes (protocols/generic.h) are laid out here as rows. A body that may be meant in two ways has
-// a number of rows for each, and the answer's decides:
+// A request's body as a table of features. What the protocols recognise (protocols/protocols.h) and
+// the general shapes (protocols/generic.h) are laid out here as rows. A body that may be meant in
+// two ways has a number of rows for each, and the answer's decides:
 //
 //   RequestBody request(rules);
 //   request.open(json, binary, table);           // The table must be cleared.
@@ -27,8 +27,8 @@ class RequestBody {
  public:
   explicit RequestBody(const Rules& rules);
 
-  // `binary` is what follows the JSON in the binary tensor extension. JSON's reasons; wrong_shape and
-  // wrong_type of what is a protocol's but broken; unsupported_format of a bare value.
+  // `binary` is what follows the JSON in the binary tensor extension. JSON's reasons; wrong_shape
+  // and wrong_type of what is a protocol's but broken; unsupported_format of a bare value.
   Decoded<void> open(std::string_view json, std::string_view binary, RowTable& table);
   // The rows that it may have, the likeliest first.
   std::span<const std::size_t> row_counts() const { return row_counts_; }

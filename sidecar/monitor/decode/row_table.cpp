@@ -11,8 +11,8 @@ constexpr std::size_t indexed_from = 32;
 
 constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
-// Rows x features of one request: a few wide rows, or many narrow ones. A short body can ask for far more
-// (one row of 10 000 keys, then thousands of empty ones).
+// Rows x features of one request: a few wide rows, or many narrow ones. A short body can ask for
+// far more (one row of 10 000 keys, then thousands of empty ones).
 constexpr std::size_t cells_max = 2 << 20;
 // Names that had to be made, of all rows: a long key around short ones multiplies.
 constexpr std::size_t kept_bytes_max = 32 << 20;

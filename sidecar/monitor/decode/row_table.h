@@ -63,8 +63,8 @@ class RowTable {
   Decoded<void> add_values(dom::array array, JsonTree& json);
   Decoded<void> add_named(std::string_view name, dom::element value, JsonTree& json);
   Decoded<void> put(std::string_view name, const FeatureValue& value);
-  // Whether the value at hand has the next place, when its name is the next one: in the first row of
-  // a guessed list not after a name that came twice.
+  // Whether the value at hand has the next place, when its name is the next one: in the first row
+  // of a guessed list not after a name that came twice.
   bool next_is_free() const {
     return position_ < names_count() && (rows_ > 0 || position_ == values_.size());
   }

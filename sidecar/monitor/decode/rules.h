@@ -8,7 +8,8 @@
 //   "header:X-Model-Version"   a field of the response, else of the request
 //   "query:size"               a parameter of the request's query
 //   "json:/bedrooms"           a JSON pointer (RFC 6901) from the whole of the body at hand (request or
-//                              response); where that has no such place, from each row of a list of rows
+//                              response); where that has no such place, from each row of a list of
+//                              rows
 //   "row:/bedrooms"            a JSON pointer from each row alone
 //   "response:/model_version"  a JSON pointer from the whole of the response's body
 //   "path"                     the segment of the path after /models/ (or after /versions/)
@@ -58,7 +59,8 @@ struct Rules {
   std::vector<std::string> methods;
   std::vector<std::string> paths;  // Exact, or a prefix that ends in '*'.
 
-  // By what the one who labels knows a prediction: parts, joined by key_separator. Empty: no such key.
+  // By what the one who labels knows a prediction: parts, joined by key_separator. Empty: no such
+  // key.
   std::vector<Place> key;
 
   std::vector<FeatureRule> features;  // Empty: all that the request has, but the key.

@@ -46,9 +46,10 @@ inline constexpr std::size_t body_values_max = 2 << 20;
 // BYTES are texts or anything, pictures for instance.
 enum class Bytes : std::uint8_t { must_be_text, may_be_opaque };
 
-// Fills the values of the binary tensors, in their order, from the bytes behind the JSON, all of which
-// must be theirs; NaN is missing, as it is in JSON. wrong_shape when sizes do not add up; unsupported_format for an unknown datatype;
-// invalid_utf8 for BYTES that are no text and must be; those that may be opaque are missing values.
+// Fills the values of the binary tensors, in their order, from the bytes behind the JSON, all of
+// which must be theirs; NaN is missing, as it is in JSON. wrong_shape when sizes do not add up;
+// unsupported_format for an unknown datatype; invalid_utf8 for BYTES that are no text and must be;
+// those that may be opaque are missing values.
 Decoded<void> read_binary(std::span<Tensor> tensors, JsonTree& json, std::string_view bytes,
                           std::size_t values_max, Bytes texts);
 

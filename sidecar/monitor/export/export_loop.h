@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The sidecar's threads that scrape, gather the sidecar's own metrics, and hand both to the sender: one
-// each, so that a target that hangs delays nothing but itself. SHELL.
+// The sidecar's threads that scrape, gather the sidecar's own metrics, and hand both to the sender:
+// one each, so that a target that hangs delays nothing but itself. SHELL.
 //
 //   ExportLoop loop({.scraper = &scraper, .own = &own, .sender = &sender, …}, clock);
 //   loop.stop();      // last values, staleness markers for all series, flush to the queue
 //
-// The first round is at once; the first own metrics wait up to two seconds for the first scrape, so that
-// the first request has all. Rounds stand on a grid from the start: a slow one does not shift the next.
+// The first round is at once; the first own metrics wait up to two seconds for the first scrape, so
+// that the first request has all. Rounds stand on a grid from the start: a slow one does not shift
+// the next.
 
 #include <condition_variable>
 #include <functional>

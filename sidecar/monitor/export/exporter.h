@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// How metrics leave the monitor: by /metrics or, where remote-write.url is set, by remote write; then /metrics has only what
-// tells how that goes, unless both are asked for. A series leaves one way. SHELL.
+// How metrics leave the monitor: by /metrics or, where remote-write.url is set, by remote write;
+// then /metrics has only what tells how that goes, unless both are asked for. A series leaves one
+// way. SHELL.
 
 #include <cstdint>
 #include <filesystem>
@@ -28,7 +29,8 @@ class Exporter {
   // Before page() and start(): what is exported besides the exporter's own.
   void add(std::vector<wire::Collector*> collectors);
   net::Handler page();
-  // `admin_port` is part of the default instance. Begins to scrape, gather and send, where any of it is asked for.
+  // `admin_port` is part of the default instance. Begins to scrape, gather and send, where any of
+  // it is asked for.
   void start(std::uint16_t admin_port);
   // Ends it; what is not sent within the limit is queued for the next start.
   void stop(Duration limit);

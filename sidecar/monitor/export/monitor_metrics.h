@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The monitor's metrics: predictions, outcomes, accuracy, drift, per model version. Everything but the
-// proxy's (proxy_metrics.h) and the prediction log's (labels/label_metrics.h).
+// The monitor's metrics: predictions, outcomes, accuracy, drift, per model version. Everything but
+// the proxy's (proxy_metrics.h) and the prediction log's (labels/label_metrics.h).
 //
-// Thread-safe: collect() holds the monitor's lock while it reads. A series' labels are rendered once and
-// kept as long as its version (and reference) is there, so that a scrape of 10 000 series copies and
-// formats numbers: about 1 ms.
+// Thread-safe: collect() holds the monitor's lock while it reads. A series' labels are rendered
+// once and kept as long as its version (and reference) is there, so that a scrape of 10 000 series
+// copies and formats numbers: about 1 ms.
 //
-// What counts comes first and bins last, so that a page that would pass limits.series loses bins of the
-// last features, and says how many series (outrider_series_dropped_total{limit="series"}).
+// What counts comes first and bins last, so that a page that would pass limits.series loses bins of
+// the last features, and says how many series (outrider_series_dropped_total{limit="series"}).
 
 #include <cstdint>
 #include <map>

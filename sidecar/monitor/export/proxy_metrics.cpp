@@ -83,8 +83,9 @@ using tap::ModelCounters;
 using tap::ModelTable;
 using tap::Outcome;
 
-// Outcomes with the codes that they usually end in. These series are there, at 0, from the first scrape on that knows the model:
-// rate() does not see the first increase of one that comes later, and alerts read them.
+// Outcomes with the codes that they usually end in. These series are there, at 0, from the first
+// scrape on that knows the model: rate() does not see the first increase of one that comes later,
+// and alerts read them.
 constexpr std::pair<Outcome, int> usual_ends[] = {
     {Outcome::success, 200},      {Outcome::client_error, 400}, {Outcome::server_error, 200},
     {Outcome::server_error, 500}, {Outcome::server_error, 502}, {Outcome::server_error, 503},
@@ -180,8 +181,9 @@ void gauge_of_each(MetricSink& sink, const Models& models, std::string name, std
   for (const auto& [model, sums] : models) sink.value(key("model_name", model), value);
 }
 
-// Counters born with the objective: a ratio of the two is right from their second sample on, whatever was counted
-// before. Nothing of an objective that is no bucket's bound: nobody could say how many requests kept it.
+// Counters born with the objective: a ratio of the two is right from their second sample on,
+// whatever was counted before. Nothing of an objective that is no bucket's bound: nobody could say
+// how many requests kept it.
 void latency_objective(MetricSink& sink, const Models& models, std::span<const double> bounds,
                        const monitor::Objectives::Latency& latency) {
   const auto bound = std::find(bounds.begin(), bounds.end(), latency.seconds);

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The proxy's and the exchanges' metrics, read from the memory file at each scrape. They belong to the
-// proxy process, so they outlive the monitor that renders them.
+// The proxy's and the exchanges' metrics, read from the memory file at each scrape. They belong to
+// the proxy process, so they outlive the monitor that renders them.
 //
-// Requests are told apart by model: under the configured name where exactly one is configured, else by the names that the proxy
-// found in paths and headers, "unknown" where there is none and "other" past proxy.models-max. Requests in flight are the model
-// server's as a whole, so they carry a configured name or none. Objectives for requests stand beside them, under the same names.
+// Requests are told apart by model: under the configured name where exactly one is configured, else
+// by the names that the proxy found in paths and headers, "unknown" where there is none and "other"
+// past proxy.models-max. Requests in flight are the model server's as a whole, so they carry a
+// configured name or none. Objectives for requests stand beside them, under the same names.
 //
-// Thread-safe: collect() may run in several threads at once. O(series): about 40 a model and a hundred more. A code and outcome
-// that never occurred has no series, except the outcomes' usual ones, which begin at 0 so that rate() sees their first increase.
+// Thread-safe: collect() may run in several threads at once. O(series): about 40 a model and a
+// hundred more. A code and outcome that never occurred has no series, except the outcomes' usual
+// ones, which begin at 0 so that rate() sees their first increase.
 
 #include <mutex>
 #include <string>

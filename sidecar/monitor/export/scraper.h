@@ -2,17 +2,18 @@
 #pragma once
 
 // Scrapes the model server's own metrics as Prometheus would: job and instance are added, and up,
-// scrape_duration_seconds, scrape_samples_scraped and scrape_samples_post_metric_relabeling tell how it
-// went. SHELL.
+// scrape_duration_seconds, scrape_samples_scraped and scrape_samples_post_metric_relabeling tell
+// how it went. SHELL.
 //
 //   Scraper scraper(options, clock);
 //   scraper.scrape();                              // all targets at once, each within the timeout
 //   sender.append(scraper.take_series());          // for remote write, with staleness markers
 //   wire::merge(page, scraper.families());         // for /metrics
 //
-// scrape(), take_series() and end() belong to one thread; families() and collect() to any. A target that does
-// not answer, or answers with what is no page of metrics, is up = 0, and its series end. A sample that a page says
-// twice, or that two targets say, is left out the second time and counted: it would spoil our own page.
+// scrape(), take_series() and end() belong to one thread; families() and collect() to any. A target
+// that does not answer, or answers with what is no page of metrics, is up = 0, and its series end.
+// A sample that a page says twice, or that two targets say, is left out the second time and
+// counted: it would spoil our own page.
 
 #include <atomic>
 #include <cstdint>

@@ -13,7 +13,8 @@ using wire::SeriesKey;
 
 constexpr std::string_view tests[] = {"psi", "ks", "js", "wasserstein", "chi2"};
 constexpr std::string_view threshold_tests[] = {"psi", "ks", "chi2"};
-// The checks of each kind of feature: a number is never unseen, a category has no range and no wrong type.
+// The checks of each kind of feature: a number is never unseen, a category has no range and no
+// wrong type.
 constexpr std::string_view number_checks[] = {"missing", "type", "range"};
 constexpr std::string_view category_checks[] = {"missing", "unseen"};
 constexpr std::string_view reference_sources[] = {"none", "provisional", "trained"};

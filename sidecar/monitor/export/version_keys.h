@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The label sets of one version's metrics, rendered once and kept from scrape to scrape. PURE; not thread-safe.
+// The label sets of one version's metrics, rendered once and kept from scrape to scrape. PURE; not
+// thread-safe.
 
 #include <array>
 #include <cstdint>

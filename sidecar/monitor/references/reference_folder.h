@@ -7,9 +7,9 @@
 //   ReferenceFolder folder(path);
 //   if (folder.refresh()) use(folder.references());   // true when anything changed
 //
-// A file is read again when its time, size or inode changed. One that cannot be read leaves the reference
-// that was read from it before, and is told in problems(). At most files_max files, the newest ones; the others
-// are left_out().
+// A file is read again when its time, size or inode changed. One that cannot be read leaves the
+// reference that was read from it before, and is told in problems(). At most files_max files, the
+// newest ones; the others are left_out().
 
 #include <cstdint>
 #include <filesystem>

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// ReferenceSet: every reference on disk that may judge a version: those of each model's own place, those of
-// the configuration's common place, and the provisional ones that this sidecar learned. SHELL; one thread.
+// ReferenceSet: every reference on disk that may judge a version: those of each model's own place,
+// those of the configuration's common place, and the provisional ones that this sidecar learned.
+// SHELL; one thread.
 //
 //   ReferenceSet set(data_dir / "provisional");
 //   set.move_to(settings);                               // at the start and after each reload
 //   if (set.refresh().any()) monitor.set_references(set.references(), now);
 //
-// A reference in a model's own place judges that model alone: where it names none, it is given the model's name;
-// where it names another, it is passed over. A place that has none for its model is told in problems(). Of the
-// provisional references the newest 256 stay on disk.
+// A reference in a model's own place judges that model alone: where it names none, it is given the
+// model's name; where it names another, it is passed over. A place that has none for its model is
+// told in problems(). Of the provisional references the newest 256 stay on disk.
 
 #include <filesystem>
 #include <map>

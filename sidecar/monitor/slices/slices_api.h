@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// GET /api/v1/slices?model=NAME[&version=…][&since=RFC3339]: in which slices of the inputs did the error rate rise since
-// the change? Over the joined rows of the prediction log, in the slices of the version's own reference
-// (detectors/subject_slices.h) and the configured segments (detectors/error_slices.h). SHELL: reads the log.
+// GET /api/v1/slices?model=NAME[&version=…][&since=RFC3339]: in which slices of the inputs did the
+// error rate rise since the change? Over the joined rows of the prediction log, in the slices of
+// the version's own reference (detectors/subject_slices.h) and the configured segments
+// (detectors/error_slices.h). SHELL: reads the log.
 //
 //   SlicesApi slices(log, find, clock);        // find(model, version): slice_subject() under the monitor's lock
 //   slices.handle(request)                     // docs/http-api.md has the answer
 //
-// `since` is the accuracy alarm's estimate of the change where the request has none. The rows before it are those of the
-// four times as long before, a day at least and 30 days at most.
-// Bounds. One request at a time (503 for others). Of each side at most `rows_max` rows are read, for at most
-// `seconds_max`; the answer says where reading stopped. Rows become counts as they are read, none is kept.
-// Looks. Asking again while rows come in is another look, and all looks at one change share its 2.5 %: the answer stays the
-// same until the rows since the change have doubled (detectors/pane_looks.h). Of the 64 changes asked for last.
-// Errors: 400 bad_request, bad_since; 403 features_not_kept; 404 unknown_model; 409 no_reference, no_change; 503
-// log_unavailable, busy. Too few rows is an answer: `verdict`.
+// `since` is the accuracy alarm's estimate of the change where the request has none. The rows
+// before it are those of the four times as long before, a day at least and 30 days at most.
+// Bounds. One request at a time (503 for others). Of each side at most `rows_max` rows are read,
+// for at most `seconds_max`; the answer says where reading stopped. Rows become counts as they are
+// read, none is kept. Looks. Asking again while rows come in is another look, and all looks at one
+// change share its 2.5 %: the answer stays the same until the rows since the change have doubled
+// (detectors/pane_looks.h). Of the 64 changes asked for last. Errors: 400 bad_request, bad_since;
+// 403 features_not_kept; 404 unknown_model; 409 no_reference, no_change; 503 log_unavailable, busy.
+// Too few rows is an answer: `verdict`.
 
 #include <cstdint>
 #include <deque>
@@ -44,7 +46,8 @@ struct SliceSubject {
   std::optional<Time> changed;  // By the accuracy alarm, where one stands.
 };
 
-// `version` empty: the model's version that was active last. Errors: "unknown_model", "no_reference".
+// `version` empty: the model's version that was active last. Errors: "unknown_model",
+// "no_reference".
 Result<SliceSubject> slice_subject(const Monitor& monitor, const std::string& model,
                                    const std::string& version);
 

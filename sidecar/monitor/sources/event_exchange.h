@@ -19,10 +19,12 @@ class EventExchange {
   EventExchange(const EventExchange&) = delete;
   EventExchange& operator=(const EventExchange&) = delete;
 
-  // KServe's logger tells no path: a request for metadata has no body, and explanations are told by their component.
+  // KServe's logger tells no path: a request for metadata has no body, and explanations are told by
+  // their component.
   static bool is_prediction(const decode::EventPairs::Pair& pair);
 
-  // The id is a digest of the event's, so that an event that is sent again gives the same prediction.
+  // The id is a digest of the event's, so that an event that is sent again gives the same
+  // prediction.
   const decode::ExchangeParts& parts() const { return parts_; }
 
  private:

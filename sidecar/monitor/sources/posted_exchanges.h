@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// POST /api/v1/exchanges: CloudEvents wait here, bounded in bytes, from the HTTP threads that take them
-// to the polling thread that pairs and analyses them. Thread-safe. As a Collector it tells what became of
-// the events; what became of the exchanges that they make is counted with all others.
+// POST /api/v1/exchanges: CloudEvents wait here, bounded in bytes, from the HTTP threads that take
+// them to the polling thread that pairs and analyses them. Thread-safe. As a Collector it tells
+// what became of the events; what became of the exchanges that they make is counted with all
+// others.
 
 #include <atomic>
 #include <cstdint>
@@ -22,8 +23,8 @@ class PostedExchanges final : public wire::Collector {
  public:
   explicit PostedExchanges(std::size_t bytes_max = 32 << 20);
 
-  // 202 when all of the request's events were taken; 400 for what is no event; 503 with Retry-After when
-  // there is no room, or no more time (then none was taken).
+  // 202 when all of the request's events were taken; 400 for what is no event; 503 with Retry-After
+  // when there is no room, or no more time (then none was taken).
   net::HttpResponse take(const net::HttpRequest& request);
 
   std::vector<decode::CloudEvent> pop(std::size_t count);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The windows and rules of the inputs on disk, so that a restart goes on where the last process stopped.
-// SHELL. Written whole beside the old file and renamed over it, so a crash leaves one or the other.
+// The windows and rules of the inputs on disk, so that a restart goes on where the last process
+// stopped. SHELL. Written whole beside the old file and renamed over it, so a crash leaves one or
+// the other.
 
 #include <filesystem>
 #include <vector>

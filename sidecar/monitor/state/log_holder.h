@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The prediction log while it can be opened, and while it cannot: label requests are answered either way, and opening is
-// tried again. SHELL.
+// The prediction log while it can be opened, and while it cannot: label requests are answered
+// either way, and opening is tried again. SHELL.
 
 #include <atomic>
 #include <memory>
@@ -21,8 +21,8 @@ class LogHolder {
   // `consumer` is told of every join, from the log's thread; it outlives the holder.
   LogHolder(truth::LogSettings settings, truth::TruthConsumer& consumer, const Clock& clock);
 
-  // At the start: the predecessor of a proxy that was killed may still be flushing, and its predictions wait in our ring,
-  // so a locked log is waited for, a few seconds at most.
+  // At the start: the predecessor of a proxy that was killed may still be flushing, and its
+  // predictions wait in our ring, so a locked log is waited for, a few seconds at most.
   void open_after_predecessor();
   // Opens the log, if it is not open. Called from one thread at a time. Logs each new trouble once.
   void open();

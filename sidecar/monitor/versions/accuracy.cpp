@@ -139,8 +139,8 @@ Result<void> Accuracy::restore(std::string_view bytes) {
     if (!restored) return fail(restored);
     fresh.detector_ = std::move(*restored);
   }
-  // What is configured now holds: with another slack the null is another one, and evidence against the
-  // old one says nothing.
+  // What is configured now holds: with another slack the null is another one, and evidence against
+  // the old one says nothing.
   if (fresh.reference_ && fresh.detector_) {
     const auto wanted = detectors::settings_from(
         *fresh.reference_,

@@ -3,10 +3,10 @@
 
 // Accuracy of one model version: is it as good as its reference promised? PURE, not thread-safe.
 //
-// The e-detector starts from the version's reference error rate. A version without one is `warming_up`
-// and learns a provisional rate from its first labels; what it says from then on is marked
-// provisional, because the model may have been bad from the start. When a reference comes later, the
-// detector starts anew from it.
+// The e-detector starts from the version's reference error rate. A version without one is
+// `warming_up` and learns a provisional rate from its first labels; what it says from then on is
+// marked provisional, because the model may have been bad from the start. When a reference comes
+// later, the detector starts anew from it.
 //
 // The guarantee of the false-alarm rate supposes labels that are a fair sample: where bad cases are
 // reported first or only, it is void (detectors/e_detector.h).
@@ -29,13 +29,14 @@ class Accuracy {
  public:
   explicit Accuracy(const AccuracySettings& settings) : settings_(settings) {}
 
-  // The version's own reference, from training. Restarts the detector when the reference is another one.
-  // A reference that cannot be watched (an error rate near 1) leaves the version warming_up.
+  // The version's own reference, from training. Restarts the detector when the reference is another
+  // one. A reference that cannot be watched (an error rate near 1) leaves the version warming_up.
   Result<void> set_reference(const detectors::ErrorReference& reference);
 
-  // One label. `predicted` is when the prediction was made: the change is told in its time. Labels come
-  // out of order, and a late one must not date the change back to long before it: what counts is the
-  // newest prediction that had a label by then, so that training gets few rows from before the change.
+  // One label. `predicted` is when the prediction was made: the change is told in its time. Labels
+  // come out of order, and a late one must not date the change back to long before it: what counts
+  // is the newest prediction that had a label by then, so that training gets few rows from before
+  // the change.
   detectors::AlarmEvent add(bool correct, Time predicted, Time now);
   // Sets the alarm's run length from the rate of labels: now and then.
   void adapt(Time now);
@@ -51,7 +52,8 @@ class Accuracy {
   std::optional<double> evidence_log10() const;
   // The labels since the estimated change; nothing when nothing points to one.
   std::optional<detectors::ChangeEstimate> change() const;
-  // When the newest prediction was made that has a label; nothing before the first label of this process.
+  // When the newest prediction was made that has a label; nothing before the first label of this
+  // process.
   std::optional<Time> newest_predicted() const;
   const AccuracyWindows& windows() const { return windows_; }
   const detectors::EDetector* detector() const { return detector_ ? &*detector_ : nullptr; }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Accuracy over the last five minutes, hour and day, as sums of panes: 30 x 10 s, 12 x 5 min, 24 x 1 h.
-// A label counts at the time it came. PURE, not thread-safe. O(1) a label, about 1 KiB.
+// Accuracy over the last five minutes, hour and day, as sums of panes: 30 x 10 s, 12 x 5 min, 24 x
+// 1 h. A label counts at the time it came. PURE, not thread-safe. O(1) a label, about 1 KiB.
 
 #include <array>
 #include <cstdint>

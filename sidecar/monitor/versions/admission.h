@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Admission: which names from the traffic get series of their own. PURE; it decides and changes nothing.
+// Admission: which names from the traffic get series of their own. PURE; it decides and changes
+// nothing.
 //
-// Names come from paths and bodies, so anybody can make them up. A model whose name somebody vouches for
-// (an entry of `models`, model.name, model.allow, a reference from training) has its name always and takes
-// no slot. Of all other names:
+// Names come from paths and bodies, so anybody can make them up. A model whose name somebody
+// vouches for (an entry of `models`, model.name, model.allow, a reference from training) has its
+// name always and takes no slot. Of all other names:
 //   answered   takes one of limits.models slots; where all are taken, that of a name that never was answered,
 //              else that of the model which has been idle longest
 //   failed     (5xx, no answer in time) takes a slot while few such names hold one: a deployment that only
-//              crashes is seen by its name, and a server that answers 500 to made-up names keeps the others
+//              crashes is seen by its name, and a server that answers 500 to made-up names keeps
+//              the others
 //   refused    (4xx) takes none: it is counted as `other`
-// The same holds for the versions of one model, with limits.versions. The version that stands for traffic
-// which tells none takes no slot.
+// The same holds for the versions of one model, with limits.versions. The version that stands for
+// traffic which tells none takes no slot.
 //
-// A name that leaves takes its counts along; nothing adds them to `other`. What it had as `other` before it
-// was admitted stays there.
+// A name that leaves takes its counts along; nothing adds them to `other`. What it had as `other`
+// before it was admitted stays there.
 
 #include <cstdint>
 #include <functional>

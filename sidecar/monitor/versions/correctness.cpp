@@ -18,8 +18,8 @@ Value value_of(const truth::Value& value) {
   return read.kind == Value::Kind::missing ? Value::of(text) : read;  // A class of that name.
 }
 
-// The value where numbers are compared within a tolerance; nothing of a code. There, an integer that no double holds may be
-// rounded.
+// The value where numbers are compared within a tolerance; nothing of a code. There, an integer
+// that no double holds may be rounded.
 std::optional<double> measured(const Value& value) {
   if (detectors::has_leading_zero(value.text)) return std::nullopt;
   if (value.kind == Value::Kind::number) return value.number;
@@ -31,7 +31,8 @@ std::string class_of(const Value& value) {
   return std::string(detectors::canonical_text(value, scratch));
 }
 
-// The truth's class in the words of the prediction: a boolean where that one is a boolean, else a number.
+// The truth's class in the words of the prediction: a boolean where that one is a boolean, else a
+// number.
 std::string class_like(const Value& truth, const std::string& predicted) {
   const std::string actual = class_of(truth);
   if (detectors::parse_boolean(predicted)) {

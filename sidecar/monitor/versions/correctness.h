@@ -3,8 +3,9 @@
 
 // When is a prediction correct? PURE.
 //
-// Classes: when they are one class (detectors/value_reader.h): 1, 1.0, "1", "1.0" and, where the other one is a boolean, true;
-// "01" is another one. Numbers: when |prediction - truth| <= relative x |truth| + absolute. NaN is never correct.
+// Classes: when they are one class (detectors/value_reader.h): 1, 1.0, "1", "1.0" and, where the
+// other one is a boolean, true; "01" is another one. Numbers: when |prediction - truth| <= relative
+// x |truth| + absolute. NaN is never correct.
 
 #include <optional>
 #include <string>
@@ -23,12 +24,13 @@ struct Judgement {
   bool is_number = false;  // A regression: the values below hold.
   double prediction = 0;
   double truth = 0;
-  // A classification: the classes as texts, the truth spelled as the prediction is: one class has one name.
+  // A classification: the classes as texts, the truth spelled as the prediction is: one class has
+  // one name.
   std::string predicted_class, actual_class;
 };
 
-// `classification`: numbers are classes too. Else a number and a text are compared as numbers where the text is one without
-// leading zeros, and in all other cases as classes.
+// `classification`: numbers are classes too. Else a number and a text are compared as numbers where
+// the text is one without leading zeros, and in all other cases as classes.
 Judgement judge(const truth::Value& prediction, const truth::Value& truth, bool classification,
                 const Tolerance& tolerance);
 

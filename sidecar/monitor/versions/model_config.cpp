@@ -38,8 +38,8 @@ void take_place(YamlReader& reader, const Yaml& parent, std::string_view key, Pl
   }
 }
 
-// As only_keys() for a section of a model's entry. `shared` are keys that the same section has at the top
-// level, where they hold for all models.
+// As only_keys() for a section of a model's entry. `shared` are keys that the same section has at
+// the top level, where they hold for all models.
 void only_own_keys(YamlReader& reader, const Yaml& section,
                    std::initializer_list<std::string_view> known,
                    std::initializer_list<std::string_view> shared) {

@@ -20,7 +20,8 @@
 //   owner: risk, labels: {…}, objectives: {…}     # model_info.h
 //   metrics:  {bins: deciles | all, tests: psi | all}
 //   limits:   {models: 16, versions: 8, features: 1000, exported_features: 50, segments: 20,
-//              classes: 20, series: 20000, learning: 192MiB, rows: 10000, body: 1MiB, unpacked: 16MiB}
+//              classes: 20, series: 20000, learning: 192MiB, rows: 10000, body: 1MiB, unpacked:
+//              16MiB}
 //   models:                                       # a server of several: what one has of its own
 //     fraud: {version: "1", request: {features: …}, response: {kind: classification}, truth: {…},
 //             accuracy: {…}, reference: fraud.json, segments: []}
@@ -39,8 +40,8 @@
 
 namespace outrider::monitor {
 
-// The name of what has no own: models and versions past their limits, or never answered. A mixture, so it is
-// counted and not judged.
+// The name of what has no own: models and versions past their limits, or never answered. A mixture,
+// so it is counted and not judged.
 inline constexpr std::string_view other_name = "other";
 
 // A prediction is correct iff |prediction - truth| <= relative x |truth| + absolute, or the classes
@@ -74,15 +75,17 @@ struct Limits {
   std::size_t exported_features = 50;  // Of a version: bins are exported of the first so many.
   std::size_t segments = 20;           // Of a version; further ones are `other`.
   std::size_t classes = 20;            // Of a version's confusion matrix; further ones are `other`.
-  // Of the monitor's part of /metrics. Where the file does not say, at least 1 000 an entry of `models`.
+  // Of the monitor's part of /metrics. Where the file does not say, at least 1 000 an entry of
+  // `models`.
   std::size_t series = 20'000;
-  // Of the first predictions of all versions without a reference, until there are enough to learn one from.
+  // Of the first predictions of all versions without a reference, until there are enough to learn
+  // one from.
   std::uint64_t learning_bytes = 192 << 20;
   std::uint64_t body_bytes = 1 << 20;  // Of a captured body; longer ones are dropped: too_large.
 };
 
-// What /metrics says of inputs beyond what rules and dashboards read; one model of 50 features is at most 1 200
-// series a pod without.
+// What /metrics says of inputs beyond what rules and dashboards read; one model of 50 features is
+// at most 1 200 series a pod without.
 struct MetricsSettings {
   bool all_bins = false;   // The reference's own bins and their shares, instead of deciles.
   bool all_tests = false;  // Every distance and its threshold, not the PSI alone.

@@ -19,7 +19,8 @@ constexpr double slack_max = 0.5;      // As accuracy.slack.
 constexpr double objective_min = 0.5;  // As alerts/render.py has it.
 constexpr double in_flight_max = 100'000;
 
-// Labels by which series are told apart or alerts are routed already: a model that set them would name another one, or nobody.
+// Labels by which series are told apart or alerts are routed already: a model that set them would
+// name another one, or nobody.
 constexpr std::array<std::string_view, 15> taken = {
     "alertname", "cluster",  "container",  "endpoint",      "instance",
     "job",       "le",       "model_name", "model_version", "namespace",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a model's configuration says of it for people and for the rules: whose it is, and what it promises. PURE.
+// What a model's configuration says of it for people and for the rules: whose it is, and what it
+// promises. PURE.
 //
 //   owner: risk                                    # alerts, incidents and tickets carry it
 //   labels: {team: core, tier: gold}
@@ -45,8 +46,8 @@ struct ModelInfo {
 inline constexpr std::size_t info_labels_max = 10;
 inline constexpr std::size_t info_label_bytes_max = 200;  // Of a value.
 
-// Reads `owner`, `labels` and `objectives`. Mistakes go to the reader, among them labels that Prometheus or the rules give another
-// meaning, and a slack that stands in `accuracy` as well.
+// Reads `owner`, `labels` and `objectives`. Mistakes go to the reader, among them labels that
+// Prometheus or the rules give another meaning, and a slack that stands in `accuracy` as well.
 void read_model_info(config::YamlReader& reader, const config::Yaml& root, ModelInfo& info);
 
 }  // namespace outrider::monitor

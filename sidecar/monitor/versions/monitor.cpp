@@ -52,8 +52,8 @@ void Monitor::observe(const decode::Observation& observation, Time now) {
   if (learning_bytes_ > settings_.limits.learning_bytes) keep_learning_bounded();
 }
 
-// Many versions that learn at once take turns: the one that has learned least begins anew, so the others come to
-// their end and make room for it.
+// Many versions that learn at once take turns: the one that has learned least begins anew, so the
+// others come to their end and make room for it.
 void Monitor::keep_learning_bounded() {
   while (true) {
     learning_bytes_ = 0;

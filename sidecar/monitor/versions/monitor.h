@@ -8,11 +8,12 @@
 //   monitor.observe(observation, now);            // each decoded exchange
 //   monitor.advance(now);                         // each second or so
 //   monitor.set_references(references);           // when the folder of references changed
-// It is the prediction log's TruthConsumer: joined labels come in on the log's own thread, under the
-// same lock.
+// It is the prediction log's TruthConsumer: joined labels come in on the log's own thread, under
+// the same lock.
 //
-// Bounds: limits.models and limits.versions, as admission.h has it: what gets no slot is `other`, counted
-// and not judged. A model that the configuration or a reference names is not counted against limits.models.
+// Bounds: limits.models and limits.versions, as admission.h has it: what gets no slot is `other`,
+// counted and not judged. A model that the configuration or a reference names is not counted
+// against limits.models.
 
 #include <cstdint>
 #include <memory>
@@ -50,8 +51,9 @@ class Monitor final : public truth::TruthConsumer {
   // True once after a version appeared: its reference may have come with it.
   bool take_wants_references() { return std::exchange(wants_references_, false); }
 
-  // New settings. Tolerance and limits hold from here on; what accuracy is judged by (slack, run length)
-  // holds for versions that appear later, because evidence against another null says nothing.
+  // New settings. Tolerance and limits hold from here on; what accuracy is judged by (slack, run
+  // length) holds for versions that appear later, because evidence against another null says
+  // nothing.
   void set_settings(ModelConfig settings);
   const ModelConfig& settings() const { return settings_; }
 

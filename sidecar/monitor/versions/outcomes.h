@@ -2,8 +2,8 @@
 #pragma once
 
 // Counters of judged predictions of one model version, since the process began: what adds up over
-// replicas to accuracy, confusion, MAE, RMSE and R². PURE, not thread-safe. Bounded: past the limits
-// segments and classes are `other`.
+// replicas to accuracy, confusion, MAE, RMSE and R². PURE, not thread-safe. Bounded: past the
+// limits segments and classes are `other`.
 
 #include <cstdint>
 #include <string>

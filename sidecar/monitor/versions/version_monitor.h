@@ -5,8 +5,9 @@
 // reference, accuracy. PURE, not thread-safe.
 //
 // Inputs are judged by the version's own reference; without one, the first predictions become a
-// provisional reference. Building that takes a moment (sorting, an eigen-decomposition), so it is not
-// done here: take_learned() hands out the rows, somebody builds, and set_reference() brings the result.
+// provisional reference. Building that takes a moment (sorting, an eigen-decomposition), so it is
+// not done here: take_learned() hands out the rows, somebody builds, and set_reference() brings the
+// result.
 
 #include <array>
 #include <cstdint>
@@ -51,8 +52,8 @@ class VersionMonitor {
   std::uint64_t serial() const { return serial_; }  // Never used twice; for caches.
 
   void observe(const decode::Observation& observation);
-  // A judged label; `row.labelled` is the time. Changes the state, not yet the counters: those advance
-  // with publish(), when the label is safe on disk.
+  // A judged label; `row.labelled` is the time. Changes the state, not yet the counters: those
+  // advance with publish(), when the label is safe on disk.
   struct JudgedLabel {
     Judgement judgement;
     std::string segment;
@@ -63,7 +64,8 @@ class VersionMonitor {
 
   // Another reference, or none any more (then the provisional one goes on).
   void set_reference(SharedReference reference);
-  // Before accuracy's state comes back from the disk; and after, when the reference has to hold again.
+  // Before accuracy's state comes back from the disk; and after, when the reference has to hold
+  // again.
   void reset_accuracy() { accuracy_ = Accuracy(settings_->accuracy); }
   void reapply_reference();
   // The rows learned so far, once there are enough of them; null before and afterwards.
@@ -74,7 +76,8 @@ class VersionMonitor {
   void forget_learned();
 
   void advance(Time now);
-  // Whether another version took the traffic over; then no alarm is raised, and a standing one ends.
+  // Whether another version took the traffic over; then no alarm is raised, and a standing one
+  // ends.
   void set_retired(bool retired);
   bool retired() const { return retired_; }
   // Idle for much longer than is usual for it.

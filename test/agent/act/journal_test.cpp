@@ -304,7 +304,8 @@ TEST_CASE("an older agent's journal is read: its actions are of where their inci
         .size();
   };
   CHECK(count("eu", "w") == 2);
-  // Of the action whose incident is gone only the model's name is known: it counts for each of that name.
+  // Of the action whose incident is gone only the model's name is known: it counts for each of that
+  // name.
   CHECK(count("us", "w") == 1);
   CHECK(count("eu", "other") == 1);
 }

@@ -167,7 +167,8 @@ TEST_CASE("what was done to a model of that name elsewhere neither cools down no
     for (int i = 0; i < 9; ++i) past.push_back({Kind::retrain, other, noon, true});
   }
   CHECK(decide_one(live + retrain_rule(), past).stage == Stage::queued);
-  // Another version is the same model: retraining has just made it. And a part that is not known may be the same.
+  // Another version is the same model: retraining has just made it. And a part that is not known
+  // may be the same.
   for (const auto part : {&incident::Identity::version, &incident::Identity::cluster,
                           &incident::Identity::name_space, &incident::Identity::workload}) {
     incident::Identity same = named("house-price");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A made system: components with one-minute rows of quiet noise, in which a test makes something go wrong.
+// A made system: components with one-minute rows of quiet noise, in which a test makes something go
+// wrong.
 
 #include <cmath>
 #include <functional>

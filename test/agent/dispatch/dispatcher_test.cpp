@@ -271,7 +271,8 @@ TEST_CASE(
   for (const auto& action : site.actions()) {
     CHECK((action.outcome == Outcome::suppressed) == (action.cluster == "eu"));
   }
-  // After a restart each is still its own cluster's: a second alert of us is in cool-down, one of asia is not.
+  // After a restart each is still its own cluster's: a second alert of us is in cool-down, one of
+  // asia is not.
   site.start();
   site.alert(false, Time{1'700'000'001s}, "m", "us");
   site.clock.advance(1min);

@@ -14,8 +14,8 @@ namespace {
 const Time monday = from_unix_ms(1'700'000'000'000);
 constexpr Duration week = 24h * 7;
 
-// A fleet whose series score like this: `rate` first scores of at least one step a series a week, each
-// further step halving them. Returns how many alerts were raised in each week.
+// A fleet whose series score like this: `rate` first scores of at least one step a series a week,
+// each further step halving them. Returns how many alerts were raised in each week.
 std::vector<int> live(AlertBudget& budget, std::size_t fleet, double rate, int weeks) {
   std::mt19937 random(5);
   budget.set_series(fleet);

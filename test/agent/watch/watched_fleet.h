@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A watch with what stands around it: ingest, which numbers series; the journal, which takes alerts or fails;
-// the receiver of scores; a folder that outlives the watch, for restarts. Time stands still unless moved.
+// A watch with what stands around it: ingest, which numbers series; the journal, which takes alerts
+// or fails; the receiver of scores; a folder that outlives the watch, for restarts. Time stands
+// still unless moved.
 
 #include <unistd.h>
 

@@ -11,8 +11,8 @@ using namespace outrider::wire;
 
 namespace {
 
-// Made by Google's protobuf runtime (Python 6.33) and cramjam's snappy from Prometheus's .proto files'
-// field numbers; test/e2e/remote_write_wire.py is how.
+// Made by Google's protobuf runtime (Python 6.33) and cramjam's snappy from Prometheus's .proto
+// files' field numbers; test/e2e/remote_write_wire.py is how.
 constexpr std::string_view golden_v1 =
     "0a710a0e0a085f5f6e616d655f5f120275700a0f0a08696e7374616e63651203613a310a080a036a6f6212016a12"
     "1009000000000000f03f10fbd095ffbc31121009020000000000f07f10e3d895ffbc311a200a0e0a087472616365"

@@ -110,7 +110,8 @@ TEST_CASE(
   for (const auto& alarm : report->alarms) {
     if (alarm.subject == "size") rows.push_back(alarm.row);
   }
-  // The pane of rows 3 000 to 3 999 votes; the next one's first look is due at 500 rows, at the end of their ten seconds.
+  // The pane of rows 3 000 to 3 999 votes; the next one's first look is due at 500 rows, at the end
+  // of their ten seconds.
   REQUIRE(rows.size() == 1);
   CHECK(rows[0] >= 4499);
   CHECK(rows[0] < 4499 + 34);
@@ -150,7 +151,8 @@ TEST_CASE("values that go missing raise the alarm that they raise live") {
       backtest_drift({reference, folder.write("timed.csv", csv(table)), "", "", "", "at"});
   REQUIRE(timed);
   REQUIRE(timed->quality_alarms.size() == 1);
-  // 1 000 rows in five minutes. After the fifth pane 250 of 3 000 rows fail; then it has to hold five minutes more.
+  // 1 000 rows in five minutes. After the fifth pane 250 of 3 000 rows fail; then it has to hold
+  // five minutes more.
   CHECK(timed->quality_alarms[0].row == 5999);
 
   const test::Table rarely = losing(test::houses(9000, 4), "size", 30);

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t day = 24, week = 168;
 constexpr double gap = std::numeric_limits<double>::quiet_NaN();
 
-// A working day's load by local time; `moved` hours earlier from slot `since` on, as clocks do against UTC.
+// A working day's load by local time; `moved` hours earlier from slot `since` on, as clocks do
+// against UTC.
 std::vector<double> local_load(std::size_t slots, std::size_t since, int moved,
                                std::size_t an_hour) {
   std::mt19937_64 random(5);

@@ -111,7 +111,8 @@ TEST_CASE("no method looks behind where it stands") {
 }
 
 TEST_CASE("the method that errs less weighs more, by the square of its errors") {
-  // The day before is exact; last week at today's level is exact too; the week alone is off by the trend.
+  // The day before is exact; last week at today's level is exact too; the week alone is off by the
+  // trend.
   std::vector<double> values;
   for (std::size_t i = 0; i < 900; ++i)
     values.push_back(100 + 50 * made::wave(static_cast<double>(i), 24) +

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases of the differential test (test/e2e/differential), which the real programs are compared by,
-// judged by the core alone: whole, byte by byte, and split at every byte.
+// The cases of the differential test (test/e2e/differential), which the real programs are compared
+// by, judged by the core alone: whole, byte by byte, and split at every byte.
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>

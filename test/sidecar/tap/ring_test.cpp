@@ -163,8 +163,8 @@ TEST_CASE("the balance holds after readers that die at random moments") {
   CHECK(poisoned(state) > 10);
 }
 
-// Whatever instruction a reader dies at, either copy of the state is whole: the one that does not hold may
-// be half-written.
+// Whatever instruction a reader dies at, either copy of the state is whole: the one that does not
+// hold may be half-written.
 TEST_CASE("a state that was half-written when its reader died is not the one that holds") {
   TestRing ring(4096);
   RingWriter writer = ring.writer();

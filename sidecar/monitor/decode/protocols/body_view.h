@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A body that is an object, as the protocols look at it: by those of its members that are lists or objects,
-// which are few. Lists and bare values are no protocol's.
+// A body that is an object, as the protocols look at it: by those of its members that are lists or
+// objects, which are few. Lists and bare values are no protocol's.
 
 #include <optional>
 #include <string_view>

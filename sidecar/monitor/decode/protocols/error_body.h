@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Whether an answer of 200 is an error: what frameworks and gateways write into the body while the status
-// says success. PURE.
+// Whether an answer of 200 is an error: what frameworks and gateways write into the body while the
+// status says success. PURE.
 //
 //   {"error": "…"}, {"errors": […]}, {"exception": …}, {"fault": {…}}, {"error_code": …}   said by name
 //   {"success": false}, {"ok": false}, {"status": "error"}                                  said by a flag

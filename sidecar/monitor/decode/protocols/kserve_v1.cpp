@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// KServe's V1 protocol, TF-Serving's row format, and all who took its keys (Vertex AI, MLflow, Ray):
+// KServe's V1 protocol, TF-Serving's row format, and all who took its keys (Vertex AI, MLflow,
+// Ray):
 //   {"instances": [row, row]}         a row: an object, a list, a value
 //   {"instances": {"a": [1, 2]}}      columns
 //   {"predictions": [row, row]}       a row: a value, a list of one, probabilities, an object of outputs

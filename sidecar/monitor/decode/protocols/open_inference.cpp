@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Open Inference protocol, KServe's V2: Triton, MLServer, KServe, OpenVINO, with the binary tensor data
-// extension and Triton's classification extension ("score:index:label" texts, see answer_row.h).
+// The Open Inference protocol, KServe's V2: Triton, MLServer, KServe, OpenVINO, with the binary
+// tensor data extension and Triton's classification extension ("score:index:label" texts, see
+// answer_row.h).
 //   {"inputs": [{"name", "shape", "datatype", "data", "parameters"}, …]}
 //   {"outputs": [the same]}
 // One tensor of rank one is a column, or one row of a model without batches: the answer decides.
-// Sources: Open Inference Protocol, HTTP/REST; Triton, protocol extensions "binary data", "classification".
+// Sources: Open Inference Protocol, HTTP/REST; Triton, protocol extensions "binary data",
+// "classification".
 
 #include <algorithm>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// DataFrame.to_json() where it is an object with keys of its own, for those who send it inside others.
+// DataFrame.to_json() where it is an object with keys of its own, for those who send it inside
+// others.
 
 #include "sidecar/monitor/decode/protocols/request_shape.h"
 

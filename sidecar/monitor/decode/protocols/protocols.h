@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The protocols of model servers, one a file, and their table. Each file recognises the requests or the
-// answers of its own and nothing else; what no file recognises is read by the general rules of generic.h
-// (requests) and answer.h (answers), which are documented shapes too. The order of the table is the order
-// in which they are asked; their keys do not overlap.
+// The protocols of model servers, one a file, and their table. Each file recognises the requests or
+// the answers of its own and nothing else; what no file recognises is read by the general rules of
+// generic.h (requests) and answer.h (answers), which are documented shapes too. The order of the
+// table is the order in which they are asked; their keys do not overlap.
 
 #include <span>
 #include <string_view>
@@ -16,8 +16,8 @@ namespace outrider::decode::protocols {
 
 struct Protocol {
   std::string_view name;
-  // True when the body is this protocol's; then `out` has its shapes, or the failure. Null: it has no
-  // requests, or no answers, of its own.
+  // True when the body is this protocol's; then `out` has its shapes, or the failure. Null: it has
+  // no requests, or no answers, of its own.
   bool (*request)(const BodyView& body, RequestShapes& out);
   bool (*answer)(const BodyView& body, AnswerShapes& out);
 };

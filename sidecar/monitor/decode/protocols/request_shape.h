@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where the rows of a request stand in its body. Each protocol's file recognises its own bodies and says
-// so by shapes; what is in them is read by RequestBody. A body can be meant in two ways ({"a": [1, 2]} is
-// one row with two values, or two rows): it has a shape for each then, the likelier one first, and the
-// number of the answer's rows decides.
+// Where the rows of a request stand in its body. Each protocol's file recognises its own bodies and
+// says so by shapes; what is in them is read by RequestBody. A body can be meant in two ways ({"a":
+// [1, 2]} is one row with two values, or two rows): it has a shape for each then, the likelier one
+// first, and the number of the answer's rows decides.
 
 #include <array>
 #include <cstddef>

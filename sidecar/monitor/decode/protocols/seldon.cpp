@@ -3,8 +3,8 @@
 //   {"data": {"names": ["a", "b"], "ndarray": [[1, 2], [3, 4]]}}
 //   {"data": {"names": […], "tensor": {"shape": [2, 2], "values": [1, 2, 3, 4]}}}
 //   {"jsonData": …}                        what it is; {"strData": "…"} is a flat body
-// The names of an answer's data are its classes' where a row has one value each. meta.puid is the id.
-// Source: Seldon Core, "External Prediction API".
+// The names of an answer's data are its classes' where a row has one value each. meta.puid is the
+// id. Source: Seldon Core, "External Prediction API".
 
 #include "sidecar/monitor/decode/protocols/generic.h"
 #include "sidecar/monitor/decode/protocols/protocols.h"

@@ -709,8 +709,8 @@ TEST_CASE("what is unlike the last body is read for itself, and the usual one af
       CHECK(read(body_of(fields), R"({"y":1})") ==
             "unknown/unknown |" + described(expected) + " -> 1");
       CHECK(read(body_of(usual), R"({"y":1})") == plain);
-      // Of a later row what is not there is missing, so compare with the row alone only where it names
-      // the same features.
+      // Of a later row what is not there is missing, so compare with the row alone only where it
+      // names the same features.
       std::vector<Field> sorted = expected;
       std::sort(sorted.begin(), sorted.end(),
                 [](const Field& a, const Field& b) { return a.value % 100 < b.value % 100; });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One suite over all documented shapes: what each means, under every Content-Type that servers give to JSON,
-// and under each kind that a configuration can say.
+// One suite over all documented shapes: what each means, under every Content-Type that servers give
+// to JSON, and under each kind that a configuration can say.
 
 #include <string>
 #include <vector>

@@ -31,7 +31,8 @@ struct SlicesFixture : truth::test::LogFixture {
                .changed = {}};
   }
 
-  // One request of `rows` rows, every third of a district, every `wrong_each`-th of the park's wrong.
+  // One request of `rows` rows, every third of a district, every `wrong_each`-th of the park's
+  // wrong.
   void feed(std::uint32_t rows, std::uint32_t wrong_each, std::string_view version = "v1") {
     const std::string_view districts[] = {"park", "harbour", "hill"}, names[] = {"district"};
     std::vector<truth::FeatureValueView> values(districts, districts + 3);
