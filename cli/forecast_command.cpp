@@ -97,7 +97,7 @@ void write(const std::string& option, const fs::path& file, const std::string& t
     if (!std::cout) refuse(option + "=-: cannot write");
     return;
   }
-  if (const auto written = config::replace_file(file, text); !written)
+  if (const auto written = config::put_file(file, text); !written)
     refuse(option + "=" + file.string() + ": " + written.error().message);
 }
 

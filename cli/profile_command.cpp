@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `outrider profile --data train.csv --target price --out reference.json`: training rows ->
 // reference.json, by the code that also serves (reference/builder.h).
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
+#include "base/config/files.h"
 #include "base/core/clock.h"
 #include "cli/commands.h"
 #include "cli/table/table_file.h"
@@ -61,22 +59,6 @@ void print_columns(const reference::Built& built) {
   }
 }
 
-// Whole or not at all: beside the file first, then in its place.
-Result<void> write_file(const std::filesystem::path& path, const std::string& text) {
-  std::error_code error;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
-  const std::string draft = path.string() + ".new";
-  std::ofstream file(draft, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (file) std::filesystem::rename(draft, path, error);
-  if (!file || error) {
-    return fail("cannot_write",
-                path.string() + ": " + (error ? error.message() : std::strerror(errno)));
-  }
-  return {};
-}
-
 int profile(Profile& wanted) {
   const auto columns = read_columns(wanted.data);
   if (!columns) {
@@ -106,7 +88,7 @@ int profile(Profile& wanted) {
     std::cerr << "data=" << (named ? "" : wanted.data + ": ") << message << "\n";
     return 1;
   }
-  if (auto written = write_file(wanted.out, reference::to_json(built->reference)); !written) {
+  if (auto written = config::put_file(wanted.out, reference::to_json(built->reference)); !written) {
     std::cerr << "out=" << written.error().message << "\n";
     return 1;
   }

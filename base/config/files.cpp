@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 namespace outrider::config {
 namespace {
@@ -25,13 +26,12 @@ bool write_all(int descriptor, std::string_view bytes) {
   return true;
 }
 
-}  // namespace
-
-Result<void> write_synced(const std::filesystem::path& file, std::string_view bytes, mode_t mode) {
+// What is half written is removed.
+Result<void> write_file(const std::filesystem::path& file, std::string_view bytes, mode_t mode,
+                        bool synced) {
   const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   if (descriptor < 0) return cannot_write(file);
-  const bool synced = write_all(descriptor, bytes) && ::fsync(descriptor) == 0;
-  if (!synced) {
+  if (!write_all(descriptor, bytes) || (synced && ::fsync(descriptor) != 0)) {
     const Failure failure = cannot_write(file);
     ::close(descriptor);
     ::unlink(file.c_str());
@@ -39,6 +39,16 @@ Result<void> write_synced(const std::filesystem::path& file, std::string_view by
   }
   if (::close(descriptor) != 0) return cannot_write(file);
   return {};
+}
+
+std::filesystem::path neighbour_of(const std::filesystem::path& file) {
+  return file.string() + ".new";
+}
+
+}  // namespace
+
+Result<void> write_synced(const std::filesystem::path& file, std::string_view bytes, mode_t mode) {
+  return write_file(file, bytes, mode, true);
 }
 
 Result<void> sync_folder(const std::filesystem::path& folder) {
@@ -53,10 +63,21 @@ Result<void> sync_folder(const std::filesystem::path& folder) {
 }
 
 Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes, mode_t mode) {
-  const std::filesystem::path neighbour = file.string() + ".new";
+  const std::filesystem::path neighbour = neighbour_of(file);
   if (auto ok = write_synced(neighbour, bytes, mode); !ok) return ok;
   if (::rename(neighbour.c_str(), file.c_str()) != 0) return cannot_write(file);
   return sync_folder(file.parent_path());
+}
+
+Result<void> put_file(const std::filesystem::path& file, std::string_view bytes) {
+  if (file.has_parent_path()) {
+    std::error_code ignored;  // Opening tells.
+    std::filesystem::create_directories(file.parent_path(), ignored);
+  }
+  const std::filesystem::path neighbour = neighbour_of(file);
+  if (auto ok = write_file(neighbour, bytes, everybody_reads, false); !ok) return ok;
+  if (::rename(neighbour.c_str(), file.c_str()) != 0) return cannot_write(file);
+  return {};
 }
 
 }  // namespace outrider::config

@@ -21,6 +21,10 @@ inline constexpr mode_t everybody_reads = 0644;
 Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes,
                           mode_t mode = owner_and_group);
 
+// The same without a sync, for what a command makes and can make again: nobody sees half of it, but
+// a power cut may lose it. Creates the folders that it stands in.
+Result<void> put_file(const std::filesystem::path& file, std::string_view bytes);
+
 // Writes and syncs a file that nobody reads yet. What is half written is removed.
 Result<void> write_synced(const std::filesystem::path& file, std::string_view bytes,
                           mode_t mode = owner_and_group);

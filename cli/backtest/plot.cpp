@@ -2,13 +2,12 @@
 #include "cli/backtest/plot.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <optional>
 
 #include "base/core/text.h"
+#include "cli/svg/svg_text.h"
 
 namespace outrider::cli {
 namespace {
@@ -62,30 +61,6 @@ Range range_of(const std::vector<Column>& columns) {
   return range;
 }
 
-std::string xml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += ' ';
-    } else {
-      out += c;
-    }
-  }
-  return is_valid_utf8(out) ? out : "(a name that is no UTF-8)";
-}
-
-std::string number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f", value);
-  return text.data();
-}
-
 void append_panel(std::string& out, const ScoredSeries& series, double threshold, double top) {
   const auto columns = columns_of(series, threshold, std::min(width, series.rows.size()));
   const Range range = range_of(columns);
@@ -93,15 +68,16 @@ void append_panel(std::string& out, const ScoredSeries& series, double threshold
     return margin + (static_cast<double>(i) + 0.5) * width / static_cast<double>(columns.size());
   };
   const auto y_of = [&](double value) { return top + height * (1 - range.part(value)); };
-  out += "<text x='20' y='" + number(top - 5) + "'>" + xml(series.name) + "</text>\n<path d='";
+  out += "<text x='20' y='" + coordinate(top - 5) + "'>" + xml(series.name) + "</text>\n<path d='";
   bool pen_down = false;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (!columns[i].least) {
       pen_down = false;  // A gap stays a gap.
       continue;
     }
-    out += (pen_down ? "L" : "M") + number(x_of(i)) + " " + number(y_of(*columns[i].greatest));
-    out += "V" + number(y_of(*columns[i].least));
+    out +=
+        (pen_down ? "L" : "M") + coordinate(x_of(i)) + " " + coordinate(y_of(*columns[i].greatest));
+    out += "V" + coordinate(y_of(*columns[i].least));
     pen_down = true;
   }
   out += "'/>\n";
@@ -109,10 +85,11 @@ void append_panel(std::string& out, const ScoredSeries& series, double threshold
     if (!columns[i].anomaly) continue;
     const auto& row = series.rows[*columns[i].anomaly];
     const auto& score = series.scores[*columns[i].anomaly];
-    out += "<line x1='" + number(x_of(i)) + "' x2='" + number(x_of(i)) + "' y1='" + number(top) +
-           "' y2='" + number(top + height) + "'><title>" + xml(row.timestamp_text) + " value " +
-           xml(row.value_text) + " score " + format_double(std::round(score.score * 1000) / 1000) +
-           " (" + std::string(detectors::name(score.question)) + ")</title></line>\n";
+    out += "<line x1='" + coordinate(x_of(i)) + "' x2='" + coordinate(x_of(i)) + "' y1='" +
+           coordinate(top) + "' y2='" + coordinate(top + height) + "'><title>" +
+           xml(row.timestamp_text) + " value " + xml(row.value_text) + " score " +
+           format_double(std::round(score.score * 1000) / 1000) + " (" +
+           std::string(detectors::name(score.question)) + ")</title></line>\n";
   }
 }
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "agent/query/prometheus.h"
 #include "agent/series/alert_budget.h"
+#include "base/config/files.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/wire/exposition.h"
@@ -62,13 +62,9 @@ class ProgressLine {
 };
 
 void write_file(const fs::path& path, const std::string& text) {
-  if (path.has_parent_path()) fs::create_directories(path.parent_path());
-  const fs::path part = path.string() + ".part";
-  std::ofstream out(part, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) throw std::runtime_error(part.string() + ": it cannot be written");
-  fs::rename(part, path);
+  if (auto written = config::put_file(path, text); !written) {
+    throw std::runtime_error(written.error().message);
+  }
 }
 
 struct Job {

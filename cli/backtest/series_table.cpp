@@ -9,6 +9,7 @@
 #include "base/core/in_quotes.h"
 #include "base/core/text.h"
 #include "base/wire/csv.h"
+#include "cli/svg/svg_text.h"
 
 namespace outrider::cli {
 namespace {
@@ -19,13 +20,6 @@ constexpr std::size_t date_and_time_size = 19;
 
 std::string place(const std::string& file, std::size_t line, std::string_view column) {
   return file + ":" + std::to_string(line) + ": " + std::string(column);
-}
-
-// What is expected is an estimate; more digits would say otherwise.
-std::string six_digits(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.6g", value);
-  return text.data();
 }
 
 Result<Row> parse_row(const std::string& file, const wire::CsvRow& fields, std::size_t timestamp,

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "base/core/text.h"
+#include "cli/svg/svg_text.h"
 
 namespace outrider::cli {
 namespace {
@@ -18,34 +18,6 @@ constexpr double width = 1100, height = 360;                    // Of the drawin
 constexpr double left = 80, right = 20, top = 40, bottom = 60;  // Around it.
 constexpr std::size_t points_max = 4000;  // Of the history: more than pixels say nothing more.
 constexpr double grid_lines = 5;
-
-std::string number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.1f", value);
-  return text.data();
-}
-
-std::string six_digits(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.6g", value);
-  return text.data();
-}
-
-std::string xml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '&') {
-      out += "&amp;";
-    } else {
-      out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return is_valid_utf8(out) ? out : "(a name that is no UTF-8)";
-}
 
 // What is drawn and where: slots of the history from `from` on, then those of the forecast.
 struct Frame {
@@ -95,8 +67,9 @@ std::string line(const Frame& frame, const std::vector<double>& values, std::siz
       pen_down = false;
       continue;
     }
-    path += (pen_down ? "L" : "M") + number(frame.x(static_cast<double>(first_slot + i - begin))) +
-            " " + number(frame.y(values[i]));
+    path += (pen_down ? "L" : "M") +
+            coordinate(frame.x(static_cast<double>(first_slot + i - begin))) + " " +
+            coordinate(frame.y(values[i]));
     pen_down = true;
   }
   return path;
@@ -105,10 +78,11 @@ std::string line(const Frame& frame, const std::vector<double>& values, std::siz
 void append_axes(std::string& out, const Frame& frame, const ForecastTable& table) {
   for (double i = 0; i <= grid_lines; ++i) {
     const double value = frame.low + (frame.high - frame.low) * (i / grid_lines);
-    const std::string y = number(frame.y(value));
-    out += "<line class='grid' x1='" + number(left) + "' x2='" + number(left + width) + "' y1='" +
-           y + "' y2='" + y + "'/><text x='" + number(left - 8) + "' y='" +
-           number(frame.y(value) + 4) + "' text-anchor='end'>" + six_digits(value) + "</text>\n";
+    const std::string y = coordinate(frame.y(value));
+    out += "<line class='grid' x1='" + coordinate(left) + "' x2='" + coordinate(left + width) +
+           "' y1='" + y + "' y2='" + y + "'/><text x='" + coordinate(left - 8) + "' y='" +
+           coordinate(frame.y(value) + 4) + "' text-anchor='end'>" + six_digits(value) +
+           "</text>\n";
   }
   const auto all = static_cast<double>(frame.slots - frame.from + frame.horizon) - 1;
   for (double i = 0; i <= grid_lines; ++i) {
@@ -116,15 +90,15 @@ void append_axes(std::string& out, const Frame& frame, const ForecastTable& tabl
     const std::int64_t time =
         table.history.start_ms + table.history.step_ms * static_cast<std::int64_t>(slot);
     const char* anchor = i == 0 ? "start" : i == grid_lines ? "end" : "middle";
-    out += "<text x='" + number(frame.x(slot)) + "' y='" + number(top + height + 20) +
+    out += "<text x='" + coordinate(frame.x(slot)) + "' y='" + coordinate(top + height + 20) +
            "' text-anchor='" + anchor + "'>" +
            format_time(time,
                        table.style == TimeStyle::rfc3339 ? TimeStyle::rfc3339 : TimeStyle::blank) +
            "</text>\n";
   }
-  const std::string now = number(frame.x(static_cast<double>(frame.slots) - 1));
-  out += "<line class='now' x1='" + now + "' x2='" + now + "' y1='" + number(top) + "' y2='" +
-         number(top + height) + "'/>\n";
+  const std::string now = coordinate(frame.x(static_cast<double>(frame.slots) - 1));
+  out += "<line class='now' x1='" + now + "' x2='" + now + "' y1='" + coordinate(top) + "' y2='" +
+         coordinate(top + height) + "'/>\n";
 }
 
 void append_bands(std::string& out, const Frame& frame, const Forecast& forecast) {
@@ -135,8 +109,8 @@ void append_bands(std::string& out, const Frame& frame, const Forecast& forecast
   for (const auto* band : widest_first) {
     std::string path = line(frame, band->upper, 0, frame.slots);
     for (std::size_t h = frame.horizon; h-- > 0;) {
-      path += "L" + number(frame.x(static_cast<double>(frame.slots + h))) + " " +
-              number(frame.y(band->lower[h]));
+      path += "L" + coordinate(frame.x(static_cast<double>(frame.slots + h))) + " " +
+              coordinate(frame.y(band->lower[h]));
     }
     out += "<path class='band' d='" + path + "Z'><title>" + level_name(band->level) +
            " % interval</title></path>\n";
@@ -147,11 +121,11 @@ std::string legend(const Forecast& forecast) {
   std::string levels;
   for (const auto& band : forecast.bands)
     levels += (levels.empty() ? "" : ", ") + level_name(band.level) + " %";
-  const std::string y = number(top + height + 46);
-  return "<path class='history' d='M" + number(left) + " " + number(top + height + 42) +
-         "h30'/><text x='" + number(left + 38) + "' y='" + y +
-         "'>history</text><path class='ahead' d='M" + number(left + 110) + " " +
-         number(top + height + 42) + "h30'/><text x='" + number(left + 148) + "' y='" + y +
+  const std::string y = coordinate(top + height + 46);
+  return "<path class='history' d='M" + coordinate(left) + " " + coordinate(top + height + 42) +
+         "h30'/><text x='" + coordinate(left + 38) + "' y='" + y +
+         "'>history</text><path class='ahead' d='M" + coordinate(left + 110) + " " +
+         coordinate(top + height + 42) + "h30'/><text x='" + coordinate(left + 148) + "' y='" + y +
          "'>forecast, with intervals of " + levels + "</text>\n";
 }
 
@@ -160,7 +134,8 @@ std::string legend(const Forecast& forecast) {
 std::string forecast_svg(const std::string& title, const ForecastTable& table,
                          const Forecast& forecast) {
   const Frame frame = frame_of(table, forecast);
-  const std::string size_x = number(left + width + right), size_y = number(top + height + bottom);
+  const std::string size_x = coordinate(left + width + right),
+                    size_y = coordinate(top + height + bottom);
   std::string out =
       "<svg xmlns='http://www.w3.org/2000/svg' width='" + size_x + "' height='" + size_y +
       "' viewBox='0 0 " + size_x + " " + size_y +
@@ -168,7 +143,7 @@ std::string forecast_svg(const std::string& title, const ForecastTable& table,
       ".history{stroke:#333}.ahead{stroke:#d62728}.band{fill:#d62728;fill-opacity:.16;stroke:none}"
       ".grid{stroke:#ddd}.now{stroke:#888;stroke-dasharray:4 3}.title{font-size:15px}</style>\n"
       "<rect width='100%' height='100%' fill='white'/>\n<text class='title' x='" +
-      number(left) + "' y='24'>" + xml(title) + "</text>\n";
+      coordinate(left) + "' y='24'>" + xml(title) + "</text>\n";
   append_axes(out, frame, table);
   append_bands(out, frame, forecast);
   out += "<path class='history' d='" + line(frame, table.history.values, frame.from, frame.from) +

@@ -66,12 +66,13 @@ ALLOWED = {
     "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident"],
     "agent": [*BASE, "agent/*"],
 
+    "cli/svg": ["base/core"],
     "cli/table": ["base/core", "detectors", "reference"],
     "cli/diagnose": ["base/core", "base/wire", "detectors", "agent/diagnose"],
-    "cli/forecast": ["base/core", "base/wire", "detectors", "detectors/forecast"],
+    "cli/forecast": ["base/core", "base/wire", "detectors", "detectors/forecast", "cli/svg"],
     "cli/inject": ["base/core", "base/wire"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
-    "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/table"],
+    "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/svg", "cli/table"],
     "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "cli/*"],
 }
 PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
@@ -90,7 +91,7 @@ TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agen
 PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1",
         "sidecar/tap", "sidecar/monitor/decode", "sidecar/monitor/versions", "predictor/model", "predictor/evaluate",
         "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/decide",
-        "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels"]
+        "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels", "cli/svg"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}
 # The memory that two processes share is made and handed over by system calls.

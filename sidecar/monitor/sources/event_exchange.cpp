@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/sources/event_exchange.h"
 
-#include <cstdint>
-
 #include "base/core/digest.h"
+#include "truth/codec.h"
 #include "truth/prediction.h"
 
 namespace outrider::monitor {
 namespace {
 
-std::uint64_t read_u64(const std::uint8_t* bytes) {
-  std::uint64_t value = 0;
-  for (int i = 0; i < 8; ++i) value = value << 8 | bytes[i];
-  return value;
-}
-
 std::string id_of(const decode::CloudEvent& request, Time time) {
   Sha256 digest;
   digest.update(request.key());
   const auto bytes = digest.bytes();
+  const std::string_view halves(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   return truth::format_uuid(
-      truth::make_uuid7(time, read_u64(bytes.data()), read_u64(bytes.data() + 8)));
+      truth::make_uuid7(time, truth::read_u64_key(halves), truth::read_u64_key(halves.substr(8))));
 }
 
 }  // namespace

@@ -49,3 +49,17 @@ TEST_CASE("a file that cannot be written keeps its old bytes and says why") {
   CHECK_FALSE(config::replace_file(file, "new"));
   CHECK(content(file) == "old");
 }
+
+TEST_CASE("what a command makes is put in place whole, in folders that need not be there") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "new" / "deep" / "out.csv";
+  REQUIRE(config::put_file(file, "one"));
+  REQUIRE(config::put_file(file, "two"));
+  CHECK(content(file) == "two");
+  CHECK_FALSE(std::filesystem::exists(file.string() + ".new"));
+  // A file stands where a folder would.
+  const auto refused = config::put_file(file / "below", "text");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == "cannot_write");
+  CHECK(content(file) == "two");
+}
