@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "agent/act/sender.h"
+#include "agent/ahead/forecaster.h"
 #include "agent/api/api.h"
 #include "agent/dispatch/dispatcher.h"
 #include "agent/ingest/labels.h"
@@ -274,6 +275,37 @@ std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, c
       settings.remote_write, std::filesystem::path(settings.data_dir) / "remote-write", clock);
 }
 
+// Nothing without a Prometheus, or when nothing is to be forecast.
+std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
+                                                 const Clock& clock) {
+  if (settings.prometheus_url.empty() || settings.forecast.series_max == 0) return nullptr;
+  auto rules = forecast::Rules::defaults();
+  if (!settings.forecast.rules_file.empty()) {
+    const auto text = config::read_file(settings.forecast.rules_file, policy_bytes_max);
+    if (!text) throw std::runtime_error("forecast.rules: " + text.error().message);
+    auto read = forecast::parse_rules(settings.forecast.rules_file, *text);
+    if (!read) throw std::runtime_error(read.error().message);
+    rules = std::move(*read);
+  }
+  ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url};
+  made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
+  made.learn_from = settings.forecast.learn_from;
+  return std::make_unique<ahead::Forecaster>(std::move(rules), made, clock);
+}
+
+// 404 with a word where nothing is forecast.
+void add_forecast_route(net::Router& router, const ahead::Forecaster* forecaster) {
+  router.add("GET", "/api/v1/forecasts", [forecaster](const net::HttpRequest&) {
+    if (forecaster == nullptr) {
+      return net::error_response(
+          404, "not_forecasting",
+          "nothing is forecast: give --prometheus.url, and --forecast.max-series "
+          "above 0");
+    }
+    return net::HttpResponse{200, "application/json", forecaster->report()};
+  });
+}
+
 void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
   while (signals.wait() == net::Signal::reload) {
     if (auto loaded = policy.load(); !loaded) {
@@ -321,8 +353,11 @@ int run_agent(const AgentSettings& settings) {
   });
   add_write_routes(router, receiver);
   add_anomaly_route(router, series_watch);
+  const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
+  add_forecast_route(router, forecaster.get());
   std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
                                               &process};
+  if (forecaster) collectors.push_back(forecaster.get());
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(server_settings(settings), std::move(router));
@@ -330,6 +365,7 @@ int run_agent(const AgentSettings& settings) {
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
   series_watch.start();
+  if (forecaster) forecaster->start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);
@@ -338,6 +374,7 @@ int run_agent(const AgentSettings& settings) {
   ready = false;
   server.stop();
   series_watch.stop();
+  if (forecaster) forecaster->stop();
   own_export.reset();
   if (sender && !sender->stop(settings.remote_write.flush_deadline)) {
     spdlog::warn("not all was sent by remote write; the rest is queued for the next start");

@@ -83,6 +83,25 @@ void add_watch_options(config::OptionTable& options, AgentSettings::Watch& setti
       .between(1, 86'400);
 }
 
+void add_forecast_options(config::OptionTable& options, AgentSettings::Forecast& settings) {
+  options
+      .add("forecast.rules", settings.rules_file,
+           "YAML file: what is forecast, and whose capacity is learned (docs/forecast.md). Without "
+           "it each model's requests, each container's CPU and memory, GPUs and disks are "
+           "forecast, where --prometheus.url is given.")
+      .value_name("FILE");
+  options
+      .add("forecast.max-series", settings.series_max,
+           "Series forecast at once; past it new ones are turned away and counted. 0: nothing is "
+           "forecast.")
+      .between(0, 100'000);
+  options
+      .add("forecast.learn-from", settings.learn_from,
+           "How much of the past Prometheus is asked for at the start, minute by minute, to learn "
+           "what a replica bears.")
+      .between(0, 30.0 * 86'400);
+}
+
 }  // namespace
 
 void add_options(config::OptionTable& options, AgentSettings& settings) {
@@ -142,6 +161,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
+  add_forecast_options(options, settings.forecast);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

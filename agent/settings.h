@@ -49,6 +49,11 @@ struct AgentSettings {
     Duration quiet = std::chrono::minutes(15);
     Duration save_every = std::chrono::minutes(10);
   } watch;
+  struct Forecast {
+    std::string rules_file;
+    std::int64_t series_max = 2'000;
+    Duration learn_from = std::chrono::days(3);
+  } forecast;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 

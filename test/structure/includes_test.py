@@ -58,6 +58,8 @@ ALLOWED = {
     "agent/diagnose": ["base/core"],
     "agent/series": ["base/core", "detectors"],
     "agent/ingest": ["base/core", "base/wire", "base/net", "detectors", "agent/incident", "agent/series"],
+    "agent/forecast": ["base/core", "base/wire", "base/config", "detectors", "detectors/forecast"],
+    "agent/ahead": ["base/core", "base/wire", "detectors", "agent/forecast", "agent/query"],
     "agent/query": ["base/core", "base/wire", "base/net", "detectors", "agent/incident"],
     "agent/watch": ["base/core", "base/wire", "base/wire/remote_write", "base/config", "detectors", "agent/ingest", "agent/series"],
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident"],
@@ -90,7 +92,7 @@ TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agen
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
 PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1",
         "sidecar/tap", "sidecar/monitor/decode", "sidecar/monitor/versions", "predictor/model", "predictor/evaluate",
-        "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/decide",
+        "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide",
         "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels", "cli/svg"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}
