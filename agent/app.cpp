@@ -290,6 +290,7 @@ std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
   ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url};
   made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
   made.learn_from = settings.forecast.learn_from;
+  made.every = settings.forecast.every;
   return std::make_unique<ahead::Forecaster>(std::move(rules), made, clock);
 }
 

@@ -100,6 +100,8 @@ void add_forecast_options(config::OptionTable& options, AgentSettings::Forecast&
            "How much of the past Prometheus is asked for at the start, minute by minute, to learn "
            "what a replica bears.")
       .between(0, 30.0 * 86'400);
+  options.add("forecast.every", settings.every, "How often Prometheus is asked for what is new.")
+      .between(1, 3600);
 }
 
 }  // namespace

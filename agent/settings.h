@@ -53,6 +53,7 @@ struct AgentSettings {
     std::string rules_file;
     std::int64_t series_max = 2'000;
     Duration learn_from = std::chrono::days(3);
+    Duration every = std::chrono::minutes(1);
   } forecast;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };

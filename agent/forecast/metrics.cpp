@@ -13,13 +13,16 @@ using wire::MetricSink;
 using wire::MetricType;
 using wire::SeriesKey;
 
+// A gauge may not have the label `quantile`, says promtool: it is for summaries, and what is untyped.
+constexpr MetricType with_quantiles = MetricType::unknown;
+
 SeriesKey key_of(Labels labels, std::initializer_list<Label> more) {
   for (const Label& label : more) labels.set(label.name, label.value);
   return SeriesKey(std::move(labels));
 }
 
 void forecasts(const Said& said, const Rules& rules, MetricSink& sink) {
-  sink.family({"outrider_forecast", MetricType::gauge,
+  sink.family({"outrider_forecast", with_quantiles,
                "The value that a series is forecast to have after `horizon`: quantiles 0.05, 0.5 "
                "and 0.95. Draw it with an offset of the horizon."});
   for (const auto& [key, entry] : said.series) {
@@ -51,7 +54,7 @@ void checks(const Said& said, const Rules& rules, MetricSink& sink, const char* 
 }
 
 void limits(const Said& said, const Rules& rules, MetricSink& sink) {
-  sink.family({"outrider_forecast_seconds_to_limit", MetricType::gauge,
+  sink.family({"outrider_forecast_seconds_to_limit", with_quantiles,
                "When a series is forecast to reach its limit: quantile 0.05 is the earliest, 0.95 "
                "the latest; +Inf: not within the longest horizon."});
   for (const auto& [key, entry] : said.series) {
