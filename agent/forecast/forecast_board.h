@@ -13,7 +13,7 @@
 // Bounded. series_max series; past it new ones are turned away and counted. A series takes 4 bytes
 //   a slot of its history, 12 a slot ahead and 12 for each interval that waits for its truth: about
 //   12 KiB with the usual settings.
-// Cost. advance(): 2 to 10 ms for each series that is due; see docs/measurements/forecast.md.
+// Cost. advance(): about 3 ms for each series that is due; see docs/measurements/forecast.md.
 
 #include <cstdint>
 #include <deque>
@@ -37,8 +37,8 @@ struct HorizonForecast {
   std::uint64_t checked = 0, inside = 0;  // Intervals whose truth came.
 };
 
-// When the limit will be reached: at the earliest (95 of 100 are later), as expected, at the latest.
-// Nothing: not within what is forecast.
+// When the limit will be reached: at the earliest (95 of 100 are later), as expected, at the
+// latest. Nothing: not within what is forecast.
 struct TimeToLimit {
   std::optional<Duration> earliest = {}, expected = {}, latest = {};
   double limit = 0;

@@ -13,7 +13,8 @@ using wire::MetricSink;
 using wire::MetricType;
 using wire::SeriesKey;
 
-// A gauge may not have the label `quantile`, says promtool: it is for summaries, and what is untyped.
+// A gauge may not have the label `quantile`, says promtool: it is for summaries and for what is
+// untyped.
 constexpr MetricType with_quantiles = MetricType::unknown;
 
 SeriesKey key_of(Labels labels, std::initializer_list<Label> more) {

@@ -167,3 +167,35 @@ def test_a_file_with_mistakes_stops_the_start_with_all_of_them(agent_binary, tmp
     assert done.returncode != 0
     assert "ahead.yaml:1: step: expected between 1m and 24h" in done.stderr
     assert "query is missing" in done.stderr
+
+
+def test_the_command_forecasts_each_series_of_a_query(programs, binaries, blocks, tmp_path):
+    port = free_port()
+    start_prometheus(programs, tmp_path, blocks, port)
+    at = ["--prometheus", f"http://127.0.0.1:{port}", "--history", "9d", "--horizon", "8"]
+
+    def run(*arguments):
+        return subprocess.run([binaries / "outrider", "forecast", *at, *arguments], capture_output=True, text=True,
+                              check=False, timeout=60)
+
+    one = run("--query", 'shop_load{service="shop"}', "--output", "-")
+    assert one.returncode == 0, one.stderr
+    rows = one.stdout.splitlines()
+    assert rows[0].startswith("timestamp,forecast,lower_50")
+    assert len(rows) == 9
+    assert rows[1].split(",")[0].endswith("Z")
+    several = run("--query", "shop_load", "--output", tmp_path / "ahead", "--plot", tmp_path / "pictures")
+    assert several.returncode == 0, several.stderr
+    assert sorted(file.name for file in (tmp_path / "ahead").iterdir()) == [
+        "__name__=shop_load,service=calm.csv", "__name__=shop_load,service=shop.csv"]
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+    none = run("--query", "nothing_here", "--output", "-")
+    assert none.returncode == 1
+    assert "has no series in the last 9d" in none.stderr
+    wrong = run("--query", "sum(", "--output", "-")
+    assert wrong.returncode == 1
+    assert "parse error" in wrong.stderr
+    lonely = subprocess.run([binaries / "outrider", "forecast", "--output", "-", "--horizon", "8"], capture_output=True, text=True,
+                            check=False, timeout=60)
+    assert lonely.returncode != 0
+    assert "expected --input, or --prometheus with --query" in lonely.stderr

@@ -75,7 +75,7 @@ ALLOWED = {
     "cli/inject": ["base/core", "base/wire"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/svg", "cli/table"],
-    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "cli/*"],
+    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "agent/query", "cli/*"],
 }
 PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 # Files that stand beside rooms instead of in one: where a program's parts are wired.
