@@ -73,6 +73,7 @@ ALLOWED = {
     "cli/diagnose": ["base/core", "base/wire", "detectors", "agent/diagnose"],
     "cli/forecast": ["base/core", "base/wire", "detectors", "detectors/forecast", "cli/svg"],
     "cli/inject": ["base/core", "base/wire"],
+    "cli/right_size": ["base/core", "base/wire", "agent/query"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/svg", "cli/table"],
     "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "agent/query", "cli/*"],
@@ -83,7 +84,7 @@ WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
     "agent": {"app", "main", "own_export", "settings"},
     "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command",
-            "inject_command", "inspect_command", "label_sender", "main", "profile_command"},
+            "inject_command", "inspect_command", "label_sender", "main", "profile_command", "right_size_command"},
 }
 # Of other programs `outrider` knows what judges and what asks, so that a file is judged as a fleet is.
 KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
