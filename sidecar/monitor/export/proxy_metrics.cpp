@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "base/tls/handshake_result.h"
 #include "sidecar/http1/violation.h"
-#include "sidecar/tls/handshake_result.h"
 
 namespace outrider::exporting {
 namespace {
