@@ -26,6 +26,9 @@
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/net/tls_metrics.h"
+#include "base/net/tls_port.h"
+#include "base/web/tls_port_of.h"
 
 namespace outrider {
 namespace {
@@ -82,7 +85,9 @@ Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
                 },
             .value = [](const std::string&) { return std::nullopt; }};
   }
-  auto prometheus = std::make_shared<query::Prometheus>(settings.prometheus_url);
+  auto prometheus = std::make_shared<query::Prometheus>(
+      settings.prometheus_url,
+      [&settings](net::ClientRequest& request) { return settings.prometheus.apply(request); });
   return {
       .facts = [prometheus](const incident::Incident& incident,
                             Time now) { return query::gather_facts(*prometheus, incident, now); },
@@ -106,7 +111,7 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   net::HttpServer::Settings made{.listen_address = settings.listen_address};
   made.connections_max = static_cast<int>(settings.connections_max);
   made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
-  made.tls_certificate_file = settings.tls_certificate_file;
+  made.tls = web::tls_port(settings.web_tls, "web", "agent");
   if (!settings.bearer_token_file.empty()) {
     const auto token = config::read_file(settings.bearer_token_file, 4096);
     if (!token) throw std::runtime_error("web.bearer-token-file: " + token.error().message);
@@ -117,6 +122,21 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
     }
   }
   return made;
+}
+
+// The listener, and what tells of it.
+struct Listener {
+  explicit Listener(const AgentSettings& agent) : settings(server_settings(agent)) {
+    if (settings.tls) tls.add([port = settings.tls] { return port->figures(); });
+  }
+  const net::HttpServer::Settings settings;
+  net::TlsMetrics tls;
+};
+
+ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings) {
+  return {.sidecars = settings.label_sidecars, .prepare = [&settings](net::ClientRequest& request) {
+            return settings.labels.apply(request);
+          }};
 }
 
 // POST /api/v1/labels, for whoever does not know which pod made a prediction.
@@ -307,7 +327,7 @@ int run_agent(const AgentSettings& settings) {
                            .ready = [&ready] { return ready.load(); },
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
-  ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
+  ingest::LabelForwarder labels(forwarder_settings(settings));
   add_label_route(router, labels);
   // Ends after the watch and the export, which append to it.
   const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
@@ -321,11 +341,12 @@ int run_agent(const AgentSettings& settings) {
   });
   add_write_routes(router, receiver);
   add_anomaly_route(router, series_watch);
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
-                                              &process};
+  Listener listener(settings);
+  std::vector<wire::Collector*> collectors = {&metrics,      &labels,       &receiver,
+                                              &series_watch, &listener.tls, &process};
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
-  net::HttpServer server(server_settings(settings), std::move(router));
+  net::HttpServer server(listener.settings, std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);

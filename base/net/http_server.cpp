@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "base/core/text.h"
+#include "base/net/tls_front.h"
 
 namespace outrider::net {
 namespace {
@@ -198,11 +199,13 @@ class HttpServer::Impl {
   ~Impl() { stop(); }
 
   void stop() {
+    if (front_) front_->stop_accepting();
     if (context_) mg_stop(context_);
     context_ = nullptr;
+    if (front_) front_->stop();
   }
 
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return front_ ? front_->port() : port_; }
 
  private:
   static int ms(Duration duration) {
@@ -211,10 +214,8 @@ class HttpServer::Impl {
   }
 
   void start() {
-    const bool tls = !settings_.tls_certificate_file.empty();
-    std::string listen = settings_.listen_address;
+    std::string listen = settings_.tls ? "127.0.0.1:0" : settings_.listen_address;
     if (listen.starts_with(':')) listen = "0.0.0.0" + listen;
-    if (tls) listen += "s";
     const std::string threads = std::to_string(settings_.connections_max);
     const std::string request_timeout = std::to_string(ms(settings_.request_timeout));
     const std::string keep_alive_timeout = std::to_string(ms(settings_.keep_alive_timeout));
@@ -236,10 +237,6 @@ class HttpServer::Impl {
                                      "no",
                                      "max_request_size",
                                      "65536"};
-    if (tls) {
-      options.insert(options.end(), {"ssl_certificate", settings_.tls_certificate_file.c_str(),
-                                     "ssl_protocol_version", "4"});
-    }
     options.push_back(nullptr);
 
     mg_callbacks callbacks{};
@@ -265,19 +262,29 @@ class HttpServer::Impl {
                                "; choose another address or port");
     }
     port_ = static_cast<std::uint16_t>(bound[0].port);
+    if (!settings_.tls) return;
+    constexpr std::size_t waiting_max = 256;  // CivetWeb's queue.
+    try {
+      front_ = std::make_unique<TlsFront>(
+          TlsFront::Settings{
+              .listen_address = settings_.listen_address,
+              .backend_port = port_,
+              .connections_max = static_cast<std::size_t>(settings_.connections_max) + waiting_max},
+          settings_.tls, tls_peers_);
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
 
   // The status that was sent: CivetWeb takes any value above 0 as "answered".
   int serve(mg_connection* connection) {
     HttpRequest request = read_head(*mg_get_request_info(connection));
     HttpResponse response;
-    if (const auto denied = refuse(request)) {
+    if (const auto denied = refuse(connection, request)) {
       response = *denied;
-    } else if (!read_body(connection, request)) {
-      response =
-          error_response(413, "body_too_large",
-                         "the body is larger than " + format_bytes(settings_.body_bytes_max) +
-                             "; send it in smaller pieces");
+    } else if (const auto failed = read_body(connection, request)) {
+      response = *failed;
       response.headers.push_back({"Connection", "close"});
     } else {
       response = answer(std::move(request));
@@ -308,7 +315,22 @@ class HttpServer::Impl {
     return request;
   }
 
-  std::optional<HttpResponse> refuse(const HttpRequest& request) const {
+  // Behind TLS the client is another than the connection's peer; who has not come through TLS has
+  // found the port behind it, and is refused.
+  bool name_client(mg_connection* connection, HttpRequest& request) const {
+    if (!settings_.tls) return true;
+    const auto client =
+        tls_peers_.find(static_cast<std::uint16_t>(mg_get_request_info(connection)->remote_port));
+    if (!client || request.peer != "127.0.0.1") return false;
+    request.peer = *client;
+    return true;
+  }
+
+  std::optional<HttpResponse> refuse(mg_connection* connection, HttpRequest& request) const {
+    if (!name_client(connection, request)) {
+      return error_response(403, "not_through_tls",
+                            "this port belongs to the program alone; use its TLS port");
+    }
     if (request.path.starts_with("/-/")) return std::nullopt;
     const std::string_view authorization = request.header("Authorization");
     if (!settings_.bearer_token.empty() && !has_bearer(request, settings_.bearer_token)) {
@@ -334,17 +356,25 @@ class HttpServer::Impl {
     return response;
   }
 
-  // False when the body is larger than allowed.
-  bool read_body(mg_connection* connection, HttpRequest& request) const {
+  // What is answered when the body is not taken: too large, or not all of it came.
+  std::optional<HttpResponse> read_body(mg_connection* connection, HttpRequest& request) const {
+    const HttpResponse too_large =
+        error_response(413, "body_too_large",
+                       "the body is larger than " + format_bytes(settings_.body_bytes_max) +
+                           "; send it in smaller pieces");
     const long long announced = mg_get_request_info(connection)->content_length;
-    if (announced > static_cast<long long>(settings_.body_bytes_max)) return false;
+    if (announced > static_cast<long long>(settings_.body_bytes_max)) return too_large;
     if (announced > 0) request.body.reserve(static_cast<std::size_t>(announced));
     char piece[8192];
     for (;;) {
       const int got = mg_read(connection, piece, sizeof piece);
-      if (got <= 0) return true;
+      if (got < 0 || (got == 0 && static_cast<long long>(request.body.size()) < announced)) {
+        return error_response(400, "body_incomplete",
+                              "the connection ended within the body; send all of it again");
+      }
+      if (got == 0) return std::nullopt;
       if (request.body.size() + static_cast<std::size_t>(got) > settings_.body_bytes_max)
-        return false;
+        return too_large;
       request.body.append(piece, static_cast<std::size_t>(got));
     }
   }
@@ -377,7 +407,9 @@ class HttpServer::Impl {
   Settings settings_;
   Router router_;
   mg_context* context_ = nullptr;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0;  // CivetWeb's.
+  TlsPeers tls_peers_;
+  std::unique_ptr<TlsFront> front_;
 };
 
 HttpServer::HttpServer(Settings settings, Router router)

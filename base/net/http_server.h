@@ -30,6 +30,8 @@
 
 namespace outrider::net {
 
+class TlsPort;
+
 struct Header {
   std::string name;
   std::string value;
@@ -99,7 +101,7 @@ class HttpServer {
     std::size_t body_bytes_max = 8 << 20;  // Past it: 413.
     Duration request_timeout = std::chrono::seconds(30);
     Duration keep_alive_timeout = std::chrono::seconds(60);
-    std::string tls_certificate_file = "";  // PEM with certificate and key; empty: plain HTTP.
+    std::shared_ptr<TlsPort> tls = nullptr;  // None: plain HTTP.
     // Non-empty: every request but those under /-/ needs "Authorization: Bearer <token>".
     std::string bearer_token = "";
     // When set, it must say yes to (user, password) of HTTP basic authentication.

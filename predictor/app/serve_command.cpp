@@ -8,6 +8,10 @@
 #include "base/core/text.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/net/tls_metrics.h"
+#include "base/net/tls_port.h"
+#include "base/web/client_options.h"
+#include "base/web/tls_port_of.h"
 #include "predictor/app/commands.h"
 #include "predictor/app/gate_options.h"
 #include "predictor/retrain/job_queue.h"
@@ -26,7 +30,9 @@ struct ServeOptions {
   std::int64_t body_bytes_max = 8 << 20;
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
-  std::string control_token_file, retrain_url_token_file;
+  std::string control_token_file;
+  web::TlsOptions web_tls;
+  web::ClientOptions retrain_client;
   std::int64_t retrain_rows_min = 100;
   std::int64_t retrain_rows_wanted = 1000;
   std::int64_t retrain_bytes_max = 256 << 20;
@@ -47,6 +53,7 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("web.body-max-bytes", o.body_bytes_max, "Largest request body; past it: 413.")
       .as_bytes()
       .between(1024, 1e9);
+  o.web_tls.add_to(t, "web", "the model's port and its API");
   t.add("registry.watch-interval", o.watch_interval,
         "How often the registry is looked at for another production version.")
       .between(0.01, 3600);
@@ -61,9 +68,10 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("retrain.url", o.retrain.sources.url,
         "Labelled live rows: /api/v1/training-data of a sidecar or the agent.")
       .as_url();
-  t.add("retrain.url-token-file", o.retrain_url_token_file,
-        "File with the bearer token for --retrain.url.")
+  t.add("retrain.url-token-file", o.retrain_client.bearer_token_file,
+        "File with the bearer token for --retrain.url; read again each time.")
       .value_name("FILE");
+  o.retrain_client.add_tls_to(t, "retrain", "the server of --retrain.url");
   t.add("retrain.file", o.retrain.sources.growing_file,
         "CSV file of labelled live rows to which somebody appends (features, label, timestamp).")
       .value_name("FILE.csv");
@@ -87,18 +95,20 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   return table;
 }
 
-// A token file's one line; no token when no file is named.
+// No token when no file is named.
 std::string read_token(const std::string& file) {
   if (file.empty()) return {};
-  const auto text = config::read_file(file, 64 << 10);
-  if (!text) throw std::runtime_error(text.error().message);
-  if (trim(*text).empty()) throw std::runtime_error(file + ": expected a token, found nothing");
-  return std::string(trim(*text));
+  auto token = web::read_token(file);
+  if (!token) throw std::runtime_error(token.error().message);
+  return *token;
 }
 
 retrain::Rules retrain_rules(const ServeOptions& o) {
   retrain::Rules rules = o.retrain;
-  rules.sources.url_token = read_token(o.retrain_url_token_file);
+  (void)read_token(o.retrain_client.bearer_token_file);  // Today, and not at the first retraining.
+  rules.sources.prepare = [client = o.retrain_client](net::ClientRequest& request) {
+    return client.apply(request);
+  };
   rules.sources.bytes_max = static_cast<std::size_t>(o.retrain_bytes_max);
   rules.plan.rows_min = static_cast<std::size_t>(o.retrain_rows_min);
   rules.patience.rows = static_cast<std::size_t>(o.retrain_rows_wanted);
@@ -166,10 +176,14 @@ int run(const ServeOptions& o) {
   net::Router router;
   api.add_routes(router);
   control.add_routes(router, api);
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &jobs, &process}));
+  const auto tls = web::tls_port(o.web_tls, "web", "predictor");
+  net::TlsMetrics tls_metrics;
+  if (tls) tls_metrics.add([tls] { return tls->figures(); });
+  router.add("GET", "/metrics", net::metrics_page({&metrics, &jobs, &tls_metrics, &process}));
   net::HttpServer server({.listen_address = o.listen_address,
                           .connections_max = static_cast<int>(o.connections_max),
-                          .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max)},
+                          .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max),
+                          .tls = tls},
                          std::move(router));
   spdlog::info("listening on port {}", server.port());
   watch(signals, live, o.watch_interval);

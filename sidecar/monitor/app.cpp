@@ -235,7 +235,8 @@ AdminApi::Parts MonitorApp::admin_parts() {
           .exchanges = [this](const net::HttpRequest& request) { return posted_.take(request); },
           .reload = [this] { return reload_.reload(); },
           .status = [this] { return status(); },
-          .proxy_ready = parts_.proxy_ready};
+          .proxy_ready = parts_.proxy_ready,
+          .on_tls_port = parts_.on_tls_port};
 }
 
 wire::Json MonitorApp::status() {

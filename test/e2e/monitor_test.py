@@ -282,7 +282,7 @@ def test_the_web_configuration_gives_basic_auth_and_says_that_tls_is_not_to_be_h
     web.write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
     programs.start("tls", command)
     log = tmp_path / "logs"
-    wait_for("the reason", lambda: any("TLS is not available" in f.read_text() for f in log.iterdir()))
+    wait_for("the reason", lambda: any("give --web.tls-cert-dir a directory" in f.read_text() for f in log.iterdir()))
 
 
 def test_a_bad_model_configuration_stops_no_traffic(programs, binaries, model, config, tmp_path):

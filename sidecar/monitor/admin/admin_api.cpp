@@ -8,6 +8,8 @@
 
 #include "base/config/yaml.h"
 #include "base/core/text.h"
+#include "base/net/tls_port.h"
+#include "base/web/tls_port_of.h"
 #include "sidecar/monitor/admin/web_config.h"
 
 namespace outrider::monitor {
@@ -27,6 +29,11 @@ std::string bearer_token_of(const std::string& file) {
 }  // namespace
 
 AdminApi::AdminApi(const MonitorOptions& options, Parts parts) : parts_(std::move(parts)) {
+  const auto with_tls = [this](net::HttpServer::Settings& settings, const web::TlsOptions& tls,
+                               const char* prefix, const char* name) {
+    settings.tls = web::tls_port(tls, prefix, name);
+    if (settings.tls) parts_.on_tls_port([port = settings.tls] { return port->figures(); });
+  };
   net::Router admin = admin_routes(options);
   if (options.labels_listen_address.empty()) {
     add_label_routes(admin);
@@ -37,6 +44,11 @@ AdminApi::AdminApi(const MonitorOptions& options, Parts parts) : parts_(std::mov
     if (!options.labels_bearer_token_file.empty()) {
       settings.bearer_token = bearer_token_of(options.labels_bearer_token_file);
     }
+    const bool is_own = !options.labels_tls.cert_dir.empty() ||
+                        options.labels_tls.require_client_certificate ||
+                        !options.labels_tls.client_names.empty();
+    with_tls(settings, is_own ? options.labels_tls : options.web_tls, is_own ? "labels" : "web",
+             "labels");
     labels_ = std::make_unique<net::HttpServer>(settings, std::move(router));
     spdlog::info("labels and training data on port {}", labels_->port());
   }
@@ -44,6 +56,7 @@ AdminApi::AdminApi(const MonitorOptions& options, Parts parts) : parts_(std::mov
   if (auto ok = apply_web_config(options.web_config_file, settings); !ok) {
     throw std::runtime_error(ok.error().message);
   }
+  with_tls(settings, options.web_tls, "web", "admin");
   admin_ = std::make_unique<net::HttpServer>(settings, std::move(admin));
   spdlog::info("admin API on port {}", admin_->port());
 }

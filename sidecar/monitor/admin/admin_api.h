@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/net/http_server.h"
+#include "base/net/tls_metrics.h"
 #include "base/wire/json.h"
 #include "sidecar/options/monitor_options.h"
 
@@ -24,6 +25,7 @@ class AdminApi {
     std::function<net::HttpResponse()> reload;
     std::function<wire::Json()> status;
     std::function<bool()> proxy_ready;
+    std::function<void(net::TlsMetrics::Source)> on_tls_port;  // Of each port that speaks TLS.
   };
 
   // Serves until it ends. Throws std::runtime_error: a port in use, a token file that cannot be

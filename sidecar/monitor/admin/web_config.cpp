@@ -74,11 +74,9 @@ Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings
   reader.only_keys(root, {"tls_server_config", "basic_auth_users"});
   const config::Yaml tls = reader.child(root, "tls_server_config");
   if (tls.node.IsDefined()) {
-    // CivetWeb 1.15 looks for OpenSSL 1.1's SSL_get_peer_certificate, which OpenSSL 3 has not.
-    reader.mistake(
-        tls,
-        "TLS is not available in this build: Debian 12's CivetWeb cannot load OpenSSL 3. "
-        "Put a TLS proxy before the admin port and listen on 127.0.0.1");
+    reader.mistake(tls,
+                   "this port's TLS is not set here: give --web.tls-cert-dir a directory with "
+                   "tls.crt, tls.key and ca.crt");
   }
   Users users;
   for (const auto& [user, value] : reader.entries(reader.child(root, "basic_auth_users"))) {

@@ -5,8 +5,8 @@
 //
 //   basic_auth_users:  {alice: $2y$10$…}          # bcrypt
 //
-// tls_server_config is refused with its reason, and so is what else the toolkit knows, rather than
-// passed over: Debian 12's CivetWeb cannot load OpenSSL 3.
+// tls_server_config is refused (--web.tls-cert-dir says it), and so is what else the toolkit knows,
+// rather than passed over.
 
 #include <string>
 
