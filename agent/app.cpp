@@ -28,6 +28,7 @@
 #include "base/net/shutdown.h"
 #include "base/net/tls_metrics.h"
 #include "base/net/tls_port.h"
+#include "base/web/make_guard.h"
 #include "base/web/tls_port_of.h"
 
 namespace outrider {
@@ -112,15 +113,6 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   made.connections_max = static_cast<int>(settings.connections_max);
   made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
   made.tls = web::tls_port(settings.web_tls, "web", "agent");
-  if (!settings.bearer_token_file.empty()) {
-    const auto token = config::read_file(settings.bearer_token_file, 4096);
-    if (!token) throw std::runtime_error("web.bearer-token-file: " + token.error().message);
-    made.bearer_token = std::string(trim(*token));
-    if (made.bearer_token.empty()) {
-      throw std::runtime_error("web.bearer-token-file=" + settings.bearer_token_file +
-                               ": it is empty");
-    }
-  }
   return made;
 }
 
@@ -128,9 +120,14 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
 struct Listener {
   explicit Listener(const AgentSettings& agent) : settings(server_settings(agent)) {
     if (settings.tls) tls.add([port = settings.tls] { return port->figures(); });
+    const auto guard = web::make_guard(
+        agent.access, {.port = "agent", .single_token_file = agent.bearer_token_file});
+    guards.add(guard);
+    settings.guard = guard;
   }
-  const net::HttpServer::Settings settings;
+  net::HttpServer::Settings settings;
   net::TlsMetrics tls;
+  web::GuardMetrics guards;
 };
 
 ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings) {
@@ -147,7 +144,8 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
     throw std::runtime_error("labels.sidecars: " + sidecars.error().message);
   }
   router.add("POST", "/api/v1/labels",
-             [&labels](const net::HttpRequest& request) { return labels.take(request); });
+             [&labels](const net::HttpRequest& request) { return labels.take(request); },
+             {.role = net::Role::label});
 }
 
 ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
@@ -167,7 +165,8 @@ ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ing
 
 void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
   router.add("POST", "/api/v1/write",
-             [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
+             [&receiver](const net::HttpRequest& request) { return receiver.take(request); },
+             {.role = net::Role::write});
   router.add("GET", "/api/v1/series",
              [&receiver](const net::HttpRequest& request) { return receiver.list(request); });
 }
@@ -342,8 +341,8 @@ int run_agent(const AgentSettings& settings) {
   add_write_routes(router, receiver);
   add_anomaly_route(router, series_watch);
   Listener listener(settings);
-  std::vector<wire::Collector*> collectors = {&metrics,      &labels,       &receiver,
-                                              &series_watch, &listener.tls, &process};
+  std::vector<wire::Collector*> collectors = {
+      &metrics, &labels, &receiver, &series_watch, &listener.tls, &listener.guards, &process};
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(listener.settings, std::move(router));

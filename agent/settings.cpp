@@ -98,6 +98,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .add("web.bearer-token-file", settings.bearer_token_file,
            "File with a token that every request but those under /-/ must bear.")
       .value_name("FILE");
+  settings.access.add_to(options, false);
   settings.web_tls.add_to(options, "web", "the API and the page");
   options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
       .value_name("DIR");

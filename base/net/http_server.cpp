@@ -89,37 +89,6 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-// "Basic dXNlcjpwYXNz" taken apart.
-std::string base64_decode(std::string_view text) {
-  std::string decoded;
-  unsigned bits = 0, count = 0;
-  for (const char c : text) {
-    unsigned value = 0;
-    if (c >= 'A' && c <= 'Z')
-      value = static_cast<unsigned>(c - 'A');
-    else if (c >= 'a' && c <= 'z')
-      value = static_cast<unsigned>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9')
-      value = static_cast<unsigned>(c - '0') + 52;
-    else if (c == '+')
-      value = 62;
-    else if (c == '/')
-      value = 63;
-    else
-      break;
-    bits = (bits << 6) | value;
-    if ((count += 6) >= 8) {
-      count -= 8;
-      decoded += static_cast<char>((bits >> count) & 0xFF);
-    }
-  }
-  return decoded;
-}
-
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 }  // namespace
 
 std::string_view HttpRequest::header(std::string_view name) const {
@@ -159,12 +128,34 @@ HttpResponse error_response(int status, std::string_view code, std::string_view 
   return json_response(status, {{"error", code}, {"message", message}});
 }
 
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 bool has_bearer(const HttpRequest& request, std::string_view token) {
   return equal_in_constant_time(request.header("Authorization"), "Bearer " + std::string(token));
 }
 
 void Router::add(std::string method, std::string_view pattern, Handler handler) {
-  routes_.push_back({std::move(method), path_segments(pattern), std::move(handler)});
+  const Role role = method == "GET" ? Role::read : Role::administer;
+  add(std::move(method), pattern, std::move(handler), Needs{.role = role});
+}
+
+void Router::add(std::string method, std::string_view pattern, Handler handler, Needs needs) {
+  routes_.push_back({std::move(method), path_segments(pattern), std::move(handler), needs});
+}
+
+void Router::add_open(std::string method, std::string_view pattern, Handler handler) {
+  add(std::move(method), pattern, std::move(handler), Needs{.role = std::nullopt});
+}
+
+Needs Router::needs_of(std::string_view method, std::string_view path) const {
+  const std::vector<std::string> segments = path_segments(path);
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  PathValues values;
+  for (const Route& route : routes_)
+    if (route.method == wanted && match(route.segments, segments, values)) return route.needs;
+  return {.role = Role::read};
 }
 
 HttpResponse Router::handle(HttpRequest request) const {
@@ -331,29 +322,8 @@ class HttpServer::Impl {
       return error_response(403, "not_through_tls",
                             "this port belongs to the program alone; use its TLS port");
     }
-    if (request.path.starts_with("/-/")) return std::nullopt;
-    const std::string_view authorization = request.header("Authorization");
-    if (!settings_.bearer_token.empty() && !has_bearer(request, settings_.bearer_token)) {
-      return unauthorised("Bearer", "a bearer token");
-    }
-    if (settings_.basic_auth) {
-      const std::string pair =
-          authorization.starts_with("Basic ") ? base64_decode(authorization.substr(6)) : "";
-      const std::size_t colon = pair.find(':');
-      const std::string_view view = pair;
-      if (colon == std::string::npos ||
-          !settings_.basic_auth(view.substr(0, colon), view.substr(colon + 1))) {
-        return unauthorised("Basic", "a user name and password");
-      }
-    }
-    return std::nullopt;
-  }
-
-  static HttpResponse unauthorised(const std::string& scheme, const std::string& what) {
-    HttpResponse response = error_response(
-        401, "unauthorized", "this listener wants " + what + " in the Authorization header");
-    response.headers.push_back({"WWW-Authenticate", scheme + " realm=\"outrider\""});
-    return response;
+    if (!settings_.guard) return std::nullopt;
+    return settings_.guard->refuse(request, router_.needs_of(request.method, request.path));
   }
 
   // What is answered when the body is not taken: too large, or not all of it came.

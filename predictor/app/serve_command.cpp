@@ -11,6 +11,7 @@
 #include "base/net/tls_metrics.h"
 #include "base/net/tls_port.h"
 #include "base/web/client_options.h"
+#include "base/web/make_guard.h"
 #include "base/web/tls_port_of.h"
 #include "predictor/app/commands.h"
 #include "predictor/app/gate_options.h"
@@ -31,6 +32,7 @@ struct ServeOptions {
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
   std::string control_token_file;
+  web::AccessOptions access;
   web::TlsOptions web_tls;
   web::ClientOptions retrain_client;
   std::int64_t retrain_rows_min = 100;
@@ -53,6 +55,7 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("web.body-max-bytes", o.body_bytes_max, "Largest request body; past it: 413.")
       .as_bytes()
       .between(1024, 1e9);
+  o.access.add_to(t);
   o.web_tls.add_to(t, "web", "the model's port and its API");
   t.add("registry.watch-interval", o.watch_interval,
         "How often the registry is looked at for another production version.")
@@ -60,7 +63,8 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("web.drain-timeout", o.drain_timeout, "How long requests at hand may take after SIGTERM.")
       .between(0, 3600);
   t.add("control.token-file", o.control_token_file,
-        "File with the bearer token that retrain, promote and rollback requests must carry.")
+        "File with a bearer token that may do everything; retrain, promote and rollback requests "
+        "then need it, or one of web.tokens-file.")
       .value_name("FILE");
   t.add("retrain.data", o.retrain.sources.original_file,
         "CSV file of the original rows; default: the one production's card names.")
@@ -171,19 +175,26 @@ int run(const ServeOptions& o) {
                          });
 
   serve::Api api(registry, live, metrics);
-  serve::Control control({o.gates.values(), read_token(o.control_token_file)}, registry, live,
-                         jobs);
+  serve::Control control(o.gates.values(), registry, live, jobs);
   net::Router router;
   api.add_routes(router);
   control.add_routes(router, api);
+  const auto guard = web::make_guard(o.access, {.port = "predictor",
+                                                .single_token_file = o.control_token_file,
+                                                .reading_is_open = true,
+                                                .model = [&o] { return o.name; }});
+  web::GuardMetrics guards;
+  guards.add(guard);
   const auto tls = web::tls_port(o.web_tls, "web", "predictor");
   net::TlsMetrics tls_metrics;
   if (tls) tls_metrics.add([tls] { return tls->figures(); });
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &jobs, &tls_metrics, &process}));
+  router.add("GET", "/metrics",
+             net::metrics_page({&metrics, &jobs, &tls_metrics, &guards, &process}));
   net::HttpServer server({.listen_address = o.listen_address,
                           .connections_max = static_cast<int>(o.connections_max),
                           .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max),
-                          .tls = tls},
+                          .tls = tls,
+                          .guard = guard},
                          std::move(router));
   spdlog::info("listening on port {}", server.port());
   watch(signals, live, o.watch_interval);

@@ -8,10 +8,7 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .value_name("HOST:PORT")
       .example("127.0.0.1:9501");
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
-  table
-      .add("web.config.file", web_config_file,
-           "Basic authentication of the admin API, in the format of Prometheus's programs.")
-      .value_name("FILE");
+  access.add_to(table);
   web_tls.add_to(table, "web", "the admin API and /metrics");
   table
       .add("labels.listen-address", labels_listen_address,
