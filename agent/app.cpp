@@ -27,6 +27,10 @@
 #include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/net/tls_metrics.h"
+#include "base/net/tls_port.h"
+#include "base/web/make_guard.h"
+#include "base/web/tls_port_of.h"
 
 namespace outrider {
 namespace {
@@ -83,7 +87,9 @@ Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
                 },
             .value = [](const std::string&) { return std::nullopt; }};
   }
-  auto prometheus = std::make_shared<query::Prometheus>(settings.prometheus_url);
+  auto prometheus = std::make_shared<query::Prometheus>(
+      settings.prometheus_url,
+      [&settings](net::ClientRequest& request) { return settings.prometheus.apply(request); });
   return {
       .facts = [prometheus](const incident::Incident& incident,
                             Time now) { return query::gather_facts(*prometheus, incident, now); },
@@ -107,17 +113,28 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   net::HttpServer::Settings made{.listen_address = settings.listen_address};
   made.connections_max = static_cast<int>(settings.connections_max);
   made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
-  made.tls_certificate_file = settings.tls_certificate_file;
-  if (!settings.bearer_token_file.empty()) {
-    const auto token = config::read_file(settings.bearer_token_file, 4096);
-    if (!token) throw std::runtime_error("web.bearer-token-file: " + token.error().message);
-    made.bearer_token = std::string(trim(*token));
-    if (made.bearer_token.empty()) {
-      throw std::runtime_error("web.bearer-token-file=" + settings.bearer_token_file +
-                               ": it is empty");
-    }
-  }
+  made.tls = web::tls_port(settings.web_tls, "web", "agent");
   return made;
+}
+
+// The listener, and what tells of it.
+struct Listener {
+  explicit Listener(const AgentSettings& agent) : settings(server_settings(agent)) {
+    if (settings.tls) tls.add([port = settings.tls] { return port->figures(); });
+    const auto guard = web::make_guard(
+        agent.access, {.port = "agent", .single_token_file = agent.bearer_token_file});
+    guards.add(guard);
+    settings.guard = guard;
+  }
+  net::HttpServer::Settings settings;
+  net::TlsMetrics tls;
+  web::GuardMetrics guards;
+};
+
+ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings) {
+  return {.sidecars = settings.label_sidecars, .prepare = [&settings](net::ClientRequest& request) {
+            return settings.labels.apply(request);
+          }};
 }
 
 // POST /api/v1/labels, for whoever does not know which pod made a prediction.
@@ -128,7 +145,8 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
     throw std::runtime_error("labels.sidecars: " + sidecars.error().message);
   }
   router.add("POST", "/api/v1/labels",
-             [&labels](const net::HttpRequest& request) { return labels.take(request); });
+             [&labels](const net::HttpRequest& request) { return labels.take(request); },
+             {.role = net::Role::label});
 }
 
 ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
@@ -148,7 +166,8 @@ ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ing
 
 void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
   router.add("POST", "/api/v1/write",
-             [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
+             [&receiver](const net::HttpRequest& request) { return receiver.take(request); },
+             {.role = net::Role::write});
   router.add("GET", "/api/v1/series",
              [&receiver](const net::HttpRequest& request) { return receiver.list(request); });
 }
@@ -287,7 +306,11 @@ std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
     if (!read) throw std::runtime_error(read.error().message);
     rules = std::move(*read);
   }
-  ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url};
+  ahead::Forecaster::Settings made{
+      .prometheus_url = settings.prometheus_url,
+      .prepare = [&settings](net::ClientRequest& request) {
+        return settings.prometheus.apply(request);
+      }};
   made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
   made.learn_from = settings.forecast.learn_from;
   made.every = settings.forecast.every;
@@ -340,7 +363,7 @@ int run_agent(const AgentSettings& settings) {
                            .ready = [&ready] { return ready.load(); },
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
-  ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
+  ingest::LabelForwarder labels(forwarder_settings(settings));
   add_label_route(router, labels);
   // Ends after the watch and the export, which append to it.
   const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
@@ -356,12 +379,13 @@ int run_agent(const AgentSettings& settings) {
   add_anomaly_route(router, series_watch);
   const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
   add_forecast_route(router, forecaster.get());
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
-                                              &process};
+  Listener listener(settings);
+  std::vector<wire::Collector*> collectors = {
+      &metrics, &labels, &receiver, &series_watch, &listener.tls, &listener.guards, &process};
   if (forecaster) collectors.push_back(forecaster.get());
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
-  net::HttpServer server(server_settings(settings), std::move(router));
+  net::HttpServer server(listener.settings, std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);

@@ -119,10 +119,8 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .add("web.bearer-token-file", settings.bearer_token_file,
            "File with a token that every request but those under /-/ must bear.")
       .value_name("FILE");
-  options
-      .add("web.tls-certificate-file", settings.tls_certificate_file,
-           "PEM file with certificate and key: serve HTTPS.")
-      .value_name("FILE");
+  settings.access.add_to(options, false);
+  settings.web_tls.add_to(options, "web", "the API and the page");
   options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
       .value_name("DIR");
   options
@@ -136,6 +134,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
            "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
       .as_url()
       .example("http://127.0.0.1:9090");
+  settings.prometheus.add_to(options, "prometheus", "Prometheus");
   options
       .add(
           "labels.sidecars", settings.label_sidecars,
@@ -143,6 +142,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
           "all of them.")
       .value_name("URL")
       .example("dns+http://sidecars.shop.svc:9501");
+  settings.labels.add_to(options, "labels", "the sidecars");
   options
       .add("incidents.max-open", settings.open_incidents_max,
            "Open incidents; past it new ones are turned away and counted.")

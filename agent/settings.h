@@ -10,6 +10,9 @@
 #include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/remote_write/options.h"
+#include "base/web/access_options.h"
+#include "base/web/client_options.h"
+#include "base/web/tls_options.h"
 
 namespace outrider {
 
@@ -20,7 +23,9 @@ struct AgentSettings {
   std::string prometheus_url;
   std::vector<std::string> label_sidecars;
   std::string bearer_token_file;
-  std::string tls_certificate_file;
+  web::AccessOptions access;
+  web::TlsOptions web_tls;
+  web::ClientOptions prometheus, labels;  // As whom Prometheus and the sidecars are asked.
   std::int64_t connections_max = 64;
   std::int64_t body_bytes_max = 8 << 20;
   std::int64_t open_incidents_max = 1'000;

@@ -40,7 +40,7 @@ Forecaster::Forecaster(forecast::Rules rules, const Settings& settings, const Cl
     : rules_(std::move(rules)),
       settings_(settings),
       clock_(clock),
-      prometheus_(settings.prometheus_url, timeout),
+      prometheus_(settings.prometheus_url, settings.prepare, timeout),
       board_(rules_, {.series_max = settings.series_max}),
       capacities_(rules_, board_),
       series_progress_(rules_.series.size()),

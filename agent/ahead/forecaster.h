@@ -28,6 +28,7 @@ class Forecaster final : public wire::Collector {
  public:
   struct Settings {
     std::string prometheus_url;
+    query::Prometheus::Prepare prepare;  // Certificates and tokens of each question.
     std::size_t series_max = 2'000;
     Duration learn_from = std::chrono::days(3);  // Minutes of the past that capacities learn from.
     Duration every = std::chrono::minutes(1);

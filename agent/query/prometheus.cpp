@@ -163,19 +163,26 @@ Result<std::vector<Series>> parse_range_answer(std::string_view body) {
 }
 
 Prometheus::Prometheus(std::string url, Duration timeout)
-    : url_(std::move(url)), timeout_(timeout) {
+    : Prometheus(
+          std::move(url), [](net::ClientRequest&) -> Result<void> { return {}; }, timeout) {}
+
+Prometheus::Prometheus(std::string url, Prepare prepare, Duration timeout)
+    : url_(std::move(url)), prepare_(std::move(prepare)), timeout_(timeout) {
   while (url_.ends_with('/')) url_.pop_back();
 }
 
 Result<net::ClientResponse> Prometheus::post(const std::string& path, std::string form,
                                              std::size_t answer_bytes_max, Duration timeout) {
-  return client_.send({.method = "POST",
-                       .url = url_ + path,
-                       .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
-                       .body = std::move(form),
-                       .timeout = timeout,
-                       .connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(1)),
-                       .body_bytes_max = answer_bytes_max});
+  net::ClientRequest request{
+      .method = "POST",
+      .url = url_ + path,
+      .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
+      .body = std::move(form),
+      .timeout = timeout,
+      .connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(1)),
+      .body_bytes_max = answer_bytes_max};
+  if (auto prepared = prepare_(request); !prepared) return fail(prepared);
+  return client_.send(request);
 }
 
 Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql,

@@ -5,6 +5,7 @@
 // thread-safe: one a thread. Source: the Prometheus documentation, "HTTP API: instant queries",
 // "range queries".
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ class Prometheus {
  public:
   // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
   explicit Prometheus(std::string url, Duration timeout = std::chrono::seconds(2));
+  // `prepare` adds to each question what it is to be known by, and whom to trust.
+  using Prepare = std::function<Result<void>(net::ClientRequest&)>;
+  Prometheus(std::string url, Prepare prepare, Duration timeout = std::chrono::seconds(2));
 
   // Errors: those of HttpClient and of parse_instant_answer. `timeout`: other than the object's
   // own.
@@ -47,6 +51,7 @@ class Prometheus {
                                    std::size_t answer_bytes_max, Duration timeout);
 
   std::string url_;
+  Prepare prepare_;
   Duration timeout_;
   net::HttpClient client_;
 };

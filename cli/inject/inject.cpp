@@ -15,8 +15,8 @@ namespace outrider::inject {
 namespace {
 
 constexpr std::int64_t kserve_port = 8080;  // Where KServe's runtimes listen unless told otherwise.
-constexpr std::array<std::string_view, 3> volume_names = {"outrider-data", "outrider-model",
-                                                          "outrider-references"};
+constexpr std::array<std::string_view, 5> volume_names = {
+    "outrider-data", "outrider-model", "outrider-references", "outrider-tls", "outrider-web-tls"};
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
@@ -80,6 +80,21 @@ bool speaks_http2(const ContainerPort& port) {
          port.name.starts_with("http2");
 }
 
+// What the data path cannot do with a port that declares this; "" where it can. Source: the
+// Kubernetes documentation, "Service: application protocol"; KEP-3726; Istio's list of protocols.
+std::string_view obstacle_of_protocol(std::string_view app_protocol) {
+  const std::string word = lower_ascii(app_protocol);
+  for (const std::string_view http2 : {"kubernetes.io/h2c", "h2c", "http2", "grpc"})
+    if (word == http2) return "HTTP/2, and the sidecar speaks HTTP/1.1";
+  for (const std::string_view tls : {"https", "grpcs", "kubernetes.io/wss", "tls", "hbone"})
+    if (word == tls)
+      return "TLS of the model itself, and inject leads to plain HTTP; write the sidecar by hand, "
+             "with --upstream https://… (docs/tls.md)";
+  for (const std::string_view other : {"tcp", "udp", "mongo", "mysql", "redis"})
+    if (word == other) return "no HTTP";
+  return "";
+}
+
 // The number of the container port that a Service's port leads to.
 std::optional<std::int64_t> resolve(const ServicePort& port, const Workload& workload) {
   if (port.target.empty()) return port.number;
@@ -111,6 +126,9 @@ class Planner {
     const std::string& wanted = annotated.empty() ? settings_.port : annotated;
     Plan plan = wanted.empty() ? found_out(workload, ports) : named(wanted, ports);
     if (!plan.reason.empty()) return plan;
+    if (std::string declared = declaration_against(workload, plan.port); !declared.empty()) {
+      return {0, declared + "; name another port with --port or the annotation outrider.io/port"};
+    }
     for (const ContainerPort& port : workload.ports()) {
       if (port.number == settings_.proxy_port || port.number == settings_.admin_port) {
         return {
@@ -163,6 +181,23 @@ class Planner {
     return "";
   }
 
+  // What the Services that lead to the port say against it; "" where one of them does not. An
+  // appProtocol is a declaration, while a port's name is a habit.
+  std::string declaration_against(const Workload& workload, std::int64_t number) const {
+    std::string found;
+    for (const Service& service : objects_.services) {
+      if (!service.selects(workload)) continue;
+      for (const ServicePort& port : service.ports) {
+        if (resolve(port, workload) != number) continue;
+        const std::string_view obstacle = obstacle_of_protocol(port.app_protocol);
+        if (obstacle.empty()) return "";
+        found = service.title() + " says appProtocol " + port.app_protocol + " of its port " +
+                std::to_string(port.number) + ": " + std::string(obstacle);
+      }
+    }
+    return found;
+  }
+
   Plan named(const std::string& wanted, const std::vector<ContainerPort>& ports) const {
     if (const auto number = parse_int(wanted)) {
       if (*number >= 1 && *number <= 65535) return {*number, ""};
@@ -176,11 +211,21 @@ class Planner {
 
   Plan found_out(const Workload& workload, const std::vector<ContainerPort>& all) const {
     std::vector<ContainerPort> ports = all;
-    std::erase_if(ports, speaks_http2);
+    const std::set<std::int64_t> probed = workload.grpc_probe_ports();
+    std::erase_if(ports, [&](const ContainerPort& port) {
+      return speaks_http2(port) || probed.count(port.number) > 0;
+    });
     if (ports.empty() && !all.empty()) {
       return {0, "its port " + lines_of(all) +
-                     " speaks HTTP/2, and the sidecar HTTP/1.1; name "
+                     " speaks HTTP/2 (by its name or a gRPC probe), and the sidecar HTTP/1.1; name "
                      "another with --port"};
+    }
+    if (ports.size() > 1) {
+      std::vector<ContainerPort> undeclared = ports;
+      std::erase_if(undeclared, [&](const ContainerPort& port) {
+        return !declaration_against(workload, port.number).empty();
+      });
+      if (!undeclared.empty()) ports = undeclared;
     }
     if (workload.is_kserve) return {ports.empty() ? kserve_port : ports.front().number, ""};
     if (ports.empty()) {
@@ -246,6 +291,21 @@ Json volumes(const Settings& settings) {
     made.push_back(
         {{"name", volume_names[2]}, {"configMap", {{"name", settings.reference_config_map}}}});
   }
+  const auto add_certificate = [&](std::string_view name, const Settings::Certificate& from) {
+    if (!from.secret.empty()) {
+      made.push_back({{"name", name}, {"secret", {{"secretName", from.secret}}}});
+    } else if (!from.csi_driver.empty()) {
+      Json csi = {{"driver", from.csi_driver}, {"readOnly", true}};
+      for (const std::string& attribute : settings.csi_attributes) {
+        const std::size_t equals = std::min(attribute.find('='), attribute.size());
+        csi["volumeAttributes"][attribute.substr(0, equals)] =
+            equals < attribute.size() ? attribute.substr(equals + 1) : "";
+      }
+      made.push_back({{"name", name}, {"csi", std::move(csi)}});
+    }
+  };
+  add_certificate(volume_names[3], settings.tls);
+  add_certificate(volume_names[4], settings.web_tls);
   return made;
 }
 
@@ -418,16 +478,24 @@ class Injection {
     for (const ServicePort& port : service.ports) {
       bool leads = false;
       std::string without;
+      std::set<std::size_t> led;
       for (std::size_t i = 0; i < plans_.size(); ++i) {
         const Workload& workload = stream_.objects.workloads[i];
         if (!service.selects(workload)) continue;
         const bool has_sidecar = plans_[i].reason.empty() || workload.has_sidecar();
         const bool is_model = plans_[i].reason.empty() && resolve(port, workload) == plans_[i].port;
         leads |= is_model;
-        if (is_model) reached.insert(i);
+        if (is_model) led.insert(i);
         if (!has_sidecar) without = workload.title();
       }
       if (!leads) continue;
+      if (const auto obstacle = obstacle_of_protocol(port.app_protocol); !obstacle.empty()) {
+        said.push_back(service.title() + ": port " + std::to_string(port.number) +
+                       " left alone: appProtocol " + port.app_protocol + " says " +
+                       std::string(obstacle));
+        continue;
+      }
+      reached.merge(led);
       if (!without.empty()) {
         said.push_back(service.title() + " left alone: it also selects " + without +
                        ", which has no sidecar");
@@ -454,23 +522,29 @@ class Injection {
   Outcome outcome_;
 };
 
+// The proxy answers below its reserved path, whatever becomes of the analytics. The kubelet shows
+// no certificate; where one is required it can only see whether somebody listens.
+Json probe_of(const Settings& settings, const char* path, int period, int failures) {
+  const bool asks_clients =
+      std::find(settings.arguments.begin(), settings.arguments.end(),
+                "--tls.require-client-certificate") != settings.arguments.end();
+  Json made =
+      settings.reserved_path.empty() || asks_clients
+          ? Json{{"tcpSocket", {{"port", settings.proxy_port}}}}
+          : Json{{"httpGet",
+                  {{"path", settings.reserved_path + path}, {"port", settings.proxy_port}}}};
+  if (settings.tls.is_given() && made.contains("httpGet")) made["httpGet"]["scheme"] = "HTTPS";
+  made["periodSeconds"] = period;
+  if (period > 1) made["timeoutSeconds"] = 5;
+  if (failures > 0) made["failureThreshold"] = failures;
+  return made;
+}
+
 }  // namespace
 
 Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
   const auto port = [](const char* name, std::int64_t number) {
     return Json{{"name", name}, {"containerPort", number}, {"protocol", "TCP"}};
-  };
-  // The proxy answers below its reserved path, whatever becomes of the analytics.
-  const auto probe = [&](const char* path, int period, int failures) {
-    Json made =
-        settings.reserved_path.empty()
-            ? Json{{"tcpSocket", {{"port", settings.proxy_port}}}}
-            : Json{{"httpGet",
-                    {{"path", settings.reserved_path + path}, {"port", settings.proxy_port}}}};
-    made["periodSeconds"] = period;
-    if (period > 1) made["timeoutSeconds"] = 5;
-    if (failures > 0) made["failureThreshold"] = failures;
-    return made;
   };
   const auto mount = [](std::string_view name, const char* path) {
     return Json{{"name", name}, {"mountPath", path}, {"readOnly", true}};
@@ -493,12 +567,20 @@ Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
     arguments.push_back("--reference=/etc/outrider/references");
     mounts.push_back(mount(volume_names[2], "/etc/outrider/references"));
   }
+  if (settings.tls.is_given()) {
+    arguments.push_back("--tls.cert-dir=/etc/outrider/tls");
+    mounts.push_back(mount(volume_names[3], "/etc/outrider/tls"));
+  }
+  if (settings.web_tls.is_given()) {
+    arguments.push_back("--web.tls-cert-dir=/etc/outrider/web-tls");
+    mounts.push_back(mount(volume_names[4], "/etc/outrider/web-tls"));
+  }
   for (const std::string& argument : settings.arguments) arguments.push_back(argument);
   container["ports"] = Json::array(
       {port("outrider-proxy", settings.proxy_port), port("outrider-admin", settings.admin_port)});
-  container["startupProbe"] = probe("/healthy", 1, 60);
-  container["readinessProbe"] = probe("/ready", 5, 0);
-  container["livenessProbe"] = probe("/healthy", 10, 6);
+  container["startupProbe"] = probe_of(settings, "/healthy", 1, 60);
+  container["readinessProbe"] = probe_of(settings, "/ready", 5, 0);
+  container["livenessProbe"] = probe_of(settings, "/healthy", 10, 6);
   container["securityContext"] = {{"runAsNonRoot", true},
                                   {"runAsUser", 65532},
                                   {"runAsGroup", 65532},

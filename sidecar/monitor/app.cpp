@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -79,6 +80,9 @@ class MonitorApp {
   exporting::MonitorMetrics monitor_metrics_;
   net::ProcessCollector process_metrics_;
   exporting::Exporter exporter_;
+  std::mutex model_lock_;
+  std::string model_;  // As configured, where it is one.
+  web::GuardMetrics guards_;
   std::optional<AdminApi> admin_;
 };
 
@@ -118,7 +122,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
   log_.open_after_predecessor();
   std::vector<wire::Collector*> collectors = parts_.collectors;
   collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &pipeline_.keys(),
-                                       &log_metrics_, &reload_, &process_metrics_});
+                                       &log_metrics_, &reload_, &guards_, &process_metrics_});
   exporter_.add(std::move(collectors));
   admin_.emplace(options, admin_parts());
   parts_.on_listening(admin_->port());
@@ -190,6 +194,8 @@ std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
 void MonitorApp::tell_proxy(const ModelConfig& config) {
   parts_.publish_capture(capture_of(config));
   parts_.on_model(configured_model(config), config.info.objectives);
+  const std::lock_guard hold(model_lock_);
+  model_ = configured_model(config);
 }
 
 void MonitorApp::apply(ModelConfig config) {
@@ -235,7 +241,14 @@ AdminApi::Parts MonitorApp::admin_parts() {
           .exchanges = [this](const net::HttpRequest& request) { return posted_.take(request); },
           .reload = [this] { return reload_.reload(); },
           .status = [this] { return status(); },
-          .proxy_ready = parts_.proxy_ready};
+          .proxy_ready = parts_.proxy_ready,
+          .on_tls_port = parts_.on_tls_port,
+          .model =
+              [this] {
+                const std::lock_guard hold(model_lock_);
+                return model_;
+              },
+          .guards = &guards_};
 }
 
 wire::Json MonitorApp::status() {

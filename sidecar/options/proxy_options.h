@@ -53,7 +53,7 @@ struct Settings {
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
 
-  // TLS; "" and {}: none. See sidecar/tls/credentials.h.
+  // TLS; "" and {}: none. See base/tls/credentials.h.
   std::string tls_cert_dir;  // Of tls.crt, tls.key, ca.crt: clients speak TLS alone.
   bool tls_require_client_certificate = false;
   std::vector<std::string> tls_client_names;  // URI or DNS SANs that are allowed.

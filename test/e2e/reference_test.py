@@ -3,12 +3,15 @@
 (it sets OUTRIDER_WRITE_REFERENCE, and these tests then write what they would compare)."""
 
 import csv
+import hashlib
 import json
 import os
 import pathlib
 import random
 import re
+import ssl
 import subprocess
+import urllib.request
 
 import pytest
 from processes import free_port, http, http_json, wait_for
@@ -104,6 +107,17 @@ objectives:
 """
 
 
+BEARER = {"Authorization": "Bearer secret"}
+
+
+def secure_page(programs, name, command, ca):
+    """The metrics of a program that speaks TLS and asks for tokens."""
+    port = free_port()
+    programs.start(name, [*command, "--web.listen-address", f"127.0.0.1:{port}"])
+    request = urllib.request.Request(f"https://localhost:{port}/metrics", headers=BEARER)
+    return wait_for(name, lambda: urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=ca)).read().decode(), 30)
+
+
 def play(programs, binaries, folder):
     """Starts all three programs and makes each show what it has: predictions, labels, a reference, an incident."""
     families = Families()
@@ -133,7 +147,14 @@ def play(programs, binaries, folder):
         churn.wait_for_predictions(40)
 
     keys = Authority(folder, "authority").sign(folder / "keys")
-    guarded = Sidecar(programs, binaries, predictor.admin, folder / "guarded", "guarded", ["--tls.cert-dir", keys])
+    tokens = folder / "tokens.yaml"
+    tokens.write_text(json.dumps({"tokens": [{"name": "reader", "roles": ["read"], "sha256": hashlib.sha256(b"secret").hexdigest()}]}))
+    guarded = Sidecar(programs, binaries, predictor.admin, folder / "guarded", "guarded", ["--tls.cert-dir", keys, "--web.tokens-file", tokens])
+    families.add("outrider-sidecar", http("GET", f"{guarded.admin}/metrics", headers=BEARER)[2])
+    for name, command in (("agent", [binaries / "outrider-agent", "--data.dir", folder / "secure-agent"]),
+                          ("predictor", [binaries / "outrider-predictor", "serve", "--registry", registry, "--name", "house-price"])):
+        families.add(f"outrider-{name}", secure_page(programs, f"secure-{name}", [*command, "--web.tls-cert-dir", keys, "--web.tokens-file", tokens],
+                                                     keys / "ca.crt"))
 
     policy = folder / "policy.yaml"
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
@@ -148,7 +169,7 @@ def play(programs, binaries, folder):
                     "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
-    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin), ("outrider-sidecar", guarded.admin),
+    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
     return families

@@ -11,13 +11,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # room -> what it may include besides itself, each a room by its whole name ("base/*": all rooms of base). A room is a
 # folder with sources; decode/protocols is the one folder that belongs to the room above it.
-BASE = ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config", "base/remote_write"]
+BASE = ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config", "base/remote_write", "base/web"]
 ALLOWED = {
     "base/core": [],
     "base/config": ["base/core"],
     "base/wire": ["base/core"],
     "base/wire/remote_write": ["base/core", "base/wire"],
-    "base/net": ["base/core", "base/wire"],
+    "base/tls": ["base/core"],
+    "base/net": ["base/core", "base/wire", "base/tls"],
+    "base/web": ["base/core", "base/wire", "base/net", "base/config", "base/tls"],
     "base/remote_write": ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config"],
     "detectors": ["base/core"],
     "detectors/forecast": ["base/core"],
@@ -26,9 +28,8 @@ ALLOWED = {
 
     "sidecar/http1": ["base/core"],
     "sidecar/tap": ["base/core"],
-    "sidecar/tls": ["base/core"],
-    "sidecar/options": ["base/core", "base/config", "base/remote_write", "sidecar/tap"],
-    "sidecar/proxy": ["base/core", "base/config", "base/net", "sidecar/http1", "sidecar/options", "sidecar/tap", "sidecar/tls"],
+    "sidecar/options": ["base/core", "base/config", "base/remote_write", "base/web", "sidecar/tap"],
+    "sidecar/proxy": ["base/core", "base/config", "base/net", "base/tls", "sidecar/http1", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor/decode": ["base/core", "base/wire", "detectors", "sidecar/http1", "sidecar/tap"],
     "sidecar/monitor/versions": ["base/core", "base/wire", "base/config", "detectors", "reference", "truth", "sidecar/monitor/decode",
                                  "sidecar/tap"],
@@ -36,9 +37,9 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
-    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "sidecar/tls",
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
                                "truth"],
-    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
+    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
 
     "predictor/model": ["base/core", "base/wire", "detectors"],

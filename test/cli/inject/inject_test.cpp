@@ -310,6 +310,79 @@ TEST_CASE("the model's port: asked for, annotated, named http, or the one a Serv
       Contains("http://127.0.0.1:8002"));
 }
 
+namespace {
+
+std::string service_with(const std::string& ports) {
+  return "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: m}, "
+         "ports: [" +
+         ports + "]}\n";
+}
+
+}  // namespace
+
+TEST_CASE("a port whose Service declares another protocol is not the model's HTTP port") {
+  const std::string one = "      ports: [{containerPort: 8000}]\n";
+  const std::string two = "      ports: [{containerPort: 8000}, {containerPort: 9000}]\n";
+  for (const std::string protocol : {"kubernetes.io/h2c", "grpc", "http2", "GRPC"}) {
+    const std::string skipped = report(
+        injected(pod_with(one) +
+                 service_with("{port: 80, targetPort: 8000, appProtocol: " + protocol + "}")));
+    CHECK_THAT(skipped, Contains("skipped: service \"s\" says appProtocol " + protocol +
+                                 " of its port 80: HTTP/2, and the sidecar speaks HTTP/1.1; name "
+                                 "another port"));
+    const std::string text = checked(
+        pod_with(two) + service_with("{port: 90, targetPort: 9000, appProtocol: " + protocol +
+                                     "}, {port: 80, targetPort: 8000}"));
+    CHECK_THAT(text, Contains("--upstream=http://127.0.0.1:8000") && Contains("targetPort: 9000"));
+  }
+  Settings asked = settings;
+  asked.port = "8000";
+  const std::string tls = service_with("{port: 443, targetPort: 8000, appProtocol: https}");
+  CHECK_THAT(report(injected(pod_with(one) + tls, asked)), Contains("with --upstream https://"));
+  const std::string plain = service_with("{port: 80, targetPort: 8000, appProtocol: http}");
+  CHECK_THAT(checked(pod_with(one) + plain), Contains("targetPort: 9500"));
+}
+
+TEST_CASE("of two Service ports that lead to one port, the one that declares HTTP/2 stays") {
+  const std::string text = pod_with("      ports: [{containerPort: 8000}]\n") +
+                           service_with(
+                               "{port: 80, targetPort: 8000}, {port: 90, targetPort: "
+                               "8000, appProtocol: kubernetes.io/h2c}");
+  const Outcome outcome = injected(text);
+  CHECK_THAT(outcome.text, Contains("{port: 80, targetPort: 9500}") &&
+                               Contains("{port: 90, targetPort: 8000, appProtocol"));
+  CHECK_THAT(report(outcome), Contains("port 90 left alone: appProtocol kubernetes.io/h2c"));
+  CHECK(uninjected(outcome.text).text == text);
+}
+
+TEST_CASE("a port that a gRPC probe asks speaks HTTP/2, unless it is asked for by name") {
+  const auto with_probe = [](const std::string& ports) {
+    return pod_with("      ports: [" + ports + "]\n      readinessProbe: {grpc: {port: 9000}}\n");
+  };
+  CHECK_THAT(checked(with_probe("{containerPort: 8000}, {containerPort: 9000}")),
+             Contains("--upstream=http://127.0.0.1:8000") && Contains("grpc: {port: 9000}"));
+  CHECK_THAT(report(injected(with_probe("{containerPort: 9000}"))), Contains("a gRPC probe"));
+  Settings asked = settings;
+  asked.port = "9000";
+  CHECK_THAT(checked(with_probe("{containerPort: 9000}"), asked), Contains("127.0.0.1:9000"));
+}
+
+TEST_CASE("certificates come from a Secret or a CSI driver, and probes then ask over TLS") {
+  Settings secure = settings;
+  secure.tls.secret = "house-price-tls";
+  secure.web_tls.csi_driver = "spiffe.csi.cert-manager.io";
+  secure.csi_attributes = {"a.example/b=c"};
+  const std::string text = checked(deployment, secure);
+  CHECK_THAT(text, Contains("--tls.cert-dir=/etc/outrider/tls") &&
+                       Contains("--web.tls-cert-dir=/etc/outrider/web-tls") &&
+                       Contains("secretName: house-price-tls") &&
+                       Contains("driver: spiffe.csi.cert-manager.io") &&
+                       Contains("a.example/b: c") && Contains("scheme: HTTPS"));
+  secure.arguments = {"--tls.require-client-certificate"};
+  const std::string strict = checked(deployment, secure);
+  CHECK_THAT(strict, Contains("tcpSocket") && !Contains("scheme: HTTPS"));
+}
+
 TEST_CASE("injecting again takes the newer settings") {
   Settings newer = settings;
   newer.image = "outrider-sidecar:2";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/tls/session.h"
+#include "base/tls/session.h"
 
 #include <random>
 
-#include "test/sidecar/tls/certificates.h"
+#include "test/base/tls/certificates.h"
 #include "test/support/catch.h"
 
 namespace outrider::tls {

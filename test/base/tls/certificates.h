@@ -12,7 +12,7 @@
 
 #include <string>
 
-#include "sidecar/tls/context.h"
+#include "base/tls/context.h"
 
 namespace outrider::tls {
 

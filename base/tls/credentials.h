@@ -23,7 +23,7 @@
 #include <mutex>
 #include <string>
 
-#include "sidecar/tls/context.h"
+#include "base/tls/context.h"
 
 namespace outrider::tls {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/tls/session.h"
+#include "base/tls/session.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/tls/context.h"
+#include "base/tls/context.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "sidecar/tls/session.h"
+#include "base/tls/session.h"
 
 namespace outrider::tls {
 namespace {

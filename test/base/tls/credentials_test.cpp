@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/tls/credentials.h"
+#include "base/tls/credentials.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "test/sidecar/tls/certificates.h"
+#include "test/base/tls/certificates.h"
 #include "test/support/catch.h"
 
 namespace outrider::tls {

@@ -23,7 +23,7 @@
 
 #include "base/core/clock.h"
 #include "base/core/result.h"
-#include "sidecar/tls/handshake_result.h"
+#include "base/tls/handshake_result.h"
 
 namespace outrider::tls {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/monitor/admin/web_config.h"
+#include "base/web/passwords.h"
 
 #include <crypt.h>
 
@@ -11,7 +11,7 @@
 
 #include "base/config/yaml.h"
 
-namespace outrider::monitor {
+namespace outrider::web {
 namespace {
 
 using Users = std::map<std::string, std::string, std::less<>>;
@@ -65,8 +65,8 @@ class PasswordCheck {
 
 }  // namespace
 
-Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings& settings) {
-  if (file.empty()) return {};
+Result<Passwords> read_passwords(const std::string& file) {
+  if (file.empty()) return Passwords();
   const auto text = config::read_file(file, 1 << 20);
   if (!text) return fail(text);
   config::YamlReader reader(file);
@@ -74,11 +74,9 @@ Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings
   reader.only_keys(root, {"tls_server_config", "basic_auth_users"});
   const config::Yaml tls = reader.child(root, "tls_server_config");
   if (tls.node.IsDefined()) {
-    // CivetWeb 1.15 looks for OpenSSL 1.1's SSL_get_peer_certificate, which OpenSSL 3 has not.
-    reader.mistake(
-        tls,
-        "TLS is not available in this build: Debian 12's CivetWeb cannot load OpenSSL 3. "
-        "Put a TLS proxy before the admin port and listen on 127.0.0.1");
+    reader.mistake(tls,
+                   "this port's TLS is not set here: give --web.tls-cert-dir a directory with "
+                   "tls.crt, tls.key and ca.crt");
   }
   Users users;
   for (const auto& [user, value] : reader.entries(reader.child(root, "basic_auth_users"))) {
@@ -89,13 +87,10 @@ Result<void> apply_web_config(const std::string& file, net::HttpServer::Settings
     users.emplace(user, hash);
   }
   if (auto ok = reader.finish(); !ok) return fail(ok);
-  if (!users.empty()) {
-    settings.basic_auth = [check = std::make_shared<PasswordCheck>(std::move(users))](
-                              std::string_view user, std::string_view password) {
-      return (*check)(user, password);
-    };
-  }
-  return {};
+  if (users.empty()) return Passwords();
+  return Passwords(
+      [check = std::make_shared<PasswordCheck>(std::move(users))](
+          std::string_view user, std::string_view password) { return (*check)(user, password); });
 }
 
-}  // namespace outrider::monitor
+}  // namespace outrider::web

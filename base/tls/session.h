@@ -27,8 +27,8 @@
 #include <string>
 #include <string_view>
 
-#include "sidecar/tls/context.h"
-#include "sidecar/tls/handshake_result.h"
+#include "base/tls/context.h"
+#include "base/tls/handshake_result.h"
 
 namespace outrider::tls {
 

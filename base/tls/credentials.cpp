@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/tls/credentials.h"
+#include "base/tls/credentials.h"
 
 #include <sys/stat.h>
 
