@@ -97,6 +97,8 @@ class Decoder::Impl {
   Outcome observe_answer(const ExchangeParts& parts);
   Outcome give_up(const ExchangeParts& parts, FailReason reason);
   Decoded<void> open_answer(const ExchangeParts& parts);
+  Decoded<void> open_events(std::string_view stream);
+  Decoded<void> open_end_of_stream(const ExchangeParts& parts);
   Decoded<void> read_answer();
   void build_rows();
   void select_from_body(std::size_t rows, std::size_t width);
@@ -152,6 +154,10 @@ Decoder::Outcome Decoder::Impl::decode(const tap::Exchange& exchange) {
   parts.outcome = exchange.outcome;
   parts.request_body = exchange.request_body;
   parts.response_body = exchange.response_body;
+  if (exchange.response_gap.bytes != 0) {
+    parts.response_is_end_only = true;
+    parts.response_body.remove_prefix(exchange.response_gap.at);
+  }
   exchange_ = &exchange;
   if (!read_heads(exchange, parts)) return fail_with(FailReason::unsupported_format);
   auto outcome = decode(std::as_const(parts));
@@ -411,6 +417,7 @@ Decoded<void> Decoder::Impl::add_query(std::string_view query) {
 }
 
 Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
+  if (parts.response_is_end_only) return open_end_of_stream(parts);
   const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
   if (!body) return failed(body);
   switch (format_of(parts.response_type, parts.response_json_bytes, *body)) {
@@ -421,15 +428,8 @@ Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
       if (ok || !are_json_lines(ok.error(), *body)) return ok;
       return answer_.open_lines(read_json_lines(*body, answer_text_).as_list);
     }
-    case Format::event_stream: {
-      const StreamEnd end = read_stream_end(*body, answer_text_);
-      if (end.has_error) {
-        answer_.note_error();
-        return {};
-      }
-      if (end.last_json.empty()) return failed(FailReason::missing_prediction);
-      return answer_.open(end.last_json, {});
-    }
+    case Format::event_stream:
+      return open_events(*body);
     case Format::json_lines: {
       // A line for each of the request's rows, or a stream whose last line counts: read() will
       // know.
@@ -447,6 +447,25 @@ Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
       break;
   }
   return failed(FailReason::unsupported_format);
+}
+
+Decoded<void> Decoder::Impl::open_events(std::string_view stream) {
+  const StreamEnd end = read_stream_end(stream, answer_text_);
+  if (end.has_error) {
+    answer_.note_error();
+    return {};
+  }
+  if (end.last_json.empty()) return failed(FailReason::missing_prediction);
+  return answer_.open(end.last_json, {});
+}
+
+// What begins in the middle of an event is left out.
+Decoded<void> Decoder::Impl::open_end_of_stream(const ExchangeParts& parts) {
+  const bool are_events = iequals_ascii(media_type(parts.response_type), "text/event-stream");
+  const std::size_t whole = after_first_event(parts.response_body);
+  if (!are_events || !parts.response_coding.empty() || whole == parts.response_body.size())
+    return failed(FailReason::too_long);
+  return open_events(parts.response_body.substr(whole));
 }
 
 Decoded<void> Decoder::Impl::read_answer() {

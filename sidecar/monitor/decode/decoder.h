@@ -54,6 +54,9 @@ struct ExchangeParts {
   std::string_view model_name, model_version;  // What the fields (or a CloudEvent) say.
   std::span<const std::string_view> aliases;   // The caller's ids; may have repeats and empty ones.
   std::string_view request_body, response_body;
+  // Only the end of a long response is there: of server-sent events it is what counts, of anything
+  // else it is too_long.
+  bool response_is_end_only = false;
   std::string_view sampling_key;        // As capture_settings.h has it; "": the id.
   bool exchange_is_prediction = false;  // Known from elsewhere: no matching by method and path.
 };
