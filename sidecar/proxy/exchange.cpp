@@ -173,8 +173,10 @@ bool Exchange::on_interim_response() {
   return false;
 }
 
-void Exchange::capture_response(std::string_view raw_head, std::string_view model_field) {
+void Exchange::capture_response(std::string_view raw_head, std::string_view model_field,
+                                std::string_view content_type) {
   capture_.response_head(raw_head);
+  if (tap::is_stream_type(content_type)) capture_.stream_response();
   if (!model_.is_in_path) model_.name.name(context_.models, model_field);
 }
 

@@ -32,7 +32,7 @@
 //   exchange.name_request(path, "");                 // model and prediction id
 //   exchange.capture_request({.method = "POST", …});
 //   exchange.on_attempt(attempt);                    // the request is on its way, or waits
-//   exchange.capture_response(head, ""); exchange.begin_response(200, 0);
+//   exchange.capture_response(head, "", ""); exchange.begin_response(200, 0);
 //   exchange.finish();
 //
 // Thread-safety: one thread. Nothing allocates. A call may end in a call of the client or the
@@ -134,8 +134,11 @@ class Exchange final : public TimerTarget {
 
   // -- The response.
   bool on_interim_response();  // 1xx; false when there were too many and it has failed.
-  void capture_response(std::string_view raw_head, std::string_view model_field);
-  void capture_response_body(std::string_view content) { capture_.response_body(content); }
+  void capture_response(std::string_view raw_head, std::string_view model_field,
+                        std::string_view content_type);
+  void capture_response_body(std::string_view content) {
+    capture_.response_body(content, context_.now.monotonic - started_.monotonic);
+  }
   void begin_response(int status, std::size_t body_bytes);  // Its head is on its way.
   void on_response_bytes(std::size_t bytes);                // Of its body, passed on.
   void switch_protocols();                                  // 101.

@@ -162,7 +162,8 @@ bool UpstreamRequest::receive_final_head(const Input& input, std::size_t used) {
   }
   body_ = http1::BodyReader(head.summary.framing, head.summary.content_length);
   unchunk_ = head.summary.unchunk;
-  exchange_.capture_response(head.raw(), head.value_of(http1::FieldId::x_model_name));
+  exchange_.capture_response(head.raw(), head.value_of(http1::FieldId::x_model_name),
+                             head.value_of(http1::FieldId::content_type));
   const http1::BodyReader::Run run = take_body(after_head);
   if (run.progress == http1::Progress::invalid) {
     exchange_.on_invalid_response(http1::advice(body_.violation()));

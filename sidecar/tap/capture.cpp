@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/core/text.h"
+
 namespace outrider::tap {
 
 BlockBudget::Block* BlockBudget::take() {
@@ -40,10 +42,17 @@ Tap::Tap(MemoryFile& file, std::size_t lane, std::size_t capture_bytes_max, bool
   settings_ = *compile({});
 }
 
+bool is_stream_type(std::string_view content_type) {
+  constexpr std::string_view events = "text/event-stream";
+  const std::string_view media = trim(content_type.substr(0, content_type.find(';')));
+  return media.size() == events.size() && iequals_ascii(media, events);
+}
+
 void Capture::begin(std::string_view method, std::string_view target, std::string_view key) {
   abandon();
   if (!tap_.enabled_) return;
   tap_.refresh_settings();
+  request_.is_stream = response_.is_stream = false;
   state_ = State::skipped;
   if (!matches(tap_.settings_, method, target)) {
     skip_reason_ = SkipReason::not_matched;
@@ -56,20 +65,33 @@ void Capture::begin(std::string_view method, std::string_view target, std::strin
   }
 }
 
-void Capture::append(Chain& chain, std::size_t part, std::string_view bytes,
-                     std::uint64_t part_max) {
+bool Capture::fits() {
+  return RingWriter::record_bytes(lengths_) <= tap_.writer_.record_bytes_max();
+}
+
+// Null, and all is dropped, when the budget is spent.
+BlockBudget::Block* Capture::add_block(Chain& chain) {
+  BlockBudget::Block* block = tap_.blocks_.take();
+  if (block == nullptr) {
+    drop(DropReason::capture_full);
+    return nullptr;
+  }
+  tap_.show_usage();
+  (chain.last == nullptr ? chain.first : chain.last->next) = block;
+  chain.last = block;
+  return block;
+}
+
+void Capture::append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max) {
   if (state_ != State::capturing || bytes.empty()) return;
-  lengths_[part] += bytes.size();
-  if (lengths_[part] > part_max ||
-      RingWriter::record_bytes(lengths_) > tap_.writer_.record_bytes_max())
-    return drop(DropReason::too_large);
+  length(part) += bytes.size();
+  if (length(part) > part_max || !fits()) return drop(DropReason::too_large);
+  // What follows a body with a tail follows the tail.
+  Chain& chain = side.tail.first == nullptr ? side.head : side.tail;
   while (!bytes.empty()) {
-    if (chain.last == nullptr || chain.last->used == BlockBudget::Block::capacity) {
-      BlockBudget::Block* block = tap_.blocks_.take();
-      if (block == nullptr) return drop(DropReason::capture_full);
-      tap_.show_usage();
-      (chain.last == nullptr ? chain.first : chain.last->next) = block;
-      chain.last = block;
+    if ((chain.last == nullptr || chain.last->used == BlockBudget::Block::capacity) &&
+        add_block(chain) == nullptr) {
+      return;
     }
     const std::size_t n = std::min(bytes.size(), BlockBudget::Block::capacity - chain.last->used);
     std::memcpy(chain.last->bytes + chain.last->used, bytes.data(), n);
@@ -78,17 +100,113 @@ void Capture::append(Chain& chain, std::size_t part, std::string_view bytes,
   }
 }
 
+void Capture::append_field(Side& side, Part part, std::string_view name, std::string_view value) {
+  append(side, part, name, SIZE_MAX);
+  append(side, part, ": ", SIZE_MAX);
+  append(side, part, value, SIZE_MAX);
+  append(side, part, "\r\n", SIZE_MAX);
+}
+
+void Capture::request_line(std::string_view method, std::string_view target,
+                           std::string_view authority) {
+  for (const std::string_view piece :
+       {method, std::string_view(" "), target, std::string_view(" HTTP/1.1\r\n")})
+    request_head(piece);
+  request_field("host", authority);
+}
+
+void Capture::response_status(int status) {
+  char line[] = "HTTP/1.1 000 \r\n";
+  constexpr std::size_t digits_at = 9;
+  for (int i = 2; i >= 0; --i, status /= 10)
+    line[digits_at + static_cast<std::size_t>(i)] = static_cast<char>('0' + status % 10);
+  response_head({line, sizeof line - 1});
+}
+
+void Capture::trailer(std::string_view name, std::string_view value) {
+  constexpr std::size_t around = 4;  // ": " and CR LF.
+  if (length(Part::response_trailers) + name.size() + value.size() + around > trailers_bytes_max)
+    return;
+  append_field(response_, Part::response_trailers, name, value);
+}
+
+// The beginning, then an end that rolls on: when it is full, its oldest block makes room.
+void Capture::append_stream(Side& side, Part part, std::string_view bytes,
+                            const StreamLimits& limits) {
+  if (state_ != State::capturing || bytes.empty()) return;
+  if (side.tail.first == nullptr && length(part) < limits.head_bytes) {
+    const std::string_view head = bytes.substr(0, limits.head_bytes - length(part));
+    append(side, part, head, SIZE_MAX);
+    bytes.remove_prefix(head.size());
+  }
+  while (!bytes.empty() && state_ == State::capturing) {
+    Chain& tail = side.tail;
+    if ((tail.last == nullptr || tail.last->used == BlockBudget::Block::capacity) &&
+        !make_room_in_tail(side, part, limits)) {
+      return;
+    }
+    const std::size_t n = std::min(bytes.size(), BlockBudget::Block::capacity - tail.last->used);
+    length(part) += n;
+    if (!fits()) return drop(DropReason::too_large);
+    std::memcpy(tail.last->bytes + tail.last->used, bytes.data(), n);
+    tail.last->used += n;
+    bytes.remove_prefix(n);
+  }
+}
+
+bool Capture::make_room_in_tail(Side& side, Part part, const StreamLimits& limits) {
+  Chain& tail = side.tail;
+  if (side.tail_blocks < limits.tail_blocks) {
+    if (add_block(tail) == nullptr) return false;
+    ++side.tail_blocks;
+    return true;
+  }
+  BlockBudget::Block* oldest = tail.first;
+  side.gap.at = limits.head_bytes;
+  side.gap.bytes += oldest->used;
+  length(part) -= oldest->used;
+  tail.first = oldest->next;
+  oldest->next = nullptr;
+  oldest->used = 0;
+  tail.last->next = oldest;
+  tail.last = oldest;
+  return true;
+}
+
+// One for each turn in which bytes came.
+void Capture::mark(std::string_view bytes, Duration since_start) {
+  if (state_ != State::capturing || bytes.empty() || since_start.count() == last_mark_) return;
+  last_mark_ = since_start.count();
+  const ArrivalMark mark{length(Part::response_body) + response_.gap.bytes, last_mark_};
+  const std::size_t count = length(Part::marks) / sizeof mark;
+  if (count < marks_inline) {
+    first_marks_[count] = mark;
+    length(Part::marks) += sizeof mark;
+    return;
+  }
+  // The inline ones count as part of the beginning.
+  const StreamLimits limits{mark_limits.head_bytes + sizeof first_marks_, mark_limits.tail_blocks};
+  append_stream(marks_, Part::marks, {reinterpret_cast<const char*>(&mark), sizeof mark}, limits);
+}
+
 void Capture::drop(DropReason reason) {
   release();
   state_ = State::dropped;
   drop_reason_ = reason;
 }
 
+void Capture::give_back(Side& side) {
+  tap_.blocks_.give_back(side.head.first);
+  tap_.blocks_.give_back(side.tail.first);
+  side = {};
+}
+
 void Capture::release() {
-  tap_.blocks_.give_back(request_.first);
-  tap_.blocks_.give_back(response_.first);
-  request_ = response_ = {};
+  give_back(request_);
+  give_back(response_);
+  give_back(marks_);
   lengths_ = {};
+  last_mark_ = -1;
   tap_.show_usage();
 }
 
@@ -99,11 +217,24 @@ bool Capture::write(const Ending& ending) {
   exchange.duration = ending.duration;
   exchange.status = ending.status;
   exchange.outcome = ending.outcome;
+  exchange.protocol = ending.protocol;
+  exchange.grpc_status = ending.grpc_status;
+  exchange.request_gap = request_.gap;
+  exchange.response_gap = response_.gap;
+  exchange.marks_gap = {marks_.gap.bytes / sizeof(ArrivalMark),
+                        marks_.gap.at / sizeof(ArrivalMark)};
   auto& pieces = tap_.pieces_;
   pieces.clear();
-  for (const Chain* chain : {&request_, &response_})
-    for (const BlockBudget::Block* block = chain->first; block != nullptr; block = block->next)
-      pieces.emplace_back(block->bytes, block->used);
+  const auto add = [&pieces](const Side& side) {
+    for (const Chain* chain : {&side.head, &side.tail})
+      for (const BlockBudget::Block* block = chain->first; block != nullptr; block = block->next)
+        pieces.emplace_back(block->bytes, block->used);
+  };
+  add(request_);
+  add(response_);
+  pieces.emplace_back(reinterpret_cast<const char*>(first_marks_.data()),
+                      std::min(length(Part::marks), sizeof first_marks_));
+  add(marks_);
   return tap_.writer_.write(exchange, lengths_, pieces);
 }
 

@@ -9,7 +9,18 @@
 //
 //   capture.begin(tap, method, target, key);            // decides: matched, sampled
 //   capture.request_head(bytes); capture.request_body(bytes); …
+//   capture.response_body(bytes, since_start);          // leaves an arrival mark
 //   capture.finish(ended);                              // to the ring; counts exactly one thing
+//
+// HTTP/2 has its heads as decoded fields; they are written down as HTTP/1.1 writes them:
+//
+//   capture.request_line("POST", "/service/Method", authority); capture.request_field(name, value); …
+//   capture.end_request_head(); capture.response_status(200); capture.response_field(…); …
+//   capture.trailer("grpc-status", "0");
+//
+// A body that is a stream (stream_request(), stream_response(), before its first byte) may be of any
+// length: its first stream_head_bytes and about as much of its end are kept, and the gap between is
+// said. Of arrival marks, too, the first and the last are kept: at most arrival_marks_max.
 //
 // A request that is refused half-way (its chunks turn out malformed) was no exchange: abandon().
 //
@@ -25,6 +36,13 @@
 #include "sidecar/tap/memory_file.h"
 
 namespace outrider::tap {
+
+// Of a stream's beginning; of its end as much, less up to one block.
+inline constexpr std::size_t stream_head_bytes = 64 << 10;
+inline constexpr std::size_t trailers_bytes_max = 16 << 10;  // Fields past it are left out.
+
+// Whether a response of this Content-Type is a stream that may be of any length: server-sent events.
+bool is_stream_type(std::string_view content_type);
 
 // Blocks of memory, allocated when first needed and kept, never more than the budget.
 class BlockBudget {
@@ -78,10 +96,37 @@ class Capture {
   // `key` decides sampling: see capture_settings.h.
   void begin(std::string_view method, std::string_view target, std::string_view key);
 
-  void request_head(std::string_view bytes) { append(request_, 0, bytes, SIZE_MAX); }
-  void request_body(std::string_view bytes) { append(request_, 1, bytes, request_body_max_); }
-  void response_head(std::string_view bytes) { append(response_, 2, bytes, SIZE_MAX); }
-  void response_body(std::string_view bytes) { append(response_, 3, bytes, response_body_max_); }
+  void request_head(std::string_view bytes) {
+    append(request_, Part::request_head, bytes, SIZE_MAX);
+  }
+  void request_body(std::string_view bytes) {
+    request_.is_stream ? append_stream(request_, Part::request_body, bytes, stream_limits)
+                       : append(request_, Part::request_body, bytes, request_body_max_);
+  }
+  void response_head(std::string_view bytes) {
+    append(response_, Part::response_head, bytes, SIZE_MAX);
+  }
+  // `since_start`: from the request's first byte until these came.
+  void response_body(std::string_view bytes, Duration since_start) {
+    mark(bytes, since_start);
+    response_.is_stream ? append_stream(response_, Part::response_body, bytes, stream_limits)
+                        : append(response_, Part::response_body, bytes, response_body_max_);
+  }
+  void stream_request() { request_.is_stream = true; }
+  void stream_response() { response_.is_stream = true; }
+
+  // Heads as fields. Names and values as RFC 9113 allows them: no CR, LF or NUL.
+  void request_line(std::string_view method, std::string_view target, std::string_view authority);
+  void response_status(int status);
+  void request_field(std::string_view name, std::string_view value) {
+    append_field(request_, Part::request_head, name, value);
+  }
+  void response_field(std::string_view name, std::string_view value) {
+    append_field(response_, Part::response_head, name, value);
+  }
+  void end_request_head() { request_head("\r\n"); }
+  void end_response_head() { response_head("\r\n"); }
+  void trailer(std::string_view name, std::string_view value);
 
   struct Ending {
     PredictionId id{};
@@ -89,6 +134,8 @@ class Capture {
     Duration duration{};
     int status = 0;
     Outcome outcome = Outcome::success;
+    Protocol protocol = Protocol::http1;
+    int grpc_status = no_grpc_status;
   };
   void finish(const Ending& ending);
   void abandon();
@@ -100,9 +147,32 @@ class Capture {
     BlockBudget::Block* first = nullptr;
     BlockBudget::Block* last = nullptr;
   };
-  void append(Chain& chain, std::size_t part, std::string_view bytes, std::uint64_t part_max);
+  // Parts that follow one another: the beginning, and the end of what is too long.
+  struct Side {
+    Chain head, tail;
+    std::size_t tail_blocks = 0;
+    Gap gap;
+    bool is_stream = false;
+  };
+  struct StreamLimits {
+    std::size_t head_bytes, tail_blocks;
+  };
+  static constexpr std::size_t marks_inline = 8;
+  static constexpr StreamLimits stream_limits{stream_head_bytes, 16};
+  static constexpr StreamLimits mark_limits{BlockBudget::Block::capacity, 2};
+  static_assert(BlockBudget::Block::capacity % sizeof(ArrivalMark) == 0);
+
+  std::size_t& length(Part part) { return lengths_[static_cast<std::size_t>(part)]; }
+  void append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max);
+  void append_field(Side& side, Part part, std::string_view name, std::string_view value);
+  void append_stream(Side& side, Part part, std::string_view bytes, const StreamLimits& limits);
+  void mark(std::string_view bytes, Duration since_start);
+  bool fits();
+  BlockBudget::Block* add_block(Chain& chain);
+  bool make_room_in_tail(Side& side, Part part, const StreamLimits& limits);
   void drop(DropReason reason);
   void release();
+  void give_back(Side& side);
   bool write(const Ending& ending);
 
   Tap& tap_;
@@ -111,7 +181,13 @@ class Capture {
   DropReason drop_reason_{};
   std::uint64_t request_body_max_ = 0, response_body_max_ = 0;
   RecordLengths lengths_{};
-  Chain request_, response_;
+  Side request_, response_, marks_;
+  // The first ones: most exchanges have no more, and need no block for them.
+  std::array<ArrivalMark, marks_inline> first_marks_;
+  std::int64_t last_mark_ = -1;  // Its time.
 };
+
+// The inline ones, those of a block, and of one block to two at the end.
+inline constexpr std::size_t arrival_marks_max = 8 + 3 * (4096 - 16) / sizeof(ArrivalMark);
 
 }  // namespace outrider::tap

@@ -26,7 +26,7 @@ std::string_view to_string(FailReason reason) {
       "invalid_query",        "unsupported_encoding", "invalid_encoding", "unpacked_too_large",
       "invalid_csv",          "unsupported_format",   "wrong_shape",      "wrong_type",
       "missing_prediction",   "too_many_rows",        "incomplete",       "poisoned",
-      "ambiguous_prediction", "pointer_not_found"};
+      "ambiguous_prediction", "pointer_not_found",    "invalid_message",  "too_long"};
   return words[static_cast<std::size_t>(reason)];
 }
 

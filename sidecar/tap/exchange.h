@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Exchange: one proxied request and its response, with timing, as the tap captured it whole. It is
-// a view: the bytes stay in the ring (or in whatever source it came from) until the source is told
+// Exchange: one proxied request and its response, with timing, as the tap captured it. It is a
+// view: the bytes stay in the ring (or in whatever source it came from) until the source is told
 // that it is done with.
+//
+// One record for every protocol. Heads are text as HTTP/1.1 writes them: of HTTP/1.1 as they came,
+// of HTTP/2 the decoded fields, written down so (capture.h, head_text.h: RFC 9113, 8.3, has the
+// rules of the translation). So a reader of heads knows one form only, whatever was spoken.
+//
+// A body is there whole, or it has a Gap: of a long stream the tap keeps the beginning and the end.
+// Nothing else is ever left out of a body: an exchange whose body does not fit is dropped.
 //
 // ExchangeSource is what the monitor reads from: the shared-memory ring in production, a list in
 // tests. Each exchange that is taken is disposed of in exactly one way, so that
@@ -12,7 +19,9 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 
@@ -25,6 +34,46 @@ using PredictionId = std::array<char, 36>;
 inline std::string_view view(const PredictionId& id) {
   return {id.data(), id.size()};
 }
+
+// What was spoken with the client.
+enum class Protocol : std::uint8_t { http1, http2, grpc };
+inline constexpr std::size_t protocol_count = 3;
+inline constexpr int no_grpc_status = -1;
+
+// What was left out of a long body or list: so much, behind the first `at` of what is there.
+struct Gap {
+  std::uint64_t bytes = 0;  // 0: nothing was.
+  std::uint64_t at = 0;
+
+  bool operator==(const Gap&) const = default;
+};
+
+// The response's body from byte `offset` on came so long after the request's first byte. The bytes
+// before the next mark's offset came with it.
+struct ArrivalMark {
+  std::uint64_t offset = 0;
+  std::int64_t nanoseconds = 0;
+
+  bool operator==(const ArrivalMark&) const = default;
+};
+
+// Marks as they lie in the ring: ascending, at most arrival_marks_max.
+class ArrivalMarks {
+ public:
+  ArrivalMarks() = default;
+  explicit ArrivalMarks(std::string_view bytes) : bytes_(bytes) {}
+
+  std::size_t size() const { return bytes_.size() / sizeof(ArrivalMark); }
+  ArrivalMark operator[](std::size_t i) const {
+    ArrivalMark mark;
+    std::memcpy(&mark, bytes_.data() + i * sizeof mark, sizeof mark);
+    return mark;
+  }
+  std::string_view bytes() const { return bytes_; }
+
+ private:
+  std::string_view bytes_;
+};
 
 // How the exchange ended: the `outcome` label of outrider_requests_total.
 enum class Outcome : std::uint8_t {
@@ -65,6 +114,8 @@ enum class FailReason : std::uint8_t {
   poisoned,              // the monitor died while it decoded this one
   ambiguous_prediction,  // several values could be it
   pointer_not_found,     // the answer has nothing where the configuration says the prediction is
+  invalid_message,       // gRPC framing or protobuf that does not parse
+  too_long,              // a stream of which the tap kept only the beginning and the end
 };
 
 std::string_view to_string(Outcome);
@@ -72,7 +123,7 @@ std::string_view to_string(SkipReason);
 std::string_view to_string(DropReason);
 std::string_view to_string(FailReason);
 inline constexpr std::size_t outcome_count = 7, skip_reason_count = 4, drop_reason_count = 3,
-                             fail_reason_count = 18;
+                             fail_reason_count = 20;
 
 struct Exchange {
   PredictionId id{};  // Minted by the proxy, sent upstream and echoed as X-Prediction-Id.
@@ -80,11 +131,17 @@ struct Exchange {
   Duration
       duration{};  // From then until the response's last byte was handed to the client's socket.
   int status = 0;  // The response's status; 0 when there was none.
+  int grpc_status = no_grpc_status;  // Of gRPC, where the answer has it.
   Outcome outcome = Outcome::success;
-  std::string_view request_head;  // Raw, as it came: request line, fields, the empty line.
+  Protocol protocol = Protocol::http1;
+  std::string_view request_head;  // Request line, fields, the empty line.
   std::string_view request_body;  // Transfer coding removed; Content-Encoding as it came.
   std::string_view response_head;
   std::string_view response_body;
+  std::string_view response_trailers;  // Lines of fields, without the empty line; may be cut short.
+  ArrivalMarks marks;                  // Of the response's body.
+  Gap request_gap, response_gap;       // Of the bodies.
+  Gap marks_gap;                       // `bytes` counts marks, and so does `at`.
 };
 
 // What became of an exchange that was taken from a source.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <string>
@@ -144,7 +145,8 @@ Result<MemoryFile> MemoryFile::attach(int descriptor) {
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) return system_failure("fstat");
   const auto total = static_cast<std::size_t>(status.st_size);
-  if (total < sizeof(Header)) return fail("memory_file", "too short for its header");
+  if (total < offsetof(Header, header_bytes))
+    return fail("memory_file", "too short for its header");
   void* mapped = ::mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   if (mapped == MAP_FAILED) return system_failure("mmap");
   MemoryFile file;
@@ -152,11 +154,18 @@ Result<MemoryFile> MemoryFile::attach(int descriptor) {
   const auto* header = reinterpret_cast<const Header*>(mapped);
   if (std::memcmp(header->magic_bytes, magic, sizeof magic) != 0)
     return fail("memory_file", "not a memory file of a sidecar's proxy");
-  if (header->version != layout_version || header->header_bytes != sizeof(Header) ||
-      header->lane_bytes != sizeof(Lane) || header->capture_bytes != sizeof(CompiledCapture) ||
+  if (header->version != layout_version)
+    return fail("memory_file",
+                "the proxy writes layout version " + std::to_string(header->version) +
+                    " and this monitor reads version " + std::to_string(layout_version) +
+                    "; install outrider-sidecar and outrider-monitor of one release");
+  if (total < sizeof(Header)) return fail("memory_file", "too short for its header");
+  if (header->header_bytes != sizeof(Header) || header->lane_bytes != sizeof(Lane) ||
+      header->capture_bytes != sizeof(CompiledCapture) ||
       header->model_bytes != sizeof(ModelCounters))
-    return fail("memory_file", "layout version " + std::to_string(header->version) +
-                                   " of another build, expected " + std::to_string(layout_version));
+    return fail("memory_file", "layout version " + std::to_string(layout_version) +
+                                   " of another build, with other sizes; install outrider-sidecar "
+                                   "and outrider-monitor of one release");
   const Shape shape{header->lanes, header->ring_bytes, header->models};
   if (!shape.is_possible() || shape.ring_bytes > total || shape.total_bytes() != total)
     return fail("memory_file", "sizes that contradict each other");

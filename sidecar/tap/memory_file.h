@@ -6,7 +6,9 @@
 //
 // The proxy creates it; the monitor, a child, inherits the file descriptor and attaches. Attaching
 // checks magic, layout version, sizes and the file's length, and refuses what does not fit: the two
-// processes may be of different builds for an instant during an upgrade in place.
+// processes may be of different builds for an instant during an upgrade in place. The version is
+// that of everything in the file, the ring's records (ring.h) too; its place in the header is the
+// same in every version, so that a refusal names both.
 //
 //   auto file = MemoryFile::create({.lanes = 1, .ring_bytes = 24 << 20});
 //   auto same = MemoryFile::attach(file->descriptor());          // in the other process
@@ -27,7 +29,7 @@
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 5;
+inline constexpr std::uint32_t layout_version = 6;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A

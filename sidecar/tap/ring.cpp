@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <cstring>
+#include <iterator>
 
 namespace outrider::tap {
 namespace {
@@ -90,10 +91,12 @@ void RingWriter::put_filler(std::size_t bytes) {
 }
 
 bool RingWriter::write(const Exchange& exchange) {
-  const std::string_view parts[] = {exchange.request_head, exchange.request_body,
-                                    exchange.response_head, exchange.response_body};
-  return write(exchange, {parts[0].size(), parts[1].size(), parts[2].size(), parts[3].size()},
-               parts);
+  const std::array<std::string_view, part_count> parts = {
+      exchange.request_head,  exchange.request_body,      exchange.response_head,
+      exchange.response_body, exchange.response_trailers, exchange.marks.bytes()};
+  RecordLengths lengths;
+  for (std::size_t i = 0; i < part_count; ++i) lengths[i] = parts[i].size();
+  return write(exchange, lengths, parts);
 }
 
 bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
@@ -111,8 +114,15 @@ bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
     header.lengths[i] = static_cast<std::uint32_t>(lengths[i]);
   header.started_ns = exchange.started.time_since_epoch().count();
   header.duration_ns = exchange.duration.count();
+  const Gap* const gaps[] = {&exchange.request_gap, &exchange.response_gap, &exchange.marks_gap};
+  for (std::size_t i = 0; i < std::size(gaps); ++i) {
+    header.gap_bytes[i] = gaps[i]->bytes;
+    header.gap_at[i] = static_cast<std::uint32_t>(gaps[i]->at);
+  }
   header.status = exchange.status;
+  header.grpc_status = exchange.grpc_status;
   header.outcome = static_cast<std::uint8_t>(exchange.outcome);
+  header.protocol = static_cast<std::uint8_t>(exchange.protocol);
   header.id = exchange.id;
   std::byte* out = bytes_.data() + position_ % bytes_.size();
   std::memcpy(out, &header, sizeof header);
@@ -176,26 +186,43 @@ bool RingReader::read_record() {
   }
 }
 
-// Views of a record's parts; false when its header contradicts its size.
+// Views of a record's parts; false when its header contradicts its size or itself.
 bool RingReader::lend(std::span<const std::byte> record) {
   RecordHeader header;
   if (record.size() < sizeof header) return false;
   std::memcpy(&header, record.data(), sizeof header);
   std::uint64_t sum = sizeof header;
   for (const std::uint32_t length : header.lengths) sum += length;
-  if (sum > record.size() || header.outcome >= outcome_count) return false;
+  if (sum > record.size() || header.outcome >= outcome_count || header.protocol >= protocol_count) {
+    return false;
+  }
   const char* in = reinterpret_cast<const char*>(record.data()) + sizeof header;
-  std::string_view* const parts[] = {&exchange_.request_head, &exchange_.request_body,
-                                     &exchange_.response_head, &exchange_.response_body};
+  std::string_view marks;
+  std::string_view* const parts[] = {&exchange_.request_head,      &exchange_.request_body,
+                                     &exchange_.response_head,     &exchange_.response_body,
+                                     &exchange_.response_trailers, &marks};
+  static_assert(std::size(parts) == part_count);
   for (std::size_t i = 0; i < header.lengths.size(); ++i) {
     *parts[i] = std::string_view(in, header.lengths[i]);
     in += header.lengths[i];
+  }
+  exchange_.marks = ArrivalMarks(marks);
+  Gap* const gaps[] = {&exchange_.request_gap, &exchange_.response_gap, &exchange_.marks_gap};
+  for (std::size_t i = 0; i < std::size(gaps); ++i)
+    *gaps[i] = {header.gap_bytes[i], header.gap_at[i]};
+  if (marks.size() % sizeof(ArrivalMark) != 0 ||
+      exchange_.request_gap.at > exchange_.request_body.size() ||
+      exchange_.response_gap.at > exchange_.response_body.size() ||
+      exchange_.marks_gap.at > exchange_.marks.size()) {
+    return false;
   }
   exchange_.id = header.id;
   exchange_.started = Time{Duration{header.started_ns}};
   exchange_.duration = Duration{header.duration_ns};
   exchange_.status = header.status;
+  exchange_.grpc_status = header.grpc_status;
   exchange_.outcome = static_cast<Outcome>(header.outcome);
+  exchange_.protocol = static_cast<Protocol>(header.protocol);
   record_end_ = state_.position + record.size();
   return true;
 }

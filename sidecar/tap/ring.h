@@ -20,8 +20,10 @@
 // counted as failed{poisoned} too (the producer counts its commits), so the balance holds even
 // then.
 //
-// Format of a record: RecordHeader, then the four byte strings, padded to 16 bytes; a record never
-// wraps: a filler header (size only) covers the rest up to the ring's end. Positions only grow.
+// Format of a record: RecordHeader, then its parts (byte strings), padded to 16 bytes; a record
+// never wraps: a filler header (size only) covers the rest up to the ring's end. Positions only
+// grow. What changes the format raises layout_version (memory_file.h), by which a reader of another
+// build is refused.
 
 #include <algorithm>
 #include <array>
@@ -36,16 +38,33 @@
 
 namespace outrider::tap {
 
+// The byte strings of a record, in this order.
+enum class Part : std::uint8_t {
+  request_head,
+  request_body,
+  response_head,
+  response_body,
+  response_trailers,
+  marks,  // Whole ArrivalMarks.
+};
+inline constexpr std::size_t part_count = 6;
+
 struct RecordHeader {
   std::uint32_t bytes = 0;  // Of the whole record with padding.
   std::uint32_t kind = 0;   // record_kind, or filler_kind.
-  std::array<std::uint32_t, 4>
-      lengths{};  // Request head, request body, response head, response body.
+  std::array<std::uint32_t, part_count> lengths{};
   std::int64_t started_ns = 0, duration_ns = 0;
+  // Gaps: of the request's body, of the response's, of the marks (in marks).
+  std::array<std::uint64_t, 3> gap_bytes{};
+  std::array<std::uint32_t, 3> gap_at{};
   std::int32_t status = 0;
+  std::int32_t grpc_status = no_grpc_status;
   std::uint8_t outcome = 0;
+  std::uint8_t protocol = 0;
   PredictionId id{};
 };
+// Another size is another format: then raise layout_version.
+static_assert(sizeof(RecordHeader) == 136);
 inline constexpr std::uint32_t record_kind = 0x4F585245, filler_kind = 0x46494C4C;
 inline constexpr std::size_t record_alignment = 16;
 inline constexpr std::size_t record_bytes_limit = UINT32_MAX / record_alignment * record_alignment;
@@ -73,7 +92,7 @@ struct RingControl {
       64) std::array<std::array<std::atomic<std::uint64_t>, sizeof(ReaderState) / 8>, 2> states{};
 };
 
-using RecordLengths = std::array<std::size_t, 4>;
+using RecordLengths = std::array<std::size_t, part_count>;
 
 // A consistent copy of the consumer's state; any thread of any process may ask.
 ReaderState read_state(const RingControl& control);
@@ -85,7 +104,7 @@ class RingWriter {
  public:
   RingWriter(RingControl& control, std::span<std::byte> bytes);
   bool write(const Exchange& exchange);  // False: no room.
-  // The same with the bytes gathered from pieces: `lengths` of the four parts, whose bytes are the
+  // The same with the bytes gathered from pieces: `lengths` of the parts, whose bytes are the
   // pieces one after another. The views in `exchange` are ignored.
   bool write(const Exchange& exchange, const RecordLengths& lengths,
              std::span<const std::string_view> pieces);

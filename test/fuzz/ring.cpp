@@ -41,9 +41,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
   RingReader reader(*control, bytes);
   std::uint64_t read = 0, touched = 0;
   while (const Exchange* exchange = reader.next()) {
-    for (const std::string_view part : {exchange->request_head, exchange->request_body,
-                                        exchange->response_head, exchange->response_body})
+    for (const std::string_view part :
+         {exchange->request_head, exchange->request_body, exchange->response_head,
+          exchange->response_body, exchange->response_trailers})
       for (const char c : part) touched += static_cast<unsigned char>(c);
+    for (std::size_t i = 0; i < exchange->marks.size(); ++i) touched += exchange->marks[i].offset;
+    if (exchange->response_gap.at > exchange->response_body.size()) std::abort();
     reader.dispose(Disposal::analysed());
     if (++read > ring_bytes) std::abort();  // More records than there are bytes.
   }

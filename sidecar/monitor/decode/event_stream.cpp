@@ -26,6 +26,14 @@ bool looks_like_json(std::string_view data) {
 
 }  // namespace
 
+std::size_t after_first_event(std::string_view stream) {
+  std::string_view rest = stream;
+  take_line(rest);  // The end of one, which may look empty.
+  while (!rest.empty() && !take_line(rest).empty()) {
+  }
+  return stream.size() - rest.size();
+}
+
 StreamEnd read_stream_end(std::string_view stream, std::string& scratch) {
   bool has_error = false;
   std::string_view best;     // Data of one line; a view into the stream.

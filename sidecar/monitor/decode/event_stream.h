@@ -19,6 +19,10 @@ struct StreamEnd {
 // O(bytes).
 StreamEnd read_stream_end(std::string_view stream, std::string& scratch);
 
+// Where the first event that begins in `stream` does, when its own beginning is in the middle of
+// one: behind the first empty line; its size where there is none.
+std::size_t after_first_event(std::string_view stream);
+
 // JSON lines: one value a line, whether they are the rows of a batch or a stream of results.
 struct JsonLines {
   std::size_t count = 0;  // Lines that are not empty.

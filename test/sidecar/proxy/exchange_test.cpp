@@ -268,7 +268,7 @@ TEST_CASE("content that came before the response turned out invalid is captured 
   ScriptedThread thread;
   Scripted test(thread);
   test.reach(Stage::waiting);
-  test.exchange.capture_response("response head\r\n", "");
+  test.exchange.capture_response("response head\r\n", "", "");
   test.exchange.capture_response_body("so far");
   test.exchange.on_invalid_response("x");
   const auto captured = thread.captured();
@@ -355,7 +355,7 @@ TEST_CASE("the path's model goes before a field's, and the response's field befo
     test.exchange.begin();
     test.exchange.name_request(c.path, c.request_field);
     test.exchange.on_attempt(sent_on_fresh);
-    test.exchange.capture_response("", c.response_field);
+    test.exchange.capture_response("", c.response_field, "");
     test.exchange.begin_response(200, 0);
     test.exchange.finish();
     CHECK(thread.requests(c.model)["success 200"] == 1);

@@ -156,7 +156,7 @@ struct Scripted {
   }
   void respond(int status = 200, std::string_view body = "answer") {
     exchange.on_upstream_bytes();
-    exchange.capture_response("response head\r\n", "");
+    exchange.capture_response("response head\r\n", "", "");
     exchange.capture_response_body(body);
     exchange.begin_response(status, body.size());
   }

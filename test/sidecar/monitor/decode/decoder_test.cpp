@@ -393,6 +393,35 @@ TEST_CASE("bodies are unpacked, within the limit") {
   CHECK(decode_one(made) == "failed unsupported_encoding");
 }
 
+// An exchange of whose answer only the beginning (`at` bytes) and the end are there.
+std::string outcome_with_gap(const MadeExchange& made, std::size_t at) {
+  tap::Exchange exchange = made.view();
+  exchange.response_gap = {1'000'000, at};
+  Decoder decoder({});
+  const auto outcome = decoder.decode(exchange);
+  if (outcome) return describe(*outcome);
+  return std::string(outcome.error().kind == tap::Disposal::Kind::skipped
+                         ? to_string(outcome.error().skip_reason)
+                         : to_string(outcome.error().fail_reason));
+}
+
+TEST_CASE("of a stream that was too long to keep whole, the end counts as of any other") {
+  MadeExchange made = posted("/predict", R"({"size": 1800})", "");
+  made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+  const std::string head = "data: {\"price\": 1}\n\n";
+  made.response_body = head + "ce\": 2}\r\n\r\ndata: {\"price\": 90}\n\ndata: [DONE]\n\n";
+  CHECK(outcome_with_gap(made, head.size()) == "unknown/unknown | size=1800 -> 90");
+  // The end has no whole event.
+  made.response_body = head + "\ndata: {\"price\": 90}";
+  CHECK(outcome_with_gap(made, head.size()) == "too_long");
+  // Anything else needs all of its body.
+  made.response_body = head + "ce\": 2}\n\ndata: {\"price\": 90}\n\n";
+  made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n";
+  CHECK(outcome_with_gap(made, head.size()) == "too_long");
+  made.request_head = "POST /v1/chat/completions HTTP/1.1\r\nHost: model\r\n\r\n";
+  CHECK(outcome_with_gap(made, head.size()) == "language_model");
+}
+
 TEST_CASE("a streamed answer is its last JSON event") {
   MadeExchange made = queried("/p?a=1", "");
   made.response_head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
