@@ -121,12 +121,13 @@ bool Http2Connection::read_upstream() {
 }
 
 // Both directions, until nothing is left to be said: what was written may allow the other side more.
+// It ends, since a side that takes no more is given no more, and what is held only shrinks. The
+// outputs are the thread's: nothing may be left in them for another connection.
 void Http2Connection::flush() {
-  for (int rounds = 0; rounds < 4; ++rounds) {
+  do {
     write_upstream();
     write_client();
-    if (context_.http2.client_out.empty() && context_.http2.upstream_out.empty()) return;
-  }
+  } while (!context_.http2.client_out.empty() || !context_.http2.upstream_out.empty());
 }
 
 void Http2Connection::advance_soon() {
@@ -136,8 +137,8 @@ void Http2Connection::advance_soon() {
 
 void Http2Connection::write_client() {
   std::string& out = context_.http2.client_out;
-  const std::size_t before = channel_.unsent();
-  if (out.empty() && before == 0) return;
+  const std::size_t before = channel_.unsent() + out.size();
+  if (before == 0) return;
   if (!channel_.write(out)) relay_.cancel_all();
   out.clear();
   const std::size_t after = channel_.unsent();

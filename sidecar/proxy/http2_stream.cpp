@@ -289,8 +289,13 @@ void Http2Stream::drop_held(To to) {
 
 // ---- Ends ----
 
+// Behind a GOAWAY over a violation nothing is said any more.
+bool Http2Stream::takes_answer() const {
+  return client.is_open && !client.local_ended && !relay_.client_.has_failed();
+}
+
 void Http2Stream::write_answer(const Answer& answer) {
-  if (!client.is_open || client.local_ended) return;
+  if (!takes_answer()) return;
   if (reset_code_) return relay_.client_.reset(client, *reset_code_);
   is_upstream_gone_ = true;  // What is sent now was never granted to it.
   const std::string body = put_error(answer,
@@ -304,7 +309,7 @@ void Http2Stream::write_answer(const Answer& answer) {
 
 // The response has begun, perhaps, and must not look complete.
 void Http2Stream::on_aborted() {
-  if (!client.is_open || client.local_ended) return;
+  if (!takes_answer()) return;
   drop_held(To::client);
   if (!is_grpc_ || reset_code_)
     return relay_.client_.reset(client, reset_code_.value_or(ErrorCode::internal_error));

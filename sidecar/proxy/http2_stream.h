@@ -97,6 +97,7 @@ class Http2Stream final : public Exchange::Client {
   void forward_trailers(To to);
   void finish_way(To to);
   void write_answer(const Answer& answer);
+  bool takes_answer() const;
   void drop_held(To to);
   void settle();
   http2::Endpoint* endpoint(To to);

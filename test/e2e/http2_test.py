@@ -13,6 +13,7 @@ import pytest
 from grpc_peers import Calls, GrpcServer
 from processes import free_port, wait_for
 from raw_http import Proxy, ScriptedUpstream, answer, echo, reset
+from tls_peers import Authority, TlsProxy, client_context
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -249,6 +250,85 @@ def test_a_goaway_of_the_upstream_fails_no_call(programs, tmp_path):
                 assert calls("Slow", b"m") == b"m"
                 done += 1
         assert done > 10 and proxy.metric("outrider_upstream_connects_total") > 2
+
+
+# ---- TLS ----
+
+def test_grpc_and_curl_speak_http2_over_tls_by_alpn(programs, tmp_path, server):
+    ca = Authority(tmp_path)
+    own = ca.sign(tmp_path / "server")
+    proxy = TlsProxy(programs, tmp_path, server.url, own, client_context(ca.pem))
+    with Calls(proxy.port, credentials=grpc.ssl_channel_credentials(ca.pem.read_bytes()), host="localhost") as calls:
+        assert calls("Unary", bytes(1 << 20)) == bytes(1 << 20)
+        assert list(calls("Both", iter([b"1", b"2"] * 50))) == [b"11", b"22"] * 50
+    address = f"https://localhost:{proxy.port}/-/ready"
+    for version, alpn in (("--http2", "h2"), ("--http1.1", "http/1.1")):
+        got = subprocess.run(["curl", "-sv", version, "--cacert", ca.pem, "--resolve", f"localhost:{proxy.port}:127.0.0.1", address],
+                             capture_output=True, text=True, timeout=20)
+        assert got.stdout == "OK\n" and f"server accepted {alpn}" in got.stderr, got.stderr
+
+
+# ---- Attacks: each ends its connection with a reason, and a fresh one works ----
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+GET = b"\x82\x84\x86\x41\x01m"
+POST = b"\x83\x84\x86\x41\x01m"
+
+
+def rapid_reset():
+    return [frame(1, 5, i, GET) + frame(3, 0, i, bytes([0, 0, 0, 8])) for i in range(1, 2 * 4000, 2)]
+
+
+ATTACKS = {
+    "reset_flood": rapid_reset,
+    "too_many_continuations": lambda: [frame(1, 1, 1, GET), *[frame(9, 0, 1)] * 100],
+    "block_too_large": lambda: [frame(1, 1, 1, GET), *[frame(9, 0, 1, bytes(16384))] * 5],
+    "head_too_large": lambda: [frame(1, 5, 1, GET + b"\x40\x01a\x7f\x9f\x1e" + b"b" * 3998 + b"\xbe" * 80)],
+    "too_many_fields": lambda: [frame(1, 5, 1, GET + b"\x82" * 200)],
+    "empty_data_flood": lambda: [frame(1, 4, 1, POST), *[frame(0, 0, 1)] * 200],
+    "priority_flood": lambda: [frame(2, 0, 3, bytes(5))] * 300,
+    "window_update_flood": lambda: [frame(8, 0, 0, bytes([0, 0, 0, 1]))] * 300,
+    "reply_flood": lambda: [frame(6, 0, 0, b"12345678")] * 20000,
+    "overhead_flood": lambda: [frame(99, 0, 0, bytes(16000))] * 700,
+}
+
+
+@pytest.mark.parametrize("reason", sorted(ATTACKS))
+def test_an_attack_ends_its_connection_and_nothing_else(web, reason):
+    before = web.memory_bytes()
+    attacker = web.connect()
+    try:
+        attacker.send(PREFACE + b"".join(ATTACKS[reason]()))
+        answered = attacker.rest()
+    except OSError:
+        answered = b""  # Reset: it was still sending.
+    assert not answered or answered[9:].rfind(reason.encode()) > 0
+    wait_for("the reason", lambda: web.metric("outrider_http2_violations_total", reason=reason) >= 1, 10)
+    assert curl(web, "/").stdout == b"hello"
+    assert web.metric("outrider_requests_in_flight") == 0
+    assert web.memory_bytes() - before < 4 << 20
+
+
+def test_a_head_that_never_ends_is_given_up(programs, tmp_path, server):
+    proxy = Proxy(programs, tmp_path, server.url, "--proxy.head-timeout", "500ms")
+    slow = proxy.connect()
+    slow.send(PREFACE + frame(1, 1, 1, GET))
+    assert b"head_too_slow" in slow.rest()
+
+
+def test_a_client_that_never_reads_is_let_go(programs, tmp_path, web):
+    proxy = Proxy(programs, tmp_path / "stalled", f"h2c://127.0.0.1:{web.port}", "--proxy.write-timeout", "1s", name="stalled")
+    stalled = proxy.connect(receive_bytes=4096)
+    big = b"\x82\x04\x04/big\x86\x41\x01m"
+    windows = frame(4, 0, 0, b"\x00\x04\x7f\xff\xff\xff") + frame(8, 0, 0, b"\x7f\x00\x00\x00")
+    stalled.send(PREFACE + windows + b"".join(frame(1, 5, i, big) for i in range(1, 64, 2)))
+    wait_for("it is over", lambda: proxy.metric("outrider_requests_total", outcome="cancelled") > 0, 20)
+    wait_for("nothing is held", lambda: proxy.metric("outrider_requests_in_flight") == 0, 20)
+    assert curl(proxy, "/").stdout == b"hello"
 
 
 # ---- HTTP/2 in general ----
