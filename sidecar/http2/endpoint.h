@@ -18,8 +18,8 @@
 // Streams belong to the user, which gives one for each new request (Handler::make_stream) and calls
 // close() when it has no more use for it. A handler may do anything within a call but receive().
 //
-// Limits: FieldBlock's, 64 KiB a block in 8 CONTINUATION frames, FloodGuard's, the windows. Memory: a
-// block while it is incomplete, two tables of HPACK of up to 4 KiB of entries, 8 to 16 bytes a
+// Limits: FieldBlock's, 64 KiB a block in 8 CONTINUATION frames, FloodGuard's, the windows. Memory:
+// a block while it is incomplete, two tables of HPACK of up to 4 KiB of entries, 8 to 16 bytes a
 // stream. Complexity: linear in the bytes. Thread-safety: one thread.
 
 #include <cstdint>

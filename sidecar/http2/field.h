@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The fields of one head or of one block of trailers, decoded, in order. Scratch space: one a thread
-// is enough. Their text lies in one arena that is as large as the limit, so that no field
+// The fields of one head or of one block of trailers, decoded, in order. Scratch space: one a
+// thread is enough. Their text lies in one arena that is as large as the limit, so that no field
 // allocates. PURE.
 //
 //   FieldBlock block;                       // allocates once: 64 KiB and 100 fields

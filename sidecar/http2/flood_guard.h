@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a peer may make us do for nothing, counted a connection (docs/http2.md has the attacks). PURE.
+// What a peer may make us do for nothing, counted a connection (docs/http2.md has the attacks).
+// PURE.
 //
 //   guard.begin_turn(now);
 //   if (guard.note_ping() …) fail(Violation::reply_flood);      // each says whether it is too much

@@ -8,10 +8,10 @@
 //   encoder.begin(out);                      // appends; says what changed of the table's size
 //   encoder.add({":status", "200"}, out); …
 //
-// Which fields are indexed: those whose values come again. What is secret (credentials, and what the
-// sender said must never be indexed) is a literal that no one may index; what differs from message
-// to message (ids, times, lengths) and what is long is a literal without. A text is Huffman-coded
-// where that is shorter.
+// Which fields are indexed: those whose values come again. What is secret (credentials, and what
+// the sender said must never be indexed) is a literal that no one may index; what differs from
+// message to message (ids, times, lengths) and what is long is a literal without. A text is
+// Huffman-coded where that is shorter.
 //
 // Complexity: linear in the field, and O(entries) to look it up. Thread-safety: one thread.
 

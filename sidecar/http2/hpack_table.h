@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The two tables of HPACK (RFC 7541, section 2.3): the static one, and a DynamicTable, of which each
-// direction of a connection has one at both of its ends. PURE.
+// The two tables of HPACK (RFC 7541, section 2.3): the static one, and a DynamicTable, of which
+// each direction of a connection has one at both of its ends. PURE.
 //
 //   DynamicTable table;                     // 4096 bytes at most, allocates with its first entry
 //   table.insert(":path", "/v1", hash);     // evicts the oldest as needed

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One client connection that speaks HTTP/1.1 (one that turns out to speak HTTP/2 is handed over to an
-// Http2Connection): reads a head, hands the request to an upstream
-// connection, passes the response back, begins again. It keeps the connection alive, takes
-// pipelined requests in turn, writes the answers that are the proxy's own, and ends. SHELL: what
-// HTTP means is decided by http1, what becomes of a request by its Exchange; here bytes are moved.
+// One client connection that speaks HTTP/1.1 (one that turns out to speak HTTP/2 is handed over to
+// an Http2Connection): reads a head, hands the request to an upstream connection, passes the
+// response back, begins again. It keeps the connection alive, takes pipelined requests in turn,
+// writes the answers that are the proxy's own, and ends. SHELL: what HTTP means is decided by
+// http1, what becomes of a request by its Exchange; here bytes are moved.
 //
 //   reading_head ──▶ exchange ──▶ reading_head …     (keep-alive)
 //        │            │    └────▶ tunnel             (101)

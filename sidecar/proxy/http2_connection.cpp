@@ -120,9 +120,9 @@ bool Http2Connection::read_upstream() {
   return true;
 }
 
-// Both directions, until nothing is left to be said: what was written may allow the other side more.
-// It ends, since a side that takes no more is given no more, and what is held only shrinks. The
-// outputs are the thread's: nothing may be left in them for another connection.
+// Both directions, until nothing is left to be said: what was written may allow the other side
+// more. It ends, since a side that takes no more is given no more, and what is held only shrinks.
+// The outputs are the thread's: nothing may be left in them for another connection.
 void Http2Connection::flush() {
   do {
     write_upstream();

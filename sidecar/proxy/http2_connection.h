@@ -2,14 +2,14 @@
 #pragma once
 
 // One client connection that speaks HTTP/2, with the upstream connection that belongs to it: reads
-// both sockets, hands the bytes to the relay, writes all frames of a turn at once. SHELL: what is to
-// be done is decided by the Http2Relay; here bytes are moved and deadlines kept.
+// both sockets, hands the bytes to the relay, writes all frames of a turn at once. SHELL: what is
+// to be done is decided by the Http2Relay; here bytes are moved and deadlines kept.
 //
 //   open ──relay is over──▶ closing (our end is sent, input discarded for a moment) ──▶ closed
 //
-// Deadlines of the connection: proxy.idle-timeout without an exchange, proxy.head-timeout for a head
-// of several frames, proxy.write-timeout for a client that takes nothing of what was written. Those
-// of each exchange are the Exchange's.
+// Deadlines of the connection: proxy.idle-timeout without an exchange, proxy.head-timeout for a
+// head of several frames, proxy.write-timeout for a client that takes nothing of what was written.
+// Those of each exchange are the Exchange's.
 //
 // Memory: what a peer's socket does not take, and an incomplete frame. Thread-safety: one thread.
 

@@ -9,9 +9,8 @@
 //   Session session(**context);
 //
 // TLS 1.2 (ECDHE with AEAD ciphers alone) and 1.3; ALPN "http/1.1", and "h2" of a server that may
-// speak it; no compression, no
-// renegotiation. A server issues stateless tickets for resumption, valid for an hour and until its
-// context is replaced. A peer's certificates are at most 32 KiB.
+// speak it; no compression, no renegotiation. A server issues stateless tickets for resumption,
+// valid for an hour and until its context is replaced. A peer's certificates are at most 32 KiB.
 //
 // Thread-safe.
 

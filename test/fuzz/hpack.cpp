@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of HPACK, one after the other with one table: each is the length byte's many bytes. What is
-// decoded is within its limits, and comes back the same from our encoder and the decoder again.
+// Blocks of HPACK, one after the other with one table: each is the length byte's many bytes. What
+// is decoded is within its limits, and comes back the same from our encoder and the decoder again.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An endpoint of either role, from any bytes. The first byte chooses the role, whether the preface
-// and the settings are already there, and what the user does with streams; the second where to split. Splits
-// change nothing: not what is told, not what is sent. DATA is never more than was granted, heads are
-// within their limits, and a failed endpoint says so in one GOAWAY and nothing more.
+// and the settings are already there, and what the user does with streams; the second where to
+// split. Splits change nothing: not what is told, not what is sent. DATA is never more than was
+// granted, heads are within their limits, and a failed endpoint says so in one GOAWAY and nothing
+// more.
 #include <cstdint>
 #include <map>
 #include <memory>

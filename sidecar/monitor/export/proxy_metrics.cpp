@@ -256,7 +256,8 @@ void upstream_failures(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
-// A proxy that passes no HTTP/2 on has no such series; one that does has all of them from the start.
+// A proxy that passes no HTTP/2 on has no such series; one that does has all of them from the
+// start.
 void http2_and_grpc(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
   if (processes.http2_on.get() == 0) return;
   sink.family({"outrider_http2_violations_total", MetricType::counter,

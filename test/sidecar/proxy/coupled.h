@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An Http2Relay between a client and an upstream that speak frames, without a socket: each of them is
-// a Talk of the other role, and what the relay puts out is handed over when the test says so.
+// An Http2Relay between a client and an upstream that speak frames, without a socket: each of them
+// is a Talk of the other role, and what the relay puts out is handed over when the test says so.
 
 #include <string>
 #include <vector>
