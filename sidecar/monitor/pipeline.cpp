@@ -25,10 +25,27 @@ truth::FeatureValueView feature_view(const decode::FeatureValue& value) {
 
 Pipeline::Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
                    const Clock& clock)
-    : guarded_(guarded), log_(log), clock_(clock), decoders_(decoders_for(config)) {}
+    : guarded_(guarded),
+      log_(log),
+      clock_(clock),
+      decoders_(decoders_for(config)),
+      stream_(config.rules.unpacked_bytes_max) {}
 
 void Pipeline::configure(const ModelConfig& config) {
   decoders_ = decoders_for(config);
+  stream_ = decode::GrpcStream(config.rules.unpacked_bytes_max);
+}
+
+tap::Disposal Pipeline::take_stream() {
+  tap::Disposal first = tap::Disposal::skipped(tap::SkipReason::not_matched);
+  bool has_first = false;
+  while (const tap::Exchange* one = stream_.next()) {
+    const tap::Disposal disposal = note(decoders_.decode(*one));
+    const bool is_analysed = disposal.kind == tap::Disposal::Kind::analysed;
+    if (!has_first || (is_analysed && first.kind != disposal.kind)) first = disposal;
+    has_first = true;
+  }
+  return first;
 }
 
 tap::Disposal Pipeline::note(const decode::Decoder::Outcome& observation) {

@@ -13,6 +13,7 @@
 #include "base/core/clock.h"
 #include "sidecar/monitor/admin/failure_notes.h"
 #include "sidecar/monitor/admin/key_notes.h"
+#include "sidecar/monitor/decode/grpc_stream.h"
 #include "sidecar/monitor/decode/model_decoders.h"
 #include "sidecar/monitor/guarded_monitor.h"
 #include "sidecar/monitor/state/log_holder.h"
@@ -26,7 +27,11 @@ class Pipeline {
   Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
            const Clock& clock);
 
-  tap::Disposal take(const tap::Exchange& exchange) { return note(decoders_.decode(exchange)); }
+  // A gRPC call of several messages gives several observations, and is one exchange: analysed where
+  // one of them is.
+  tap::Disposal take(const tap::Exchange& exchange) {
+    return stream_.open(exchange) ? take_stream() : note(decoders_.decode(exchange));
+  }
   tap::Disposal take(const decode::ExchangeParts& parts) { return note(decoders_.decode(parts)); }
   void configure(const ModelConfig& config);
 
@@ -35,6 +40,7 @@ class Pipeline {
   KeyNotes& keys() { return keys_; }
 
  private:
+  tap::Disposal take_stream();
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal note_failure(const tap::Disposal& disposal);
   void append(const decode::Observation& observation);
@@ -43,6 +49,7 @@ class Pipeline {
   const LogHolder& log_;
   const Clock& clock_;
   decode::ModelDecoders decoders_;
+  decode::GrpcStream stream_;
   FailureNotes failures_;
   KeyNotes keys_;
   // Of append(); kept for their memory.

@@ -100,6 +100,44 @@ test::MadeExchange v2_rows(std::mt19937_64& random, int rows) {
   return test::posted("/v2/models/house/infer", body + "]}]}", answer + "]}]}");
 }
 
+// A protobuf field of bytes, shorter than 128.
+std::string field(int number, const std::string& bytes) {
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
+}
+std::string frame(const std::string& message) {
+  return std::string("\0\0\0", 3) + static_cast<char>(message.size() >> 8) +
+         static_cast<char>(message.size() & 0xff) + message;
+}
+
+// 20 FP32 of one tensor, raw, as tritonclient[grpc] sends them, with what gRPC's own fields are.
+test::MadeExchange grpc_raw(std::mt19937_64& random) {
+  std::string raw;
+  for (const double value : sizes(random, features)) {
+    const auto single = static_cast<float>(value);
+    raw.append(reinterpret_cast<const char*>(&single), sizeof single);
+  }
+  const float price = 89.99994F;
+  test::MadeExchange made;
+  made.request_head =
+      "POST /inference.GRPCInferenceService/ModelInfer HTTP/1.1\r\nhost: model.example.com:8001\r\n"
+      "te: trailers\r\ncontent-type: application/grpc\r\nuser-agent: grpc-python/1.85.0 "
+      "grpc-c/53.0.0 (linux; chttp2)\r\naccept: */*\r\ngrpc-accept-encoding: identity, deflate, "
+      "gzip\r\nx-request-id: 5f0c9a5e-0f5f-4e7c-9f1d-6c1f1b7f6f0e\r\n\r\n";
+  made.response_head =
+      "HTTP/1.1 200 \r\ncontent-type: application/grpc\r\ngrpc-accept-encoding: identity, deflate, "
+      "gzip\r\n\r\n";
+  made.request_body =
+      frame(field(1, "house") +
+            field(5, field(1, "x") + field(2, "FP32") + field(3, {1, features})) + field(7, raw));
+  made.response_body =
+      frame(field(1, "house") + field(2, "3") +
+            field(5, field(1, "price") + field(2, "FP32") + field(3, "\1")) +
+            field(6, std::string(reinterpret_cast<const char*>(&price), sizeof price)));
+  made.protocol = tap::Protocol::grpc;
+  made.grpc_status = 0;
+  return made;
+}
+
 monitor::SharedReference reference_of(const std::string& model, const std::string& version) {
   std::mt19937_64 random(1);
   std::vector<std::string> names;
@@ -223,6 +261,7 @@ int main(int argc, char** argv) {
   for (const bool watched : {false, true}) {
     const std::string what = watched ? "decode_monitor." : "decode.";
     cases.push_back({what + "flat", many(flat), 1, watched, 0});
+    cases.push_back({what + "grpc_raw", many(grpc_raw), 1, watched, 0});
     cases.push_back({what + "query", many(query), 1, watched, 0});
     cases.push_back(
         {what + "v1_rows1", many([](auto& r) { return v1_rows(r, 1); }), 1, watched, 0});

@@ -22,6 +22,9 @@ struct MadeExchange {
   std::string response_body;
   int status = 200;
   tap::Outcome outcome = tap::Outcome::success;
+  tap::Protocol protocol = tap::Protocol::http1;
+  int grpc_status = tap::no_grpc_status;
+  std::string response_trailers;
   std::string id = "01900000-0000-7000-8000-000000000001";
   Time started{std::chrono::seconds(1'700'000'000)};
 
@@ -32,6 +35,9 @@ struct MadeExchange {
     exchange.duration = std::chrono::milliseconds(2);
     exchange.status = status;
     exchange.outcome = outcome;
+    exchange.protocol = protocol;
+    exchange.grpc_status = grpc_status;
+    exchange.response_trailers = response_trailers;
     exchange.request_head = request_head;
     exchange.request_body = request_body;
     exchange.response_head = response_head;

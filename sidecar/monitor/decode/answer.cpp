@@ -49,8 +49,7 @@ void Answer::clear() {
   unrecognised_ = 0;
   row_.clear();
   words_.clear();
-  if (holds_much()) tensors_.clear();
-  tensor_count_ = 0;
+  tensors_.clear();
 }
 
 Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
@@ -260,7 +259,7 @@ Decoded<void> Answer::read_matrix(const AnswerShape& shape) {
 }
 
 Decoded<void> Answer::read_seldon(const AnswerShape& shape) {
-  const auto tensor = next_tensor();
+  const auto tensor = tensors_.add();
   if (!tensor) return failed(tensor);
   const auto object = object_of(shape.at);
   const auto ok = object ? read_plain_tensor(*object, json_, **tensor, body_values_max)
@@ -410,15 +409,11 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
 
 Decoded<void> Answer::open_tensors(const AnswerShape& shape) {
   for (const dom::element element : list_in(shape.at)) {
-    const std::size_t left = values_left();
-    const auto tensor = next_tensor();
-    if (!tensor) return failed(tensor);
-    if (auto ok = read_tensor(object_in(element), json_, **tensor, left); !ok) return ok;
+    if (auto tensor = tensors_.add(object_in(element), json_); !tensor) return failed(tensor);
   }
-  const std::span<Tensor> tensors(tensors_.data(), tensor_count_);
-  if (auto ok = read_binary(tensors, json_, binary_, values_left(), Bytes::must_be_text); !ok)
-    return ok;
-  for (const Tensor& tensor : tensors) {
+  if (auto ok = tensors_.fill_binary(json_, binary_, Bytes::must_be_text); !ok) return ok;
+  for (const Tensor& tensor : tensors_.all()) {
+    if (tensor.is_elsewhere) continue;
     if (auto ok = check_shape(tensor); !ok) return ok;
   }
   return {};
@@ -443,8 +438,9 @@ Decoded<void> Answer::choose_tensor() {
   std::vector<Candidate> candidates;
   std::vector<std::size_t> places;
   std::size_t seen_rows = 0;
-  for (std::size_t i = 0; i < tensor_count_; ++i) {
-    const Tensor& tensor = tensors_[i];
+  const std::span<const Tensor> tensors = tensors_.all();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const Tensor& tensor = tensors[i];
     if (tensor.values.empty()) continue;
     seen_rows = tensor.rows();
     if (!rows_in(tensor)) continue;
@@ -454,7 +450,7 @@ Decoded<void> Answer::choose_tensor() {
     places.push_back(i);
   }
   if (candidates.empty() && seen_rows > 0) return rows_differ(seen_rows);
-  if (candidates.empty()) return failed(FailReason::missing_prediction);
+  if (candidates.empty()) return no_tensor();
   Choice choice = choose(candidates, rules_.prediction_kind);
   // What has one output only has no other to mean.
   if (candidates.size() == 1) choice = {.prediction = 0};
@@ -466,9 +462,9 @@ Decoded<void> Answer::choose_tensor() {
     return failed(FailReason::ambiguous_prediction);
   }
   const bool has_prediction = choice.prediction != Choice::none;
-  const Tensor& tensor = tensors_[places[has_prediction ? choice.prediction : choice.score]];
+  const Tensor& tensor = tensors[places[has_prediction ? choice.prediction : choice.score]];
   const Tensor* scores =
-      has_prediction && choice.score != Choice::none ? &tensors_[places[choice.score]] : nullptr;
+      has_prediction && choice.score != Choice::none ? &tensors[places[choice.score]] : nullptr;
   return rows_of(tensor, *rows_in(tensor), scores);
 }
 
@@ -482,9 +478,17 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
   if (tensor.datatype == "BYTES") row_.expect_classified();
   const bool is_score = !place && width == 1 && is_score_name(tensor.name) &&
                         tensor.values.front().kind == ValueKind::number;
+  // All classes beside as many scores.
+  const bool are_classes = !place && width > 1 && is_class_list_name(tensor.name) && scores &&
+                           scores->values.size() == tensor.values.size();
   for (std::size_t row = 0; row < rows; ++row) {
     auto values = std::span(tensor.values).subspan(row * width, width);
     if (place) values = values.subspan(*place, 1);
+    if (are_classes) {
+      const auto beside = std::span(scores->values).subspan(row * width, width);
+      if (auto ok = add(AnswerRow::best_class(values, beside)); !ok) return ok;
+      continue;
+    }
     if (auto ok = add(is_score ? Decoded<Prediction>(row_.of_score(values.front().number))
                                : row_.read(values));
         !ok) {
@@ -497,25 +501,41 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
   return {};
 }
 
-// whole: "/outputs/1", "/outputs/1/data", "/outputs/1/data/0" as the JSON has it; else "/NAME" and
+// whole: "/outputs/1", "/outputs/1/data" as the JSON has it, or by a name, "/outputs/price"; else "/NAME" and
 // a place in each row behind it.
 const Tensor* Answer::tensor_by(std::span<const std::string> tokens, bool whole,
                                 std::optional<std::size_t>& place) const {
+  const auto named = [this](const std::string& name) -> const Tensor* {
+    const auto all = tensors_.all();
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const Tensor& tensor) { return tensor.name == name; });
+    return found == all.end() ? nullptr : &*found;
+  };
   if (!whole) {
-    for (std::size_t i = 0; i < tensor_count_; ++i) {
-      if (tokens.empty() || tokens.size() > 2 || tensors_[i].name != tokens[0]) continue;
-      const auto at = tokens.size() == 2 ? list_index(tokens[1]) : std::nullopt;
-      if (tokens.size() == 2 && !at) return nullptr;
-      if (at) place = *at;
-      return &tensors_[i];
-    }
-    return nullptr;
+    if (tokens.empty() || tokens.size() > 2) return nullptr;
+    const Tensor* tensor = named(tokens[0]);
+    const auto at = tokens.size() == 2 ? list_index(tokens[1]) : std::nullopt;
+    if (!tensor || (tokens.size() == 2 && !at)) return nullptr;
+    if (at) place = *at;
+    return tensor;
   }
   if (tokens.size() < 2 || tokens.size() > 3 || tokens[0] != "outputs") return nullptr;
-  const auto index = list_index(tokens[1]);
-  if (!index || *index >= tensor_count_) return nullptr;
   if (tokens.size() == 3 && tokens[2] != "data") return nullptr;
-  return &tensors_[*index];
+  const auto index = list_index(tokens[1]);
+  if (!index) return named(tokens[1]);
+  return *index < tensors_.size() ? &tensors_.all()[*index] : nullptr;
+}
+
+// Why there is no tensor to choose.
+tl::unexpected<FailReason> Answer::no_tensor() {
+  for (const Tensor& tensor : tensors_.all()) {
+    if (!tensor.is_elsewhere) continue;
+    words_ = "the output '" + std::string(tensor.name) +
+             "' is in shared memory, which the sidecar does not see: let the client ask for it in "
+             "the response";
+    break;
+  }
+  return failed(FailReason::missing_prediction);
 }
 
 // ---- CSV ----
@@ -632,25 +652,6 @@ std::string_view Answer::as_text(std::optional<dom::element> element) {
   std::string scratch;
   const std::string_view text = detectors::canonical_text(json_.scalar(*element), scratch);
   return text.data() == scratch.data() ? row_.keep(std::move(scratch)) : text;
-}
-
-bool Answer::holds_much() const {
-  return tensors_.size() > 64 || decode::holds_much(tensors_);
-}
-
-std::size_t Answer::values_left() const {
-  std::size_t left = body_values_max;
-  for (std::size_t i = 0; i < tensor_count_; ++i) left -= tensors_[i].values.size();
-  return left;
-}
-
-Decoded<Tensor*> Answer::next_tensor() {
-  constexpr std::size_t tensors_max = 4'096;
-  if (tensor_count_ >= tensors_max) return failed(FailReason::wrong_shape);
-  if (tensor_count_ == tensors_.size()) tensors_.emplace_back();
-  Tensor& tensor = tensors_[tensor_count_++];
-  tensor.clear();
-  return &tensor;
 }
 
 }  // namespace outrider::decode

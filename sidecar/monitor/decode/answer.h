@@ -102,6 +102,7 @@ class Answer {
   Decoded<void> read_tensors(const AnswerShape& shape);
   Decoded<void> open_tensors(const AnswerShape& shape);
   Decoded<void> choose_tensor();
+  tl::unexpected<FailReason> no_tensor();
   Decoded<void> rows_of(const Tensor& tensor, std::size_t rows, const Tensor* scores,
                         std::optional<std::size_t> place = std::nullopt);
   const Tensor* tensor_by(std::span<const std::string> tokens, bool whole,
@@ -115,9 +116,6 @@ class Answer {
   Decoded<void> finish();
   tl::unexpected<FailReason> rows_differ(std::size_t rows);
   tl::unexpected<FailReason> not_found(const Place& place);
-  Decoded<Tensor*> next_tensor();
-  std::size_t values_left() const;
-  bool holds_much() const;
 
   Rules rules_;
   Source prediction_, score_;
@@ -133,8 +131,7 @@ class Answer {
   std::size_t unrecognised_ = 0;  // Rows that are objects without a prediction.
   std::vector<dom::element> elements_;
   AnswerRow::Named named_;
-  std::vector<Tensor> tensors_;
-  std::size_t tensor_count_ = 0;
+  TensorSet tensors_;
   std::string words_, inner_;
 };
 

@@ -276,13 +276,23 @@ Decoded<Prediction> AnswerRow::best_class(dom::element classes, dom::element sco
         "a row of the answer has several classes and not as many scores: write which one is "
         "the prediction, such as response.prediction: \"row:/classes/0\"");
   }
-  Prediction best = failed_row();
+  std::vector<FeatureValue> labels, numbers;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const FeatureValue score = json_.scalar(values[i]);
-    if (is_container(names[i]) || score.kind != ValueKind::number) return failed_row();
-    if (score.number <= best.score) continue;
-    best = of_value(json_.scalar(names[i]));
-    best.score = score.number;
+    if (is_container(names[i])) return failed_row();
+    labels.push_back(json_.scalar(names[i]));
+    numbers.push_back(json_.scalar(values[i]));
+  }
+  return best_class(labels, numbers);
+}
+
+Prediction AnswerRow::best_class(std::span<const FeatureValue> classes,
+                                 std::span<const FeatureValue> scores) {
+  Prediction best = failed_row();
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    if (scores[i].kind != ValueKind::number) return failed_row();
+    if (scores[i].number <= best.score) continue;
+    best = of_value(classes[i]);
+    best.score = scores[i].number;
   }
   return best;
 }

@@ -45,6 +45,9 @@ class AnswerRow {
   // Failures: ambiguous_prediction, missing_prediction (an object without any).
   Decoded<Prediction> read(dom::element row);
   Decoded<Prediction> read(std::span<const FeatureValue> values);
+  // The class with the largest score; a failed row where one has none. As many of each.
+  static Prediction best_class(std::span<const FeatureValue> classes,
+                               std::span<const FeatureValue> scores);
   // A value as the configured kind wants it. wrong_type: a text where a number is wanted.
   Decoded<Prediction> judged(Prediction prediction);
 

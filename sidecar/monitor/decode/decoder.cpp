@@ -2,24 +2,25 @@
 #include "sidecar/monitor/decode/decoder.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
-#include "sidecar/http1/head.h"
 #include "sidecar/monitor/decode/answer.h"
 #include "sidecar/monitor/decode/body_format.h"
 #include "sidecar/monitor/decode/content_coding.h"
 #include "sidecar/monitor/decode/csv_body.h"
 #include "sidecar/monitor/decode/event_stream.h"
+#include "sidecar/monitor/decode/exchange_heads.h"
 #include "sidecar/monitor/decode/feature_selection.h"
+#include "sidecar/monitor/decode/grpc_messages.h"
 #include "sidecar/monitor/decode/json_pointer.h"
 #include "sidecar/monitor/decode/key_reader.h"
 #include "sidecar/monitor/decode/protocols/language_model.h"
 #include "sidecar/monitor/decode/request_body.h"
 #include "sidecar/monitor/decode/row_table.h"
 #include "sidecar/tap/capture_settings.h"
+#include "sidecar/tap/grpc_call.h"
 #include "sidecar/tap/model_path.h"
 
 namespace outrider::decode {
@@ -37,10 +38,6 @@ constexpr std::string_view no_prediction_paths[] = {
     "/v2/repository/*", "/v2/*sharedmemory/*", "/v2/logging", "*/trace/setting", "*/load",
     "*/unload",         "*/explain",           "*:explain",   "*/feedback"};
 
-// A head that the proxy let pass was judged there, with limits of its own.
-constexpr http1::HeadLimits head_limits{
-    .head_bytes = 16 << 20, .request_line_bytes = 16 << 20, .fields = http1::fields_capacity};
-
 struct Bodies {
   std::string_view json, binary;
 };
@@ -51,6 +48,15 @@ Decoded<Bodies> split_binary(std::string_view body, std::string_view json_bytes)
   const auto length = parse_uint(json_bytes);
   if (!length || *length > body.size()) return failed(FailReason::wrong_shape);
   return Bodies{body.substr(0, *length), body.substr(*length)};
+}
+
+// The whole events of a long stream's end.
+Decoded<std::string_view> events_at_end(const ExchangeParts& parts) {
+  const bool are_events = iequals_ascii(media_type(parts.response_type), "text/event-stream");
+  const std::size_t whole = after_first_event(parts.response_body);
+  if (!are_events || !parts.response_coding.empty() || whole == parts.response_body.size())
+    return failed(FailReason::too_long);
+  return parts.response_body.substr(whole);
 }
 
 tl::unexpected<Disposal> fail_with(FailReason reason) {
@@ -76,7 +82,8 @@ class Decoder::Impl {
         request_csv_(rules_.rows_max),
         answer_csv_(rules_.rows_max),
         request_unpacker_(rules_.unpacked_bytes_max),
-        response_unpacker_(rules_.unpacked_bytes_max) {}
+        response_unpacker_(rules_.unpacked_bytes_max),
+        messages_(rules_) {}
 
   Outcome decode(const tap::Exchange& exchange);
   Outcome decode(const ExchangeParts& parts);
@@ -84,21 +91,20 @@ class Decoder::Impl {
   std::string_view words() const { return words_; }
 
  private:
-  bool read_heads(const tap::Exchange& exchange, ExchangeParts& parts);
   void look_at_path(const ExchangeParts& parts);
   bool matches(const ExchangeParts& parts) const;
   bool names_paths() const { return !rules_.paths.empty() || !rules_.methods.empty(); }
-  Decoded<void> read_request(const ExchangeParts& parts);
-  Decoded<void> read_no_request();
+  Decoded<void> read_request(const ExchangeParts& parts, bool has_features);
   Decoded<void> read_request_body(const ExchangeParts& parts, std::string_view body);
   Decoded<void> add_query(std::string_view query);
   Outcome model_failure(const ExchangeParts& parts);
+  Outcome unknown_service(const ExchangeParts& parts);
+  Decoded<void> read_request_message(const ExchangeParts& parts);
   std::optional<SkipReason> out_of_scope(const ExchangeParts& parts) const;
   Outcome observe_answer(const ExchangeParts& parts);
   Outcome give_up(const ExchangeParts& parts, FailReason reason);
   Decoded<void> open_answer(const ExchangeParts& parts);
   Decoded<void> open_events(std::string_view stream);
-  Decoded<void> open_end_of_stream(const ExchangeParts& parts);
   Decoded<void> read_answer();
   void build_rows();
   void select_from_body(std::size_t rows, std::size_t width);
@@ -121,9 +127,10 @@ class Decoder::Impl {
   Answer answer_;
   CsvBody request_csv_, answer_csv_;
   Unpacker request_unpacker_, response_unpacker_;
-  http1::RequestHead request_head_;
-  http1::ResponseHead response_head_;
-  const tap::Exchange* exchange_ = nullptr;  // Null when there are no heads.
+  ExchangeHeads heads_;
+  bool has_heads_ = false;
+  GrpcMessages messages_;
+  std::string_view asked_model_, asked_version_;  // What a gRPC request says of its model.
 
   struct Route {
     std::string method, path;
@@ -135,7 +142,6 @@ class Decoder::Impl {
   std::vector<std::size_t> row_counts_;  // That the request may have; empty where nobody knows.
   std::string words_;
 
-  std::array<std::string_view, 5> alias_fields_{};
   std::vector<std::string_view> aliases_;
   std::vector<std::pair<std::string_view, FeatureValue>> query_fields_;
   std::deque<std::string> kept_;               // Decoded query text, segments.
@@ -147,63 +153,13 @@ class Decoder::Impl {
 };
 
 Decoder::Outcome Decoder::Impl::decode(const tap::Exchange& exchange) {
+  if (!heads_.read(exchange)) return fail_with(FailReason::unsupported_format);
   ExchangeParts parts;
-  parts.id = tap::view(exchange.id);
-  parts.started = exchange.started;
-  parts.status = exchange.status;
-  parts.outcome = exchange.outcome;
-  parts.request_body = exchange.request_body;
-  parts.response_body = exchange.response_body;
-  if (exchange.response_gap.bytes != 0) {
-    parts.response_is_end_only = true;
-    parts.response_body.remove_prefix(exchange.response_gap.at);
-  }
-  exchange_ = &exchange;
-  if (!read_heads(exchange, parts)) return fail_with(FailReason::unsupported_format);
+  heads_.fill(parts);
+  has_heads_ = true;
   auto outcome = decode(std::as_const(parts));
-  exchange_ = nullptr;
+  has_heads_ = false;
   return outcome;
-}
-
-bool Decoder::Impl::read_heads(const tap::Exchange& exchange, ExchangeParts& parts) {
-  using http1::FieldId;
-  http1::HeadCursor cursor;
-  if (parse(exchange.request_head, cursor, head_limits, request_head_) !=
-      http1::Progress::complete) {
-    return false;
-  }
-  parts.method = request_head_.method();
-  parts.path = request_head_.path();
-  parts.query = request_head_.query();
-  parts.request_type = request_head_.value_of(FieldId::content_type);
-  parts.request_coding = request_head_.value_of(FieldId::content_encoding);
-  parts.request_json_bytes = request_head_.value_of(FieldId::inference_header_content_length);
-  alias_fields_ = {request_head_.value_of(FieldId::x_prediction_id),
-                   request_head_.value_of(FieldId::x_request_id),
-                   request_head_.value_of(FieldId::ce_id),
-                   request_head_.value_of(FieldId::seldon_puid),
-                   request_head_.value_of(FieldId::x_amzn_sagemaker_inference_id)};
-  const auto own = std::find_if(alias_fields_.begin(), alias_fields_.begin() + 3,
-                                [](std::string_view id) { return !id.empty(); });
-  if (own != alias_fields_.begin() + 3) parts.sampling_key = *own;
-  if (exchange.response_head.empty()) {
-    parts.aliases = alias_fields_;
-    return true;
-  }
-  cursor = {};
-  const auto context = http1::ResponseContext::of(request_head_.summary);
-  if (parse(exchange.response_head, cursor, head_limits, context, response_head_) !=
-      http1::Progress::complete) {
-    return false;
-  }
-  parts.response_type = response_head_.value_of(FieldId::content_type);
-  parts.response_coding = response_head_.value_of(FieldId::content_encoding);
-  parts.response_json_bytes = response_head_.value_of(FieldId::inference_header_content_length);
-  parts.model_name = response_head_.value_of(FieldId::x_model_name);
-  parts.model_version = response_head_.value_of(FieldId::x_model_version);
-  if (alias_fields_[3].empty()) alias_fields_[3] = response_head_.value_of(FieldId::seldon_puid);
-  parts.aliases = alias_fields_;
-  return true;
 }
 
 // Traffic is mostly on one path: what its method and path say is kept for the next exchange.
@@ -243,6 +199,7 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   row_counts_.clear();
   request_is_opaque_ = answer_is_table_ = false;
   words_.clear();
+  asked_model_ = asked_version_ = {};
   rows_.clear();
   observation_ = Observation{};
   observation_.id = parts.id;
@@ -252,6 +209,7 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   if (!parts.exchange_is_prediction && (!route_.is_prediction || is_bare_get)) {
     return skip(SkipReason::not_matched);
   }
+  if (parts.is_grpc && !messages_.knows(parts.path)) return unknown_service(parts);
   const std::string_view key = parts.sampling_key.empty() ? parts.id : parts.sampling_key;
   if (!tap::is_sampled(sampling_, key)) return skip(SkipReason::sampled_out);
 
@@ -269,6 +227,15 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   const bool streamed = iequals_ascii(media_type(parts.response_type), "text/event-stream");
   if (streamed && rules_.skip_streams) return skip(SkipReason::not_matched);
   return observe_answer(parts);
+}
+
+// Traffic, and no prediction that anybody could read.
+Decoder::Outcome Decoder::Impl::unknown_service(const ExchangeParts& parts) {
+  if (!names_paths()) return skip(SkipReason::not_matched);
+  words_ = "the messages of " + std::string(parts.path) +
+           " are not known: write request.proto, a file of descriptors that protoc "
+           "--include_imports --descriptor_set_out makes";
+  return fail_with(FailReason::unsupported_format);
 }
 
 Decoder::Outcome Decoder::Impl::model_failure(const ExchangeParts& parts) {
@@ -297,7 +264,7 @@ Decoder::Outcome Decoder::Impl::observe_answer(const ExchangeParts& parts) {
   // Who says where the prediction is means what stands there. A prompt is no feature unless it is
   // named one.
   const bool has_features = !is_language || !selection_.empty();
-  const auto request = has_features ? read_request(parts) : read_no_request();
+  const auto request = read_request(parts, has_features);
   if (request_is_opaque_) return skip(SkipReason::opaque_body);
   if (!request) return give_up(parts, request.error());
   if (!opened) return give_up(parts, opened.error());
@@ -327,28 +294,37 @@ Decoder::Outcome Decoder::Impl::give_up(const ExchangeParts& parts, FailReason r
   return fail_with(reason);
 }
 
-Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts) {
+Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts, bool has_features) {
   query_fields_.clear();
   request_.clear();
+  if (!has_features) {
+    row_counts_.push_back(1);
+    return {};
+  }
   if (parts.request_body.empty()) {
     if (auto ok = add_query(parts.query); !ok) return ok;
     if (table_.rows() > 0) row_counts_.push_back(1);
     return {};
   }
-  const auto body = request_unpacker_.unpack(parts.request_coding, parts.request_body);
-  if (!body) return failed(body);
-  if (auto ok = read_request_body(parts, *body); !ok) return ok;
+  if (parts.is_grpc) {
+    if (auto ok = read_request_message(parts); !ok) return ok;
+  } else {
+    const auto body = request_unpacker_.unpack(parts.request_coding, parts.request_body);
+    if (!body) return failed(body);
+    if (auto ok = read_request_body(parts, *body); !ok) return ok;
+  }
   const auto counts = request_.row_counts();
   row_counts_.assign(counts.begin(), counts.end());
   if (counts.empty() && table_.rows() > 0) row_counts_.push_back(table_.rows());
   return {};
 }
 
-Decoded<void> Decoder::Impl::read_no_request() {
-  query_fields_.clear();
-  request_.clear();
-  row_counts_.push_back(1);
-  return {};
+Decoded<void> Decoder::Impl::read_request_message(const ExchangeParts& parts) {
+  const auto message = messages_.request(parts.request_coding, parts.request_body);
+  if (!message) return failed(message);
+  asked_model_ = (*message)->model_name;
+  asked_version_ = (*message)->model_version;
+  return request_.open((*message)->json.text(), (*message)->binary, table_);
 }
 
 Decoded<void> Decoder::Impl::read_request_body(const ExchangeParts& parts, std::string_view body) {
@@ -417,7 +393,15 @@ Decoded<void> Decoder::Impl::add_query(std::string_view query) {
 }
 
 Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
-  if (parts.response_is_end_only) return open_end_of_stream(parts);
+  if (parts.response_is_end_only) {
+    const auto events = events_at_end(parts);
+    return events ? open_events(*events) : Decoded<void>(failed(events));
+  }
+  if (parts.is_grpc) {
+    const auto message = messages_.answer(parts.response_coding, parts.response_body);
+    if (!message) return failed(message);
+    return answer_.open((*message)->json.text(), (*message)->binary);
+  }
   const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
   if (!body) return failed(body);
   switch (format_of(parts.response_type, parts.response_json_bytes, *body)) {
@@ -457,15 +441,6 @@ Decoded<void> Decoder::Impl::open_events(std::string_view stream) {
   }
   if (end.last_json.empty()) return failed(FailReason::missing_prediction);
   return answer_.open(end.last_json, {});
-}
-
-// What begins in the middle of an event is left out.
-Decoded<void> Decoder::Impl::open_end_of_stream(const ExchangeParts& parts) {
-  const bool are_events = iequals_ascii(media_type(parts.response_type), "text/event-stream");
-  const std::size_t whole = after_first_event(parts.response_body);
-  if (!are_events || !parts.response_coding.empty() || whole == parts.response_body.size())
-    return failed(FailReason::too_long);
-  return open_events(parts.response_body.substr(whole));
 }
 
 Decoded<void> Decoder::Impl::read_answer() {
@@ -630,10 +605,12 @@ void Decoder::Impl::identify(const ExchangeParts& parts, bool answered) {
       answered && parts.model_name.empty() ? answer_.field("model_name") : std::string_view();
   const std::string_view in_body_version =
       answered && parts.model_version.empty() ? answer_.field("model_version") : std::string_view();
-  observation_.model_name = first(
-      {find_place(rules_.model_name, answered), route_.model, parts.model_name, in_body_name});
+  if (parts.is_grpc && asked_model_.empty())
+    asked_model_ = tap::model_in_grpc(tap::grpc_method(parts.path), parts.request_body);
+  observation_.model_name = first({find_place(rules_.model_name, answered), route_.model,
+                                   parts.model_name, in_body_name, asked_model_});
   observation_.model_version = first({find_place(rules_.model_version, answered), route_.version,
-                                      parts.model_version, in_body_version});
+                                      parts.model_version, in_body_version, asked_version_});
 }
 
 std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
@@ -643,13 +620,8 @@ std::string_view Decoder::Impl::find_place(const Place& place, bool answered) {
       return {};
     case Place::Kind::literal:
       return place.text;
-    case Place::Kind::header: {
-      if (!exchange_) return {};
-      const std::string_view value = exchange_->response_head.empty()
-                                         ? std::string_view()
-                                         : response_head_.value_of(place.text);
-      return value.empty() ? request_head_.value_of(place.text) : value;
-    }
+    case Place::Kind::header:
+      return has_heads_ ? heads_.value_of(place.text) : std::string_view();
     case Place::Kind::query:
       for (const auto& [name, value] : query_fields_) {
         if (name == place.text) return value.text;

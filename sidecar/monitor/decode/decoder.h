@@ -9,15 +9,18 @@
 //   POST with JSON, whatever its Content-Type calls it        flat, KServe V1 and V2, Seldon, TF-Serving, …
 //   POST with a form (application/x-www-form-urlencoded)      as a query
 //   POST with text/csv or JSON lines                          a row a line
+//   gRPC calls of Open Inference and TF-Serving               as their HTTP bodies (protocols/grpc.h)
 // A language model's exchange and an opaque body (an image, a form of several parts) are skipped by
 // their names. Everything else is not a prediction (skipped: not_matched) unless the rules name its
 // path; then it is one that could not be analysed. An answer of 4xx or 5xx to a request that looks
 // like a prediction, an answer of 200 that is an error, and none at all, are failures of the model.
+// A gRPC call of another service is no prediction, unless the rules have its descriptors
+// (message_schemas.h): then it is as JSON with the names of its .proto file.
 // What sampling leaves out is skipped here too: the proxy may have captured it before it knew the
 // rate, and posted exchanges never passed the proxy.
 //
 // Model name: the rule; else the path's "/models/{name}"; else the response's X-Model-Name; else
-// its "model_name". Version: the rule; else the path's "/versions/{v}"; else the response's
+// its "model_name"; of gRPC else the request's. Version: the rule; else the path's "/versions/{v}"; else the response's
 // X-Model-Version; else its "model_version". Else "unknown".
 //
 // The key by which labels name a prediction (Rules::key) is looked for in what could be decoded;
@@ -35,31 +38,12 @@
 #include <string_view>
 #include <vector>
 
+#include "sidecar/monitor/decode/exchange_parts.h"
 #include "sidecar/monitor/decode/observation.h"
 #include "sidecar/monitor/decode/rules.h"
 #include "sidecar/tap/exchange.h"
 
 namespace outrider::decode {
-
-// An exchange with its heads taken apart. Field values are "" when absent.
-struct ExchangeParts {
-  std::string_view id;
-  Time started{};
-  int status = 0;
-  tap::Outcome outcome = tap::Outcome::success;
-  std::string_view method, path, query;
-  std::string_view request_type, request_coding, request_json_bytes;  // Content-Type, Content-
-  std::string_view response_type, response_coding,
-      response_json_bytes;                     // Encoding, binary extension.
-  std::string_view model_name, model_version;  // What the fields (or a CloudEvent) say.
-  std::span<const std::string_view> aliases;   // The caller's ids; may have repeats and empty ones.
-  std::string_view request_body, response_body;
-  // Only the end of a long response is there: of server-sent events it is what counts, of anything
-  // else it is too_long.
-  bool response_is_end_only = false;
-  std::string_view sampling_key;        // As capture_settings.h has it; "": the id.
-  bool exchange_is_prediction = false;  // Known from elsewhere: no matching by method and path.
-};
 
 class Decoder {
  public:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "sidecar/tap/grpc_call.h"
 #include "sidecar/tap/model_path.h"
 
 namespace outrider::decode {
@@ -12,17 +13,9 @@ namespace {
 // Bodies up to here leave buffers of a few hundred KiB.
 constexpr std::size_t light_bytes_max = 16 << 10;
 
-// As decoder.cpp has it.
-constexpr http1::HeadLimits head_limits{
-    .head_bytes = 16 << 20, .request_line_bytes = 16 << 20, .fields = http1::fields_capacity};
-
 ModelDecoders::Outcome told_refusals(ModelDecoders::Outcome outcome, int status) {
   if (outcome && outcome->model_failed) outcome->refused = status >= 400 && status < 500;
   return outcome;
-}
-
-bool is_packed(const http1::Head& head) {
-  return head.find(http1::FieldId::content_encoding) != nullptr;
 }
 
 }  // namespace
@@ -39,12 +32,13 @@ ModelDecoders::ModelDecoders(Rules common, const std::map<std::string, Rules, st
 }
 
 ModelDecoders::Outcome ModelDecoders::decode(const tap::Exchange& exchange) {
-  if (kinds_.empty()) return told_refusals(common_.decode(exchange), exchange.status);
+  const int status = tap::effective_status(exchange);
+  if (kinds_.empty()) return told_refusals(common_.decode(exchange), status);
   const auto name = name_in(exchange);  // Reads the heads.
   const bool heavy =
       exchange.request_body.size() + exchange.response_body.size() > light_bytes_max ||
-      is_packed(request_head_) || (!exchange.response_head.empty() && is_packed(response_head_));
-  return told_refusals(decode_named(exchange, name, heavy), exchange.status);
+      heads_.is_packed();
+  return told_refusals(decode_named(exchange, name, heavy), status);
 }
 
 ModelDecoders::Outcome ModelDecoders::decode(const ExchangeParts& parts) {
@@ -79,28 +73,17 @@ ModelDecoders::Outcome ModelDecoders::decode_named(const Source& source,
 
 // The name as far as it is told before the response's body; nothing where that may tell it.
 std::optional<std::string_view> ModelDecoders::name_in(const tap::Exchange& exchange) {
-  http1::HeadCursor cursor;
-  if (parse(exchange.request_head, cursor, head_limits, request_head_) !=
-      http1::Progress::complete) {
-    return std::nullopt;
-  }
-  const bool answered = !exchange.response_head.empty();
-  if (answered) {
-    cursor = {};
-    const auto context = http1::ResponseContext::of(request_head_.summary);
-    if (parse(exchange.response_head, cursor, head_limits, context, response_head_) !=
-        http1::Progress::complete) {
-      return std::nullopt;
-    }
-  }
+  if (!heads_.read(exchange)) return std::nullopt;
   const Place& rule = common_.rules().model_name;
   if (rule.kind == Place::Kind::header) {
-    const std::string_view told = answered ? response_head_.value_of(rule.text) : "";
-    if (!told.empty()) return told;
-    if (const auto asked = request_head_.value_of(rule.text); !asked.empty()) return asked;
+    if (const auto told = heads_.value_of(rule.text); !told.empty()) return told;
   }
-  return name_of(request_head_.path(),
-                 answered ? response_head_.value_of(http1::FieldId::x_model_name) : "");
+  const std::string_view path = heads_.request().path();
+  const auto name = name_of(path, heads_.answered(http1::FieldId::x_model_name));
+  if (name || rule.kind == Place::Kind::response || exchange.protocol != tap::Protocol::grpc)
+    return name;
+  const auto asked = tap::model_in_grpc(tap::grpc_method(path), exchange.request_body);
+  return asked.empty() ? std::nullopt : std::optional(asked);
 }
 
 std::optional<std::string_view> ModelDecoders::name_of(std::string_view path,

@@ -8,7 +8,7 @@
 //   const auto observation = decoders.decode(exchange);
 //
 // The model's rules are chosen by its name. Where the name is told by something other than the
-// response's body (a literal, a header, the path), it is known before decoding. Else the common
+// response's body (a literal, a header, the path, a gRPC request), it is known before decoding. Else the common
 // rules decode, and the model's decode again once the name is read. An exchange whose name only the
 // body tells, and which the common rules cannot decode, fails: nobody knows whose rules hold.
 //
@@ -25,8 +25,8 @@
 #include <string_view>
 #include <vector>
 
-#include "sidecar/http1/head.h"
 #include "sidecar/monitor/decode/decoder.h"
+#include "sidecar/monitor/decode/exchange_heads.h"
 
 namespace outrider::decode {
 
@@ -65,8 +65,7 @@ class ModelDecoders {
   const Decoder* own_ = nullptr;  // That decoded last; null: the common one.
   std::uint64_t uses_ = 0;
   Kind* heavy_ = nullptr;  // Read a large body last; given up when another is used.
-  http1::RequestHead request_head_;
-  http1::ResponseHead response_head_;
+  ExchangeHeads heads_;
 };
 
 }  // namespace outrider::decode

@@ -9,7 +9,6 @@
 namespace outrider::decode {
 namespace {
 
-constexpr std::size_t tensors_max = 4'096;
 constexpr std::size_t names_max = 1 << 16;  // Of a frame's columns; the table's own limit is lower.
 
 bool names_id(const FeatureRule& rule) {
@@ -34,8 +33,7 @@ void RequestBody::clear() {
   id_ = binary_ = {};
   has_root_ = is_flat_ = is_filled_ = false;
   row_counts_.clear();
-  if (holds_much(tensors_)) tensors_.clear();
-  tensor_count_ = 0;
+  tensors_.clear();
   column_names_.clear();
 }
 
@@ -203,13 +201,13 @@ Decoded<void> RequestBody::fill_rows(const RequestShape& shape, RowTable& table)
 Decoded<void> RequestBody::fill_columns(const RequestShape& shape, RowTable& table) {
   for (const auto field : object_in(shape.at)) {
     if (!field.value.is_array()) continue;
-    const std::size_t left = values_left();
-    const auto column = next_tensor();
+    const std::size_t left = tensors_.values_left();
+    const auto column = tensors_.add();
     if (!column) return failed(column);
     (*column)->name = field.key;
     if (auto ok = read_nested(field.value, tree_, **column, true, left); !ok) return ok;
   }
-  if (auto ok = table.add_columns({tensors_.data(), tensor_count_}); !ok) return ok;
+  if (auto ok = table.add_columns(tensors_.all()); !ok) return ok;
   return add_beside(shape, table);
 }
 
@@ -219,13 +217,13 @@ Decoded<void> RequestBody::fill_keyed_columns(const RequestShape& shape, RowTabl
   for (const auto field : object_in(shape.at)) {
     const auto cells = object_of(field.value);
     if (!cells) return failed(FailReason::wrong_shape);
-    const std::size_t left = values_left();
-    const auto column = next_tensor();
+    const std::size_t left = tensors_.values_left();
+    const auto column = tensors_.add();
     if (!column) return failed(column);
     (*column)->name = field.key;
     std::size_t row = 0;
     for (const auto cell : *cells) {
-      if (tensor_count_ == 1) keys.push_back(cell.key);
+      if (tensors_.size() == 1) keys.push_back(cell.key);
       const bool fits = row < keys.size() && keys[row] == cell.key && row < left;
       if (!fits || is_container(cell.value)) return failed(FailReason::wrong_shape);
       (*column)->values.push_back(tree_.scalar(cell.value));
@@ -233,11 +231,11 @@ Decoded<void> RequestBody::fill_keyed_columns(const RequestShape& shape, RowTabl
     }
     (*column)->shape = {row};
   }
-  return table.add_columns({tensors_.data(), tensor_count_});
+  return table.add_columns(tensors_.all());
 }
 
 Decoded<void> RequestBody::fill_matrix(const RequestShape& shape, RowTable& table) {
-  const auto matrix = next_tensor();
+  const auto matrix = tensors_.add();
   if (!matrix) return failed(matrix);
   if (shape.names) {
     for (const dom::element name : *shape.names) {
@@ -256,10 +254,9 @@ Decoded<void> RequestBody::fill_matrix(const RequestShape& shape, RowTable& tabl
 
 Decoded<void> RequestBody::fill_tensors(const RequestShape& shape, RowTable& table) {
   for (const dom::element element : list_in(shape.at)) {
-    const std::size_t left = values_left();
-    const auto tensor = next_tensor();
+    const std::size_t left = tensors_.values_left();
+    const auto tensor = tensors_.add(object_in(element), tree_);
     if (!tensor) return failed(tensor);
-    if (auto ok = read_tensor(object_in(element), tree_, **tensor, left); !ok) return ok;
     if ((*tensor)->shape.empty()) return failed(FailReason::wrong_shape);
     if ((*tensor)->is_elsewhere) {
       // A missing value for each row: nobody can tell here what the model saw.
@@ -267,12 +264,11 @@ Decoded<void> RequestBody::fill_tensors(const RequestShape& shape, RowTable& tab
       (*tensor)->shape.resize(1);
     }
   }
-  const std::span<Tensor> tensors(tensors_.data(), tensor_count_);
-  if (auto ok = read_binary(tensors, tree_, binary_, values_left(), Bytes::may_be_opaque); !ok)
-    return ok;
-  if (shape.layout == Layout::tensors) return table.add_columns(tensors);
-  if (auto ok = check_shape(tensors.front()); !ok) return ok;
-  return table.add_matrix(tensors.front(), {});
+  if (auto ok = tensors_.fill_binary(tree_, binary_, Bytes::may_be_opaque); !ok) return ok;
+  if (shape.layout == Layout::tensors) return table.add_columns(tensors_.all());
+  const Tensor& only = tensors_.all().front();
+  if (auto ok = check_shape(only); !ok) return ok;
+  return table.add_matrix(only, {});
 }
 
 // The single values beside a list of rows belong to each of them.
@@ -285,20 +281,6 @@ Decoded<void> RequestBody::add_beside(const RequestShape& shape, RowTable& table
     beside_.emplace_back(field.key, tree_.scalar(field.value));
   }
   return beside_.empty() ? Decoded<void>{} : table.add_fields(beside_);
-}
-
-std::size_t RequestBody::values_left() const {
-  std::size_t left = body_values_max;
-  for (std::size_t i = 0; i < tensor_count_; ++i) left -= tensors_[i].values.size();
-  return left;
-}
-
-Decoded<Tensor*> RequestBody::next_tensor() {
-  if (tensor_count_ >= tensors_max) return failed(FailReason::wrong_shape);
-  if (tensor_count_ == tensors_.size()) tensors_.emplace_back();
-  Tensor& tensor = tensors_[tensor_count_++];
-  tensor.clear();
-  return &tensor;
 }
 
 }  // namespace outrider::decode

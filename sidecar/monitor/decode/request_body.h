@@ -56,8 +56,6 @@ class RequestBody {
   Decoded<void> fill_matrix(const RequestShape& shape, RowTable& table);
   Decoded<void> fill_tensors(const RequestShape& shape, RowTable& table);
   Decoded<void> add_beside(const RequestShape& shape, RowTable& table);
-  Decoded<Tensor*> next_tensor();
-  std::size_t values_left() const;  // Of all that one body may have.
 
   std::size_t rows_max_, features_count_;
   bool one_row_;
@@ -71,8 +69,7 @@ class RequestBody {
   RequestShapes shapes_;
   std::vector<std::size_t> row_counts_;
   std::string_view id_, binary_;
-  std::vector<Tensor> tensors_;
-  std::size_t tensor_count_ = 0;
+  TensorSet tensors_;
   std::vector<std::string_view> column_names_;
   std::vector<std::pair<std::string_view, FeatureValue>> beside_;
 };

@@ -16,6 +16,7 @@
 //   anything else              a literal
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@
 #include "base/core/result.h"
 
 namespace outrider::decode {
+
+class MessageSchemas;
 
 struct Place {
   enum class Kind : std::uint8_t { inferred, literal, header, query, json, row, response, path };
@@ -74,6 +77,9 @@ struct Rules {
   std::string negative_class = "0";
   std::vector<std::string> classes;  // Names of a vector's places; empty: its indices, from 0.
   double score_threshold = 0.5;
+
+  // Messages of gRPC services that no protocol of ours knows; null: there are none.
+  std::shared_ptr<const MessageSchemas> schemas;
 
   std::vector<std::string> segments;  // Features whose values name an observation's segment.
 

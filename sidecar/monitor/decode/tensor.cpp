@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/decode/tensor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -247,11 +248,9 @@ Decoded<void> read_binary(std::span<Tensor> tensors, JsonTree& json, std::string
 
 bool holds_much(std::span<const Tensor> tensors) {
   constexpr std::size_t tensors_kept = 64, values_kept = 16 << 10;
-  if (tensors.size() > tensors_kept) return true;
-  for (const Tensor& tensor : tensors) {
-    if (tensor.values.capacity() > values_kept) return true;
-  }
-  return false;
+  return tensors.size() > tensors_kept ||
+         std::any_of(tensors.begin(), tensors.end(),
+                     [](const Tensor& tensor) { return tensor.values.capacity() > values_kept; });
 }
 
 Decoded<void> check_shape(const Tensor& tensor) {
@@ -265,6 +264,35 @@ Decoded<void> check_shape(const Tensor& tensor) {
   }
   if (cells != tensor.values.size()) return failed(FailReason::wrong_shape);
   return {};
+}
+
+Decoded<Tensor*> TensorSet::add() {
+  constexpr std::size_t tensors_max = 4'096;
+  if (count_ >= tensors_max) return failed(FailReason::wrong_shape);
+  if (count_ == tensors_.size()) tensors_.emplace_back();
+  Tensor& tensor = tensors_[count_++];
+  tensor.clear();
+  return &tensor;
+}
+
+Decoded<Tensor*> TensorSet::add(dom::object object, JsonTree& json) {
+  const std::size_t left = values_left();
+  const auto tensor = add();
+  if (!tensor) return tensor;
+  if (auto ok = read_tensor(object, json, **tensor, left); !ok) return failed(ok);
+  return tensor;
+}
+
+std::size_t TensorSet::values_left() const {
+  std::size_t left = body_values_max;
+  for (const Tensor& tensor : all()) left -= tensor.values.size();
+  return left;
+}
+
+// What one large body took is given back.
+void TensorSet::clear() {
+  if (holds_much(tensors_)) tensors_.clear();
+  count_ = 0;
 }
 
 }  // namespace outrider::decode

@@ -59,4 +59,26 @@ bool holds_much(std::span<const Tensor> tensors);
 // Checks that the values fill the shape: wrong_shape.
 Decoded<void> check_shape(const Tensor& tensor);
 
+// The tensors of one body: within its limits, and with the memory of those before.
+class TensorSet {
+ public:
+  // Another one, empty. wrong_shape past 4 096 of them.
+  Decoded<Tensor*> add();
+  // One of a V2 body's list of tensors; read_binary() fills those whose values are behind the JSON.
+  Decoded<Tensor*> add(dom::object object, JsonTree& json);
+  Decoded<void> fill_binary(JsonTree& json, std::string_view bytes, Bytes texts) {
+    return read_binary(all(), json, bytes, values_left(), texts);
+  }
+
+  std::size_t values_left() const;  // Of all that one body may have.
+  std::span<Tensor> all() { return {tensors_.data(), count_}; }
+  std::span<const Tensor> all() const { return {tensors_.data(), count_}; }
+  std::size_t size() const { return count_; }
+  void clear();
+
+ private:
+  std::vector<Tensor> tensors_;  // More than count_: used again.
+  std::size_t count_ = 0;
+};
+
 }  // namespace outrider::decode
