@@ -20,6 +20,7 @@ constexpr long peer_certificates_bytes_max = 32 << 10;
 constexpr long ticket_seconds = 3600;
 constexpr unsigned char protocols[] = "\x08http/1.1";  // As ALPN writes a list.
 constexpr unsigned protocols_size = sizeof protocols - 1;
+constexpr unsigned char http2_and_1[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 constexpr char ciphers_of_1_2[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 struct Free {
@@ -69,10 +70,14 @@ Time end_of(const X509& certificate) {
   return Time(std::chrono::seconds(::timegm(&parts)));
 }
 
-int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
+int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_size,
                     const unsigned char* offered, unsigned offered_size, void*) {
+  const auto* context = static_cast<const Context*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  const bool has_http2 = context->alpn() == Alpn::http2_first;
+  const unsigned char* ours = has_http2 ? http2_and_1 : protocols;
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, chosen_size, protocols, protocols_size, offered,
+  if (SSL_select_next_proto(&found, chosen_size, ours,
+                            has_http2 ? sizeof http2_and_1 : protocols_size, offered,
                             offered_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *chosen = found;
@@ -102,10 +107,11 @@ bool are_equal_without_case(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Context::Context(Side side, std::string host, ClientRules rules)
+Context::Context(Side side, std::string host, ClientRules rules, Alpn alpn)
     : side_(side),
       host_(std::move(host)),
       rules_(std::move(rules)),
+      alpn_(alpn),
       ssl_(SSL_CTX_new(side == Side::server ? TLS_server_method() : TLS_client_method())) {
   SSL_CTX* ssl = ssl_.get();
   if (ssl == nullptr) throw std::runtime_error("OpenSSL: " + library_error());
@@ -130,8 +136,8 @@ Context::Context(Side side, std::string host, ClientRules rules)
 }
 
 Result<std::shared_ptr<const Context>> Context::server(const Material& material,
-                                                       const ClientRules& rules) {
-  std::shared_ptr<Context> context(new Context(Side::server, "", rules));
+                                                       const ClientRules& rules, Alpn alpn) {
+  std::shared_ptr<Context> context(new Context(Side::server, "", rules, alpn));
   if (auto own = context->use_own(material); !own) return fail(own);
   if (rules.required) {
     if (auto trusted = context->trust(material); !trusted) return fail(trusted);
@@ -143,7 +149,7 @@ Result<std::shared_ptr<const Context>> Context::server(const Material& material,
 
 Result<std::shared_ptr<const Context>> Context::client(const Material& material,
                                                        const std::string& host) {
-  std::shared_ptr<Context> context(new Context(Side::client, host, {}));
+  std::shared_ptr<Context> context(new Context(Side::client, host, {}, Alpn::http1));
   if (!material.certificates.empty() || !material.key.empty())
     if (auto own = context->use_own(material); !own) return fail(own);
   if (material.ca.empty()) {

@@ -18,7 +18,7 @@ namespace outrider::proxy {
 
 struct Settings {
   std::string listen_address = "0.0.0.0:9500";
-  std::string upstream;  // http://host:port, https://host:port or unix:/path
+  std::string upstream;  // http://, https:// or h2c://host:port, or unix:/path
   std::int64_t threads = 1;
   std::string reserved_path = "/-";  // /-/healthy and /-/ready are answered here; "": nothing is.
 
@@ -72,6 +72,7 @@ struct Settings {
 
   void add_to(config::OptionTable& table);
 
+  bool upstream_speaks_http2() const { return upstream.starts_with("h2c://"); }
   bool upstream_speaks_tls() const { return upstream.starts_with("https://"); }
 
   // One data thread's share of a limit, rounded up.

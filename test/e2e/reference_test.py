@@ -155,6 +155,7 @@ def play(programs, binaries, folder):
                           ("predictor", [binaries / "outrider-predictor", "serve", "--registry", registry, "--name", "house-price"])):
         families.add(f"outrider-{name}", secure_page(programs, f"secure-{name}", [*command, "--web.tls-cert-dir", keys, "--web.tokens-file", tokens],
                                                      keys / "ca.crt"))
+    coupled = Sidecar(programs, binaries, f"h2c://127.0.0.1:{free_port()}", folder / "coupled", "coupled")
 
     policy = folder / "policy.yaml"
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
@@ -170,6 +171,7 @@ def play(programs, binaries, folder):
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
     for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin),
+                           ("outrider-sidecar", coupled.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
     return families

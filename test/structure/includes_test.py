@@ -27,9 +27,10 @@ ALLOWED = {
     "truth": ["base/core", "base/wire", "base/net", "detectors"],
 
     "sidecar/http1": ["base/core"],
+    "sidecar/http2": ["base/core"],
     "sidecar/tap": ["base/core"],
     "sidecar/options": ["base/core", "base/config", "base/remote_write", "base/web", "sidecar/tap"],
-    "sidecar/proxy": ["base/core", "base/config", "base/net", "base/tls", "sidecar/http1", "sidecar/options", "sidecar/tap"],
+    "sidecar/proxy": ["base/core", "base/config", "base/net", "base/tls", "sidecar/http1", "sidecar/http2", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor/decode": ["base/core", "base/wire", "detectors", "sidecar/http1", "sidecar/tap"],
     "sidecar/monitor/versions": ["base/core", "base/wire", "base/config", "detectors", "reference", "truth", "sidecar/monitor/decode",
                                  "sidecar/tap"],
@@ -37,7 +38,7 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
-    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/http2", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
                                "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
@@ -92,7 +93,7 @@ KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
 TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agent", "cli")
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
-PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1",
+PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1", "sidecar/http2",
         "sidecar/tap", "sidecar/monitor/decode", "sidecar/monitor/versions", "predictor/model", "predictor/evaluate",
         "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide",
         "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels", "cli/svg"]

@@ -12,6 +12,8 @@
 #include "base/core/text.h"
 #include "base/tls/handshake_result.h"
 #include "sidecar/http1/violation.h"
+#include "sidecar/http2/error.h"
+#include "sidecar/tap/grpc_call.h"
 
 namespace outrider::exporting {
 namespace {
@@ -23,6 +25,8 @@ using wire::MetricType;
 using wire::SeriesKey;
 
 static_assert(http1::violation_count <= std::tuple_size_v<decltype(ProxyCounters::violations)>);
+static_assert(http2::violation_count <=
+              std::tuple_size_v<decltype(ProxyCounters::http2_violations)>);
 
 // Sums over the data threads.
 class Lanes {
@@ -252,6 +256,23 @@ void upstream_failures(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
+// A proxy that passes no HTTP/2 on has no such series; one that does has all of them from the
+// start.
+void http2_and_grpc(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
+  if (processes.http2_on.get() == 0) return;
+  sink.family({"outrider_http2_violations_total", MetricType::counter,
+               "HTTP/2 streams and connections, of clients and of the upstream, that were ended or "
+               "refused for breaking a rule or a limit, by reason."});
+  for (std::size_t i = 1; i < http2::violation_count; ++i)
+    sink.value(key("reason", to_string(static_cast<http2::Violation>(i))),
+               lanes.sum([i](const ProxyCounters& c) { return std::cref(c.http2_violations[i]); }));
+  sink.family({"outrider_grpc_requests_total", MetricType::counter,
+               "gRPC calls by the status that the client was sent."});
+  for (std::size_t i = 0; i < std::tuple_size_v<decltype(ProxyCounters::grpc_codes)>; ++i)
+    sink.value(key("grpc_code", tap::grpc_code_name(static_cast<int>(i))),
+               lanes.sum([i](const ProxyCounters& c) { return std::cref(c.grpc_codes[i]); }));
+}
+
 static_assert(tls::handshake_result_count <= std::tuple_size_v<tap::TlsHandshakeCounts>);
 
 net::TlsFigures tls_figures(const tap::MemoryFile& file) {
@@ -385,6 +406,7 @@ void ProxyMetrics::collect(MetricSink& sink) {
   lanes.histogram(sink, SeriesKey(), &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
   upstream_failures(sink, lanes);
+  http2_and_grpc(sink, lanes, file_.processes());
   tls_.collect(sink);
   for (const Cell& cell : cells)
     value(sink, cell.name, cell.type, cell.help,
