@@ -17,6 +17,7 @@
 #include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
 #include "agent/query/prometheus.h"
+#include "agent/suspects/diagnoser.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
 #include "agent/watch/series_watch.h"
@@ -262,6 +263,41 @@ void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collec
   router.add("GET", "/metrics", net::metrics_page(std::move(collectors)));
 }
 
+suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings) {
+  suspects::Diagnoser::Settings made;
+  made.prometheus_url = settings.prometheus_url;
+  made.queries = suspects::default_queries();
+  if (const std::string& file = settings.diagnose.queries_file; !file.empty()) {
+    const auto text = config::read_file(file, policy_bytes_max);
+    if (!text) throw std::runtime_error("diagnose.queries: " + text.error().message);
+    auto queries = suspects::parse_queries(file, *text);
+    if (!queries) throw std::runtime_error(queries.error().message);
+    made.queries = std::move(*queries);
+  }
+  made.times.baseline = settings.diagnose.baseline;
+  made.times.step = settings.diagnose.step;
+  made.times.rate = settings.diagnose.rate_window;
+  made.times.lead = settings.diagnose.lead;
+  made.bounds.timeout = settings.diagnose.timeout;
+  made.bounds.total = 4 * settings.diagnose.timeout;
+  made.threads = static_cast<std::size_t>(settings.diagnose.threads);
+  return made;
+}
+
+suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
+                                                         const ingest::LabelForwarder& labels) {
+  suspects::Diagnoser::Dependencies made;
+  made.open = [&dispatcher] { return dispatcher.open_incidents(); };
+  made.changes = [&dispatcher](Time since) { return dispatcher.changes_since(since); };
+  made.give = [&dispatcher](const std::string& id, incident::Diagnosis diagnosis,
+                            std::optional<incident::Slices> slices) {
+    dispatcher.receive(id, std::move(diagnosis), std::move(slices));
+  };
+  made.topology = [](const incident::Topology&) {};
+  made.sidecars = [&labels] { return labels.resolve(); };
+  return made;
+}
+
 act::Journal::Limits journal_limits(const AgentSettings& settings) {
   act::Journal::Limits limits;
   limits.age_max = settings.journal_age_max;
@@ -329,6 +365,8 @@ int run_agent(const AgentSettings& settings) {
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
+  std::optional<suspects::Diagnoser> diagnoser(std::in_place, diagnoser_settings(settings), clock,
+                                               diagnoser_dependencies(dispatcher, labels));
   series_watch.start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
@@ -337,6 +375,7 @@ int run_agent(const AgentSettings& settings) {
   wait_until_told_to_stop(signals, policy);
   ready = false;
   server.stop();
+  diagnoser.reset();
   series_watch.stop();
   own_export.reset();
   if (sender && !sender->stop(settings.remote_write.flush_deadline)) {

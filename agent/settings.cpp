@@ -83,6 +83,37 @@ void add_watch_options(config::OptionTable& options, AgentSettings::Watch& setti
       .between(1, 86'400);
 }
 
+void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose& settings) {
+  options
+      .add("diagnose.queries", settings.queries_file,
+           "YAML file: metrics of suspects and calls beyond those that are asked for by default "
+           "(docs/incidents.md).")
+      .value_name("FILE");
+  options
+      .add("diagnose.baseline", settings.baseline,
+           "How long before an incident's onset counts as normal.")
+      .between(300, 7 * 86400.0);
+  options
+      .add("diagnose.step", settings.step,
+           "Between the rows that Prometheus is asked for; an incident that began long ago has "
+           "longer ones.")
+      .between(1, 600);
+  options
+      .add("diagnose.rate-window", settings.rate_window,
+           "The window of rates: four scrape intervals or more.")
+      .between(1, 3600);
+  options
+      .add("diagnose.lead", settings.lead,
+           "From a fault to its alert, at most: evaluation and `for`. The onset is searched from "
+           "two minutes before that on.")
+      .between(0, 3600);
+  options
+      .add("diagnose.timeout", settings.timeout,
+           "Of one question to Prometheus; all of an incident have four times that.")
+      .between(0.1, 60);
+  options.add("diagnose.threads", settings.threads, "Incidents diagnosed at once.").between(1, 16);
+}
+
 }  // namespace
 
 void add_options(config::OptionTable& options, AgentSettings& settings) {
@@ -112,7 +143,9 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .value_name("FILE");
   options
       .add("prometheus.url", settings.prometheus_url,
-           "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
+           "Where to ask for drift verdicts, change estimates, the suspects' metrics and the "
+           "numbers of "
+           "scale actions.")
       .as_url()
       .example("http://127.0.0.1:9090");
   options
@@ -142,6 +175,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
+  add_diagnose_options(options, settings.diagnose);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

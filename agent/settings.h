@@ -49,6 +49,15 @@ struct AgentSettings {
     Duration quiet = std::chrono::minutes(15);
     Duration save_every = std::chrono::minutes(10);
   } watch;
+  struct Diagnose {
+    std::string queries_file;
+    Duration baseline = std::chrono::hours(4);
+    Duration step = std::chrono::seconds(30);
+    Duration rate_window = std::chrono::minutes(2);
+    Duration lead = std::chrono::minutes(3);
+    Duration timeout = std::chrono::seconds(5);
+    std::int64_t threads = 2;
+  } diagnose;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 

@@ -30,6 +30,21 @@ std::string evidence_text(const Incident& incident) {
   return text;
 }
 
+std::string brief_text(const Incident& incident) {
+  std::string text;
+  for (const std::string& line : incident::brief_lines(incident))
+    text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+// Whether a rule that tells the diagnosis should wait for one that names a cause.
+bool waits_for_diagnosis(const Rule& rule, const Policy& policy, const Incident& incident,
+                         Time now) {
+  const bool named = incident.diagnosis && incident.diagnosis->named;
+  const Time began = std::max(incident.opened_at, incident.episode_at);
+  return rule.tells_diagnosis && !named && now - began < policy.diagnosis_wait;
+}
+
 struct Replicas {
   double current = 0;
   double wanted = 0;
@@ -46,6 +61,7 @@ class IncidentFields {
     if (field.starts_with("labels.")) return present(incident_.labels.get(field.substr(7)));
     if (field.starts_with("annotations."))
       return present(incident_.annotations.get(field.substr(12)));
+    if (const auto found = of_diagnosis(field)) return found;
     if (field == "action") return Json(name(rule_.kind));
     if (field == "alert") return Json(incident_.alert);
     if (field == "cluster") return present(incident_.cluster);
@@ -76,6 +92,20 @@ class IncidentFields {
   }
 
  private:
+  // null, not absent: a message goes out without a diagnosis where there is none.
+  std::optional<Json> of_diagnosis(std::string_view field) const {
+    const auto& diagnosis = incident_.diagnosis;
+    const bool named = diagnosis && diagnosis->named && !diagnosis->causes.empty();
+    if (field == "brief") return Json(brief_text(incident_));
+    if (field == "cause") return named ? Json(diagnosis->causes.front().component) : Json();
+    if (field == "cause_kind") return named ? Json(diagnosis->causes.front().kind) : Json();
+    if (field == "diagnosis") return diagnosis ? Json(diagnosis->sentence) : Json();
+    if (field == "slices") return incident_.slices ? Json(incident_.slices->summary) : Json();
+    if (field == "verdict") {
+      return diagnosis ? Json(diagnosis->named ? "cause" : "insufficient_evidence") : Json();
+    }
+    return std::nullopt;
+  }
   static std::optional<Json> present(std::string_view text) {
     return text.empty() ? std::nullopt : std::optional(Json(text));
   }
@@ -271,6 +301,7 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
   std::vector<Past> with_own = past;  // Two rules of one kind share the cool-down at once.
   for (const Rule& rule : policy.rules) {
     if (!rule.match.holds(incident) || now - incident.opened_at < rule.after) continue;
+    if (waits_for_diagnosis(rule, policy, incident, now)) continue;
     if (!rule.abstain.empty()) {
       decisions.abstained = rule.name + ": " + rule.abstain;
       break;

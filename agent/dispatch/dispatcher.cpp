@@ -145,6 +145,33 @@ bool Dispatcher::receive(const incident::Change& change) {
   return is_new;
 }
 
+std::vector<Incident> Dispatcher::open_incidents() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Incident> open;
+  for (const Incident* incident : book_.open()) open.push_back(*incident);
+  return open;
+}
+
+std::vector<incident::Change> Dispatcher::changes_since(Time since) const {
+  return journal_.changes(since, changes_looked_at);
+}
+
+void Dispatcher::receive(const std::string& id, incident::Diagnosis diagnosis,
+                         std::optional<incident::Slices> slices) {
+  {
+    std::lock_guard lock(mutex_);
+    metrics_.count_diagnosis(diagnosis.named);
+    const Incident* incident = book_.set_diagnosis(id, std::move(diagnosis), std::move(slices));
+    if (!incident) return;
+    spdlog::info("incident {}: {}", id, incident->diagnosis->sentence);
+    Journal::Write write(journal_);
+    write.put(*incident);
+    write.commit();
+    has_news_ = true;
+  }
+  news_.notify_all();
+}
+
 Result<Action> Dispatcher::by_person(const std::string& id,
                                      const std::function<Result<void>(Action&, Time)>& word) {
   std::lock_guard lock(mutex_);

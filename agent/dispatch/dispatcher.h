@@ -72,6 +72,12 @@ class Dispatcher {
   // The label sets of the firing members of the open incidents of this alert.
   std::vector<Labels> firing(std::string_view alert) const;
 
+  // For whoever finds out why: the open incidents, the changes since then, and what was found.
+  std::vector<incident::Incident> open_incidents() const;
+  std::vector<incident::Change> changes_since(Time since) const;
+  void receive(const std::string& incident, incident::Diagnosis diagnosis,
+               std::optional<incident::Slices> slices);
+
   void look();                         // One round over the open incidents.
   bool wait_for_news(Duration limit);  // Until something makes a look worthwhile, or the limit.
 

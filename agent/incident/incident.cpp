@@ -178,6 +178,10 @@ Incident read_incident(const Json& json) {
   for (const Json& line : json.at("evidence")) {
     incident.evidence.push_back({line.at("kind"), line.at("text")});
   }
+  if (const Json diagnosis = json.value("diagnosis", Json()); !diagnosis.is_null())
+    incident.diagnosis = read_diagnosis(diagnosis);
+  if (const Json slices = json.value("slices", Json()); !slices.is_null())
+    incident.slices = read_slices(slices);
   return incident;
 }
 
@@ -281,6 +285,8 @@ Json to_json(const Incident& incident) {
           {"since", time_json(incident.since)},
           {"inputs", name(incident.inputs)},
           {"evidence", evidence},
+          {"diagnosis", incident.diagnosis ? to_json(*incident.diagnosis) : Json()},
+          {"slices", incident.slices ? to_json(*incident.slices) : Json()},
           {"episode_at", time_json(incident.episode_at)},
           {"episodes", incident.episodes},
           {"notifications", incident.notifications},

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/incident/diagnosis.h"
 #include "agent/incident/identity.h"
 #include "base/core/clock.h"
 #include "base/core/result.h"
@@ -81,7 +82,8 @@ struct Facts {
 
 // One line of plain words for a person who was asleep a minute ago.
 struct Evidence {
-  std::string kind;  // alert, place, onset, inputs, change, anomalies, pods
+  // cause, alert, place, onset, inputs, slices, change, anomalies, pods, grouped, unknown
+  std::string kind;
   std::string text;
 };
 
@@ -119,6 +121,8 @@ struct Incident {
   std::vector<Change> changes;  // Those near enough in time to matter, oldest first.
   std::vector<Member> members;
   std::vector<Evidence> evidence;
+  std::optional<Diagnosis> diagnosis;  // Nothing: not made yet.
+  std::optional<Slices> slices;        // Of a model whose accuracy fell, once asked for.
 
   Identity identity() const { return {cluster, name_space, workload, model, version}; }
 };

@@ -152,6 +152,8 @@ IncidentBook::Heard IncidentBook::hear_firing(const wire::WebhookAlert& alert, T
     incident->episode_at = alert.starts_at;
     incident->since.reset();
     incident->facts = {};
+    incident->diagnosis.reset();
+    incident->slices.reset();
     ++incident->episodes;
     ++open_count_;
   }
@@ -246,6 +248,16 @@ const Incident* IncidentBook::set_facts(const std::string& id, Facts facts,
   found->second.facts = std::move(facts);
   explain(found->second);  // May learn when the change began, which says what changes are near.
   found->second.changes = related_changes(found->second, changes);
+  explain(found->second);
+  return &found->second;
+}
+
+const Incident* IncidentBook::set_diagnosis(const std::string& id, Diagnosis diagnosis,
+                                            std::optional<Slices> slices) {
+  const auto found = incidents_.find(id);
+  if (found == incidents_.end()) return nullptr;
+  found->second.diagnosis = std::move(diagnosis);
+  if (slices) found->second.slices = std::move(slices);
   explain(found->second);
   return &found->second;
 }

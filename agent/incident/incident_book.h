@@ -77,6 +77,9 @@ class IncidentBook {
   // Facts and recent changes make evidence (evidence.h). Nothing when there is no such incident.
   const Incident* set_facts(const std::string& id, Facts facts, const std::vector<Change>& changes);
 
+  const Incident* set_diagnosis(const std::string& id, Diagnosis diagnosis,
+                                std::optional<Slices> slices);
+
   const Incident* find(const std::string& id) const;
   std::vector<const Incident*> open() const;  // Oldest first.
   std::size_t open_count() const { return open_count_; }

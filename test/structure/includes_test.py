@@ -59,6 +59,7 @@ ALLOWED = {
     "agent/series": ["base/core", "detectors"],
     "agent/ingest": ["base/core", "base/wire", "base/net", "detectors", "agent/incident", "agent/series"],
     "agent/query": ["base/core", "base/wire", "base/net", "detectors", "agent/incident"],
+    "agent/suspects": ["base/core", "base/wire", "base/net", "base/config", "agent/diagnose", "agent/incident", "agent/query"],
     "agent/watch": ["base/core", "base/wire", "base/wire/remote_write", "base/config", "detectors", "agent/ingest", "agent/series"],
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident"],
     "agent/act": ["base/core", "base/wire", "base/net", "base/config", "agent/decide", "agent/incident"],
