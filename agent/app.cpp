@@ -17,6 +17,7 @@
 #include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
 #include "agent/query/prometheus.h"
+#include "agent/suspects/correlation_file.h"
 #include "agent/suspects/diagnoser.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
@@ -263,7 +264,21 @@ void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collec
   router.add("GET", "/metrics", net::metrics_page(std::move(collectors)));
 }
 
-suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings) {
+suspects::Correlation correlation_of(const AgentSettings& settings) {
+  suspects::Correlation made;
+  if (const std::string& file = settings.correlation_file; !file.empty()) {
+    const auto text = config::read_file(file, policy_bytes_max);
+    if (!text) throw std::runtime_error("incidents.correlation: " + text.error().message);
+    auto read = suspects::parse_correlation(file, *text);
+    if (!read) throw std::runtime_error(read.error().message);
+    made = std::move(*read);
+  }
+  made.rules.within = settings.group_within;
+  return made;
+}
+
+suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
+                                                 std::vector<incident::Topology::Edge> configured) {
   suspects::Diagnoser::Settings made;
   made.prometheus_url = settings.prometheus_url;
   made.queries = suspects::default_queries();
@@ -281,6 +296,7 @@ suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings) 
   made.bounds.timeout = settings.diagnose.timeout;
   made.bounds.total = 4 * settings.diagnose.timeout;
   made.threads = static_cast<std::size_t>(settings.diagnose.threads);
+  made.configured = std::move(configured);
   return made;
 }
 
@@ -293,7 +309,9 @@ suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
                             std::optional<incident::Slices> slices) {
     dispatcher.receive(id, std::move(diagnosis), std::move(slices));
   };
-  made.topology = [](const incident::Topology&) {};
+  made.topology = [&dispatcher](const incident::Topology& topology) {
+    dispatcher.set_topology(topology);
+  };
   made.sidecars = [&labels] { return labels.resolve(); };
   return made;
 }
@@ -329,6 +347,8 @@ int run_agent(const AgentSettings& settings) {
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
+  const suspects::Correlation correlation = correlation_of(settings);
+  dispatcher.set_grouping(correlation.rules);
   dispatcher.restore();
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
@@ -365,8 +385,9 @@ int run_agent(const AgentSettings& settings) {
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
-  std::optional<suspects::Diagnoser> diagnoser(std::in_place, diagnoser_settings(settings), clock,
-                                               diagnoser_dependencies(dispatcher, labels));
+  std::optional<suspects::Diagnoser> diagnoser(std::in_place,
+                                               diagnoser_settings(settings, correlation.depends),
+                                               clock, diagnoser_dependencies(dispatcher, labels));
   series_watch.start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),

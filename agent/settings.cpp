@@ -164,6 +164,16 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
            "An incident that fires again within it is reopened; later it is a new one.")
       .between(0, 30.0 * 86400);
   options
+      .add("incidents.group-within", settings.group_within,
+           "Alerts that began within it of one another are one incident where what they are about "
+           "hangs together; 0: one alert name and label set is one incident.")
+      .between(0, 86400.0);
+  options
+      .add("incidents.correlation", settings.correlation_file,
+           "YAML file: which alerts are one incident, and what depends on what, where no metric "
+           "says so (docs/incidents.md).")
+      .value_name("FILE");
+  options
       .add("actions.max-active", settings.active_actions_max,
            "Actions queued, being sent or watched; past it none is let go.")
       .between(1, 100'000);

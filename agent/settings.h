@@ -27,6 +27,8 @@ struct AgentSettings {
   std::int64_t active_actions_max = 1'000;
   std::int64_t senders = 4;
   Duration reopen_window = std::chrono::hours(1);
+  Duration group_within = std::chrono::minutes(10);
+  std::string correlation_file;
   Duration look_every = std::chrono::seconds(2);
   Duration journal_age_max = std::chrono::hours(24 * 90);
   struct Ingest {

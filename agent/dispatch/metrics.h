@@ -46,7 +46,7 @@ class AgentMetrics final : public wire::Collector {
 
   wire::Registry registry_;
   std::array<Counter, 2> webhooks_{}, alerts_invalid_{}, queries_{}, diagnoses_{};  // By the flag.
-  std::array<Counter, 9> alerts_{};
+  std::array<Counter, incident::IncidentBook::what_count> alerts_{};
   std::array<std::array<Counter, 5>, 5> actions_{};
   std::array<Counter, 6> attempts_{};  // none, 1xx … 5xx.
   Counter truncated_ = nullptr, changes_ = nullptr, journal_failures_ = nullptr,

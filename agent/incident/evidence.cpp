@@ -11,6 +11,7 @@ namespace outrider::incident {
 namespace {
 
 constexpr std::size_t changes_max = 20;
+constexpr std::size_t grouped_max = 10;
 constexpr std::size_t names_max = 5;  // Of drifted inputs, in one line.
 constexpr Duration change_lookback = std::chrono::hours(1);
 
@@ -334,6 +335,15 @@ void explain(Incident& incident) {
   for (const Change& change : incident.changes) {
     lines.push_back({"change", change_line(change, incident)});
   }
+  std::size_t told = 0;
+  for (const Signal& signal : incident.grouped) {
+    if (++told > grouped_max) {
+      lines.push_back({"grouped", std::to_string(incident.grouped.size() - grouped_max) +
+                                      " further alerts belong to it."});
+      break;
+    }
+    lines.push_back({"grouped", signal.alert + " belongs to it: " + signal.why + "."});
+  }
   if (auto line = anomalies_line(incident)) {
     lines.push_back({"anomalies", std::move(*line)});
   } else if (incident.members.size() > 1) {
@@ -349,9 +359,16 @@ std::vector<Change> related_changes(const Incident& incident, const std::vector<
   const Time anchor = incident.since.value_or(incident.episode_at);
   std::vector<Change> related;
   for (const Change& change : recent) {
-    Identity changed = change.identity();
-    if (changed.model.empty()) changed.model = incident.model;  // It concerns every model there.
-    const bool concerns = may_be_same(changed, incident.identity());
+    // One without a model concerns every model there.
+    const auto fits = [&change](const Identity& who) {
+      Identity changed = change.identity();
+      if (changed.model.empty()) changed.model = who.model;
+      return may_be_same(changed, who);
+    };
+    const bool concerns =
+        fits(incident.identity()) ||
+        std::any_of(incident.grouped.begin(), incident.grouped.end(),
+                    [&fits](const Signal& signal) { return fits(signal.identity()); });
     const bool near = change.at >= anchor - change_lookback &&
                       (incident.open || change.at <= incident.resolved_at.value_or(change.at));
     if (concerns && near) related.push_back(change);

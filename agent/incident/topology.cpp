@@ -101,12 +101,18 @@ Spot spot_of(const Labels& labels) {
   }
   // An exporter's own Service is no subject.
   if (is_exporter(workload)) workload.clear();
-  if (workload.empty() && !labels.get("pod").empty() && !is_exporter(job))
-    workload = workload_of_pod(labels.get("pod"));
+  const std::string of_pod = workload_of_pod(labels.get("pod"));
+  if (workload.empty() && !is_exporter(job)) {
+    workload = of_pod;
+    spot.by_pod = !of_pod.empty() && job.empty();
+  }
   if (workload.empty() && !job.empty() && !is_exporter(job)) workload = job;
-  // kube-state-metrics tells of other pods than its own.
-  if (workload.empty() && job.ends_with("kube-state-metrics"))
-    workload = workload_of_pod(labels.get("pod"));
+  // These tell of other pods than their own.
+  if (workload.empty() && (job.ends_with("kube-state-metrics") || job.ends_with("kubelet") ||
+                           job.ends_with("cadvisor"))) {
+    workload = of_pod;
+    spot.by_pod = !of_pod.empty();
+  }
   if (!workload.empty()) {
     spot.workload = Component{cluster, std::string(labels.get("namespace")), workload, false};
   } else {
@@ -176,6 +182,15 @@ std::optional<Time> Topology::newest() const {
     newest = std::max(newest.value_or(told.seen_at), told.seen_at);
   }
   return newest;
+}
+
+std::vector<std::size_t> Topology::numbers_of(const Component& who) const {
+  std::vector<std::size_t> found;
+  const auto [first, last] = by_name_.equal_range(who.name);
+  for (auto it = first; it != last; ++it) {
+    if (may_be_same(nodes_[it->second], who)) found.push_back(it->second);
+  }
+  return found;
 }
 
 bool Topology::knows(const Component& who) const {

@@ -39,6 +39,7 @@ struct Spot {
   std::optional<Component> workload;
   std::vector<Component> machines;  // Where it runs; of an alert about a machine, that.
   bool about_machine = false;       // No workload is named: the machine itself is meant.
+  bool by_pod = false;              // Nothing but the pod's name tells the workload.
 };
 Spot spot_of(const Labels& labels);
 
@@ -62,6 +63,12 @@ class Topology {
   Walk above(const Component& who, int hops_max) const { return walk(who, hops_max, false); }
   // Whether any edge names it.
   bool knows(const Component& who) const;
+
+  // By number, for whoever walks often: the components that `who` may be, and what each depends on.
+  std::vector<std::size_t> numbers_of(const Component& who) const;
+  const std::vector<std::size_t>& depends_on(std::size_t number) const { return down_[number]; }
+  const Component& component(std::size_t number) const { return nodes_[number]; }
+  std::size_t components() const { return nodes_.size(); }
 
   struct Edge {
     Component from, to;
