@@ -147,7 +147,11 @@ ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ing
   return made;
 }
 
-void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
+void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver,
+                      watch::SeriesWatch& series_watch) {
+  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
+    return receiver.directory(partition);
+  });
   router.add("POST", "/api/v1/write",
              [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
   router.add("GET", "/api/v1/series",
@@ -339,6 +343,24 @@ void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
 
 }  // namespace
 
+namespace {
+
+// The journal's incidents under the rules that are in force now.
+suspects::Correlation restore(Dispatcher& dispatcher, const AgentSettings& settings) {
+  suspects::Correlation correlation = correlation_of(settings);
+  dispatcher.set_grouping(correlation.rules);
+  dispatcher.restore();
+  return correlation;
+}
+
+std::vector<wire::Collector*> with_sender(std::vector<wire::Collector*> collectors,
+                                          remote_write::Sender* sender) {
+  if (sender != nullptr) collectors.push_back(sender);
+  return collectors;
+}
+
+}  // namespace
+
 int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
@@ -347,9 +369,7 @@ int run_agent(const AgentSettings& settings) {
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
-  const suspects::Correlation correlation = correlation_of(settings);
-  dispatcher.set_grouping(correlation.rules);
-  dispatcher.restore();
+  const suspects::Correlation correlation = restore(dispatcher, settings);
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
 
@@ -372,14 +392,10 @@ int run_agent(const AgentSettings& settings) {
                                   watch_rules(settings.watch), clock,
                                   watch_dependencies(dispatcher, sender.get()));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
-  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
-    return receiver.directory(partition);
-  });
-  add_write_routes(router, receiver);
+  add_write_routes(router, receiver, series_watch);
   add_anomaly_route(router, series_watch);
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
-                                              &process};
-  if (sender) collectors.push_back(sender.get());
+  const auto collectors =
+      with_sender({&metrics, &labels, &receiver, &series_watch, &process}, sender.get());
   add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(server_settings(settings), std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);

@@ -116,7 +116,9 @@ void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose&
 
 }  // namespace
 
-void add_options(config::OptionTable& options, AgentSettings& settings) {
+namespace {
+
+void add_web_options(config::OptionTable& options, AgentSettings& settings) {
   options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
       .value_name("HOST:PORT")
       .example("0.0.0.0:9510");
@@ -133,6 +135,12 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .add("web.tls-certificate-file", settings.tls_certificate_file,
            "PEM file with certificate and key: serve HTTPS.")
       .value_name("FILE");
+}
+
+}  // namespace
+
+void add_options(config::OptionTable& options, AgentSettings& settings) {
+  add_web_options(options, settings);
   options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
       .value_name("DIR");
   options

@@ -335,6 +335,20 @@ Incident& IncidentBook::split_off(Incident& from, const std::string& key, Time n
   return made;
 }
 
+// After its signals moved: one that has none left has been merged.
+void IncidentBook::settle(Incident& incident, Time now) {
+  incident.updated_at = now;
+  // What could not move goes on, under the name that it had.
+  if (!incident.members.empty() || !incident.grouped.empty()) incident.merged_into.clear();
+  if (!incident.merged_into.empty() && incident.open) {
+    incident.open = false;
+    incident.resolved_at = now;
+    told_.erase(incident.id);
+    --open_count_;
+  }
+  explain(incident);
+}
+
 std::vector<std::string> IncidentBook::rearrange(const std::vector<Seat>& seats,
                                                  const std::vector<Placement>& placed, Time now) {
   // Whose each group is: the oldest incident whose lead is in it.
@@ -372,22 +386,17 @@ std::vector<std::string> IncidentBook::rearrange(const std::vector<Seat>& seats,
       changed.insert(homes[move.group]);
       continue;
     }
-    move_signal(from, move.key, incidents_.at(home->second), move.why);
-    changed.insert(home->second);
-    if (move.key != from.key) continue;
-    from.merged_into = home->second;  // Its other signals have moved or will.
+    Incident& to = incidents_.at(home->second);
+    const auto members = static_cast<std::size_t>(
+        std::count_if(from.members.begin(), from.members.end(), [&move](const Member& one) {
+          return incident_key(stable_labels(one.labels)) == move.key;
+        }));
+    if (to.members.size() + members > limits_.members_max) continue;  // It stays where it is.
+    move_signal(from, move.key, to, move.why);
+    changed.insert(to.id);
+    if (move.key == from.key) from.merged_into = to.id;
   }
-  for (const std::string& id : changed) {
-    Incident& incident = incidents_.at(id);
-    incident.updated_at = now;
-    if (!incident.merged_into.empty() && incident.open) {
-      incident.open = false;
-      incident.resolved_at = now;
-      told_.erase(id);
-      --open_count_;
-    }
-    explain(incident);
-  }
+  for (const std::string& id : changed) settle(incidents_.at(id), now);
   return {changed.begin(), changed.end()};
 }
 

@@ -22,12 +22,12 @@
 //   the
 //     resolve; after that it is believed, because Alertmanager also resolves alerts whose
 //     Prometheus fell silent, and those come back with the startsAt that they had.
-// An alert of another key may belong to an open incident all the same (grouping.h): it is then one of
-// its further signals. While incidents are young, a new signal may show that two are one (the older
-// stays, the other is `merged`), or that a signal belongs elsewhere (it moves, with its members). A
-// resolved incident takes no new signal, and only its leading alert reopens it: what else fires
-// again is a new incident, or joins an open one. An alert about a model's accuracy leads its own
-// incident, since what is said of the inputs, and done, is that model's; others join it.
+// An alert of another key may belong to an open incident all the same (grouping.h): it is then one
+// of its further signals. While incidents are young, a new signal may show that two are one (the
+// older stays, the other is `merged`), or that a signal belongs elsewhere (it moves, with its
+// members). A resolved incident takes no new signal, and only its leading alert reopens it: what
+// else fires again is a new incident, or joins an open one. An alert about a model's accuracy leads
+// its own incident, since what is said of the inputs, and done, is that model's; others join it.
 //
 // An incident that fires again within `reopen_window` of its end is reopened; later it is a new
 // one.
@@ -121,6 +121,7 @@ class IncidentBook {
   Incident& split_off(Incident& from, const std::string& key, Time now);
   std::vector<std::string> rearrange(const std::vector<Seat>& seats,
                                      const std::vector<Placement>& placed, Time now);
+  void settle(Incident& incident, Time now);
   void note(const Incident& incident, const std::string& key, const Labels& labels, Time starts_at);
   void note_all(const Incident& incident);
   void close_if_quiet(Incident& incident, Time now);

@@ -4,8 +4,9 @@
 // Which component depends on which: who calls whom, and what runs on which machine. PURE; not
 // thread-safe; O(edges) a walk.
 //
-// An edge has a source and an age. What no edge says is unknown, which is not the same as unrelated:
-// knows() tells the two apart. A part of a name that is not known may be any, as in identity.h.
+// An edge has a source and an age. What no edge says is unknown, which is not the same as
+// unrelated: knows() tells the two apart. A part of a name that is not known may be any, as in
+// identity.h.
 
 #include <compare>
 #include <map>

@@ -8,10 +8,10 @@
 //            succeeded
 //   Flux     the generic provider's event about a Kustomization or HelmRelease that was applied
 //
-// Sources: GitHub, "Webhook events and payloads: deployment, deployment_status"; Argo CD, "Application
-// CRD" (status.operationState) and "Notifications: webhook"; Flux, "Notification API: event
-// structure". An event that is understood and is no change (a check, a failure, a start) is told so;
-// anything else is an error that names what was missing.
+// Sources: GitHub, "Webhook events and payloads: deployment, deployment_status"; Argo CD,
+// "Application CRD" (status.operationState) and "Notifications: webhook"; Flux, "Notification API:
+// event structure". An event that is understood and is no change (a check, a failure, a start) is
+// told so; anything else is an error that names what was missing.
 
 #include <optional>
 #include <string>

@@ -127,7 +127,9 @@ void add_opentelemetry(std::vector<MetricQuery>& out) {
     spans.a_row = false;
     add_latency(out, spans, names.duration, by, server_side, names.scale);
   }
+}
 
+void add_service_graph(std::vector<MetricQuery>& out) {
   const std::string graph = "traces_service_graph_request";
   MetricQuery callee{.family = "service graph",
                      .needs = graph + "_total",
@@ -286,6 +288,7 @@ QuerySet default_queries() {
   QuerySet out;
   add_outrider(out.metrics);
   add_opentelemetry(out.metrics);
+  add_service_graph(out.metrics);
   add_istio(out.metrics);
   add_resources(out.metrics);
   out.calls = {{"service graph", "traces_service_graph_request_total",

@@ -15,8 +15,8 @@
 //       caller: client
 //       callee: server
 //
-// `$scope` stands for matchers of the incident's cluster (and namespace, where too much would come);
-// it comes last between the braces. `$rate` is the window of rates.
+// `$scope` stands for matchers of the incident's cluster (and namespace, where too much would
+// come); it comes last between the braces. `$rate` is the window of rates.
 
 #include <string>
 #include <vector>

@@ -17,7 +17,8 @@ namespace outrider::suspects {
 using SliceAnswer = std::pair<std::string, Result<std::string>>;
 
 // PURE: of the answers that which names slices with the least p, else that of the most rows; pods
-// are not summed. Without any the reasons are told, those of the sidecars that know the model first.
+// are not summed. Without any the reason is told, of a sidecar that knows the model if there is
+// one.
 incident::Slices choose_slices(const std::vector<SliceAnswer>& answers, Time now);
 
 struct SliceBounds {

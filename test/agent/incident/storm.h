@@ -2,8 +2,8 @@
 #pragma once
 
 // A made system in which one to four things break at once, and the alerts that this makes: of the
-// broken part, of its pods, of its callers up to the entry, in crossed order, told twice by a second
-// Alertmanager. Each alert knows its causes, so that grouping can be scored.
+// broken part, of its pods, of its callers up to the entry, in crossed order, told twice by a
+// second Alertmanager. Each alert knows its causes, so that grouping can be scored.
 
 #include <algorithm>
 #include <map>
