@@ -18,6 +18,8 @@
 #include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
 #include "agent/query/prometheus.h"
+#include "agent/suspects/correlation_file.h"
+#include "agent/suspects/diagnoser.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
 #include "agent/watch/series_watch.h"
@@ -164,7 +166,11 @@ ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ing
   return made;
 }
 
-void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
+void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver,
+                      watch::SeriesWatch& series_watch) {
+  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
+    return receiver.directory(partition);
+  });
   router.add("POST", "/api/v1/write",
              [&receiver](const net::HttpRequest& request) { return receiver.take(request); },
              {.role = net::Role::write});
@@ -282,6 +288,64 @@ void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collec
   router.add("GET", "/metrics", net::metrics_page(std::move(collectors)));
 }
 
+suspects::Correlation correlation_of(const AgentSettings& settings) {
+  suspects::Correlation made;
+  if (const std::string& file = settings.correlation_file; !file.empty()) {
+    const auto text = config::read_file(file, policy_bytes_max);
+    if (!text) throw std::runtime_error("incidents.correlation: " + text.error().message);
+    auto read = suspects::parse_correlation(file, *text);
+    if (!read) throw std::runtime_error(read.error().message);
+    made = std::move(*read);
+  }
+  made.rules.within = settings.group_within;
+  return made;
+}
+
+suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
+                                                 std::vector<incident::Topology::Edge> configured) {
+  suspects::Diagnoser::Settings made;
+  made.prometheus_url = settings.prometheus_url;
+  made.prepare = [&settings](net::ClientRequest& request) {
+    return settings.prometheus.apply(request);
+  };
+  made.slices.prepare = [&settings](net::ClientRequest& request) {
+    return settings.labels.apply(request);
+  };
+  made.queries = suspects::default_queries();
+  if (const std::string& file = settings.diagnose.queries_file; !file.empty()) {
+    const auto text = config::read_file(file, policy_bytes_max);
+    if (!text) throw std::runtime_error("diagnose.queries: " + text.error().message);
+    auto queries = suspects::parse_queries(file, *text);
+    if (!queries) throw std::runtime_error(queries.error().message);
+    made.queries = std::move(*queries);
+  }
+  made.times.baseline = settings.diagnose.baseline;
+  made.times.step = settings.diagnose.step;
+  made.times.rate = settings.diagnose.rate_window;
+  made.times.lead = settings.diagnose.lead;
+  made.bounds.timeout = settings.diagnose.timeout;
+  made.bounds.total = 4 * settings.diagnose.timeout;
+  made.threads = static_cast<std::size_t>(settings.diagnose.threads);
+  made.configured = std::move(configured);
+  return made;
+}
+
+suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
+                                                         const ingest::LabelForwarder& labels) {
+  suspects::Diagnoser::Dependencies made;
+  made.open = [&dispatcher] { return dispatcher.open_incidents(); };
+  made.changes = [&dispatcher](Time since) { return dispatcher.changes_since(since); };
+  made.give = [&dispatcher](const std::string& id, incident::Diagnosis diagnosis,
+                            std::optional<incident::Slices> slices) {
+    dispatcher.receive(id, std::move(diagnosis), std::move(slices));
+  };
+  made.topology = [&dispatcher](const incident::Topology& topology) {
+    dispatcher.set_topology(topology);
+  };
+  made.sidecars = [&labels] { return labels.resolve(); };
+  return made;
+}
+
 act::Journal::Limits journal_limits(const AgentSettings& settings) {
   act::Journal::Limits limits;
   limits.age_max = settings.journal_age_max;
@@ -306,11 +370,10 @@ std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
     if (!read) throw std::runtime_error(read.error().message);
     rules = std::move(*read);
   }
-  ahead::Forecaster::Settings made{
-      .prometheus_url = settings.prometheus_url,
-      .prepare = [&settings](net::ClientRequest& request) {
-        return settings.prometheus.apply(request);
-      }};
+  ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url,
+                                   .prepare = [&settings](net::ClientRequest& request) {
+                                     return settings.prometheus.apply(request);
+                                   }};
   made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
   made.learn_from = settings.forecast.learn_from;
   made.every = settings.forecast.every;
@@ -341,6 +404,24 @@ void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
 
 }  // namespace
 
+namespace {
+
+// The journal's incidents under the rules that are in force now.
+suspects::Correlation restore(Dispatcher& dispatcher, const AgentSettings& settings) {
+  suspects::Correlation correlation = correlation_of(settings);
+  dispatcher.set_grouping(correlation.rules);
+  dispatcher.restore();
+  return correlation;
+}
+
+std::vector<wire::Collector*> with_sender(std::vector<wire::Collector*> collectors,
+                                          remote_write::Sender* sender) {
+  if (sender != nullptr) collectors.push_back(sender);
+  return collectors;
+}
+
+}  // namespace
+
 int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
@@ -349,7 +430,7 @@ int run_agent(const AgentSettings& settings) {
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
-  dispatcher.restore();
+  const suspects::Correlation correlation = restore(dispatcher, settings);
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
 
@@ -372,10 +453,7 @@ int run_agent(const AgentSettings& settings) {
                                   watch_rules(settings.watch), clock,
                                   watch_dependencies(dispatcher, sender.get()));
   ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
-  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
-    return receiver.directory(partition);
-  });
-  add_write_routes(router, receiver);
+  add_write_routes(router, receiver, series_watch);
   add_anomaly_route(router, series_watch);
   const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
   add_forecast_route(router, forecaster.get());
@@ -389,6 +467,9 @@ int run_agent(const AgentSettings& settings) {
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
   if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
+  std::optional<suspects::Diagnoser> diagnoser(std::in_place,
+                                               diagnoser_settings(settings, correlation.depends),
+                                               clock, diagnoser_dependencies(dispatcher, labels));
   series_watch.start();
   if (forecaster) forecaster->start();
   ready = true;
@@ -398,6 +479,7 @@ int run_agent(const AgentSettings& settings) {
   wait_until_told_to_stop(signals, policy);
   ready = false;
   server.stop();
+  diagnoser.reset();
   series_watch.stop();
   if (forecaster) forecaster->stop();
   own_export.reset();

@@ -104,9 +104,42 @@ void add_forecast_options(config::OptionTable& options, AgentSettings::Forecast&
       .between(1, 3600);
 }
 
+void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose& settings) {
+  options
+      .add("diagnose.queries", settings.queries_file,
+           "YAML file: metrics of suspects and calls beyond those that are asked for by default "
+           "(docs/incidents.md).")
+      .value_name("FILE");
+  options
+      .add("diagnose.baseline", settings.baseline,
+           "How long before an incident's onset counts as normal.")
+      .between(300, 7 * 86400.0);
+  options
+      .add("diagnose.step", settings.step,
+           "Between the rows that Prometheus is asked for; an incident that began long ago has "
+           "longer ones.")
+      .between(1, 600);
+  options
+      .add("diagnose.rate-window", settings.rate_window,
+           "The window of rates: four scrape intervals or more.")
+      .between(1, 3600);
+  options
+      .add("diagnose.lead", settings.lead,
+           "From a fault to its alert, at most: evaluation and `for`. The onset is searched from "
+           "two minutes before that on.")
+      .between(0, 3600);
+  options
+      .add("diagnose.timeout", settings.timeout,
+           "Of one question to Prometheus; all of an incident have four times that.")
+      .between(0.1, 60);
+  options.add("diagnose.threads", settings.threads, "Incidents diagnosed at once.").between(1, 16);
+}
+
 }  // namespace
 
-void add_options(config::OptionTable& options, AgentSettings& settings) {
+namespace {
+
+void add_web_options(config::OptionTable& options, AgentSettings& settings) {
   options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
       .value_name("HOST:PORT")
       .example("0.0.0.0:9510");
@@ -121,6 +154,12 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .value_name("FILE");
   settings.access.add_to(options, false);
   settings.web_tls.add_to(options, "web", "the API and the page");
+}
+
+}  // namespace
+
+void add_options(config::OptionTable& options, AgentSettings& settings) {
+  add_web_options(options, settings);
   options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
       .value_name("DIR");
   options
@@ -131,7 +170,9 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .value_name("FILE");
   options
       .add("prometheus.url", settings.prometheus_url,
-           "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
+           "Where to ask for drift verdicts, change estimates, the suspects' metrics and the "
+           "numbers of "
+           "scale actions.")
       .as_url()
       .example("http://127.0.0.1:9090");
   settings.prometheus.add_to(options, "prometheus", "Prometheus");
@@ -152,6 +193,16 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
            "An incident that fires again within it is reopened; later it is a new one.")
       .between(0, 30.0 * 86400);
   options
+      .add("incidents.group-within", settings.group_within,
+           "Alerts that began within it of one another are one incident where what they are about "
+           "hangs together; 0: one alert name and label set is one incident.")
+      .between(0, 86400.0);
+  options
+      .add("incidents.correlation", settings.correlation_file,
+           "YAML file: which alerts are one incident, and what depends on what, where no metric "
+           "says so (docs/incidents.md).")
+      .value_name("FILE");
+  options
       .add("actions.max-active", settings.active_actions_max,
            "Actions queued, being sent or watched; past it none is let go.")
       .between(1, 100'000);
@@ -164,6 +215,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
   add_forecast_options(options, settings.forecast);
+  add_diagnose_options(options, settings.diagnose);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

@@ -32,6 +32,8 @@ struct AgentSettings {
   std::int64_t active_actions_max = 1'000;
   std::int64_t senders = 4;
   Duration reopen_window = std::chrono::hours(1);
+  Duration group_within = std::chrono::minutes(10);
+  std::string correlation_file;
   Duration look_every = std::chrono::seconds(2);
   Duration journal_age_max = std::chrono::hours(24 * 90);
   struct Ingest {
@@ -60,6 +62,15 @@ struct AgentSettings {
     Duration learn_from = std::chrono::days(3);
     Duration every = std::chrono::minutes(1);
   } forecast;
+  struct Diagnose {
+    std::string queries_file;
+    Duration baseline = std::chrono::hours(4);
+    Duration step = std::chrono::seconds(30);
+    Duration rate_window = std::chrono::minutes(2);
+    Duration lead = std::chrono::minutes(3);
+    Duration timeout = std::chrono::seconds(5);
+    std::int64_t threads = 2;
+  } diagnose;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "agent/api/page.h"
+#include "agent/ingest/change_events.h"
 #include "base/core/text.h"
 
 namespace outrider::api {
@@ -121,6 +122,26 @@ HttpResponse take_change(const ApiParts& parts, const HttpRequest& request) {
   }
   const bool is_new = parts.dispatcher->receive(*change);
   return json_response(is_new ? 201 : 200, to_json(*change));
+}
+
+// GitHub, Argo CD and Flux in their own words; what is no change is told so, with 200.
+HttpResponse take_change_event(const ApiParts& parts, const HttpRequest& request) {
+  const std::string name(request.path_value("tool"));
+  const auto tool = ingest::parse_change_tool(name);
+  if (!tool) {
+    return error_response(404, "unknown_tool",
+                          "'" + name + "': expected /api/v1/changes/github, argocd or flux");
+  }
+  const ingest::ChangePlace place{request.query_value("cluster"), request.query_value("namespace"),
+                                  request.query_value("workload"), request.query_value("model")};
+  const auto event = ingest::parse_change_event(*tool, request.body, place, parts.clock->now());
+  if (!event) {
+    spdlog::warn("change of {} refused: {}", name, event.error().message);
+    return refuse(400, event.error());
+  }
+  if (!event->change) return json_response(200, {{"ignored", event->ignored}});
+  const bool is_new = parts.dispatcher->receive(*event->change);
+  return json_response(is_new ? 201 : 200, to_json(*event->change));
 }
 
 HttpResponse list_incidents(const ApiParts& parts, const HttpRequest& request) {
@@ -310,6 +331,7 @@ void add_routes(net::Router& router, const ApiParts& parts) {
   add("GET", "/", read, show_page);
   add("POST", "/api/v1/alerts", write, take_alerts);
   add("POST", "/api/v1/changes", write, take_change);
+  add("POST", "/api/v1/changes/{tool}", write, take_change_event);
   add("GET", "/api/v1/changes", read_own, list_changes);
   add("GET", "/api/v1/incidents", read_own, list_incidents);
   add("GET", "/api/v1/incidents/{id}", read_own, show_incident);

@@ -43,8 +43,10 @@ class Prometheus {
   Result<std::vector<InstantValue>> query(const std::string& promql,
                                           std::optional<Duration> timeout = {});
   // Prometheus evaluates at `start`, `start + step`, … up to `end`, at most 11 000 times a query.
+  // Error "body_too_large" past `bytes_max` of an answer; `timeout`: other than the object's own.
   Result<std::vector<Series>> query_range(const std::string& promql, Time start, Time end,
-                                          Duration step);
+                                          Duration step, std::size_t bytes_max = 256 << 20,
+                                          std::optional<Duration> timeout = {});
 
  private:
   Result<net::ClientResponse> post(const std::string& path, std::string form,
@@ -55,6 +57,10 @@ class Prometheus {
   Duration timeout_;
   net::HttpClient client_;
 };
+
+// PURE: text as a PromQL string, in its quotes; as a regular expression of itself.
+std::string promql_text(std::string_view text);
+std::string regex_text(std::string_view text);
 
 // PURE: the matchers of the incident's model, without braces. A cluster may be known from the
 // external labels of the Prometheus that sent the alert; its own series do not have those.

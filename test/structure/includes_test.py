@@ -63,11 +63,13 @@ ALLOWED = {
     "agent/forecast": ["base/core", "base/wire", "base/config", "detectors", "detectors/forecast"],
     "agent/ahead": ["base/core", "base/wire", "detectors", "agent/forecast", "agent/query"],
     "agent/query": ["base/core", "base/wire", "base/net", "detectors", "agent/incident"],
+    "agent/suspects": ["base/core", "base/wire", "base/net", "base/config", "agent/diagnose", "agent/incident", "agent/query"],
     "agent/watch": ["base/core", "base/wire", "base/wire/remote_write", "base/config", "detectors", "agent/ingest", "agent/series"],
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident"],
     "agent/act": ["base/core", "base/wire", "base/net", "base/config", "agent/decide", "agent/incident"],
     "agent/dispatch": ["base/core", "base/wire", "agent/act", "agent/decide", "agent/incident"],
-    "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident"],
+    "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident",
+                  "agent/ingest"],
     "agent": [*BASE, "agent/*"],
 
     "cli/svg": ["base/core"],
@@ -78,18 +80,19 @@ ALLOWED = {
     "cli/right_size": ["base/core", "base/wire", "agent/query"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/svg", "cli/table"],
-    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "agent/query", "cli/*"],
+    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "agent/incident", "agent/query",
+            "agent/suspects", "cli/*"],
 }
 PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 # Files that stand beside rooms instead of in one: where a program's parts are wired.
 WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
     "agent": {"app", "main", "own_export", "settings"},
-    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command",
+    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "diagnose_live", "forecast_command", "import_command",
             "inject_command", "inspect_command", "label_sender", "main", "profile_command", "right_size_command"},
 }
 # Of other programs `outrider` knows what judges and what asks, so that a file is judged as a fleet is.
-KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
+KNOWN_TO_CLI = ("agent/diagnose", "agent/incident", "agent/query", "agent/series", "agent/suspects")
 TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agent", "cli")
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
