@@ -4,6 +4,7 @@
 // In which slices of its inputs a model got worse: asks the sidecars, each of which knows its own
 // rows (GET /api/v1/slices). SHELL; not thread-safe.
 
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@ struct SliceBounds {
   std::size_t sidecars_max = 32;
   Duration timeout = std::chrono::seconds(5);  // A slice answer takes up to 4 s a side.
   Duration total = std::chrono::seconds(30);
+  const std::atomic<bool>* cancelled = nullptr;  // When it turns true the asking ends.
 };
 incident::Slices ask_slices(net::HttpClient& client, const std::vector<std::string>& sidecars,
                             const incident::Incident& incident, const SliceBounds& bounds,
