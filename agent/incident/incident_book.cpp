@@ -275,7 +275,7 @@ std::vector<Told> IncidentBook::seated(std::vector<Seat>& seats, Time now) const
   for (const auto& [id, signals] : told_) {
     const Incident& incident = incidents_.at(id);
     ++number;
-    const bool settled = now - incident.opened_at > rules_.within;
+    const bool settled = restored_.contains(id) || now - incident.opened_at > rules_.within;
     for (std::size_t i = 0; i <= incident.grouped.size(); ++i) {
       const auto found = signals.find(i == 0 ? incident.key : incident.grouped[i - 1].key);
       if (found == signals.end()) continue;
@@ -476,6 +476,7 @@ void IncidentBook::close_if_quiet(Incident& incident, Time now) {
   incident.open = false;
   incident.resolved_at = now;
   told_.erase(incident.id);
+  restored_.erase(incident.id);
   --open_count_;
 }
 
@@ -522,7 +523,9 @@ void IncidentBook::restore(Incident incident) {
   }
   const std::string id = incident.id;
   const Incident& placed = incidents_.emplace(id, std::move(incident)).first->second;
-  if (placed.open) note_all(placed);
+  if (!placed.open) return;
+  note_all(placed);
+  restored_.insert(id);
 }
 
 const Incident* IncidentBook::set_facts(const std::string& id, Facts facts,

@@ -33,6 +33,7 @@
 // one.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,8 @@ class IncidentBook {
   std::map<std::string, std::string> latest_;  // Key to the id of its latest incident.
   // What of the open incidents may be placed anew: by id, their signals by key.
   std::map<std::string, std::map<std::string, Told>> told_;
+  // Restored ones stay as they were: right after a restart nobody knows yet what depends on what.
+  std::set<std::string> restored_;
   GroupingRules rules_;
   Reach reach_;
   std::size_t open_count_ = 0;

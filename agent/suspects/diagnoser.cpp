@@ -66,9 +66,15 @@ Diagnoser::~Diagnoser() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+Bounds Diagnoser::bounds() const {
+  Bounds made = settings_.bounds;
+  made.cancelled = &stopping_;
+  return made;
+}
+
 bool Diagnoser::rest(Duration time) {
   std::unique_lock lock(mutex_);
-  return !wake_.wait_for(lock, time, [this] { return stopping_; });
+  return !wake_.wait_for(lock, time, [this] { return stopping_.load(); });
 }
 
 void Diagnoser::watch_topology() {
@@ -80,8 +86,7 @@ void Diagnoser::watch_topology() {
       topology = topology_;
     }
     const Time now = clock_.now();
-    auto unknown =
-        learn_topology(prometheus, settings_.queries, "", now, settings_.bounds, topology);
+    auto unknown = learn_topology(prometheus, settings_.queries, "", now, bounds(), topology);
     topology.forget(now - settings_.topology_age_max);
     dependencies_.topology(topology);
     std::lock_guard lock(mutex_);
@@ -147,7 +152,7 @@ void Diagnoser::diagnose(query::Prometheus& prometheus, net::HttpClient& client,
   } else {
     const Plan plan = plan_of(incident, now, settings_.times);
     const Collection collection =
-        gather(prometheus, settings_.queries, incident, plan, settings_.bounds, clock_);
+        gather(prometheus, settings_.queries, incident, plan, bounds(), clock_);
     incident::Topology topology;
     std::vector<std::string> unknown;
     {
@@ -172,7 +177,9 @@ std::optional<incident::Slices> Diagnoser::slices_of(net::HttpClient& client,
     none.summary = "not known: " + sidecars.error().message;
     return none;
   }
-  return ask_slices(client, *sidecars, incident, settings_.slices, clock_);
+  SliceBounds bounds = settings_.slices;
+  bounds.cancelled = &stopping_;
+  return ask_slices(client, *sidecars, incident, bounds, clock_);
 }
 
 }  // namespace outrider::suspects

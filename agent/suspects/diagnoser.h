@@ -6,6 +6,7 @@
 // neither alerts nor actions wait for Prometheus; several, each with a time limit an incident, so
 // that no incident waits long for another.
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -70,12 +71,14 @@ class Diagnoser {
                                             const incident::Incident& incident);
   bool rest(Duration time);  // False: stopping.
 
+  Bounds bounds() const;
+
   const Settings settings_;
   const Clock& clock_;
   const Dependencies dependencies_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
   std::map<std::string, Looked> looked_;
   std::set<std::string> busy_;
   incident::Topology topology_;

@@ -62,7 +62,8 @@ class Asking {
     const std::string rate = format_duration(plan.rate);
     const std::string cluster = cluster_matcher(incident_.cluster);
     for (const bool narrow : {false, true}) {
-      if (clock_.now() >= end_) {
+      const bool cancelled = bounds_.cancelled != nullptr && *bounds_.cancelled;
+      if (cancelled || clock_.now() >= end_) {
         ++skipped_;
         return std::nullopt;
       }

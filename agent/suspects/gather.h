@@ -8,6 +8,8 @@
 //   `total` altogether, `timeout` and `bytes_max` each. An answer that is too large is asked for
 //   again in the incident's namespace. What was not answered is listed in unknown().
 
+#include <atomic>
+
 #include "agent/incident/topology.h"
 #include "agent/query/prometheus.h"
 #include "agent/suspects/collection.h"
@@ -19,6 +21,7 @@ struct Bounds {
   Duration total = std::chrono::seconds(20);
   Duration timeout = std::chrono::seconds(5);
   std::size_t bytes_max = 8 << 20;
+  const std::atomic<bool>* cancelled = nullptr;  // When it turns true no further question is asked.
 };
 
 Collection gather(query::Prometheus& prometheus, const QuerySet& queries,

@@ -81,6 +81,7 @@ Slices ask_slices(net::HttpClient& client, const std::vector<std::string>& sidec
   const Time end = clock.now() + bounds.total;
   for (const std::string& sidecar : sidecars) {
     if (answers.size() >= bounds.sidecars_max || clock.now() >= end) break;
+    if (bounds.cancelled != nullptr && *bounds.cancelled) break;
     std::string url = sidecar + "/api/v1/slices?model=" + percent_encode(incident.model);
     if (!incident.version.empty()) url += "&version=" + percent_encode(incident.version);
     if (incident.since) url += "&since=" + percent_encode(format_rfc3339(*incident.since));
@@ -88,7 +89,8 @@ Slices ask_slices(net::HttpClient& client, const std::vector<std::string>& sidec
                                .url = url,
                                .timeout = bounds.timeout,
                                .connect_timeout = std::chrono::seconds(1),
-                               .body_bytes_max = answer_bytes_max};
+                               .body_bytes_max = answer_bytes_max,
+                               .cancelled = bounds.cancelled};
     const Result<void> prepared = bounds.prepare ? bounds.prepare(request) : Result<void>{};
     const auto response =
         prepared ? client.send(request) : Result<net::ClientResponse>(fail(prepared));

@@ -4,6 +4,7 @@
 // In which slices of its inputs a model got worse: asks the sidecars, each of which knows its own
 // rows (GET /api/v1/slices). SHELL; not thread-safe.
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <utility>
@@ -28,6 +29,7 @@ struct SliceBounds {
   Duration total = std::chrono::seconds(30);
   // Adds to a question what it is to be known by, and whom to trust. None: nothing.
   std::function<Result<void>(net::ClientRequest&)> prepare = {};
+  const std::atomic<bool>* cancelled = nullptr;  // When it turns true the asking ends.
 };
 incident::Slices ask_slices(net::HttpClient& client, const std::vector<std::string>& sidecars,
                             const incident::Incident& incident, const SliceBounds& bounds,

@@ -268,3 +268,22 @@ def test_without_prometheus_the_incident_says_so(programs, agent_binary, tmp_pat
     incident = wait_for("a diagnosis", lambda: next((i for i in agent.incidents() if i["diagnosis"]), None), 30)
     assert incident["diagnosis"]["verdict"] == "insufficient_evidence" and incident["diagnosis"]["causes"] == []
     assert any("Prometheus did not answer" in line for line in incident["diagnosis"]["unknown"])
+
+
+@pytest.mark.parametrize("webhooks", [1, 50])
+def test_a_storm_of_five_hundred_pods_is_one_incident_in_two_seconds(programs, agent_binary, tmp_path, webhooks):
+    agent = Agent(programs, agent_binary, tmp_path)
+    starts = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    alerts = [{"status": "firing", "labels": {"alertname": name, "namespace": "shop", "job": "cart", "pod": f"cart-7d9f8b6c5-{pod:05}"},
+               "annotations": {"summary": "slow"}, "startsAt": starts, "endsAt": "0001-01-01T00:00:00Z"}
+              for pod in range(500) for name in ("PodSlow", "PodErrors")]
+    began = time.monotonic()
+    for i in range(webhooks):
+        http_json("POST", f"{agent.admin}/api/v1/alerts",
+                  {"version": "4", "groupKey": "g", "status": "firing", "alerts": alerts[i::webhooks]})
+    took = time.monotonic() - began
+    incidents = agent.incidents()
+    assert len(incidents) == 1 and len(incidents[0]["alerts"]) == 1000
+    resident = agent.metrics().sum("process_resident_memory_bytes") / 2**20
+    print(f"{webhooks} webhooks: {took:.2f} s, {resident:.0f} MiB")
+    assert took < 2 and resident < 300

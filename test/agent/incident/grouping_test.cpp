@@ -206,6 +206,16 @@ TEST_CASE("grouped incidents are the same after a restart") {
   CHECK(after.on_alert(alert("LatencyHigh", service("checkout")), noon + 1s).what == What::grouped);
 }
 
+TEST_CASE("right after a restart, before calls are known, nothing is taken apart") {
+  IncidentBook book = book_of(shop());
+  for (const char* name : {"stock", "cart"})
+    book.on_alert(alert("ErrorsHigh", service(name)), noon);
+  IncidentBook after = book_of();
+  after.restore(*incident_from_json(to_json(*book.open().front())));
+  CHECK(after.on_alert(alert("LatencyHigh", service("search")), noon + 1s).what == What::opened);
+  CHECK(after.open_count() == 2);
+}
+
 TEST_CASE("what the agent told Alertmanager comes back as no incident") {
   IncidentBook book = book_of();
   CHECK(book.on_alert(alert("IncidentDiagnosed", {{"incident", "x"}}), noon).what == What::own);
