@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokens file and the Authorization field of a request, in one input: the first line is the field.
-// Whatever the bytes: what is read of the file is whole, and nobody is let in but by a token that is
-// in it, by the port's own, or by a password that was asked for and found right.
+// A tokens file and the Authorization field of a request, in one input: the first line is the
+// field. Whatever the bytes: what is read of the file is whole, and nobody is let in but by the
+// port's own token, or by a password that was asked for and found right.
 #include <algorithm>
 #include <cstdint>
 #include <string>
