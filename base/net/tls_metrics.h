@@ -23,14 +23,16 @@ namespace outrider::net {
 
 using TlsHandshakeCounts = std::array<std::uint64_t, tls::handshake_result_count>;
 
+// Of one side of a port.
+struct TlsSideFigures {
+  TlsHandshakeCounts handshakes{};  // By tls::HandshakeResult.
+  std::optional<Time> expires_at;   // Of our certificate; none: we show none.
+};
+
 // Of one port, both sides of which may speak TLS.
 struct TlsFigures {
-  struct OfSide {
-    TlsHandshakeCounts handshakes{};  // By tls::HandshakeResult.
-    std::optional<Time> expires_at;   // Of our certificate; none: we show none.
-  };
-  std::string port;                            // "proxy", "admin", "labels", "agent", "predictor".
-  std::array<std::optional<OfSide>, 2> sides;  // By tls::Side; none: it speaks no TLS.
+  std::string port;  // "proxy", "admin", "labels", "agent", "predictor".
+  std::array<std::optional<TlsSideFigures>, 2> sides;  // By tls::Side; none: it speaks no TLS.
   std::uint64_t reloads = 0, reload_failures = 0;
 };
 

@@ -44,7 +44,7 @@ void TlsPort::look() {
 
 TlsFigures TlsPort::figures() const {
   TlsFigures figures{.port = settings_.name, .sides = {}};
-  TlsFigures::OfSide& server = figures.sides[static_cast<std::size_t>(tls::Side::server)].emplace();
+  TlsSideFigures& server = figures.sides[static_cast<std::size_t>(tls::Side::server)].emplace();
   for (std::size_t i = 0; i < handshakes_.size(); ++i)
     server.handshakes[i] = handshakes_[i].load(std::memory_order_relaxed);
   server.expires_at = credentials_.expires_at();

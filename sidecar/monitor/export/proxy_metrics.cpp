@@ -281,7 +281,7 @@ net::TlsFigures tls_figures(const tap::MemoryFile& file) {
   net::TlsFigures figures{.port = "proxy", .sides = {}};
   for (std::size_t side = 0; side < figures.sides.size(); ++side) {
     if (processes.tls_on[side].get() == 0) continue;
-    net::TlsFigures::OfSide& of_side = figures.sides[side].emplace();
+    net::TlsSideFigures& of_side = figures.sides[side].emplace();
     for (std::size_t result = 0; result < of_side.handshakes.size(); ++result) {
       of_side.handshakes[result] =
           static_cast<std::uint64_t>(lanes.sum([side, result](const ProxyCounters& c) {
