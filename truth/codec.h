@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "truth/prediction.h"
+#include "truth/scope.h"
 
 namespace outrider::truth {
 
@@ -117,6 +118,8 @@ std::optional<JoinedModel> joined_model(std::string_view value);
 struct HeldLabel {
   GroundTruth label;
   Time arrived{};
+  bool passed = false;  // Another agent of a pair counts it.
+  Scope scope = {};
   bool operator==(const HeldLabel&) const = default;
 };
 std::string encode_held(const HeldLabel& held);

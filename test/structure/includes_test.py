@@ -36,6 +36,7 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
+    "sidecar/monitor/shipping": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "sidecar/options", "truth"],
     "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "sidecar/tls",
                                "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
@@ -64,6 +65,7 @@ ALLOWED = {
     "agent/act": ["base/core", "base/wire", "base/net", "base/config", "agent/decide", "agent/incident"],
     "agent/dispatch": ["base/core", "base/wire", "agent/act", "agent/decide", "agent/incident"],
     "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident"],
+    "agent/truth": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "truth"],
     "agent": [*BASE, "agent/*"],
 
     "cli/svg": ["base/core"],
