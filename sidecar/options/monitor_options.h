@@ -12,6 +12,7 @@
 #include "base/core/clock.h"
 #include "base/remote_write/options.h"
 #include "sidecar/options/scrape_options.h"
+#include "sidecar/options/shipping_options.h"
 
 namespace outrider {
 
@@ -29,6 +30,7 @@ struct MonitorOptions {
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
   exporting::ScrapeOptions scrape;
+  ShippingOptions shipping;
   remote_write::Options remote_write;
   bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
   Duration frozen_timeout =
