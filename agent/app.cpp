@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
 #include "agent/query/prometheus.h"
+#include "agent/truth/fleet_truth.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
 #include "agent/watch/series_watch.h"
@@ -105,6 +107,8 @@ Dispatcher::Settings dispatcher_settings(const AgentSettings& settings) {
 net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   net::HttpServer::Settings made{.listen_address = settings.listen_address};
   made.connections_max = static_cast<int>(settings.connections_max);
+  // Each sidecar that ships keeps a connection.
+  if (settings.truth.enabled) made.connections_max = std::max(made.connections_max, 1024);
   made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
   made.tls_certificate_file = settings.tls_certificate_file;
   if (!settings.bearer_token_file.empty()) {
@@ -117,6 +121,25 @@ net::HttpServer::Settings server_settings(const AgentSettings& settings) {
     }
   }
   return made;
+}
+
+// Null where sidecars keep their own predictions.
+std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings, const Clock& clock) {
+  if (!settings.truth.enabled) return nullptr;
+  if (!settings.label_sidecars.empty()) {
+    throw std::runtime_error(
+        "labels.sidecars and truth.enabled: expected one of them; with truth.enabled the labels "
+        "are joined here, with the predictions that sidecars ship (their --truth.url)");
+  }
+  fleet::FleetTruth::Settings made;
+  made.folder = std::filesystem::path(settings.data_dir) / "truth";
+  made.bytes_max = static_cast<std::uint64_t>(settings.truth.bytes_max);
+  made.max_delay = settings.truth.max_delay;
+  made.early_hold = std::min(settings.truth.early, settings.truth.max_delay);
+  made.asks_for_token = !settings.bearer_token_file.empty();
+  made.peer_url = settings.truth.peer_url;
+  made.peer_bearer_token_file = settings.truth.peer_bearer_token_file;
+  return std::make_unique<fleet::FleetTruth>(made, clock);
 }
 
 // POST /api/v1/labels, for whoever does not know which pod made a prediction.
@@ -308,7 +331,12 @@ int run_agent(const AgentSettings& settings) {
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
-  add_label_route(router, labels);
+  const std::unique_ptr<fleet::FleetTruth> fleet_truth = truth_of(settings, clock);
+  if (fleet_truth) {
+    fleet_truth->add_routes(router);
+  } else {
+    add_label_route(router, labels);
+  }
   // Ends after the watch and the export, which append to it.
   const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
   const auto receiver_set = receiver_settings(settings.ingest);
@@ -321,8 +349,13 @@ int run_agent(const AgentSettings& settings) {
   });
   add_write_routes(router, receiver);
   add_anomaly_route(router, series_watch);
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
-                                              &process};
+  std::vector<wire::Collector*> collectors = {&metrics, &receiver, &series_watch, &process};
+  if (fleet_truth) {
+    const auto more = fleet_truth->collectors();
+    collectors.insert(collectors.end(), more.begin(), more.end());
+  } else {
+    collectors.push_back(&labels);
+  }
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(server_settings(settings), std::move(router));
@@ -337,6 +370,7 @@ int run_agent(const AgentSettings& settings) {
   wait_until_told_to_stop(signals, policy);
   ready = false;
   server.stop();
+  if (fleet_truth) fleet_truth->stop(1s);
   series_watch.stop();
   own_export.reset();
   if (sender && !sender->stop(settings.remote_write.flush_deadline)) {

@@ -83,6 +83,37 @@ void add_watch_options(config::OptionTable& options, AgentSettings::Watch& setti
       .between(1, 86'400);
 }
 
+void add_truth_options(config::OptionTable& options, AgentSettings::Truth& settings) {
+  options.add("truth.enabled", settings.enabled,
+              "Keep the predictions that sidecars ship here (their --truth.url), and join labels "
+              "with them.");
+  options
+      .add("truth.max-bytes", settings.bytes_max,
+           "Predictions and joined rows on disk; past it the oldest go, counted.")
+      .as_bytes()
+      .between(16 << 20, 1LL << 46);
+  options
+      .add("truth.max-delay", settings.max_delay,
+           "How long a prediction waits for its label; later ones are late.")
+      .between(60, 3650.0 * 86'400);
+  options
+      .add("truth.early", settings.early,
+           "The longest that a label is held whose prediction has not come, and that a silent "
+           "sidecar is waited for.")
+      .between(0, 7 * 86'400);
+  options
+      .add("truth.peer-url", settings.peer_url,
+           "The other agent of a pair: labels that come here are passed to it. Sidecars ship to "
+           "both.")
+      .as_url()
+      .value_name("URL")
+      .example("http://outrider-agent-1.outrider-agent:9510");
+  options
+      .add("truth.peer-bearer-token-file", settings.peer_bearer_token_file,
+           "File with the token that the other agent asks for.")
+      .value_name("FILE");
+}
+
 }  // namespace
 
 void add_options(config::OptionTable& options, AgentSettings& settings) {
@@ -142,6 +173,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(3600, 3650.0 * 86400);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
+  add_truth_options(options, settings.truth);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

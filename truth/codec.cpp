@@ -34,13 +34,6 @@ void append_zigzag(std::string& out, std::int64_t value) {
   append_varint(out, to_zigzag(value));
 }
 
-void append_number(std::string& out, double value) {
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
-  out.append(bytes, sizeof bytes);
-}
-
 void append_value(std::string& out, const ValueView& value) {
   if (const double* number = std::get_if<double>(&value)) {
     out += static_cast<char>(Kind::number);
@@ -209,6 +202,13 @@ std::optional<NamedPrediction> decode_name_key(std::string_view key) {
   if (named.is_key)
     named.row = static_cast<std::uint32_t>(read_u64_key(key.substr(28)) & 0xFFFFFFFF);
   return named;
+}
+
+void append_number(std::string& out, double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
+  out.append(bytes, sizeof bytes);
 }
 
 void append_varint(std::string& out, std::uint64_t value) {

@@ -42,6 +42,7 @@ std::string prediction_key(const PredictionKey& key);  // 20 bytes: id, row.
 
 void append_varint(std::string& out, std::uint64_t value);
 void append_text(std::string& out, std::string_view text);
+void append_number(std::string& out, double value);
 
 // Reads from the front of `bytes`. After the first failure every read gives nothing.
 class ByteReader {
