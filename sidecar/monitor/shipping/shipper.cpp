@@ -251,7 +251,8 @@ net::HttpResponse Shipper::relay(const net::HttpRequest& request) const {
     if (value->empty()) continue;
     query += (query.empty() ? "" : "&") + std::string(name) + "=" + percent_encode(*value);
   }
-  net::ClientRequest sent{.method = request.method};
+  net::ClientRequest sent;
+  sent.method = request.method;
   for (const char* name : {"Content-Type", "Seldon-Puid"}) {
     if (const auto value = request.header(name); !value.empty()) {
       sent.headers.push_back({name, std::string(value)});
