@@ -67,6 +67,11 @@ outrider.io/sidecar: "true"
 - name: outrider-references
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if and .sidecar.truth.urls .sidecar.truth.existingSecret }}
+- name: outrider-token
+  secret:
+    secretName: {{ .sidecar.truth.existingSecret }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -104,14 +109,36 @@ analytics, the pod stays ready.
     {{- if $settings.reference.volume }}
     - --reference=/etc/outrider/references{{ with $settings.reference.path }}/{{ . }}{{ end }}
     {{- end }}
+    {{- range $settings.truth.urls }}
+    - --truth.url={{ . }}
+    {{- end }}
+    {{- if $settings.truth.urls }}
+    - --truth.workload={{ required "outrider.sidecar: truth.workload (the label job of its metrics) is needed with truth.urls" $settings.truth.workload }}
+    - --truth.namespace=$(OUTRIDER_POD_NAMESPACE)
+    - --truth.pod=$(OUTRIDER_POD_NAME)
+    {{- with ((.root.Values).monitoring).cluster }}
+    - --truth.cluster={{ . }}
+    {{- end }}
+    {{- if $settings.truth.existingSecret }}
+    - --truth.bearer-token-file=/etc/outrider/token/{{ $settings.truth.key }}
+    {{- end }}
+    {{- end }}
     - --log.level={{ $settings.log.level }}
     - --log.format={{ $settings.log.format }}
     {{- with $settings.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with $settings.extraEnv }}
+  {{- if or $settings.truth.urls $settings.extraEnv }}
   env:
+    {{- if $settings.truth.urls }}
+    - name: OUTRIDER_POD_NAMESPACE
+      valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+    - name: OUTRIDER_POD_NAME
+      valueFrom: {fieldRef: {fieldPath: metadata.name}}
+    {{- end }}
+    {{- with $settings.extraEnv }}
     {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   ports:
     - name: outrider-proxy
@@ -152,6 +179,11 @@ analytics, the pod stays ready.
     {{- if $settings.reference.volume }}
     - name: outrider-references
       mountPath: /etc/outrider/references
+      readOnly: true
+    {{- end }}
+    {{- if and $settings.truth.urls $settings.truth.existingSecret }}
+    - name: outrider-token
+      mountPath: /etc/outrider/token
       readOnly: true
     {{- end }}
 {{- end -}}
