@@ -153,6 +153,23 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
              [&labels](const net::HttpRequest& request) { return labels.take(request); });
 }
 
+// Either of the two ways in which labels find their predictions.
+void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
+                      ingest::LabelForwarder& labels) {
+  if (fleet_truth) {
+    fleet_truth->add_routes(router);
+  } else {
+    add_label_route(router, labels);
+  }
+}
+
+void add_truth_collectors(std::vector<wire::Collector*>& collectors, fleet::FleetTruth* fleet_truth,
+                          ingest::LabelForwarder& labels) {
+  if (!fleet_truth) return collectors.push_back(&labels);
+  const auto more = fleet_truth->collectors();
+  collectors.insert(collectors.end(), more.begin(), more.end());
+}
+
 ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
   ingest::RemoteWriteReceiver::Settings made;
   made.decompressed_bytes_max = static_cast<std::size_t>(settings.decompressed_bytes_max);
@@ -312,15 +329,13 @@ int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
   AgentMetrics metrics;
-  net::ProcessCollector process;
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
   dispatcher.restore();
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
-
-  std::atomic<bool> ready{false};
+  std::atomic<bool> ready = false;
   net::Router router;
   api::add_routes(router, {.dispatcher = &dispatcher,
                            .journal = &journal,
@@ -331,12 +346,8 @@ int run_agent(const AgentSettings& settings) {
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
   ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
-  const std::unique_ptr<fleet::FleetTruth> fleet_truth = truth_of(settings, clock);
-  if (fleet_truth) {
-    fleet_truth->add_routes(router);
-  } else {
-    add_label_route(router, labels);
-  }
+  const auto fleet_truth = truth_of(settings, clock);
+  add_truth_routes(router, fleet_truth.get(), labels);
   // Ends after the watch and the export, which append to it.
   const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
   const auto receiver_set = receiver_settings(settings.ingest);
@@ -349,13 +360,9 @@ int run_agent(const AgentSettings& settings) {
   });
   add_write_routes(router, receiver);
   add_anomaly_route(router, series_watch);
+  net::ProcessCollector process;
   std::vector<wire::Collector*> collectors = {&metrics, &receiver, &series_watch, &process};
-  if (fleet_truth) {
-    const auto more = fleet_truth->collectors();
-    collectors.insert(collectors.end(), more.begin(), more.end());
-  } else {
-    collectors.push_back(&labels);
-  }
+  add_truth_collectors(collectors, fleet_truth.get(), labels);
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
   net::HttpServer server(server_settings(settings), std::move(router));

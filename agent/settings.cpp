@@ -4,6 +4,25 @@
 namespace outrider {
 namespace {
 
+void add_web_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
+      .value_name("HOST:PORT")
+      .example("0.0.0.0:9510");
+  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
+      .between(4, 4096);
+  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add("web.bearer-token-file", settings.bearer_token_file,
+           "File with a token that every request but those under /-/ must bear.")
+      .value_name("FILE");
+  options
+      .add("web.tls-certificate-file", settings.tls_certificate_file,
+           "PEM file with certificate and key: serve HTTPS.")
+      .value_name("FILE");
+}
+
 void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
   options
       .add("ingest.max-series", settings.series_max,
@@ -117,22 +136,7 @@ void add_truth_options(config::OptionTable& options, AgentSettings::Truth& setti
 }  // namespace
 
 void add_options(config::OptionTable& options, AgentSettings& settings) {
-  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
-      .value_name("HOST:PORT")
-      .example("0.0.0.0:9510");
-  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
-      .between(4, 4096);
-  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
-      .as_bytes()
-      .between(1 << 10, 1 << 30);
-  options
-      .add("web.bearer-token-file", settings.bearer_token_file,
-           "File with a token that every request but those under /-/ must bear.")
-      .value_name("FILE");
-  options
-      .add("web.tls-certificate-file", settings.tls_certificate_file,
-           "PEM file with certificate and key: serve HTTPS.")
-      .value_name("FILE");
+  add_web_options(options, settings);
   options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
       .value_name("DIR");
   options

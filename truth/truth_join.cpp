@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "base/core/text.h"
+#include "truth/truth_join_group.h"
 
 namespace outrider::truth {
 namespace {
@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t chunk_items = 1024;  // Looked up together: bounds the blocks that are pinned.
 constexpr std::size_t features_max = 10'000;
 constexpr std::size_t mark_bytes = 32;
-constexpr std::size_t alias_bytes = 40;
 constexpr std::size_t held_key_bytes = 8;
 // Warehouses keep days, in whatever zone: a label's time is right to about a day.
 constexpr Duration label_time_slack = std::chrono::hours(24);
@@ -85,23 +84,6 @@ std::string mark_text(std::string_view model_name, const std::string& id) {
   return std::string(model_name.substr(0, scope)) + id;
 }
 
-class BatchState final : public StateWriter {
- public:
-  BatchState(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta)
-      : batch_(batch), meta_(meta) {}
-  void put(std::string_view key, std::string_view bytes) override {
-    batch_.Put(meta_, name(key), rocksdb::Slice(bytes.data(), bytes.size()));
-  }
-  void erase(std::string_view key) override { batch_.Delete(meta_, name(key)); }
-
- private:
-  static std::string name(std::string_view key) {
-    return std::string(meta_state_prefix) + std::string(key);
-  }
-  rocksdb::WriteBatch& batch_;
-  rocksdb::ColumnFamilyHandle* meta_;
-};
-
 }  // namespace
 
 std::size_t UuidHash::operator()(const Uuid& id) const {
@@ -147,15 +129,6 @@ struct TruthJoin::Work {
   bool in_log() const { return found.rows > 0 || found.joined; }
 };
 
-// What a group is going to write, and what its own earlier items have joined.
-struct TruthJoin::Group {
-  rocksdb::WriteBatch batch;
-  std::unordered_set<PredictionKey, KeyHash> joined;
-  std::set<std::string> marks;
-  std::uint64_t rows = 0;
-  std::vector<LabelAnswer> answers;
-};
-
 TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
                      TruthConsumer& consumer, LabelMetrics& metrics, Time now)
     : settings_(settings),
@@ -176,109 +149,6 @@ TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, 
   for (auto& [id, stream] : kept.streams) streams_.load(id, std::move(stream), now);
   disk_bytes_ = store_->disk_bytes();
   consumer_.restore(kept.state);
-}
-
-// Gives how many rows came too late to be kept.
-std::uint64_t TruthJoin::put_predictions(const AppendBuffer& buffer, Group& group) {
-  std::vector<std::size_t> order(buffer.entries.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::vector<std::uint64_t> slots;
-  slots.reserve(order.size());
-  for (const AppendEntry& entry : buffer.entries) slots.push_back(slot_of(entry.id));
-  const auto by_slot = [&](std::size_t a, std::size_t b) { return slots[a] < slots[b]; };
-  if (!std::is_sorted(slots.begin(), slots.end())) {
-    std::stable_sort(order.begin(), order.end(), by_slot);
-  }
-
-  std::uint64_t evicted = 0;
-  std::vector<rocksdb::Slice> pieces;
-  for (std::size_t i = 0; i < order.size();) {
-    const std::uint64_t slot = slots[order[i]];
-    std::uint64_t rows = 0, bytes = 0;
-    pieces.clear();
-    for (; i < order.size() && slots[order[i]] == slot; ++i) {
-      const AppendEntry& entry = buffer.entries[order[i]];
-      const std::string_view value = buffer.group(entry);
-      pieces.emplace_back(value.data(), value.size());
-      rows += entry.rows;
-      bytes += value.size() + entry.name_count * alias_bytes;
-      if (slot < store_->watermark()) continue;
-      for (std::size_t a = 0; a < entry.name_count; ++a) {
-        const AppendName& name = buffer.names[entry.first_name + a];
-        const NamedPrediction named{entry.id, name.key_row.has_value(),
-                                    name.key_row.value_or(whole_request)};
-        group.batch.Put(store_->family(Family::aliases), name_key(name.hash, named), entry.scope);
-      }
-    }
-    if (slot < store_->watermark()) {  // So long under way that its time has been evicted.
-      evicted += rows;
-      continue;
-    }
-    std::string name;
-    append_u64_key(name, slot);
-    const rocksdb::Slice key(name);
-    group.batch.Merge(store_->family(Family::predictions), rocksdb::SliceParts(&key, 1),
-                      rocksdb::SliceParts(pieces.data(), static_cast<int>(pieces.size())));
-    segments_.add_predictions(slot, rows, bytes);
-  }
-  written_ += buffer.rows;
-  return evicted;
-}
-
-Result<void> TruthJoin::after_predictions(const AppendBuffer& buffer) {
-  match_held(buffer);
-  unchecked_bytes_ += buffer.bytes.size() + buffer.names.size() * alias_bytes;
-  if (unchecked_bytes_ <= settings_.bytes_max / 64) return {};
-  return keep_below_cap();
-}
-
-Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
-  Group group;
-  const std::uint64_t evicted = put_predictions(buffer, group);
-  add_meta(group);
-  if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
-  evicted_ += evicted;
-  if (auto ok = after_predictions(buffer); !ok) return fail(ok);
-  return buffer.rows - evicted;
-}
-
-Result<std::vector<ShipmentTaken>> TruthJoin::take(
-    std::span<const DecodedShipment* const> shipments, Time now) {
-  Group group;
-  AppendBuffer fresh;
-  std::vector<ShipmentTaken> answers;
-  bool changed = false;
-  for (const DecodedShipment* shipment : shipments) {
-    ShipmentTaken answer;
-    const AppendBuffer& sent = shipment->predictions;
-    for (std::size_t i = 0; i < sent.entries.size(); ++i) {
-      const AppendEntry& entry = sent.entries[i];
-      const auto taken = streams_.take(shipment->stream, shipment->sequences[i], entry.rows);
-      answer.lost += taken.lost;
-      (taken.fresh ? answer.rows : answer.rows_again) += entry.rows;
-      if (taken.fresh) fresh.add_from(sent, entry);
-    }
-    streams_.note(shipment->stream, shipment->sender, now);
-    group.batch.Put(store_->family(Family::meta), stream_key(shipment->stream),
-                    encode_stream(streams_.all().at(shipment->stream)));
-    for (const ShippedModel& model : shipment->models) {
-      metrics_.announce(model.name, model.version);
-      changed = consumer_.on_model(model) || changed;
-    }
-    answers.push_back(answer);
-  }
-  const std::uint64_t evicted = put_predictions(fresh, group);
-  if (changed) {
-    BatchState state(group.batch, store_->family(Family::meta));
-    consumer_.changed_state(state);
-  }
-  add_meta(group);
-  // A shipment that only says how far its sender has come is not worth a wait for the disk.
-  if (auto ok = store_->write(group.batch, changed || fresh.rows > 0); !ok) return fail(ok);
-  if (changed) consumer_.committed();
-  evicted_ += evicted;
-  if (auto ok = after_predictions(fresh); !ok) return fail(ok);
-  return answers;
 }
 
 Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items, Time now) {

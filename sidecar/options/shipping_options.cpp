@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/options/shipping_options.h"
 
+#include <algorithm>
+
+#include "base/core/text.h"
+
 namespace outrider {
 
 void ShippingOptions::add_to(config::OptionTable& table) {
@@ -39,6 +43,25 @@ void ShippingOptions::add_to(config::OptionTable& table) {
       .add("truth.queue-age", queue_age_max,
            "How long predictions wait on disk for an agent; older ones go, counted.")
       .between(60, 3650.0 * 86'400);
+}
+
+Result<void> ShippingOptions::check() const {
+  if (!enabled()) return {};
+  if (workload.empty()) {
+    return fail("bad_options",
+                "truth.workload: expected the label job that Prometheus gives this sidecar, since "
+                "truth.url is set: the agent counts outcomes under it");
+  }
+  for (const std::string* part : {&workload, &name_space, &cluster, &pod}) {
+    const bool plain = std::none_of(part->begin(), part->end(),
+                                    [](unsigned char c) { return c < ' ' || c == 0x7F; });
+    if (!plain || part->size() > 512 || !is_valid_utf8(*part)) {
+      return fail("bad_options",
+                  "truth.workload, truth.namespace, truth.cluster and truth.pod: expected UTF-8 of "
+                  "at most 512 bytes without control characters");
+    }
+  }
+  return {};
 }
 
 }  // namespace outrider

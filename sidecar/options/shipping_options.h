@@ -9,6 +9,7 @@
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "base/core/result.h"
 
 namespace outrider {
 
@@ -22,6 +23,8 @@ struct ShippingOptions {
 
   bool enabled() const { return !urls.empty(); }
   void add_to(config::OptionTable& table);
+  // Error "bad_options": the agent would count outcomes under no name, or one that is none.
+  Result<void> check() const;
 };
 
 }  // namespace outrider

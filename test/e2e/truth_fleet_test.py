@@ -273,3 +273,8 @@ def test_what_cannot_work_is_refused_at_the_start(programs, binaries, tmp_path):
     assert both.wait(20) != 0
     assert "expected one of them" in programs.log("both")
     programs.running.pop("both")
+    nameless = programs.start("nameless", [binaries / "outrider-sidecar", "--upstream", "http://127.0.0.1:1", "--data.dir", tmp_path / "b",
+                                           "--truth.url", "http://127.0.0.1:1"])
+    assert nameless.wait(20) != 0
+    assert "truth.workload: expected the label job" in programs.log("nameless")
+    programs.running.pop("nameless")

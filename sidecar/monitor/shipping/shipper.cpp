@@ -75,20 +75,6 @@ std::string folder_of(const std::string& url) {
   return name.substr(0, 100);
 }
 
-void check(const ShippingOptions& options) {
-  if (options.workload.empty()) {
-    throw std::runtime_error(
-        "truth.workload: expected the label job that Prometheus gives this sidecar, since "
-        "truth.url is set: the agent counts outcomes under it");
-  }
-  for (const std::string* part :
-       {&options.workload, &options.name_space, &options.cluster, &options.pod}) {
-    if (!truth::may_be_scoped(*part) || !is_valid_utf8(*part)) {
-      throw std::runtime_error("truth.*: \"" + *part + "\" is no name");
-    }
-  }
-}
-
 }  // namespace
 
 // Two processes of one folder would use the same numbers: the predecessor of a proxy that was
@@ -123,7 +109,7 @@ class Shipper::FolderLock {
 Shipper::Shipper(const ShippingOptions& options, const fs::path& folder, RuleOf rule_of,
                  const Clock& clock)
     : options_(options), rule_of_(std::move(rule_of)), clock_(clock) {
-  check(options_);
+  if (auto ok = options_.check(); !ok) throw std::runtime_error(ok.error().message);
   identity_.workload = {options_.cluster, options_.name_space, options_.workload};
   identity_.pod = options_.pod.empty() ? host_name() : options_.pod;
   lock_ = std::make_unique<FolderLock>(folder);

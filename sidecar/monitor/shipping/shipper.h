@@ -10,8 +10,8 @@
 //   shipper.caught_up(clock.now());              // all that was answered until then is appended
 //
 // What is lost when: a kill -9 loses what came in the last tenth of a second; the numbers go on
-// behind it, so the agents count it. A queue past its bytes or age loses its oldest, counted here by
-// reason and there as a gap. A pod that is removed while an agent is away takes its queue along.
+// behind it, so the agents count it. A queue past its bytes or age loses its oldest, counted here
+// by reason and there as a gap. A pod that is removed while an agent is away takes its queue along.
 
 #include <atomic>
 #include <condition_variable>
