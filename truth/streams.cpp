@@ -15,13 +15,9 @@ bool Stream::operator==(const Stream& other) const {
 }
 
 StreamTable::Taken StreamTable::take(const Uuid& id, std::uint64_t sequence, std::uint64_t rows) {
-  auto found = streams_.find(id);
-  if (found == streams_.end()) {
-    // Where the agent's disk is new, what came before is not here; it is no loss on the way.
-    found = streams_.emplace(id, Stream{}).first;
-    found->second.next = sequence;
-  }
-  Stream& stream = found->second;
+  Stream& stream = streams_[id];
+  // Where the agent's disk is new, what came before is not here; it is no loss on the way.
+  if (stream.next == unknown_next) stream.next = sequence;
   if (sequence + rows <= stream.next) return {};
   Taken taken{.fresh = true, .lost = 0};
   if (sequence > stream.next) taken.lost = sequence - stream.next;

@@ -35,11 +35,14 @@ struct Sender {
   bool closed = false;  // The sidecar ended in order, and everything is here.
 };
 
+// Of a stream that has said how far it is, and shipped nothing yet.
+inline constexpr std::uint64_t unknown_next = UINT64_MAX;
+
 struct Stream {
   Sender sender;
-  std::uint64_t next = 0;  // The first number that has not come.
-  std::uint64_t lost = 0;  // Rows left out, over the stream's whole life.
-  Time seen{};             // Its last shipment.
+  std::uint64_t next = unknown_next;  // The first number that has not come.
+  std::uint64_t lost = 0;             // Rows left out, over the stream's whole life.
+  Time seen{};                        // Its last shipment.
   bool operator==(const Stream& other) const;
 };
 

@@ -229,6 +229,21 @@ TEST_CASE("what is sent again is taken once, and what was left out is counted") 
   CHECK(fleet.log->figures().pending == 3);
 }
 
+TEST_CASE("what a sidecar shipped before this agent's disk was made is no loss on the way") {
+  Fleet fleet;
+  Pod pod(fleet);
+  pod.sequence = 500;
+  pod.ship();  // Nothing but how far it is.
+  fleet.open();
+  pod.predict(1);
+  const auto taken = pod.ship();
+  CHECK(taken.rows == 1);
+  CHECK(taken.lost == 0);
+  pod.sequence += 2;
+  pod.predict(1);
+  CHECK(pod.ship().lost == 2);
+}
+
 TEST_CASE("a pod that is gone leaves its predictions behind, and their labels are joined") {
   Fleet fleet;
   std::vector<std::string> ids;
