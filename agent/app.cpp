@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "agent/query/prometheus.h"
 #include "agent/suspects/correlation_file.h"
 #include "agent/suspects/diagnoser.h"
+#include "agent/truth/fleet_truth.h"
 #include "agent/watch/anomaly_alert.h"
 #include "agent/watch/rules_file.h"
 #include "agent/watch/series_watch.h"
@@ -114,6 +116,8 @@ Dispatcher::Settings dispatcher_settings(const AgentSettings& settings) {
 net::HttpServer::Settings server_settings(const AgentSettings& settings) {
   net::HttpServer::Settings made{.listen_address = settings.listen_address};
   made.connections_max = static_cast<int>(settings.connections_max);
+  // Each sidecar that ships keeps a connection.
+  if (settings.truth.enabled) made.connections_max = std::max(made.connections_max, 1024);
   made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
   made.tls = web::tls_port(settings.web_tls, "web", "agent");
   return made;
@@ -128,10 +132,33 @@ struct Listener {
     guards.add(guard);
     settings.guard = guard;
   }
+
+  bool asks_for_credentials() const { return !settings.guard->is_open(); }
+
   net::HttpServer::Settings settings;
   net::TlsMetrics tls;
   web::GuardMetrics guards;
 };
+
+// Null where sidecars keep their own predictions.
+std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
+                                            bool asks_for_credentials, const Clock& clock) {
+  if (!settings.truth.enabled) return nullptr;
+  if (!settings.label_sidecars.empty()) {
+    throw std::runtime_error(
+        "labels.sidecars and truth.enabled: expected one of them; with truth.enabled the labels "
+        "are joined here, with the predictions that sidecars ship (their --truth.url)");
+  }
+  fleet::FleetTruth::Settings made;
+  made.folder = std::filesystem::path(settings.data_dir) / "truth";
+  made.bytes_max = static_cast<std::uint64_t>(settings.truth.bytes_max);
+  made.max_delay = settings.truth.max_delay;
+  made.early_hold = std::min(settings.truth.early, settings.truth.max_delay);
+  made.asks_for_token = asks_for_credentials;
+  made.peer_url = settings.truth.peer_url;
+  made.peer_bearer_token_file = settings.truth.peer_bearer_token_file;
+  return std::make_unique<fleet::FleetTruth>(made, clock);
+}
 
 ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings) {
   return {.sidecars = settings.label_sidecars, .prepare = [&settings](net::ClientRequest& request) {
@@ -149,6 +176,23 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
   router.add("POST", "/api/v1/labels",
              [&labels](const net::HttpRequest& request) { return labels.take(request); },
              {.role = net::Role::label});
+}
+
+// Either of the two ways in which labels find their predictions.
+void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
+                      ingest::LabelForwarder& labels) {
+  if (fleet_truth) {
+    fleet_truth->add_routes(router);
+  } else {
+    add_label_route(router, labels);
+  }
+}
+
+void add_truth_collectors(std::vector<wire::Collector*>& collectors, fleet::FleetTruth* fleet_truth,
+                          ingest::LabelForwarder& labels) {
+  if (!fleet_truth) return collectors.push_back(&labels);
+  const auto more = fleet_truth->collectors();
+  collectors.insert(collectors.end(), more.begin(), more.end());
 }
 
 ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
@@ -426,15 +470,13 @@ int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
   AgentMetrics metrics;
-  net::ProcessCollector process;
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
   const suspects::Correlation correlation = restore(dispatcher, settings);
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
   if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
-
-  std::atomic<bool> ready{false};
+  std::atomic<bool> ready = false;
   net::Router router;
   api::add_routes(router, {.dispatcher = &dispatcher,
                            .journal = &journal,
@@ -444,8 +486,10 @@ int run_agent(const AgentSettings& settings) {
                            .ready = [&ready] { return ready.load(); },
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
+  Listener listener(settings);
   ingest::LabelForwarder labels(forwarder_settings(settings));
-  add_label_route(router, labels);
+  const auto fleet_truth = truth_of(settings, listener.asks_for_credentials(), clock);
+  add_truth_routes(router, fleet_truth.get(), labels);
   // Ends after the watch and the export, which append to it.
   const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
   const auto receiver_set = receiver_settings(settings.ingest);
@@ -457,9 +501,10 @@ int run_agent(const AgentSettings& settings) {
   add_anomaly_route(router, series_watch);
   const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
   add_forecast_route(router, forecaster.get());
-  Listener listener(settings);
-  std::vector<wire::Collector*> collectors = {
-      &metrics, &labels, &receiver, &series_watch, &listener.tls, &listener.guards, &process};
+  net::ProcessCollector process;
+  std::vector<wire::Collector*> collectors = {&metrics,      &receiver,        &series_watch,
+                                              &listener.tls, &listener.guards, &process};
+  add_truth_collectors(collectors, fleet_truth.get(), labels);
   if (forecaster) collectors.push_back(forecaster.get());
   if (sender) collectors.push_back(sender.get());
   add_metrics_route(router, collectors, series_watch);
@@ -480,6 +525,7 @@ int run_agent(const AgentSettings& settings) {
   ready = false;
   server.stop();
   diagnoser.reset();
+  if (fleet_truth) fleet_truth->stop(1s);
   series_watch.stop();
   if (forecaster) forecaster->stop();
   own_export.reset();

@@ -4,6 +4,25 @@
 namespace outrider {
 namespace {
 
+void add_web_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
+      .value_name("HOST:PORT")
+      .example("0.0.0.0:9510");
+  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
+      .between(4, 4096);
+  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add("web.bearer-token-file", settings.bearer_token_file,
+           "File with a token that every request but those under /-/ must bear.")
+      .value_name("FILE");
+  options
+      .add("web.tls-certificate-file", settings.tls_certificate_file,
+           "PEM file with certificate and key: serve HTTPS.")
+      .value_name("FILE");
+}
+
 void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
   options
       .add("ingest.max-series", settings.series_max,
@@ -135,6 +154,37 @@ void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose&
   options.add("diagnose.threads", settings.threads, "Incidents diagnosed at once.").between(1, 16);
 }
 
+void add_truth_options(config::OptionTable& options, AgentSettings::Truth& settings) {
+  options.add("truth.enabled", settings.enabled,
+              "Keep the predictions that sidecars ship here (their --truth.url), and join labels "
+              "with them.");
+  options
+      .add("truth.max-bytes", settings.bytes_max,
+           "Predictions and joined rows on disk; past it the oldest go, counted.")
+      .as_bytes()
+      .between(16 << 20, 1LL << 46);
+  options
+      .add("truth.max-delay", settings.max_delay,
+           "How long a prediction waits for its label; later ones are late.")
+      .between(60, 3650.0 * 86'400);
+  options
+      .add("truth.early", settings.early,
+           "The longest that a label is held whose prediction has not come, and that a silent "
+           "sidecar is waited for.")
+      .between(0, 7 * 86'400);
+  options
+      .add("truth.peer-url", settings.peer_url,
+           "The other agent of a pair: labels that come here are passed to it. Sidecars ship to "
+           "both.")
+      .as_url()
+      .value_name("URL")
+      .example("http://outrider-agent-1.outrider-agent:9510");
+  options
+      .add("truth.peer-bearer-token-file", settings.peer_bearer_token_file,
+           "File with the token that the other agent asks for.")
+      .value_name("FILE");
+}
+
 }  // namespace
 
 namespace {
@@ -216,6 +266,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
   add_watch_options(options, settings.watch);
   add_forecast_options(options, settings.forecast);
   add_diagnose_options(options, settings.diagnose);
+  add_truth_options(options, settings.truth);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

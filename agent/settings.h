@@ -71,6 +71,14 @@ struct AgentSettings {
     Duration timeout = std::chrono::seconds(5);
     std::int64_t threads = 2;
   } diagnose;
+  struct Truth {
+    bool enabled = false;
+    std::int64_t bytes_max = std::int64_t{8} << 30;
+    Duration max_delay = std::chrono::hours(24 * 30);
+    Duration early = std::chrono::minutes(10);
+    std::string peer_url;
+    std::string peer_bearer_token_file;
+  } truth;
   remote_write::Options remote_write;  // Where scores and the agent's own metrics go.
 };
 

@@ -41,6 +41,7 @@ void MonitorOptions::add_to(config::OptionTable& table) {
   table.add("monitor.drain-timeout", drain_timeout,
             "How long the monitor may take to write what it has when it is stopped.");
   scrape.add_to(table);
+  shipping.add_to(table);
   remote_write.job = "outrider-sidecar";
   remote_write.add_to(table);
   table.add("remote-write.keep-page", remote_write_keeps_page,

@@ -14,6 +14,7 @@
 #include "base/web/access_options.h"
 #include "base/web/tls_options.h"
 #include "sidecar/options/scrape_options.h"
+#include "sidecar/options/shipping_options.h"
 
 namespace outrider {
 
@@ -33,6 +34,7 @@ struct MonitorOptions {
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
   exporting::ScrapeOptions scrape;
+  ShippingOptions shipping;
   remote_write::Options remote_write;
   bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
   Duration frozen_timeout =

@@ -210,6 +210,22 @@ def test_the_agent_finds_the_sidecars_by_a_headless_service(render):
     assert service["spec"]["selector"].items() <= labels.items()
 
 
+def test_predictions_are_shipped_under_the_labels_of_the_sidecars_metrics(render):
+    objects = render(values=CHART / "ci/full-values.yaml")
+    agent, sidecar = container(objects, "agent"), container(objects, "outrider-sidecar")
+    assert {"--truth.enabled", "--truth.max-bytes=6GiB"} <= set(agent["args"])
+    assert not [word for word in agent["args"] if word.startswith("--labels.sidecars")]
+    assert {"--truth.url=http://outrider-agent.ml.svc:9510", "--truth.workload=house-price", "--truth.cluster=eu-1",
+            "--truth.namespace=$(OUTRIDER_POD_NAMESPACE)", "--truth.pod=$(OUTRIDER_POD_NAME)"} <= set(sidecar["args"])
+    assert {"OUTRIDER_POD_NAMESPACE", "OUTRIDER_POD_NAME"} <= {variable["name"] for variable in sidecar["env"]}
+    end = find(objects, "ServiceMonitor")["spec"]["endpoints"][0]
+    assert end["honorLabels"] is True
+    # The labels of the agent's own target that a sidecar's metrics have not, or have with another value.
+    pods = find(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+    assert {rule["targetLabel"]: rule["replacement"] for rule in end["metricRelabelings"]} == {
+        "container": "", "service": "", "endpoint": pods["port"]}
+
+
 def test_the_rules_are_those_of_alerts(render):
     objects = render("monitoring.prometheusRule.enabled=true")
     rendered = [group for o in objects if o["kind"] == "PrometheusRule" for group in o["spec"]["groups"]]

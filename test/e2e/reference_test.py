@@ -162,6 +162,18 @@ def play(programs, binaries, folder):
     port = free_port()
     agent = Program(programs, "agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
                                         folder / "agent", "--policy", policy, *SENDING], f"http://127.0.0.1:{port}")
+    port = free_port()
+    keeper = Program(programs, "keeper", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
+                                          folder / "keeper", "--truth.enabled", "--truth.peer-url", "http://127.0.0.1:9"],
+                     f"http://127.0.0.1:{port}")
+    ships = Sidecar(programs, binaries, predictor.admin, folder / "ships", "ships",
+                    ["--truth.url", keeper.admin, "--truth.workload", "house-price", "--truth.namespace", "shop",
+                     "--truth.cluster", "eu-1"])
+    _, headers, _ = http("GET", f"{ships.proxy}/predict?size=900&bedrooms=2")
+    wait_for("a shipped prediction", lambda: http_json("GET", f"{keeper.admin}/api/v1/truth")["received"] == 1, 10)
+    assert ships.label({"id": headers["X-Prediction-Id"], "label": 90.0}) == ["joined"]
+    http_json("POST", f"{keeper.admin}/api/v1/labels?workload=churn",
+              {"id": "a", "label": "stay", "prediction": "stay", "model_version": "v1", "model_name": "churn"})
     http_json("POST", f"{agent.admin}/api/v1/alerts", {
         "version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "outrider", "groupLabels": {}, "commonLabels": {},
         "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
@@ -170,8 +182,8 @@ def play(programs, binaries, folder):
                     "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
-    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin),
-                           ("outrider-sidecar", coupled.admin),
+    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", keeper.admin), ("outrider-sidecar", house.admin),
+                           ("outrider-sidecar", churn.admin), ("outrider-sidecar", coupled.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
     return families

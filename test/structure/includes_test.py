@@ -38,6 +38,7 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
+    "sidecar/monitor/shipping": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "sidecar/options", "truth"],
     "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/http2", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
                                "truth"],
     "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
@@ -70,6 +71,7 @@ ALLOWED = {
     "agent/dispatch": ["base/core", "base/wire", "agent/act", "agent/decide", "agent/incident"],
     "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident",
                   "agent/ingest"],
+    "agent/truth": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "truth"],
     "agent": [*BASE, "agent/*"],
 
     "cli/svg": ["base/core"],

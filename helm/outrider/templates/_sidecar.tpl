@@ -80,6 +80,11 @@ outrider.io/sidecar: "true"
   secret:
     secretName: {{ . }}
 {{- end }}
+{{- if and .sidecar.truth.urls .sidecar.truth.existingSecret }}
+- name: outrider-token
+  secret:
+    secretName: {{ .sidecar.truth.existingSecret }}
+{{- end }}
 {{- end -}}
 
 {{/* Whether `tls` or `webTls` names a certificate: "true" or nothing. */}}
@@ -152,18 +157,38 @@ analytics, the pod stays ready.
     {{- if $settings.auth.tokensSecret }}
     - --web.tokens-file=/etc/outrider/tokens/{{ $settings.auth.tokensKey }}
     {{- end }}
+    {{- range $settings.truth.urls }}
+    - --truth.url={{ . }}
+    {{- end }}
+    {{- if $settings.truth.urls }}
+    - --truth.workload={{ required "outrider.sidecar: truth.workload (the label job of its metrics) is needed with truth.urls" $settings.truth.workload }}
+    - --truth.namespace=$(OUTRIDER_POD_NAMESPACE)
+    - --truth.pod=$(OUTRIDER_POD_NAME)
+    {{- with ((.root.Values).monitoring).cluster }}
+    - --truth.cluster={{ . }}
+    {{- end }}
+    {{- if $settings.truth.existingSecret }}
+    - --truth.bearer-token-file=/etc/outrider/token/{{ $settings.truth.key }}
+    {{- end }}
+    {{- end }}
     - --log.level={{ $settings.log.level }}
     - --log.format={{ $settings.log.format }}
     {{- with $settings.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if or $settings.extraEnv $settings.auth.tokensSecret }}
+  {{- if or $settings.truth.urls $settings.extraEnv $settings.auth.tokensSecret }}
   env:
     {{- if $settings.auth.tokensSecret }}
     - name: OUTRIDER_WEB_NAMESPACE
       valueFrom:
         fieldRef:
           fieldPath: metadata.namespace
+    {{- end }}
+    {{- if $settings.truth.urls }}
+    - name: OUTRIDER_POD_NAMESPACE
+      valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+    - name: OUTRIDER_POD_NAME
+      valueFrom: {fieldRef: {fieldPath: metadata.name}}
     {{- end }}
     {{- with $settings.extraEnv }}
     {{- toYaml . | nindent 4 }}
@@ -223,6 +248,11 @@ analytics, the pod stays ready.
     {{- if $settings.auth.tokensSecret }}
     - name: outrider-tokens
       mountPath: /etc/outrider/tokens
+      readOnly: true
+    {{- end }}
+    {{- if and $settings.truth.urls $settings.truth.existingSecret }}
+    - name: outrider-token
+      mountPath: /etc/outrider/token
       readOnly: true
     {{- end }}
 {{- end -}}

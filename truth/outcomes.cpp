@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/monitor/versions/outcomes.h"
+#include "truth/outcomes.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace outrider::monitor {
+namespace outrider::truth {
 namespace {
 
 constexpr std::string_view other = "other";
@@ -73,4 +73,4 @@ std::uint32_t Outcomes::class_of(std::string_view name) {
   return class_of(other);
 }
 
-}  // namespace outrider::monitor
+}  // namespace outrider::truth

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sidecar/monitor/versions/correctness.h"
+#include "truth/correctness.h"
 
 #include <cmath>
 
 #include "base/core/text.h"
 #include "detectors/value_reader.h"
 
-namespace outrider::monitor {
+namespace outrider::truth {
 namespace {
 
-using detectors::Value;
+using Reading = detectors::Value;
 
-Value value_of(const truth::Value& value) {
-  if (const double* number = std::get_if<double>(&value)) return Value::of(*number);
+Reading value_of(const Value& value) {
+  if (const double* number = std::get_if<double>(&value)) return Reading::of(*number);
   const std::string_view text = std::get<std::string>(value);
-  const Value read = detectors::read_value(text);
-  return read.kind == Value::Kind::missing ? Value::of(text) : read;  // A class of that name.
+  const Reading read = detectors::read_value(text);
+  return read.kind == Reading::Kind::missing ? Reading::of(text) : read;  // A class of that name.
 }
 
 // The value where numbers are compared within a tolerance; nothing of a code. There, an integer
 // that no double holds may be rounded.
-std::optional<double> measured(const Value& value) {
+std::optional<double> measured(const Reading& value) {
   if (detectors::has_leading_zero(value.text)) return std::nullopt;
-  if (value.kind == Value::Kind::number) return value.number;
+  if (value.kind == Reading::Kind::number) return value.number;
   return parse_double(value.text);
 }
 
-std::string class_of(const Value& value) {
+std::string class_of(const Reading& value) {
   std::string scratch;
   return std::string(detectors::canonical_text(value, scratch));
 }
 
 // The truth's class in the words of the prediction: a boolean where that one is a boolean, else a
 // number.
-std::string class_like(const Value& truth, const std::string& predicted) {
+std::string class_like(const Reading& truth, const std::string& predicted) {
   const std::string actual = class_of(truth);
   if (detectors::parse_boolean(predicted)) {
     if (actual == "1") return "true";
@@ -47,12 +47,12 @@ std::string class_like(const Value& truth, const std::string& predicted) {
 
 }  // namespace
 
-Judgement judge(const truth::Value& prediction, const truth::Value& truth, bool classification,
+Judgement judge(const Value& prediction, const Value& truth, bool classification,
                 const Tolerance& tolerance) {
   Judgement judgement;
   const bool texts =
       std::holds_alternative<std::string>(prediction) && std::holds_alternative<std::string>(truth);
-  const Value predicted = value_of(prediction), actual = value_of(truth);
+  const Reading predicted = value_of(prediction), actual = value_of(truth);
   const auto said = measured(predicted), meant = measured(actual);
   if (!classification && !texts && said && meant) {
     judgement.is_number = true;
@@ -68,4 +68,4 @@ Judgement judge(const truth::Value& prediction, const truth::Value& truth, bool 
   return judgement;
 }
 
-}  // namespace outrider::monitor
+}  // namespace outrider::truth

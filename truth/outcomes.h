@@ -10,10 +10,16 @@
 #include <string_view>
 #include <vector>
 
-#include "sidecar/monitor/versions/accuracy_windows.h"
-#include "sidecar/monitor/versions/correctness.h"
+#include "truth/correctness.h"
 
-namespace outrider::monitor {
+namespace outrider::truth {
+
+struct OutcomeCounts {
+  std::uint64_t correct = 0, wrong = 0;
+  std::uint64_t labels() const { return correct + wrong; }
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(labels()); }
+  bool operator==(const OutcomeCounts&) const = default;
+};
 
 class Outcomes {
  public:
@@ -65,4 +71,4 @@ class Outcomes {
   std::uint64_t segments_turned_away_ = 0, classes_turned_away_ = 0;
 };
 
-}  // namespace outrider::monitor
+}  // namespace outrider::truth

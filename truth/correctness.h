@@ -12,11 +12,19 @@
 
 #include "truth/prediction.h"
 
-namespace outrider::monitor {
+namespace outrider::truth {
 
 struct Tolerance {
   double relative = 0.10;
   double absolute = 0;
+  bool operator==(const Tolerance&) const = default;
+};
+
+// How the labels of a model version are judged.
+struct JudgeRule {
+  bool classification = false;
+  Tolerance tolerance;
+  bool operator==(const JudgeRule&) const = default;
 };
 
 struct Judgement {
@@ -31,7 +39,7 @@ struct Judgement {
 
 // `classification`: numbers are classes too. Else a number and a text are compared as numbers where
 // the text is one without leading zeros, and in all other cases as classes.
-Judgement judge(const truth::Value& prediction, const truth::Value& truth, bool classification,
+Judgement judge(const Value& prediction, const Value& truth, bool classification,
                 const Tolerance& tolerance);
 
-}  // namespace outrider::monitor
+}  // namespace outrider::truth
