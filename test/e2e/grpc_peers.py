@@ -2,6 +2,7 @@
 """gRPC without stubs: a server whose methods say what they were told, and calls of them. Messages are bytes."""
 
 import concurrent.futures
+import struct
 import threading
 
 import grpc
@@ -9,6 +10,24 @@ import grpc
 SERVICE = "test.Echo"
 BIG = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20),
        ("grpc.max_metadata_size", 256 << 10), ("grpc.absolute_max_metadata_size", 256 << 10)]
+
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def field(number, payload):
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def infer_message(values, is_request, model=b"house-price"):
+    """ModelInferRequest or ModelInferResponse of Open Inference with one row, raw."""
+    tensor = field(1, b"input-0" if is_request else b"price") + field(2, b"FP32") + field(3, varint(1) + varint(len(values)))
+    raw = struct.pack(f"<{len(values)}f", *values)
+    return field(1, model) + field(2, b"1") + field(5, tensor) + field(7 if is_request else 6, raw)
 
 
 class Servicer(grpc.GenericRpcHandler):
@@ -24,7 +43,8 @@ class Servicer(grpc.GenericRpcHandler):
             "Fails": grpc.unary_unary_rpc_method_handler(self.fails),
             "Trailers": grpc.unary_unary_rpc_method_handler(self.trailers),
             "Waits": grpc.unary_unary_rpc_method_handler(self.waits),
-            "Slow": grpc.unary_unary_rpc_method_handler(self.slow)}
+            "Slow": grpc.unary_unary_rpc_method_handler(self.slow),
+            "ModelInfer": grpc.unary_unary_rpc_method_handler(lambda _message, _context: infer_message([7.5], False))}
 
     def service(self, details):
         self.seen.append(dict(details.invocation_metadata))

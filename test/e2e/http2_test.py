@@ -10,7 +10,7 @@ import time
 
 import grpc
 import pytest
-from grpc_peers import Calls, GrpcServer
+from grpc_peers import Calls, GrpcServer, infer_message
 from processes import free_port, wait_for
 from raw_http import Proxy, ScriptedUpstream, answer, echo, reset
 from tls_peers import Authority, TlsProxy, client_context
@@ -136,6 +136,15 @@ def test_hundreds_of_calls_share_one_connection(calls, proxy):
     futures = [calls.method("Unary").future(b"%d" % i, timeout=30) for i in range(500)]
     assert [future.result() for future in futures] == [b"%d" % i for i in range(500)]
     assert proxy.metric("outrider_upstream_connects_total") == 1
+
+
+def test_predictions_of_open_inference_calls_are_analysed_under_their_model(calls, proxy):
+    infer = calls.method("ModelInfer", "inference.GRPCInferenceService")
+    for i in range(20):
+        infer(infer_message([float(i), 2.0, 3.0], True), timeout=10)
+    assert proxy.settled(20)["analysed"] == 20
+    assert proxy.metric("outrider_requests_total", model_name="house-price", outcome="success") == 20
+    assert proxy.metric("outrider_predictions_total", model_name="house-price", model_version="1") == 20
 
 
 def test_compressed_messages_pass(calls):
