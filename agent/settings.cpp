@@ -17,10 +17,8 @@ void add_web_options(config::OptionTable& options, AgentSettings& settings) {
       .add("web.bearer-token-file", settings.bearer_token_file,
            "File with a token that every request but those under /-/ must bear.")
       .value_name("FILE");
-  options
-      .add("web.tls-certificate-file", settings.tls_certificate_file,
-           "PEM file with certificate and key: serve HTTPS.")
-      .value_name("FILE");
+  settings.access.add_to(options, false);
+  settings.web_tls.add_to(options, "web", "the API and the page");
 }
 
 void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
@@ -185,25 +183,35 @@ void add_truth_options(config::OptionTable& options, AgentSettings::Truth& setti
       .value_name("FILE");
 }
 
-}  // namespace
-
-namespace {
-
-void add_web_options(config::OptionTable& options, AgentSettings& settings) {
-  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
-      .value_name("HOST:PORT")
-      .example("0.0.0.0:9510");
-  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
-      .between(4, 4096);
-  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
-      .as_bytes()
-      .between(1 << 10, 1 << 30);
+void add_incident_options(config::OptionTable& options, AgentSettings& settings) {
   options
-      .add("web.bearer-token-file", settings.bearer_token_file,
-           "File with a token that every request but those under /-/ must bear.")
+      .add("incidents.max-open", settings.open_incidents_max,
+           "Open incidents; past it new ones are turned away and counted.")
+      .between(1, 100'000);
+  options
+      .add("incidents.reopen-window", settings.reopen_window,
+           "An incident that fires again within it is reopened; later it is a new one.")
+      .between(0, 30.0 * 86400);
+  options
+      .add("incidents.group-within", settings.group_within,
+           "Alerts that began within it of one another are one incident where what they are about "
+           "hangs together; 0: one alert name and label set is one incident.")
+      .between(0, 86400.0);
+  options
+      .add("incidents.correlation", settings.correlation_file,
+           "YAML file: which alerts are one incident, and what depends on what, where no metric "
+           "says so (docs/incidents.md).")
       .value_name("FILE");
-  settings.access.add_to(options, false);
-  settings.web_tls.add_to(options, "web", "the API and the page");
+  options
+      .add("actions.max-active", settings.active_actions_max,
+           "Actions queued, being sent or watched; past it none is let go.")
+      .between(1, 100'000);
+  options.add("actions.senders", settings.senders, "Webhooks sent at once.").between(1, 64);
+  options
+      .add("decide.every", settings.look_every, "How often open incidents are looked at, at least.")
+      .between(0.1, 60);
+  options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
+      .between(3600, 3650.0 * 86400);
 }
 
 }  // namespace
@@ -234,34 +242,7 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .value_name("URL")
       .example("dns+http://sidecars.shop.svc:9501");
   settings.labels.add_to(options, "labels", "the sidecars");
-  options
-      .add("incidents.max-open", settings.open_incidents_max,
-           "Open incidents; past it new ones are turned away and counted.")
-      .between(1, 100'000);
-  options
-      .add("incidents.reopen-window", settings.reopen_window,
-           "An incident that fires again within it is reopened; later it is a new one.")
-      .between(0, 30.0 * 86400);
-  options
-      .add("incidents.group-within", settings.group_within,
-           "Alerts that began within it of one another are one incident where what they are about "
-           "hangs together; 0: one alert name and label set is one incident.")
-      .between(0, 86400.0);
-  options
-      .add("incidents.correlation", settings.correlation_file,
-           "YAML file: which alerts are one incident, and what depends on what, where no metric "
-           "says so (docs/incidents.md).")
-      .value_name("FILE");
-  options
-      .add("actions.max-active", settings.active_actions_max,
-           "Actions queued, being sent or watched; past it none is let go.")
-      .between(1, 100'000);
-  options.add("actions.senders", settings.senders, "Webhooks sent at once.").between(1, 64);
-  options
-      .add("decide.every", settings.look_every, "How often open incidents are looked at, at least.")
-      .between(0.1, 60);
-  options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
-      .between(3600, 3650.0 * 86400);
+  add_incident_options(options, settings);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
   add_forecast_options(options, settings.forecast);

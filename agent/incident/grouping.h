@@ -7,12 +7,12 @@
 // Signals (alerts of one name and label set) are one incident where they began within `within` of
 // each other, in one cluster as far as both are known, and
 //   - are about the same workload, model or machine, or a rule says so;
-//   - or one explains the other: each component belongs to the nearest component that alerts beneath
-//     it, in at most `hops_max` calls, or the machine it runs on. What explains nothing further is a
-//     root, and each root is an incident. A caller that two causes hurt goes with the nearer, then
-//     with the one that began closer to it. A pod's alert goes with its machine before its callees;
-//     a workload of which only pods on a bad machine alert explains its callers one call worse, and
-//     none whose own pods alert elsewhere.
+//   - or one explains the other: each component belongs to the nearest component that alerts
+//     beneath it, in at most `hops_max` calls, or the machine it runs on. What explains nothing
+//     further is a root, and each root is an incident. A caller that two causes hurt goes with the
+//     nearer, then with the one that began closer to it. A pod's alert goes with its machine before
+//     its callees; a workload of which only pods on a bad machine alert explains its callers one
+//     call worse, and none whose own pods alert elsewhere.
 // So alerts may come in any order: while they are young they are placed anew with each that joins.
 // Source. The rule of nearest cause: docs/measurements/grouping.md has what it reaches.
 // Cost. O(signals x components within reach); Reach remembers those.

@@ -5,7 +5,8 @@
 // on disk (queue.h) -> one thread that posts them, one at a time and in their order. SHELL;
 // thread-safe.
 //
-//   Courier courier({.name = "predictions", .url = "http://agent:9510/api/v1/predictions", …}, clock);
+//   Courier courier({.name = "predictions", .url = "http://agent:9510/api/v1/predictions", …},
+//   clock);
 //   courier.append(body, rows);     // on disk when it returns
 //   courier.stop(5s);               // sends what it can until then; the rest stays on disk
 //

@@ -54,6 +54,14 @@ void keep_larger(std::optional<double>& kept, double value) {
   kept = std::max(kept.value_or(value), value);
 }
 
+void by_resource(std::optional<double>& cpu, std::optional<double>& memory,
+                 std::optional<double>* gpus, const query::InstantValue& value) {
+  const auto resource = value.labels.get("resource");
+  if (resource == "cpu") keep_larger(cpu, value.value);
+  if (resource == "memory") keep_larger(memory, value.value);
+  if (resource == "nvidia_com_gpu" && gpus != nullptr) keep_larger(*gpus, value.value);
+}
+
 }  // namespace
 
 std::vector<Question> right_size_questions(const std::string& history,
@@ -120,13 +128,6 @@ std::vector<ContainerUsage> usage_of(const Answers& answers) {
       row.container = container;
       take(row, value);
     }
-  };
-  const auto by_resource = [](std::optional<double>& cpu, std::optional<double>& memory,
-                              std::optional<double>* gpus, const query::InstantValue& value) {
-    const auto resource = value.labels.get("resource");
-    if (resource == "cpu") keep_larger(cpu, value.value);
-    if (resource == "memory") keep_larger(memory, value.value);
-    if (resource == "nvidia_com_gpu" && gpus != nullptr) keep_larger(*gpus, value.value);
   };
   std::map<Key, std::map<std::string, bool>> running;
   each("requests", [&](ContainerUsage& row, const query::InstantValue& value) {

@@ -23,8 +23,8 @@ struct Question {
   std::string promql;
 };
 
-// `history` in PromQL's words ("7d"), `matchers` for cAdvisor's and kube-state-metrics' series, such
-// as `namespace=~"shop|models"`; empty: all.
+// `history` in PromQL's words ("7d"), `matchers` for cAdvisor's and kube-state-metrics' series,
+// such as `namespace=~"shop|models"`; empty: all.
 std::vector<Question> right_size_questions(const std::string& history, const std::string& matchers);
 
 using Answers = std::map<std::string, std::vector<query::InstantValue>>;  // By Question::name.
@@ -41,7 +41,8 @@ struct ContainerUsage {
   std::optional<double> requests;  // Predictions through the sidecar, all pods; none: not known.
 };
 
-// In the order of names. Containers that nothing was asked for and nothing is known of are left out.
+// In the order of names. Containers that nothing was asked for and nothing is known of are left
+// out.
 std::vector<ContainerUsage> usage_of(const Answers& answers);
 
 }  // namespace outrider::cli

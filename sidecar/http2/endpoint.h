@@ -10,8 +10,8 @@
 //   endpoint.start();                              // SETTINGS; of a client, the preface before them
 //   endpoint.begin_turn(now);
 //   used = endpoint.receive(bytes);                // calls the handler; keep the others
-//   endpoint.begin_head(stream); endpoint.add({":status", "200"}); endpoint.end_head(stream, false);
-//   n = endpoint.send_data(stream, content, true); // as much as the windows allow
+//   endpoint.begin_head(stream); endpoint.add({":status", "200"}); endpoint.end_head(stream,
+//   false); n = endpoint.send_data(stream, content, true); // as much as the windows allow
 //   endpoint.grant(stream, n);                     // DATA that came has left: the peer may go on
 //   write(out); endpoint.on_flushed();
 //

@@ -89,7 +89,7 @@ PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 # Files that stand beside rooms instead of in one: where a program's parts are wired.
 WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
-    "agent": {"app", "main", "own_export", "settings"},
+    "agent": {"app", "main", "own_export", "parts", "settings"},
     "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "diagnose_live", "forecast_command", "import_command",
             "inject_command", "inspect_command", "label_sender", "main", "profile_command", "right_size_command"},
 }
