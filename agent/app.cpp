@@ -15,6 +15,7 @@
 #include "agent/parts.h"
 #include "base/config/yaml.h"
 #include "base/core/version.h"
+#include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
 
 namespace outrider {
@@ -136,6 +137,25 @@ void flush(remote_write::Sender& sender, Duration deadline) {
     spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
 }
 
+// What comes in by remote write, what is seen in it, and what goes out.
+struct SeriesParts {
+  SeriesParts(const AgentSettings& settings, const Clock& clock, Dispatcher& dispatcher,
+              net::Router& router)
+      : limits(receiver_settings(settings.ingest)),
+        sender(sender_of(settings, clock)),
+        watch(watch_settings(settings, limits.partitions), watch_rules(settings.watch), clock,
+              watch_dependencies(dispatcher, sender.get())),
+        receiver(limits, clock, &watch) {
+    add_write_routes(router, receiver, watch);
+    add_anomaly_route(router, watch);
+  }
+
+  const ingest::RemoteWriteReceiver::Settings limits;
+  const std::unique_ptr<remote_write::Sender> sender;  // Null: nothing goes out. Ends last.
+  watch::SeriesWatch watch;
+  ingest::RemoteWriteReceiver receiver;
+};
+
 }  // namespace
 
 int run_agent(const AgentSettings& settings) {
@@ -162,32 +182,25 @@ int run_agent(const AgentSettings& settings) {
   ingest::LabelForwarder labels(forwarder_settings(settings));
   const auto fleet_truth = truth_of(settings, listener.asks_for_credentials, clock);
   add_truth_routes(router, fleet_truth.get(), labels);
-  // Ends after the watch and the export, which append to it.
-  const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
-  const auto receiver_set = receiver_settings(settings.ingest);
-  watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
-                                  watch_rules(settings.watch), clock,
-                                  watch_dependencies(dispatcher, sender.get()));
-  ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
-  add_write_routes(router, receiver, series_watch);
-  add_anomaly_route(router, series_watch);
+  SeriesParts series(settings, clock, dispatcher, router);
   const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
   add_forecast_route(router, forecaster.get());
   net::ProcessCollector process;
-  std::vector<wire::Collector*> collectors = {&metrics,         &receiver,        &series_watch,
-                                              &listener.tls,    &listener.guards, &process,
-                                              forecaster.get(), sender.get()};
+  std::vector<wire::Collector*> collectors = {&metrics,         &series.receiver,   &series.watch,
+                                              &listener.tls,    &listener.guards,   &process,
+                                              forecaster.get(), series.sender.get()};
   std::erase(collectors, nullptr);
   add_truth_collectors(collectors, fleet_truth.get(), labels);
-  add_metrics_route(router, collectors, series_watch);
+  add_metrics_route(router, collectors, series.watch);
   net::HttpServer server(listener.settings, std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
-  if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
+  if (series.sender)
+    own_export.emplace(settings.remote_write, collectors, server.port(), *series.sender, clock);
   auto diagnoser =
       std::make_unique<suspects::Diagnoser>(diagnoser_settings(settings, correlation.depends),
                                             clock, diagnoser_dependencies(dispatcher, labels));
-  series_watch.start();
+  series.watch.start();
   if (forecaster) forecaster->start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
@@ -198,10 +211,10 @@ int run_agent(const AgentSettings& settings) {
   server.stop();
   diagnoser.reset();
   if (fleet_truth) fleet_truth->stop(1s);
-  series_watch.stop();
+  series.watch.stop();
   if (forecaster) forecaster->stop();
   own_export.reset();
-  if (sender) flush(*sender, settings.remote_write.flush_deadline);
+  if (series.sender) flush(*series.sender, settings.remote_write.flush_deadline);
   return 0;
 }
 
