@@ -66,15 +66,19 @@ def past(now, days=10):
     return "\n".join([*lines, "# EOF", ""])
 
 
-@pytest.fixture(scope="module")
-def blocks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("past")
+def make_blocks(folder):
+    """The past as a folder that Prometheus starts from."""
     now = int(time.time()) // MINUTE * MINUTE
     (folder / "past.om").write_text(past(now))
     made = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "past.om", folder / "tsdb"],
                           capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder / "tsdb"
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    return make_blocks(tmp_path_factory.mktemp("past"))
 
 
 def start_prometheus(programs, folder, blocks, port):
@@ -85,13 +89,17 @@ def start_prometheus(programs, folder, blocks, port):
     programs.wait_until_ready("prometheus", f"http://127.0.0.1:{port}/-/ready")
 
 
-def start_agent(programs, binary, folder, prometheus_port, *options):
+def start_agent(programs, binary, folder, prometheus_port, *options, name="agent"):
     port = free_port()
     (folder / "ahead.yaml").write_text(RULES)
-    return Program(programs, "agent", [
+    return Program(programs, name, [
         binary, "--web.listen-address", f"127.0.0.1:{port}", "--data.dir", folder / "data",
         "--prometheus.url", f"http://127.0.0.1:{prometheus_port}", "--forecast.rules", folder / "ahead.yaml",
         "--forecast.learn-from", "10d", *options], f"http://127.0.0.1:{port}")
+
+
+def wait_for_capacities(agent):
+    wait_for("the capacities", lambda: len(report(agent)["capacity"]) == 2, 60)
 
 
 def report(agent):
@@ -102,7 +110,7 @@ def test_the_agent_reads_the_past_and_says_what_the_peak_ahead_needs(programs, a
     port = free_port()
     start_prometheus(programs, tmp_path, blocks, port)
     agent = start_agent(programs, agent_binary, tmp_path, port)
-    wait_for("the capacities", lambda: len(report(agent)["capacity"]) == 2, 60)
+    wait_for_capacities(agent)
     said = report(agent)
 
     services = {item["labels"]["service"]: item for item in said["capacity"]}
@@ -138,7 +146,7 @@ def test_while_prometheus_is_away_the_agent_serves_and_counts_then_catches_up(pr
     wait_for("a failed question", lambda: agent.metrics().sum("outrider_forecast_queries_total", result="failed") > 0, 30)
     assert report(agent)["series"] == []
     start_prometheus(programs, tmp_path, blocks, port)
-    wait_for("the forecasts", lambda: len(report(agent)["capacity"]) == 2, 60)
+    wait_for_capacities(agent)
 
 
 def test_past_the_limit_series_are_turned_away_and_counted(programs, agent_binary, blocks, tmp_path):

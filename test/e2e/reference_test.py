@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import urllib.request
 
+import ahead_test
 import pytest
 from processes import free_port, http, http_json, wait_for
 from prometheus_client.parser import text_string_to_metric_families
@@ -46,6 +47,10 @@ def test_the_configuration_reference_is_what_the_programs_say(binaries):
     agree("configuration.md", text)
 
 
+# The label of the series of ahead_test.py: of what is forecast, every label is kept.
+OF_WHAT_IS_FORECAST = "service"
+
+
 class Families:
     """What was seen of each metric: its type, help, and the names of its labels."""
 
@@ -58,7 +63,7 @@ class Families:
             entry = self.seen.setdefault(name, {"type": family.type, "help": family.documentation, "labels": set(), "programs": set()})
             entry["programs"].add(program)
             for sample in family.samples:
-                entry["labels"] |= set(sample.labels) - {"le"}
+                entry["labels"] |= set(sample.labels) - {"le", OF_WHAT_IS_FORECAST}
 
     def table(self, program):
         rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
@@ -182,7 +187,15 @@ def play(programs, binaries, folder):
                     "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
-    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", keeper.admin), ("outrider-sidecar", house.admin),
+    past = folder / "past"
+    past.mkdir()
+    port = free_port()
+    ahead_test.start_prometheus(programs, past, ahead_test.make_blocks(past), port)
+    foresees = ahead_test.start_agent(programs, binaries / "outrider-agent", past, port, name="foresees")
+    ahead_test.wait_for_capacities(foresees)
+
+    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", foresees.admin), ("outrider-agent", keeper.admin),
+                           ("outrider-sidecar", house.admin),
                            ("outrider-sidecar", churn.admin), ("outrider-sidecar", coupled.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
