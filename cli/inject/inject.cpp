@@ -80,12 +80,16 @@ bool speaks_http2(const ContainerPort& port) {
          port.name.starts_with("http2");
 }
 
-// What the data path cannot do with a port that declares this; "" where it can. Source: the
-// Kubernetes documentation, "Service: application protocol"; KEP-3726; Istio's list of protocols.
+// Source: the Kubernetes documentation, "Service: application protocol"; KEP-3726; Istio's list of
+// protocols.
+bool declares_http2(std::string_view app_protocol) {
+  const std::string word = lower_ascii(app_protocol);
+  return word == "kubernetes.io/h2c" || word == "h2c" || word == "http2" || word == "grpc";
+}
+
+// What the data path cannot do with a port that declares this; "" where it can.
 std::string_view obstacle_of_protocol(std::string_view app_protocol) {
   const std::string word = lower_ascii(app_protocol);
-  for (const std::string_view http2 : {"kubernetes.io/h2c", "h2c", "http2", "grpc"})
-    if (word == http2) return "HTTP/2, and the sidecar speaks HTTP/1.1";
   for (const std::string_view tls : {"https", "grpcs", "kubernetes.io/wss", "tls", "hbone"})
     if (word == tls)
       return "TLS of the model itself, and inject leads to plain HTTP; write the sidecar by hand, "
@@ -109,6 +113,7 @@ std::optional<std::int64_t> resolve(const ServicePort& port, const Workload& wor
 struct Plan {
   std::int64_t port = 0;
   std::string reason;
+  bool http2 = false;  // What the port speaks: HTTP/2 without TLS, or HTTP/1.1.
 };
 
 class Planner {
@@ -136,6 +141,7 @@ class Planner {
                    ", which is the sidecar's; give the sidecar another (--proxy.port, --web.port)"};
       }
     }
+    plan.http2 = leads_to_http2(workload, plan.port);
     return plan;
   }
 
@@ -198,6 +204,30 @@ class Planner {
     return found;
   }
 
+  // By what the Services that lead to the port declare, else by its name or a gRPC probe. Where one
+  // of several Service ports speaks HTTP/1.1, the sidecar does: it passes one protocol. So does the
+  // container that KServe leads to.
+  bool leads_to_http2(const Workload& workload, std::int64_t number) const {
+    if (workload.is_kserve) return false;
+    bool declared = false, undeclared = false;
+    for (const Service& service : objects_.services) {
+      if (!service.selects(workload)) continue;
+      for (const ServicePort& port : service.ports) {
+        if (resolve(port, workload) != number) continue;
+        declared |= declares_http2(port.app_protocol);
+        undeclared |= port.app_protocol.empty();
+        if (!port.app_protocol.empty() && !declares_http2(port.app_protocol)) return false;
+      }
+    }
+    if (declared) return !undeclared;
+    const auto probed = workload.grpc_probe_ports();
+    const auto ports = workload.ports();
+    return probed.count(number) > 0 ||
+           std::any_of(ports.begin(), ports.end(), [&](const ContainerPort& port) {
+             return port.number == number && speaks_http2(port);
+           });
+  }
+
   Plan named(const std::string& wanted, const std::vector<ContainerPort>& ports) const {
     if (const auto number = parse_int(wanted)) {
       if (*number >= 1 && *number <= 65535) return {*number, ""};
@@ -210,16 +240,12 @@ class Planner {
   }
 
   Plan found_out(const Workload& workload, const std::vector<ContainerPort>& all) const {
+    // Of several ports one of HTTP/1.1 comes first: model servers that speak both serve the same
+    // models there.
     std::vector<ContainerPort> ports = all;
-    const std::set<std::int64_t> probed = workload.grpc_probe_ports();
-    std::erase_if(ports, [&](const ContainerPort& port) {
-      return speaks_http2(port) || probed.count(port.number) > 0;
-    });
-    if (ports.empty() && !all.empty()) {
-      return {0, "its port " + lines_of(all) +
-                     " speaks HTTP/2 (by its name or a gRPC probe), and the sidecar HTTP/1.1; name "
-                     "another with --port"};
-    }
+    std::erase_if(ports,
+                  [&](const ContainerPort& port) { return leads_to_http2(workload, port.number); });
+    if (ports.empty()) ports = all;
     if (ports.size() > 1) {
       std::vector<ContainerPort> undeclared = ports;
       std::erase_if(undeclared, [&](const ContainerPort& port) {
@@ -309,7 +335,7 @@ Json volumes(const Settings& settings) {
   return made;
 }
 
-void put_in(const Workload& workload, const Settings& settings, std::int64_t port) {
+void put_in(const Workload& workload, const Settings& settings, const std::string& upstream) {
   YamlText& document = *workload.document;
   const Json label = {{sidecar_label, "true"}};
   const Json annotation = {{injected_annotation, version()}};
@@ -324,7 +350,7 @@ void put_in(const Workload& workload, const Settings& settings, std::int64_t por
     add_to(document, *workload.metadata, "labels", sidecar_label, "true");
     add_to(document, *workload.metadata, "annotations", injected_annotation, version());
   }
-  Json container = sidecar_container(settings, port);
+  Json container = sidecar_container(settings, upstream);
   if (workload.is_kserve) {
     // KServe leads a predictor's traffic to the container of this name, which then asks the model.
     // Knative allows it one port, whose name would choose a protocol, and no probe at the start.
@@ -455,12 +481,14 @@ class Injection {
     const Workload& workload = stream_.objects.workloads[i];
     const Plan& plan = plans_[i];
     if (!plan.reason.empty()) return say(workload.title() + " skipped: " + plan.reason);
-    put_in(workload, settings_, plan.port);
+    put_in(workload, settings_,
+           (plan.http2 ? "h2c://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(plan.port));
     ++outcome_.changed;
     const std::string proxy = std::to_string(settings_.proxy_port);
     const bool needs_service =
         !workload.is_kserve && !workload.ends_by_itself && !reached_.count(i);
     say(workload.title() + " injected, before port " + std::to_string(plan.port) +
+        (plan.http2 ? " (HTTP/2)" : "") +
         (needs_service
              ? "; no Service here leads to it: let the targetPort of its Service be " + proxy
              : ""));
@@ -476,7 +504,7 @@ class Injection {
     std::vector<const ServicePort*> moved;
     std::set<std::size_t> reached;
     for (const ServicePort& port : service.ports) {
-      bool leads = false;
+      bool leads = false, is_http2 = false;
       std::string without;
       std::set<std::size_t> led;
       for (std::size_t i = 0; i < plans_.size(); ++i) {
@@ -485,11 +513,15 @@ class Injection {
         const bool has_sidecar = plans_[i].reason.empty() || workload.has_sidecar();
         const bool is_model = plans_[i].reason.empty() && resolve(port, workload) == plans_[i].port;
         leads |= is_model;
+        is_http2 |= is_model && plans_[i].http2;
         if (is_model) led.insert(i);
         if (!has_sidecar) without = workload.title();
       }
       if (!leads) continue;
-      if (const auto obstacle = obstacle_of_protocol(port.app_protocol); !obstacle.empty()) {
+      std::string_view obstacle = obstacle_of_protocol(port.app_protocol);
+      if (declares_http2(port.app_protocol) && !is_http2)
+        obstacle = "HTTP/2, and another port of a Service leads to the same port by HTTP/1.1";
+      if (!obstacle.empty()) {
         said.push_back(service.title() + ": port " + std::to_string(port.number) +
                        " left alone: appProtocol " + port.app_protocol + " says " +
                        std::string(obstacle));
@@ -542,7 +574,7 @@ Json probe_of(const Settings& settings, const char* path, int period, int failur
 
 }  // namespace
 
-Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
+Json sidecar_container(const Settings& settings, const std::string& upstream) {
   const auto port = [](const char* name, std::int64_t number) {
     return Json{{"name", name}, {"containerPort", number}, {"protocol", "TCP"}};
   };
@@ -553,7 +585,7 @@ Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
       {"name", sidecar_name}, {"image", settings.image}, {"imagePullPolicy", "IfNotPresent"}};
   if (settings.native) container["restartPolicy"] = "Always";
   Json& arguments = container["args"] =
-      Json::array({"--upstream=http://127.0.0.1:" + std::to_string(upstream_port),
+      Json::array({"--upstream=" + upstream,
                    "--proxy.listen-address=0.0.0.0:" + std::to_string(settings.proxy_port),
                    "--proxy.reserved-path", settings.reserved_path,
                    "--web.listen-address=0.0.0.0:" + std::to_string(settings.admin_port),

@@ -56,7 +56,8 @@ struct Outcome {
 Result<Outcome> inject(std::string_view text, const std::string& file, const Settings& settings);
 Result<Outcome> uninject(std::string_view text, const std::string& file);
 
-// The container, as JSON in Kubernetes's order of fields. `upstream_port` is the model's.
-wire::Json sidecar_container(const Settings& settings, std::int64_t upstream_port);
+// The container, as JSON in Kubernetes's order of fields. `upstream` is the model's URL:
+// http://127.0.0.1:8080, or h2c://127.0.0.1:8001 where it speaks HTTP/2.
+wire::Json sidecar_container(const Settings& settings, const std::string& upstream);
 
 }  // namespace outrider::inject

@@ -255,7 +255,6 @@ TEST_CASE("what must not be touched is left as it is, with the reason") {
   skipped(pod_with("      ports: [{containerPort: 1}, {containerPort: 2}]\n"),
           "several ports (1, 2)");
   skipped(pod_with("      ports: [{containerPort: 1, protocol: UDP}]\n"), "declare no port");
-  skipped(pod_with("      ports: [{containerPort: 1, name: grpc}]\n"), "speaks HTTP/2");
   skipped(pod_with("      ports: [{containerPort: 9501}]\n"), "which is the sidecar's");
   skipped(pod_with(port, "    - name: outrider-sidecar\n"), "inject did not put there");
   skipped(pod_with(port, "  volumes: [{name: outrider-data}]\n"), "volume \"outrider-data\"");
@@ -320,16 +319,15 @@ std::string service_with(const std::string& ports) {
 
 }  // namespace
 
-TEST_CASE("a port whose Service declares another protocol is not the model's HTTP port") {
+TEST_CASE(
+    "of several ports one of HTTP/1.1 is the model's; a port of HTTP/2 alone is led to by h2c") {
   const std::string one = "      ports: [{containerPort: 8000}]\n";
   const std::string two = "      ports: [{containerPort: 8000}, {containerPort: 9000}]\n";
   for (const std::string protocol : {"kubernetes.io/h2c", "grpc", "http2", "GRPC"}) {
-    const std::string skipped = report(
-        injected(pod_with(one) +
-                 service_with("{port: 80, targetPort: 8000, appProtocol: " + protocol + "}")));
-    CHECK_THAT(skipped, Contains("skipped: service \"s\" says appProtocol " + protocol +
-                                 " of its port 80: HTTP/2, and the sidecar speaks HTTP/1.1; name "
-                                 "another port"));
+    const std::string alone =
+        checked(pod_with(one) +
+                service_with("{port: 80, targetPort: 8000, appProtocol: " + protocol + "}"));
+    CHECK_THAT(alone, Contains("--upstream=h2c://127.0.0.1:8000") && Contains("targetPort: 9500"));
     const std::string text = checked(
         pod_with(two) + service_with("{port: 90, targetPort: 9000, appProtocol: " + protocol +
                                      "}, {port: 80, targetPort: 8000}"));
@@ -355,16 +353,22 @@ TEST_CASE("of two Service ports that lead to one port, the one that declares HTT
   CHECK(uninjected(outcome.text).text == text);
 }
 
-TEST_CASE("a port that a gRPC probe asks speaks HTTP/2, unless it is asked for by name") {
+TEST_CASE("a port that is named grpc, or that a gRPC probe asks, speaks HTTP/2") {
   const auto with_probe = [](const std::string& ports) {
     return pod_with("      ports: [" + ports + "]\n      readinessProbe: {grpc: {port: 9000}}\n");
   };
   CHECK_THAT(checked(with_probe("{containerPort: 8000}, {containerPort: 9000}")),
              Contains("--upstream=http://127.0.0.1:8000") && Contains("grpc: {port: 9000}"));
-  CHECK_THAT(report(injected(with_probe("{containerPort: 9000}"))), Contains("a gRPC probe"));
+  CHECK_THAT(checked(with_probe("{containerPort: 9000}")),
+             Contains("--upstream=h2c://127.0.0.1:9000"));
   Settings asked = settings;
   asked.port = "9000";
-  CHECK_THAT(checked(with_probe("{containerPort: 9000}"), asked), Contains("127.0.0.1:9000"));
+  CHECK_THAT(checked(with_probe("{containerPort: 8000}, {containerPort: 9000}"), asked),
+             Contains("--upstream=h2c://127.0.0.1:9000"));
+  const std::string named = pod_with("      ports: [{containerPort: 8001, name: grpc}]\n");
+  CHECK_THAT(checked(named), Contains("--upstream=h2c://127.0.0.1:8001"));
+  CHECK_THAT(checked(named + service_with("{port: 80, targetPort: 8001, appProtocol: http}")),
+             Contains("--upstream=http://127.0.0.1:8001"));
 }
 
 TEST_CASE("certificates come from a Secret or a CSI driver, and probes then ask over TLS") {
