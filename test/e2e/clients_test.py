@@ -12,8 +12,8 @@ import pytest
 import requests
 import tritonclient.http
 from conftest import ROOT
-from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
-from processes import free_port
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from processes import free_port, wait_for
 from stack import Sidecar
 
 MLSERVER = ROOT / "build" / "mlserver" / "bin"
@@ -46,12 +46,17 @@ def mlserver(tmp_path_factory):
         programs.start("mlserver", [MLSERVER / "mlserver", "start", folder], folder=folder)
         url = f"http://127.0.0.1:{ports['http_port']}"
         programs.wait_until_ready("mlserver", f"{url}/v2/models/house-price/ready", 90)
-        yield url
+        yield {"http": url, "grpc": f"h2c://127.0.0.1:{ports['grpc_port']}"}
 
 
 @pytest.fixture
 def sidecar(programs, binaries, mlserver, tmp_path):
-    return Sidecar(programs, binaries, mlserver, tmp_path / "data")
+    return Sidecar(programs, binaries, mlserver["http"], tmp_path / "data")
+
+
+@pytest.fixture
+def grpc_sidecar(programs, binaries, mlserver, tmp_path):
+    return Sidecar(programs, binaries, mlserver["grpc"], tmp_path / "data")
 
 
 def assert_watched(sidecar, predictions):
@@ -76,6 +81,56 @@ def ask_with_triton(proxy, binary, output):
 def test_the_triton_client_talks_to_mlserver(sidecar):
     assert ask_with_triton(sidecar.proxy, False, "predict") == PRICES
     assert_watched(sidecar, 2)
+
+
+# A process of its own: tritonclient and kserve register the same protobuf messages.
+TRITON_GRPC = """
+import json, sys
+import numpy, tritonclient.grpc, tritonclient.utils
+client = tritonclient.grpc.InferenceServerClient(sys.argv[1])
+assert client.is_server_live() and client.is_model_ready("house-price")
+values = numpy.array(json.loads(sys.argv[2]))
+tensor = tritonclient.grpc.InferInput("x", list(values.shape), "FP64")
+tensor.set_data_from_numpy(values)
+try:
+    answer = client.infer("house-price", [tensor], request_id="order-7")
+    print(json.dumps(answer.as_numpy("predict").ravel().round(5).tolist()))
+except tritonclient.utils.InferenceServerException as error:
+    print(json.dumps(error.status()))
+"""
+
+
+def ask_triton_by_grpc(proxy, rows):
+    asked = subprocess.run([sys.executable, "-c", TRITON_GRPC, proxy.removeprefix("http://"), json.dumps(rows)],
+                           capture_output=True, text=True, check=False, timeout=60)
+    assert asked.returncode == 0, asked.stderr
+    return json.loads(asked.stdout)
+
+
+def test_the_triton_client_talks_grpc_to_mlserver_and_its_own_ids_find_their_labels(grpc_sidecar):
+    assert ask_triton_by_grpc(grpc_sidecar.proxy, HOUSES) == PRICES
+    assert_watched(grpc_sidecar, 2)
+    assert grpc_sidecar.metrics().sum("outrider_grpc_requests_total", grpc_code="OK") == 3
+    assert grpc_sidecar.label([{"id": "order-7_0", "label": 90.0}, {"id": "order-7_1", "label": 10.0}]) == ["joined", "joined"]
+
+
+def test_the_status_of_a_grpc_call_decides_its_outcome_not_that_of_http(grpc_sidecar):
+    status = ask_triton_by_grpc(grpc_sidecar.proxy, [[1.0, 2.0, 3.0]])
+    assert status.startswith("StatusCode."), status
+    code = status.removeprefix("StatusCode.")
+    wait_for("the call", lambda: grpc_sidecar.metrics().sum("outrider_grpc_requests_total", grpc_code=code) == 1, 10)
+    assert grpc_sidecar.metrics().sum("outrider_predictions_total", outcome="success") == 0
+
+
+def test_the_kserve_client_talks_grpc_to_mlserver(grpc_sidecar):
+    async def ask():
+        client = InferenceGRPCClient(url=grpc_sidecar.proxy.removeprefix("http://"), retries=0)
+        tensor = InferInput("x", [2, 2], "FP64", [value for house in HOUSES for value in house])
+        return await client.infer(InferRequest("house-price", [tensor]), timeout=20)
+
+    answer = asyncio.run(ask())
+    assert [round(value, 5) for value in answer.outputs[0].data] == PRICES
+    assert_watched(grpc_sidecar, 2)
 
 
 def test_the_triton_clients_binary_tensors_are_watched_too(programs, binaries, tmp_path):
@@ -116,7 +171,7 @@ def test_httpx_requests_and_curl_get_the_same_bytes_as_without_the_sidecar(sidec
 
     with requests.Session() as session:
         session.trust_env = False
-        direct = session.post(mlserver + path, json=BODY, timeout=20)
+        direct = session.post(mlserver["http"] + path, json=BODY, timeout=20)
         through = session.post(sidecar.proxy + path, json=BODY, timeout=20)
     assert outputs(direct.text) == outputs(through.text)
     own = {"x-prediction-id", "date", "content-length", "ce-id", "ce-requestid"}  # New with each answer.
@@ -147,5 +202,5 @@ def test_httpx_requests_and_curl_get_the_same_bytes_as_without_the_sidecar(sidec
 def test_the_servers_own_metadata_passes_through(sidecar, mlserver):
     with httpx.Client(trust_env=False) as client:
         for path in ("/v2", "/v2/models/house-price", "/v2/health/ready", "/nowhere"):
-            direct, through = client.get(mlserver + path), client.get(sidecar.proxy + path)
+            direct, through = client.get(mlserver["http"] + path), client.get(sidecar.proxy + path)
             assert (through.status_code, through.content) == (direct.status_code, direct.content)
