@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,18 +11,10 @@
 
 #include "agent/act/sender.h"
 #include "agent/api/api.h"
-#include "agent/dispatch/dispatcher.h"
-#include "agent/ingest/labels.h"
-#include "agent/ingest/remote_write.h"
 #include "agent/own_export.h"
-#include "agent/query/prometheus.h"
-#include "agent/watch/anomaly_alert.h"
-#include "agent/watch/rules_file.h"
-#include "agent/watch/series_watch.h"
+#include "agent/parts.h"
 #include "base/config/yaml.h"
-#include "base/core/text.h"
 #include "base/core/version.h"
-#include "base/net/http_server.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
 
@@ -58,6 +49,10 @@ class PolicyFile {
     return {};
   }
 
+  void load_or_throw() {
+    if (auto loaded = load(); !loaded) throw std::runtime_error(loaded.error().message);
+  }
+
   std::string trouble() const {
     std::lock_guard lock(mutex_);
     return trouble_;
@@ -71,123 +66,6 @@ class PolicyFile {
   mutable std::mutex mutex_;
   std::string trouble_;
 };
-
-Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
-  if (settings.prometheus_url.empty()) {
-    return {.facts =
-                [](const incident::Incident&, Time) {
-                  incident::Facts facts;
-                  facts.trouble = "no Prometheus is given (--prometheus.url)";
-                  return facts;
-                },
-            .value = [](const std::string&) { return std::nullopt; }};
-  }
-  auto prometheus = std::make_shared<query::Prometheus>(settings.prometheus_url);
-  return {
-      .facts = [prometheus](const incident::Incident& incident,
-                            Time now) { return query::gather_facts(*prometheus, incident, now); },
-      .value = [prometheus](const std::string& promql) -> std::optional<double> {
-        const auto answer = prometheus->query(promql);
-        if (!answer) spdlog::warn("query {}: {}", promql, answer.error().message);
-        if (!answer || answer->size() != 1) return std::nullopt;
-        return answer->front().value;
-      }};
-}
-
-Dispatcher::Settings dispatcher_settings(const AgentSettings& settings) {
-  Dispatcher::Settings made;
-  made.book.open_max = static_cast<std::size_t>(settings.open_incidents_max);
-  made.book.reopen_window = settings.reopen_window;
-  made.active_actions_max = static_cast<std::size_t>(settings.active_actions_max);
-  return made;
-}
-
-net::HttpServer::Settings server_settings(const AgentSettings& settings) {
-  net::HttpServer::Settings made{.listen_address = settings.listen_address};
-  made.connections_max = static_cast<int>(settings.connections_max);
-  made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
-  made.tls_certificate_file = settings.tls_certificate_file;
-  if (!settings.bearer_token_file.empty()) {
-    const auto token = config::read_file(settings.bearer_token_file, 4096);
-    if (!token) throw std::runtime_error("web.bearer-token-file: " + token.error().message);
-    made.bearer_token = std::string(trim(*token));
-    if (made.bearer_token.empty()) {
-      throw std::runtime_error("web.bearer-token-file=" + settings.bearer_token_file +
-                               ": it is empty");
-    }
-  }
-  return made;
-}
-
-// POST /api/v1/labels, for whoever does not know which pod made a prediction.
-void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
-  const auto sidecars = labels.resolve();
-  // A name that does not resolve yet may do so later; an address that is none never will.
-  if (!sidecars && sidecars.error().code == "bad_address") {
-    throw std::runtime_error("labels.sidecars: " + sidecars.error().message);
-  }
-  router.add("POST", "/api/v1/labels",
-             [&labels](const net::HttpRequest& request) { return labels.take(request); });
-}
-
-ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
-  ingest::RemoteWriteReceiver::Settings made;
-  made.decompressed_bytes_max = static_cast<std::size_t>(settings.decompressed_bytes_max);
-  made.admission.in_flight_bytes_max = static_cast<std::size_t>(settings.in_flight_bytes_max);
-  made.request.labels.labels_max = static_cast<std::size_t>(settings.labels_max);
-  made.request.labels.value_bytes_max = static_cast<std::size_t>(settings.label_value_bytes_max);
-  made.table.series_max = static_cast<std::size_t>(settings.series_max);
-  made.table.label_bytes_max = static_cast<std::size_t>(settings.label_bytes_max);
-  made.table.kept_samples = static_cast<std::size_t>(settings.kept_samples);
-  made.table.idle_after = settings.idle_after;
-  made.ahead_max = settings.ahead_max;
-  made.age_max = settings.age_max;
-  return made;
-}
-
-void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver) {
-  router.add("POST", "/api/v1/write",
-             [&receiver](const net::HttpRequest& request) { return receiver.take(request); });
-  router.add("GET", "/api/v1/series",
-             [&receiver](const net::HttpRequest& request) { return receiver.list(request); });
-}
-
-series::WatchRules watch_rules(const AgentSettings::Watch& settings) {
-  if (settings.rules_file.empty()) return series::WatchRules::everything();
-  const auto text = config::read_file(settings.rules_file, policy_bytes_max);
-  if (!text) throw std::runtime_error("series.rules: " + text.error().message);
-  auto rules = watch::parse_rules(settings.rules_file, *text);
-  if (!rules) throw std::runtime_error(rules.error().message);
-  return std::move(*rules);
-}
-
-watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::size_t partitions) {
-  watch::SeriesWatch::Settings made;
-  made.partitions = partitions;
-  made.watched_max = static_cast<std::size_t>(settings.watch.watched_max);
-  made.histograms_max = static_cast<std::size_t>(settings.watch.histograms_max);
-  made.alerts_a_week = settings.watch.alerts_a_week;
-  made.quiet = settings.watch.quiet;
-  made.save_every = settings.watch.save_every;
-  made.write_every = settings.remote_write.interval;
-  made.state_file = settings.data_dir + "/series.state";
-  return made;
-}
-
-watch::SeriesWatch::Dependencies watch_dependencies(Dispatcher& dispatcher,
-                                                    remote_write::Sender* sender) {
-  watch::SeriesWatch::Dependencies dependencies;
-  dependencies.alerts = [&dispatcher](const wire::AlertWebhook& webhook) {
-    dispatcher.receive(webhook);
-  };
-  dependencies.open_anomalies = [&dispatcher] { return dispatcher.firing(watch::anomaly_alert); };
-  if (sender != nullptr) {
-    dependencies.write = [sender](std::vector<remote_write::WriteSeries> series) {
-      sender->append(std::move(series));
-    };
-  }
-  return dependencies;
-}
 
 // The threads that look and send. They end when the dispatcher is stopped.
 class Threads {
@@ -245,35 +123,6 @@ class Threads {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace
-
-namespace {
-
-void add_anomaly_route(net::Router& router, watch::SeriesWatch& series_watch) {
-  router.add("GET", "/api/v1/anomalies", [&series_watch](const net::HttpRequest&) {
-    return net::json_response(200, series_watch.anomalies());
-  });
-}
-
-// Scores are sent by the watch itself, under the labels of the series that they are about.
-void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collectors,
-                       watch::SeriesWatch& series_watch) {
-  collectors.push_back(&series_watch.scores());
-  router.add("GET", "/metrics", net::metrics_page(std::move(collectors)));
-}
-
-act::Journal::Limits journal_limits(const AgentSettings& settings) {
-  act::Journal::Limits limits;
-  limits.age_max = settings.journal_age_max;
-  return limits;
-}
-
-std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, const Clock& clock) {
-  if (!settings.remote_write.enabled()) return nullptr;
-  return std::make_unique<remote_write::Sender>(
-      settings.remote_write, std::filesystem::path(settings.data_dir) / "remote-write", clock);
-}
-
 void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
   while (signals.wait() == net::Signal::reload) {
     if (auto loaded = policy.load(); !loaded) {
@@ -283,21 +132,43 @@ void wait_until_told_to_stop(const net::Signals& signals, PolicyFile& policy) {
   spdlog::info("stopping: started requests are finished, what is queued stays in the journal");
 }
 
+void flush(remote_write::Sender& sender, Duration deadline) {
+  if (!sender.stop(deadline))
+    spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
+}
+
+// What comes in by remote write, what is seen in it, and what goes out.
+struct SeriesParts {
+  SeriesParts(const AgentSettings& settings, const Clock& clock, Dispatcher& dispatcher,
+              net::Router& router)
+      : limits(receiver_settings(settings.ingest)),
+        sender(sender_of(settings, clock)),
+        watch(watch_settings(settings, limits.partitions), watch_rules(settings.watch), clock,
+              watch_dependencies(dispatcher, sender.get())),
+        receiver(limits, clock, &watch) {
+    add_write_routes(router, receiver, watch);
+    add_anomaly_route(router, watch);
+  }
+
+  const ingest::RemoteWriteReceiver::Settings limits;
+  const std::unique_ptr<remote_write::Sender> sender;  // Null: nothing goes out. Ends last.
+  watch::SeriesWatch watch;
+  ingest::RemoteWriteReceiver receiver;
+};
+
 }  // namespace
 
 int run_agent(const AgentSettings& settings) {
   const net::Signals signals;
   const SystemClock clock;
   AgentMetrics metrics;
-  net::ProcessCollector process;
   act::Journal journal(settings.data_dir + "/agent.db", journal_limits(settings));
   Dispatcher dispatcher(dispatcher_settings(settings), clock, journal, metrics,
                         make_dependencies(settings));
-  dispatcher.restore();
+  const suspects::Correlation correlation = restore(dispatcher, settings);
   PolicyFile policy(settings.policy_file, dispatcher, metrics, clock);
-  if (auto loaded = policy.load(); !loaded) throw std::runtime_error(loaded.error().message);
-
-  std::atomic<bool> ready{false};
+  policy.load_or_throw();
+  std::atomic<bool> ready = false;
   net::Router router;
   api::add_routes(router, {.dispatcher = &dispatcher,
                            .journal = &journal,
@@ -307,29 +178,30 @@ int run_agent(const AgentSettings& settings) {
                            .ready = [&ready] { return ready.load(); },
                            .policy_trouble = [&policy] { return policy.trouble(); },
                            .has_policy = !settings.policy_file.empty()});
-  ingest::LabelForwarder labels({.sidecars = settings.label_sidecars});
-  add_label_route(router, labels);
-  // Ends after the watch and the export, which append to it.
-  const std::unique_ptr<remote_write::Sender> sender = sender_of(settings, clock);
-  const auto receiver_set = receiver_settings(settings.ingest);
-  watch::SeriesWatch series_watch(watch_settings(settings, receiver_set.partitions),
-                                  watch_rules(settings.watch), clock,
-                                  watch_dependencies(dispatcher, sender.get()));
-  ingest::RemoteWriteReceiver receiver(receiver_set, clock, &series_watch);
-  series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
-    return receiver.directory(partition);
-  });
-  add_write_routes(router, receiver);
-  add_anomaly_route(router, series_watch);
-  std::vector<wire::Collector*> collectors = {&metrics, &labels, &receiver, &series_watch,
-                                              &process};
-  if (sender) collectors.push_back(sender.get());
-  add_metrics_route(router, collectors, series_watch);
-  net::HttpServer server(server_settings(settings), std::move(router));
+  Listener listener(settings);
+  ingest::LabelForwarder labels(forwarder_settings(settings));
+  const auto fleet_truth = truth_of(settings, listener.asks_for_credentials, clock);
+  add_truth_routes(router, fleet_truth.get(), labels);
+  SeriesParts series(settings, clock, dispatcher, router);
+  const std::unique_ptr<ahead::Forecaster> forecaster = forecaster_of(settings, clock);
+  add_forecast_route(router, forecaster.get());
+  net::ProcessCollector process;
+  std::vector<wire::Collector*> collectors = {&metrics,         &series.receiver,   &series.watch,
+                                              &listener.tls,    &listener.guards,   &process,
+                                              forecaster.get(), series.sender.get()};
+  std::erase(collectors, nullptr);
+  add_truth_collectors(collectors, fleet_truth.get(), labels);
+  add_metrics_route(router, collectors, series.watch);
+  net::HttpServer server(listener.settings, std::move(router));
   const Threads threads(dispatcher, journal, metrics, clock, settings);
   std::optional<OwnExport> own_export;
-  if (sender) own_export.emplace(settings.remote_write, collectors, server.port(), *sender, clock);
-  series_watch.start();
+  if (series.sender)
+    own_export.emplace(settings.remote_write, collectors, server.port(), *series.sender, clock);
+  auto diagnoser =
+      std::make_unique<suspects::Diagnoser>(diagnoser_settings(settings, correlation.depends),
+                                            clock, diagnoser_dependencies(dispatcher, labels));
+  series.watch.start();
+  if (forecaster) forecaster->start();
   ready = true;
   spdlog::info("{} listens on port {}, journal in {}", version_line("outrider-agent"),
                server.port(), settings.data_dir);
@@ -337,11 +209,12 @@ int run_agent(const AgentSettings& settings) {
   wait_until_told_to_stop(signals, policy);
   ready = false;
   server.stop();
-  series_watch.stop();
+  diagnoser.reset();
+  if (fleet_truth) fleet_truth->stop(1s);
+  series.watch.stop();
+  if (forecaster) forecaster->stop();
   own_export.reset();
-  if (sender && !sender->stop(settings.remote_write.flush_deadline)) {
-    spdlog::warn("not all was sent by remote write; the rest is queued for the next start");
-  }
+  if (series.sender) flush(*series.sender, settings.remote_write.flush_deadline);
   return 0;
 }
 

@@ -4,6 +4,23 @@
 namespace outrider {
 namespace {
 
+void add_web_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
+      .value_name("HOST:PORT")
+      .example("0.0.0.0:9510");
+  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
+      .between(4, 4096);
+  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+      .as_bytes()
+      .between(1 << 10, 1 << 30);
+  options
+      .add("web.bearer-token-file", settings.bearer_token_file,
+           "File with a token that every request but those under /-/ must bear.")
+      .value_name("FILE");
+  settings.access.add_to(options, false);
+  settings.web_tls.add_to(options, "web", "the API and the page");
+}
+
 void add_ingest_options(config::OptionTable& options, AgentSettings::Ingest& settings) {
   options
       .add("ingest.max-series", settings.series_max,
@@ -83,45 +100,90 @@ void add_watch_options(config::OptionTable& options, AgentSettings::Watch& setti
       .between(1, 86'400);
 }
 
-}  // namespace
+void add_forecast_options(config::OptionTable& options, AgentSettings::Forecast& settings) {
+  options
+      .add("forecast.rules", settings.rules_file,
+           "YAML file: what is forecast, and whose capacity is learned (docs/forecast.md). Without "
+           "it each model's requests, each container's CPU and memory, GPUs and disks are "
+           "forecast, where --prometheus.url is given.")
+      .value_name("FILE");
+  options
+      .add("forecast.max-series", settings.series_max,
+           "Series forecast at once; past it new ones are turned away and counted. 0: nothing is "
+           "forecast.")
+      .between(0, 100'000);
+  options
+      .add("forecast.learn-from", settings.learn_from,
+           "How much of the past Prometheus is asked for at the start, minute by minute, to learn "
+           "what a replica bears.")
+      .between(0, 30.0 * 86'400);
+  options.add("forecast.every", settings.every, "How often Prometheus is asked for what is new.")
+      .between(1, 3600);
+}
 
-void add_options(config::OptionTable& options, AgentSettings& settings) {
-  options.add("web.listen-address", settings.listen_address, "Address of the API and the page.")
-      .value_name("HOST:PORT")
-      .example("0.0.0.0:9510");
-  options.add("web.max-connections", settings.connections_max, "Connections served at once.")
-      .between(4, 4096);
-  options.add("web.max-body", settings.body_bytes_max, "The largest request body.")
+void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose& settings) {
+  options
+      .add("diagnose.queries", settings.queries_file,
+           "YAML file: metrics of suspects and calls beyond those that are asked for by default "
+           "(docs/incidents.md).")
+      .value_name("FILE");
+  options
+      .add("diagnose.baseline", settings.baseline,
+           "How long before an incident's onset counts as normal.")
+      .between(300, 7 * 86400.0);
+  options
+      .add("diagnose.step", settings.step,
+           "Between the rows that Prometheus is asked for; an incident that began long ago has "
+           "longer ones.")
+      .between(1, 600);
+  options
+      .add("diagnose.rate-window", settings.rate_window,
+           "The window of rates: four scrape intervals or more.")
+      .between(1, 3600);
+  options
+      .add("diagnose.lead", settings.lead,
+           "From a fault to its alert, at most: evaluation and `for`. The onset is searched from "
+           "two minutes before that on.")
+      .between(0, 3600);
+  options
+      .add("diagnose.timeout", settings.timeout,
+           "Of one question to Prometheus; all of an incident have four times that.")
+      .between(0.1, 60);
+  options.add("diagnose.threads", settings.threads, "Incidents diagnosed at once.").between(1, 16);
+}
+
+void add_truth_options(config::OptionTable& options, AgentSettings::Truth& settings) {
+  options.add("truth.enabled", settings.enabled,
+              "Keep the predictions that sidecars ship here (their --truth.url), and join labels "
+              "with them.");
+  options
+      .add("truth.max-bytes", settings.bytes_max,
+           "Predictions and joined rows on disk; past it the oldest go, counted.")
       .as_bytes()
-      .between(1 << 10, 1 << 30);
+      .between(16 << 20, 1LL << 46);
   options
-      .add("web.bearer-token-file", settings.bearer_token_file,
-           "File with a token that every request but those under /-/ must bear.")
-      .value_name("FILE");
+      .add("truth.max-delay", settings.max_delay,
+           "How long a prediction waits for its label; later ones are late.")
+      .between(60, 3650.0 * 86'400);
   options
-      .add("web.tls-certificate-file", settings.tls_certificate_file,
-           "PEM file with certificate and key: serve HTTPS.")
-      .value_name("FILE");
-  options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
-      .value_name("DIR");
+      .add("truth.early", settings.early,
+           "The longest that a label is held whose prediction has not come, and that a silent "
+           "sidecar is waited for.")
+      .between(0, 7 * 86'400);
   options
-      .add("policy", settings.policy_file,
-           "YAML file: which incident asks for which action (docs/policy.md). Without it incidents "
-           "are "
-           "filed and nothing is done.")
-      .value_name("FILE");
-  options
-      .add("prometheus.url", settings.prometheus_url,
-           "Where to ask for drift verdicts, change estimates and the numbers of scale actions.")
+      .add("truth.peer-url", settings.peer_url,
+           "The other agent of a pair: labels that come here are passed to it. Sidecars ship to "
+           "both.")
       .as_url()
-      .example("http://127.0.0.1:9090");
-  options
-      .add(
-          "labels.sidecars", settings.label_sidecars,
-          "Who is asked when labels come to the agent: the sidecars' admin addresses, or a name of "
-          "all of them.")
       .value_name("URL")
-      .example("dns+http://sidecars.shop.svc:9501");
+      .example("http://outrider-agent-1.outrider-agent:9510");
+  options
+      .add("truth.peer-bearer-token-file", settings.peer_bearer_token_file,
+           "File with the token that the other agent asks for.")
+      .value_name("FILE");
+}
+
+void add_incident_options(config::OptionTable& options, AgentSettings& settings) {
   options
       .add("incidents.max-open", settings.open_incidents_max,
            "Open incidents; past it new ones are turned away and counted.")
@@ -130,6 +192,16 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .add("incidents.reopen-window", settings.reopen_window,
            "An incident that fires again within it is reopened; later it is a new one.")
       .between(0, 30.0 * 86400);
+  options
+      .add("incidents.group-within", settings.group_within,
+           "Alerts that began within it of one another are one incident where what they are about "
+           "hangs together; 0: one alert name and label set is one incident.")
+      .between(0, 86400.0);
+  options
+      .add("incidents.correlation", settings.correlation_file,
+           "YAML file: which alerts are one incident, and what depends on what, where no metric "
+           "says so (docs/incidents.md).")
+      .value_name("FILE");
   options
       .add("actions.max-active", settings.active_actions_max,
            "Actions queued, being sent or watched; past it none is let go.")
@@ -140,8 +212,42 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .between(0.1, 60);
   options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
       .between(3600, 3650.0 * 86400);
+}
+
+}  // namespace
+
+void add_options(config::OptionTable& options, AgentSettings& settings) {
+  add_web_options(options, settings);
+  options.add("data.dir", settings.data_dir, "Folder of the journal; made if it is missing.")
+      .value_name("DIR");
+  options
+      .add("policy", settings.policy_file,
+           "YAML file: which incident asks for which action (docs/policy.md). Without it incidents "
+           "are "
+           "filed and nothing is done.")
+      .value_name("FILE");
+  options
+      .add("prometheus.url", settings.prometheus_url,
+           "Where to ask for drift verdicts, change estimates, the suspects' metrics and the "
+           "numbers of "
+           "scale actions.")
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  settings.prometheus.add_to(options, "prometheus", "Prometheus");
+  options
+      .add(
+          "labels.sidecars", settings.label_sidecars,
+          "Who is asked when labels come to the agent: the sidecars' admin addresses, or a name of "
+          "all of them.")
+      .value_name("URL")
+      .example("dns+http://sidecars.shop.svc:9501");
+  settings.labels.add_to(options, "labels", "the sidecars");
+  add_incident_options(options, settings);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
+  add_forecast_options(options, settings.forecast);
+  add_diagnose_options(options, settings.diagnose);
+  add_truth_options(options, settings.truth);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);
 }

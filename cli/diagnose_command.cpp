@@ -16,6 +16,7 @@
 #include "base/core/text.h"
 #include "cli/diagnose/answer.h"
 #include "cli/diagnose/inputs.h"
+#include "cli/diagnose_live.h"
 
 namespace outrider::cli {
 namespace {
@@ -28,6 +29,7 @@ struct Settings {
   std::string metrics, baseline, graph, changes, logs, symptom, at;
   Duration window{};
   bool json = false;
+  LiveSettings live;
 };
 
 [[noreturn]] void refuse(const std::string& what) {
@@ -210,7 +212,34 @@ void refuse_an_empty_window(const Settings& settings, const diagnose::Question& 
               : "; the rows before its end are from " + time(first) + " to " + time(last)));
 }
 
+int run_live(const Settings& settings) {
+  for (const auto& [option, value] :
+       {std::pair{"metrics", &settings.metrics}, std::pair{"baseline", &settings.baseline},
+        std::pair{"graph", &settings.graph}, std::pair{"changes", &settings.changes},
+        std::pair{"logs", &settings.logs}, std::pair{"symptom", &settings.symptom},
+        std::pair{"at", &settings.at}}) {
+    if (!value->empty())
+      refuse(std::string(option) + "=" + *value +
+             ": not beside --incident, whose files there are none of");
+  }
+  LiveSettings live = settings.live;
+  live.json = settings.json;
+  return diagnose_live(live);
+}
+
+// A wrong call, as one that the table of options finds.
+int missing_option(const char* option) {
+  std::cerr << option << ": required, unless --incident is given\n";
+  return 2;
+}
+
 int run(const Settings& settings) {
+  if (!settings.live.incident.empty()) return run_live(settings);
+  for (const auto& [option, missing] :
+       {std::pair{"metrics", settings.metrics.empty()}, std::pair{"at", settings.at.empty()},
+        std::pair{"window", settings.window == Duration{}}}) {
+    if (missing) return missing_option(option);
+  }
   Inputs inputs;
   diagnose::Question& question = inputs.question;
   question.at = unix_time(settings.at);
@@ -231,11 +260,31 @@ int run(const Settings& settings) {
   return 0;
 }
 
+void add_live_options(config::OptionTable& options, LiveSettings& live) {
+  options
+      .add("incident", live.incident,
+           "An incident of the agent instead of files: what the agent found out about it.")
+      .value_name("ID");
+  options.add("agent", live.agent, "The agent that has the incident and the changes.").as_url();
+  options
+      .add("prometheus", live.prometheus,
+           "With --incident: ask this Prometheus anew, instead of telling what the agent found.")
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  options.add("queries", live.queries, "As the agent's --diagnose.queries.").value_name("FILE");
+  options.add("baseline-length", live.times.baseline, "As the agent's --diagnose.baseline.")
+      .between(300, 7 * 86400.0);
+  options.add("step", live.times.step, "As the agent's --diagnose.step.").between(1, 600);
+  options.add("rate-window", live.times.rate, "As the agent's --diagnose.rate-window.")
+      .between(1, 3600);
+  options.add("lead", live.times.lead, "As the agent's --diagnose.lead.").between(0, 3600);
+}
+
 void add_options(config::OptionTable& options, Settings& settings) {
   options
       .add("metrics", settings.metrics,
-           "Folder with one CSV a component: timestamp (Unix seconds), then numeric metrics.")
-      .required()
+           "Folder with one CSV a component: timestamp (Unix seconds), then numeric metrics. "
+           "Required without --incident, as --at and --window are.")
       .value_name("DIR");
   options
       .add("baseline", settings.baseline,
@@ -259,14 +308,13 @@ void add_options(config::OptionTable& options, Settings& settings) {
   options
       .add("at", settings.at,
            "When the alert came: RFC 3339 or Unix seconds. Up to 2m late is fine.")
-      .required()
       .value_name("TIME")
       .example("2026-01-31T12:00:00Z");
   options.add("window", settings.window, "How long after it to look; later rows are not read.")
-      .required()
       .between(1, 7 * 86400.0)
       .example("10m");
   options.add("json", settings.json, "One JSON object instead of a few lines.");
+  add_live_options(options, settings.live);
 }
 
 }  // namespace

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 
+#include "agent/query/prometheus.h"
 #include "base/config/files.h"
 #include "base/core/text.h"
 #include "cli/forecast/forecast_plot.h"
@@ -24,9 +26,13 @@ using detectors::forecast::Forecast;
 
 constexpr std::uintmax_t file_bytes_max = 256u << 20;
 constexpr std::size_t levels_max = 20;
+constexpr Duration query_timeout = std::chrono::seconds(60);
+constexpr std::int64_t steps_asked_max = 10'000;  // Prometheus refuses more than 11 000.
 
 struct Options {
   std::string input, output, plot, season = "auto";
+  std::string prometheus, query;
+  Duration history = std::chrono::days(21), step = std::chrono::minutes(15);
   std::int64_t horizon = 0;
   std::vector<double> levels = {50, 90, 95};
 };
@@ -101,26 +107,113 @@ void write(const std::string& option, const fs::path& file, const std::string& t
     refuse(option + "=" + file.string() + ": " + written.error().message);
 }
 
+// `name` is what messages and the picture call it.
+void forecast_table(const Options& options, const std::string& name, const ForecastTable& table,
+                    const fs::path& output, const fs::path& plot) {
+  const double end_ms =
+      static_cast<double>(table.history.end_ms()) +
+      static_cast<double>(options.horizon) * static_cast<double>(table.history.step_ms);
+  if (end_ms > static_cast<double>(time_ms_max))
+    refuse(name + ": the forecast would end after the year 2255; ask for a shorter horizon");
+  const Forecast forecast =
+      detectors::forecast::forecast(table.history, settings_for(options, table.history));
+  if (table.history.left_out > 0) {
+    std::cerr << name << ": the oldest " << table.history.left_out
+              << " rows are left out: " << detectors::forecast::slots_max << " steps are kept\n";
+  }
+  for (const std::string& note : forecast.notes) std::cerr << name << ": " << note << "\n";
+  write("output", output, forecast_csv(table, forecast));
+  if (!plot.empty())
+    write("plot", plot, forecast_svg(fs::path(name).filename().string(), table, forecast));
+}
+
 void forecast_file(const Options& options, const fs::path& input, const fs::path& output,
                    const fs::path& plot) {
   const auto table = parse_forecast_table(input.string(), read_whole(input));
   if (!table) refuse(table.error().message);
-  const double end_ms =
-      static_cast<double>(table->history.end_ms()) +
-      static_cast<double>(options.horizon) * static_cast<double>(table->history.step_ms);
-  if (end_ms > static_cast<double>(time_ms_max))
-    refuse(input.string() +
-           ": the forecast would end after the year 2255; ask for a shorter horizon");
-  const Forecast forecast =
-      detectors::forecast::forecast(table->history, settings_for(options, table->history));
-  if (table->history.left_out > 0) {
-    std::cerr << input.string() << ": the oldest " << table->history.left_out
-              << " rows are left out: " << detectors::forecast::slots_max << " steps are kept\n";
+  forecast_table(options, input.string(), *table, output, plot);
+}
+
+std::string name_of(const Labels& labels) {
+  std::string name;
+  for (const Label& label : labels) {
+    if (!name.empty()) name += ',';
+    name += label.name + "=" + label.value;
   }
-  for (const std::string& note : forecast.notes)
-    std::cerr << input.string() << ": " << note << "\n";
-  write("output", output, forecast_csv(*table, forecast));
-  if (!plot.empty()) write("plot", plot, forecast_svg(input.filename().string(), *table, forecast));
+  return name.empty() ? "query" : name;
+}
+
+// What a file system and a shell take for one word; those that would be alike get a number.
+fs::path file_of(const std::string& name, std::map<std::string, int>& taken) {
+  std::string word = name.substr(0, 120);
+  for (char& c : word) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("._=,-").find(c) != std::string_view::npos;
+    if (!plain) c = '_';
+  }
+  if (word.front() == '.' || word.front() == '-') word.front() = '_';
+  const int before = taken[word]++;
+  return before == 0 ? word : word + "-" + std::to_string(before + 1);
+}
+
+// The newest whole steps of each series of a query.
+std::vector<Series> ask(const Options& options) {
+  query::Prometheus prometheus(options.prometheus, query_timeout);
+  const Time now = SystemClock().now();
+  const Time end{now.time_since_epoch() / options.step * options.step};
+  const auto answer =
+      prometheus.query_range(options.query, end - options.history, end, options.step);
+  if (!answer) refuse("prometheus=" + options.prometheus + ": " + answer.error().message);
+  if (answer->empty())
+    refuse("query=" + options.query + ": has no series in the last " +
+           format_duration(options.history));
+  return *answer;
+}
+
+ForecastTable table_of(const Series& series) {
+  std::vector<std::int64_t> times;
+  std::vector<double> values;
+  for (const Sample& sample : series.samples) {
+    times.push_back(sample.timestamp_ms);
+    values.push_back(sample.value);
+  }
+  auto history = detectors::forecast::on_grid(times, values);
+  if (!history) refuse(name_of(series.labels) + ": " + history.error().message);
+  return {.history = std::move(*history), .style = TimeStyle::rfc3339};
+}
+
+// One series to a file or folder; several to a folder, a file each. One failure loses no other.
+int forecast_query(const Options& options) {
+  const std::vector<Series> all = ask(options);
+  const fs::path output = options.output;
+  if (all.size() == 1 && !fs::is_directory(output)) {
+    forecast_table(options, name_of(all.front().labels), table_of(all.front()), output,
+                   options.plot);
+    return 0;
+  }
+  std::error_code failed;
+  fs::create_directories(output, failed);
+  if (!failed && !options.plot.empty()) fs::create_directories(options.plot, failed);
+  if (failed || !fs::is_directory(output)) {
+    refuse("output=" + options.output + ": expected a folder, as the query has " +
+           std::to_string(all.size()) + " series" + (failed ? "; " + failed.message() : ""));
+  }
+  std::map<std::string, int> taken;
+  std::size_t failures = 0;
+  for (const Series& series : all) {
+    const std::string name = name_of(series.labels);
+    const fs::path file = file_of(name, taken);
+    const auto with = [&](const char* extension) { return fs::path(file.string() + extension); };
+    try {
+      forecast_table(options, name, table_of(series), output / with(".csv"),
+                     options.plot.empty() ? fs::path() : fs::path(options.plot) / with(".svg"));
+    } catch (const std::exception& error) {
+      std::cerr << error.what() << "\n";
+      ++failures;
+    }
+  }
+  std::cerr << all.size() - failures << " of " << all.size() << " series forecast\n";
+  return failures > 0 ? 1 : 0;
 }
 
 std::vector<fs::path> tables_in(const fs::path& folder) {
@@ -166,6 +259,16 @@ int run(const Options& options) {
   for (const double level : options.levels) {
     if (!(level >= 1 && level <= 99.9)) refuse("levels: expected percentages from 1 to 99.9");
   }
+  if (options.input.empty() == options.prometheus.empty())
+    refuse("expected --input, or --prometheus with --query");
+  if (options.query.empty() != options.prometheus.empty())
+    refuse("expected --prometheus and --query together");
+  if (!options.prometheus.empty()) {
+    if (options.history / options.step > steps_asked_max)
+      refuse("history=" + format_duration(options.history) + ": is more than 10000 steps of " +
+             format_duration(options.step) + "; ask for less, or a longer --step");
+    return forecast_query(options);
+  }
   if (fs::is_directory(options.input)) return forecast_folder(options);
   fs::path output = options.output;
   if (fs::is_directory(output)) output /= fs::path(options.input).filename();
@@ -180,12 +283,22 @@ void add_options(config::OptionTable& table, Options& options) {
   table
       .add("input", options.input,
            "CSV with a header and the columns timestamp and value, or a folder of such files.")
-      .required()
       .value_name("FILE|DIR");
   table
+      .add("prometheus", options.prometheus,
+           "Instead of --input: a Prometheus, which is asked for --query.")
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  table.add("query", options.query, "PromQL: each series of its answer is forecast.")
+      .value_name("PROMQL")
+      .example("sum(rate(http_requests_total[15m]))");
+  table.add("history", options.history, "How much of the past Prometheus is asked for.")
+      .between(60, 3650.0 * 86'400);
+  table.add("step", options.step, "Of that history and of the forecast.").between(1, 7 * 86'400);
+  table
       .add("output", options.output,
-           "Where the forecast goes, as CSV; '-' is standard output. A folder where input is one: "
-           "names are kept.")
+           "Where the forecast goes, as CSV; '-' is standard output. A folder where input is one, "
+           "with its names, or where a query has several series, with their labels for names.")
       .required()
       .value_name("FILE|DIR");
   table.add("horizon", options.horizon, "How many rows to forecast.")

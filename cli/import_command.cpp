@@ -31,7 +31,7 @@ constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::string_view state_suffix = ".outrider-import";
 
 struct Settings {
-  std::string url, from, label, time, state, bearer_token_file, ca_file;
+  std::string url, from, label, time, state, bearer_token_file, ca_file, certificate_file, key_file;
   std::vector<std::string> id, map;
   std::int64_t batch = 5'000;
   Duration timeout = std::chrono::seconds(60);
@@ -210,6 +210,8 @@ int run(const Settings& settings) {
   Delivery delivery({.url = settings.url,
                      .bearer_token = token_of(settings),
                      .ca_file = settings.ca_file,
+                     .certificate_file = settings.certificate_file,
+                     .key_file = settings.key_file,
                      .timeout = settings.timeout,
                      .retry_for = settings.retry_for},
                     subject, state, std::move(begin), line);
@@ -226,6 +228,21 @@ int run(const Settings& settings) {
   }
   if (!state.empty()) fs::remove(state, ignored);
   return exit_status(import.progress());
+}
+
+void add_credential_options(config::OptionTable& options, Settings& settings) {
+  options
+      .add("bearer-token-file", settings.bearer_token_file,
+           "A file with the token that the address wants (--labels.bearer-token-file of the "
+           "sidecar).")
+      .value_name("FILE");
+  options.add("ca-file", settings.ca_file, "PEM of the authority to trust; without, the system's.")
+      .value_name("FILE");
+  options
+      .add("certificate-file", settings.certificate_file,
+           "PEM of the certificate to show, where the address asks for one.")
+      .value_name("FILE");
+  options.add("key-file", settings.key_file, "PEM of its key.").value_name("FILE");
 }
 
 void add_options(config::OptionTable& options, Settings& settings) {
@@ -276,13 +293,7 @@ void add_options(config::OptionTable& options, Settings& settings) {
       .add("retry-for", settings.retry_for,
            "How long a batch is sent again, while nobody answers or the answer is 5xx or 429.")
       .between(0, 86'400);
-  options
-      .add("bearer-token-file", settings.bearer_token_file,
-           "A file with the token that the address wants (--labels.bearer-token-file of the "
-           "sidecar).")
-      .value_name("FILE");
-  options.add("ca-file", settings.ca_file, "PEM of the authority to trust; without, the system's.")
-      .value_name("FILE");
+  add_credential_options(options, settings);
 }
 
 }  // namespace

@@ -39,6 +39,11 @@ int run(const Inject& wanted, const config::Positional& files) {
                  "deployment.yaml\n";
     return 2;
   }
+  for (const auto* certificate : {&wanted.settings.tls, &wanted.settings.web_tls}) {
+    if (certificate->secret.empty() || certificate->csi_driver.empty()) continue;
+    std::cerr << "inject: a certificate comes from a Secret or from a CSI driver, not from both\n";
+    return 2;
+  }
   const std::string& file = files.empty() ? wanted.file : files.front();
   const auto text = read_input(file);
   if (!text) {
@@ -90,6 +95,26 @@ void add_options(Inject& wanted) {
       .add("reference.config-map", settings.reference_config_map,
            "ConfigMap with references of the model's versions.")
       .value_name("NAME");
+  options
+      .add("tls.secret", settings.tls.secret,
+           "Secret with tls.crt, tls.key and ca.crt, as cert-manager writes it: clients speak TLS "
+           "to the proxy.")
+      .value_name("NAME");
+  options
+      .add("tls.csi-driver", settings.tls.csi_driver,
+           "The same from a CSI driver that writes files of these names, instead of a Secret.")
+      .value_name("DRIVER")
+      .example("spiffe.csi.cert-manager.io");
+  options.add("web.tls-secret", settings.web_tls.secret, "Secret for the admin API and /metrics.")
+      .value_name("NAME");
+  options
+      .add("web.tls-csi-driver", settings.web_tls.csi_driver,
+           "CSI driver for the admin API and /metrics, instead of a Secret.")
+      .value_name("DRIVER");
+  options
+      .add("tls.csi-attribute", settings.csi_attributes,
+           "volumeAttributes of the CSI volumes; may be given several times.")
+      .value_name("KEY=VALUE");
   options.add("monitor.memory-max", settings.memory_max, "What the monitor process may grow by.")
       .value_name("BYTES");
   options

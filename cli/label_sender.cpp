@@ -70,6 +70,8 @@ Result<std::vector<LabelVerdict>> LabelSender::attempt(const std::string& body, 
   request.timeout = settings_.timeout;
   request.body_bytes_max = answer_bytes_max;
   request.ca_file = settings_.ca_file;
+  request.certificate_file = settings_.certificate_file;
+  request.key_file = settings_.key_file;
   const auto response = client_.send(request);
   if (!response) {
     again = response.error().code == "unreachable" || response.error().code == "timeout";

@@ -20,7 +20,7 @@ class LabelSender {
   struct Settings {
     std::string url;  // Of the API, or whole with /api/v1/labels.
     std::string bearer_token;
-    std::string ca_file;
+    std::string ca_file, certificate_file, key_file;
     Duration timeout = std::chrono::seconds(60);
     Duration retry_for = std::chrono::minutes(5);  // Without an answer.
   };

@@ -8,6 +8,7 @@
 #include "cli/diagnose_command.h"
 #include "cli/forecast_command.h"
 #include "cli/import_command.h"
+#include "cli/right_size_command.h"
 
 int main(int argc, char** argv) {
   using namespace outrider;
@@ -15,6 +16,6 @@ int main(int argc, char** argv) {
       "outrider", "Asks sidecars and agents, tells them the truth, and judges files.",
       {cli::labels_import_command(), cli::profile_command(), cli::inspect_command(),
        cli::backtest_command(), cli::compare_command(), cli::diagnose_command(),
-       cli::forecast_command(), cli::inject_command()},
+       cli::forecast_command(), cli::right_size_command(), cli::inject_command()},
       argc, argv);
 }

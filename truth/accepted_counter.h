@@ -27,6 +27,10 @@ class AcceptedCounter {
 
   std::uint64_t value() const { return reference().load(std::memory_order_relaxed); }
   void add(std::uint64_t rows) { reference().fetch_add(rows, std::memory_order_relaxed); }
+  // The value before.
+  std::uint64_t take(std::uint64_t rows) {
+    return reference().fetch_add(rows, std::memory_order_relaxed);
+  }
   void set(std::uint64_t rows) { reference().store(rows, std::memory_order_relaxed); }
 
  private:

@@ -34,13 +34,6 @@ void append_zigzag(std::string& out, std::int64_t value) {
   append_varint(out, to_zigzag(value));
 }
 
-void append_number(std::string& out, double value) {
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  char bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
-  out.append(bytes, sizeof bytes);
-}
-
 void append_value(std::string& out, const ValueView& value) {
   if (const double* number = std::get_if<double>(&value)) {
     out += static_cast<char>(Kind::number);
@@ -209,6 +202,13 @@ std::optional<NamedPrediction> decode_name_key(std::string_view key) {
   if (named.is_key)
     named.row = static_cast<std::uint32_t>(read_u64_key(key.substr(28)) & 0xFFFFFFFF);
   return named;
+}
+
+void append_number(std::string& out, double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(bits >> (8 * i));
+  out.append(bytes, sizeof bytes);
 }
 
 void append_varint(std::string& out, std::uint64_t value) {
@@ -407,6 +407,8 @@ std::string encode_held(const HeldLabel& held) {
   std::uint8_t flags = 0;
   if (label.timestamp) flags |= 1;
   if (label.row) flags |= 2;
+  if (held.passed) flags |= 4;
+  if (!held.scope.any()) flags |= 8;
   std::string out;
   out += static_cast<char>(flags);
   append_zigzag(out, micros(held.arrived));
@@ -414,6 +416,12 @@ std::string encode_held(const HeldLabel& held) {
   append_value(out, truth::view(label.truth));
   if (label.timestamp) append_zigzag(out, micros(*label.timestamp));
   if (label.row) append_varint(out, *label.row);
+  if (flags & 8) {
+    for (const auto* part : {&held.scope.cluster, &held.scope.name_space, &held.scope.workload}) {
+      append_varint(out, part->has_value() ? 1 : 0);
+      if (*part) append_text(out, **part);
+    }
+  }
   return out;
 }
 
@@ -426,6 +434,12 @@ std::optional<HeldLabel> decode_held(std::string_view value) {
   held.label.truth = read_value(in);
   if (flags & 1) held.label.timestamp = read_time(in);
   if (flags & 2) held.label.row = static_cast<std::uint32_t>(in.varint());
+  held.passed = (flags & 4) != 0;
+  if (flags & 8) {
+    for (auto* part : {&held.scope.cluster, &held.scope.name_space, &held.scope.workload}) {
+      if (in.varint() == 1) *part = std::string(in.text());
+    }
+  }
   return in.ok() ? std::optional(std::move(held)) : std::nullopt;
 }
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "truth/prediction.h"
+#include "truth/scope.h"
 
 namespace outrider::truth {
 
@@ -41,6 +42,7 @@ std::string prediction_key(const PredictionKey& key);  // 20 bytes: id, row.
 
 void append_varint(std::string& out, std::uint64_t value);
 void append_text(std::string& out, std::string_view text);
+void append_number(std::string& out, double value);
 
 // Reads from the front of `bytes`. After the first failure every read gives nothing.
 class ByteReader {
@@ -117,6 +119,8 @@ std::optional<JoinedModel> joined_model(std::string_view value);
 struct HeldLabel {
   GroundTruth label;
   Time arrived{};
+  bool passed = false;  // Another agent of a pair counts it.
+  Scope scope = {};
   bool operator==(const HeldLabel&) const = default;
 };
 std::string encode_held(const HeldLabel& held);

@@ -19,6 +19,8 @@ using net::HttpResponse;
 constexpr int streams_max = 2;  // Training data at one time; each reads a snapshot of the store.
 constexpr std::size_t piece_bytes = 64 << 10;
 constexpr std::string_view retry_after_seconds = "5";
+constexpr std::string_view labels_path = "/api/v1/labels";
+constexpr std::string_view feedback_path = "/api/v1.0/feedback";
 
 HttpResponse try_later(std::string_view code, std::string_view message) {
   HttpResponse response = net::error_response(503, code, message);
@@ -87,13 +89,34 @@ class Answers {
   std::size_t size_ = 0;
 };
 
+// A brought prediction is of the workload that the request names.
+void scope_brought(std::vector<ParsedLabel>& items, const Scope& scope, const LogSettings& log) {
+  for (ParsedLabel& item : items) {
+    if (!item.label || !item.label->brought) continue;
+    std::string& model = item.label->brought->model_name;
+    if (!scope.workload) {
+      item.label = fail("invalid_label",
+                        "a label that brings its prediction along needs ?workload=… here, as the "
+                        "label job of its metrics");
+    } else if (!may_be_scoped(model)) {
+      item.label = fail("invalid_label", "\"model_name\" has a control character");
+    } else {
+      model =
+          scoped_name({scope.cluster.value_or(""), scope.name_space.value_or(""), *scope.workload},
+                      model.empty() ? log.model_name : model);
+    }
+  }
+}
+
 HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> items,
-                         JoinOptions options) {
+                         JoinOptions options, const HttpRequest& request,
+                         const LabelHandling& handling) {
   if (!items) {
     log.count_invalid(1);
     return net::error_response(items.error().code == "too_many_labels" ? 413 : 400,
                                items.error().code, items.error().message);
   }
+  if (log.settings().shipped) scope_brought(*items, options.scope, log.settings());
   std::vector<GroundTruth> labels;
   labels.reserve(items->size());
   for (ParsedLabel& item : *items) {
@@ -102,7 +125,9 @@ HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> it
   const std::size_t valid = labels.size();
   const auto joined = log.join(std::move(labels), options);
   if (!joined) return try_later(joined.error().code, joined.error().message);
-  if (!options.fan_out) log.count_invalid(items->size() - valid);  // Else the asking agent counts.
+  if (valid > 0 && handling.acknowledged) handling.acknowledged(request);
+  // Else the asking agent counts, or has counted.
+  if (!options.fan_out && !options.passed) log.count_invalid(items->size() - valid);
 
   Answers answers;
   auto next = joined->begin();
@@ -116,8 +141,22 @@ HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> it
   return answers.response();
 }
 
-JoinOptions read_options(const HttpRequest& request) {
-  return {.fan_out = request.query_value("fan-out") == "true"};
+std::optional<std::string> query_of(const HttpRequest& request, std::string_view name) {
+  std::string value = request.query_value(name);
+  if (value.empty()) return std::nullopt;
+  return value;
+}
+
+Scope read_scope(const HttpRequest& request) {
+  return {.cluster = query_of(request, "cluster"),
+          .name_space = query_of(request, "namespace"),
+          .workload = query_of(request, "workload")};
+}
+
+JoinOptions read_options(const PredictionLog& log, const HttpRequest& request, bool passed) {
+  JoinOptions options{.fan_out = request.query_value("fan-out") == "true"};
+  if (!log.settings().shipped) return options;
+  return {.fan_out = false, .passed = passed, .scope = read_scope(request)};
 }
 
 // Counts the streams that are open; the last copy of a ticket gives its place back.
@@ -130,13 +169,43 @@ std::shared_ptr<void> take_place(const Streams& streams) {
   return std::shared_ptr<void>(streams.get(), [streams](void*) { streams->fetch_sub(1); });
 }
 
-void stream_rows(const PredictionLog& log, Time since, bool csv, const HttpResponse::Write& write) {
-  const std::vector<std::string> names = log.feature_names();
-  std::string piece = csv ? csv_header(names) : "";
-  const auto ok = log.for_each_joined(since, [&](const JoinedRow& row) {
+// Which rows are asked for.
+struct Wanted {
+  Time since{};
+  Scope scope;
+  std::string model;
+  bool holds(const JoinedRow& row) const {
+    return scope.holds(row.model_name) &&
+           (model.empty() || split_scope(row.model_name).model == model);
+  }
+};
+
+// The features of the rows that are asked for, in the order in which they come.
+Result<std::vector<std::string>> names_of(const PredictionLog& log, const Wanted& wanted) {
+  if (!log.settings().shipped) return log.feature_names();
+  std::vector<std::string> names;
+  const auto ok = log.for_each_joined(wanted.since, [&](const JoinedRow& row) {
+    if (!wanted.holds(row)) return true;
+    for (const Feature& feature : row.features) {
+      if (std::find(names.begin(), names.end(), feature.name) == names.end())
+        names.push_back(feature.name);
+    }
+    return true;
+  });
+  if (!ok) return fail(ok);
+  return names;
+}
+
+void stream_rows(const PredictionLog& log, const Wanted& wanted, bool csv,
+                 const HttpResponse::Write& write) {
+  const auto names = csv ? names_of(log, wanted) : std::vector<std::string>();
+  if (!names) return;
+  std::string piece = csv ? csv_header(*names) : "";
+  const auto ok = log.for_each_joined(wanted.since, [&](const JoinedRow& row) {
     if (row.features.empty()) return true;  // A label from elsewhere: nothing to train on.
+    if (!wanted.holds(row)) return true;
     if (csv) {
-      append_csv_row(piece, names, row);
+      append_csv_row(piece, *names, row);
     } else {
       append_ndjson_row(piece, row);
     }
@@ -148,8 +217,10 @@ void stream_rows(const PredictionLog& log, Time since, bool csv, const HttpRespo
   if (ok) write(piece);
 }
 
-HttpResponse give_training_data(const PredictionLog& log, const Streams& streams,
-                                const HttpRequest& request) {
+}  // namespace
+
+HttpResponse give_training_data(const PredictionLog& log, const HttpRequest& request,
+                                const Streams& streams) {
   if (!log.settings().keep_features) {
     return net::error_response(
         403, "features_not_kept",
@@ -160,14 +231,16 @@ HttpResponse give_training_data(const PredictionLog& log, const Streams& streams
   if (!format.empty() && format != "csv" && format != "ndjson") {
     return net::error_response(400, "bad_format", "format=" + format + ": expected csv or ndjson");
   }
-  Time since{};
+  Wanted wanted;
+  wanted.scope = read_scope(request);
+  wanted.model = request.query_value("model");
   if (const std::string text = request.query_value("since"); !text.empty()) {
     const auto time = parse_rfc3339(text);
     if (!time) {
       return net::error_response(
           400, "bad_since", "since=" + text + ": expected RFC 3339, e.g. 2026-01-31T12:00:00Z");
     }
-    since = *time;
+    wanted.since = *time;
   }
   if (!log.figures().available)
     return try_later("log_unavailable", "the prediction log is not open now");
@@ -177,25 +250,29 @@ HttpResponse give_training_data(const PredictionLog& log, const Streams& streams
   const bool csv = format != "ndjson";
   HttpResponse response;
   response.content_type = csv ? "text/csv; charset=utf-8" : "application/x-ndjson";
-  response.stream = [&log, since, csv, place](const HttpResponse::Write& write) {
-    stream_rows(log, since, csv, write);
+  response.stream = [&log, wanted, csv, place](const HttpResponse::Write& write) {
+    stream_rows(log, wanted, csv, write);
   };
   return response;
 }
 
-}  // namespace
+HttpResponse handle_labels(PredictionLog& log, const HttpRequest& request,
+                           const LabelHandling& handling) {
+  const JoinOptions options = read_options(log, request, handling.passed);
+  auto labels = request.path == feedback_path
+                    ? parse_feedback(request.body, request.header("Seldon-Puid"))
+                    : parse_labels(request.body);
+  return take_labels(log, std::move(labels), options, request, handling);
+}
 
 void add_label_routes(net::Router& router, PredictionLog& log) {
-  router.add("POST", "/api/v1/labels", [&log](const HttpRequest& request) {
-    return take_labels(log, parse_labels(request.body), read_options(request));
-  });
-  router.add("POST", "/api/v1.0/feedback", [&log](const HttpRequest& request) {
-    return take_labels(log, parse_feedback(request.body, request.header("Seldon-Puid")),
-                       read_options(request));
-  });
+  for (const std::string_view path : {labels_path, feedback_path}) {
+    router.add("POST", path,
+               [&log](const HttpRequest& request) { return handle_labels(log, request, {}); });
+  }
   const auto streams = std::make_shared<std::atomic<int>>(0);
   router.add("GET", "/api/v1/training-data", [&log, streams](const HttpRequest& request) {
-    return give_training_data(log, streams, request);
+    return give_training_data(log, request, streams);
   });
 }
 
@@ -203,8 +280,8 @@ void add_unavailable_label_routes(net::Router& router, std::string reason) {
   const auto refuse = [reason = std::move(reason)](const HttpRequest&) {
     return try_later("log_unavailable", reason);
   };
-  router.add("POST", "/api/v1/labels", refuse);
-  router.add("POST", "/api/v1.0/feedback", refuse);
+  router.add("POST", labels_path, refuse);
+  router.add("POST", feedback_path, refuse);
   router.add("GET", "/api/v1/training-data", refuse);
 }
 

@@ -14,10 +14,32 @@
 //
 // `?fan-out=true` (the agent asks every pod): see JoinOptions.
 
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "base/net/http_server.h"
 #include "truth/prediction_log.h"
 
 namespace outrider::truth {
+
+// Of a log with the predictions of many workloads: `?cluster=…&namespace=…&workload=…` of a request
+// say whose its labels are, as far as they say it. A label that brings its prediction along needs
+// `workload`: else it is `invalid`.
+//
+// Labels of either route, out of a request with the path of one of them. Error responses as above.
+struct LabelHandling {
+  bool passed = false;  // JoinOptions::passed.
+  // Called when at least one label of the request is on disk, before it is answered.
+  std::function<void(const net::HttpRequest&)> acknowledged = {};
+};
+net::HttpResponse handle_labels(PredictionLog& log, const net::HttpRequest& request,
+                                const LabelHandling& handling);
+
+// Joined rows as training data, of the scope; CSV has the features of those rows alone.
+net::HttpResponse give_training_data(const PredictionLog& log, const net::HttpRequest& request,
+                                     const std::shared_ptr<std::atomic<int>>& streams);
 
 // Adds the three routes. The log must outlive the router's server.
 void add_label_routes(net::Router& router, PredictionLog& log);

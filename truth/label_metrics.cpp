@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "truth/scope.h"
+
 namespace outrider::truth {
 
 void LabelMetrics::Tally::add(const Tally& other) {
@@ -73,12 +75,12 @@ LabelMetrics::Published& LabelMetrics::publish(const Model& model) {
   const Model name = full ? Model("other", "other") : model;
   if (full && (found = published_.find(name)) != published_.end()) return found->second;
   Published& entry = published_[name];
-  entry.key = wire::SeriesKey({{"model_name", name.first}, {"model_version", name.second}});
+  const Labels labels = model_labels(name.first, name.second);
+  entry.key = wire::SeriesKey(labels);
   for (std::size_t i = 0; i < label_result_count; ++i) {
-    entry.result_keys[i] =
-        wire::SeriesKey({{"model_name", name.first},
-                         {"model_version", name.second},
-                         {"result", std::string(to_string(static_cast<LabelResult>(i)))}});
+    Labels with_result = labels;
+    with_result.set("result", to_string(static_cast<LabelResult>(i)));
+    entry.result_keys[i] = wire::SeriesKey(std::move(with_result));
   }
   return entry;
 }

@@ -70,7 +70,7 @@ struct Feature {
 
 // One row of a request, as it is handed to PredictionLog::append(). Views: nothing is kept of them.
 struct RowView {
-  ValueView prediction;
+  ValueView prediction = 0.0;
   std::optional<double> score =
       std::nullopt;               // The model's own confidence or probability, if it said one.
   std::string_view segment = {};  // Empty: none.

@@ -22,8 +22,6 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr std::size_t group_bytes_max = 1 << 20;  // Of one request.
-constexpr std::size_t aliases_max = 8;            // Of one request.
 constexpr Duration maintenance_interval = std::chrono::seconds(1);
 
 // Labels of one caller of join(), on their way through the owner.
@@ -34,8 +32,61 @@ struct Request {
   std::promise<Result<std::vector<LabelAnswer>>> answer;
 };
 
+// A shipment, likewise.
+struct Arrival {
+  DecodedShipment shipment;
+  std::promise<Result<ShipmentTaken>> answer;
+};
+
 Failure busy(const std::string& why) {
   return fail("log_busy", why + "; send the labels again later");
+}
+
+// A queue of callers that wait for the owner. What each of them brings is weighed, and the sum of
+// it bounded; one alone is always taken. Its user locks.
+template <class Caller>
+class Waiting {
+ public:
+  bool has_room_for(std::size_t weight, std::size_t max) const {
+    return weight_ == 0 || weight_ + weight <= max;
+  }
+  void push(std::shared_ptr<Caller> caller, std::size_t weight) {
+    weight_ += weight;
+    callers_.emplace_back(std::move(caller), weight);
+  }
+  // Takes callers from the front while they weigh no more than `max` together; one at least.
+  std::vector<std::shared_ptr<Caller>> take(std::size_t max) {
+    std::vector<std::shared_ptr<Caller>> taken;
+    std::size_t sum = 0;
+    while (!callers_.empty()) {
+      const std::size_t weight = callers_.front().second;
+      if (!taken.empty() && sum + weight > max) break;
+      sum += weight;
+      weight_ -= weight;
+      taken.push_back(std::move(callers_.front().first));
+      callers_.pop_front();
+    }
+    return taken;
+  }
+  void give_up(const std::shared_ptr<Caller>& caller) {
+    const auto place = std::find_if(callers_.begin(), callers_.end(),
+                                    [&](const auto& one) { return one.first == caller; });
+    if (place == callers_.end()) return;
+    weight_ -= place->second;
+    callers_.erase(place);
+  }
+  bool empty() const { return callers_.empty(); }
+  std::size_t weight() const { return weight_; }
+
+ private:
+  std::deque<std::pair<std::shared_ptr<Caller>, std::size_t>> callers_;
+  std::size_t weight_ = 0;
+};
+
+template <class Caller>
+void refuse(std::vector<std::shared_ptr<Caller>>& callers, const Error& why) {
+  for (const auto& caller : callers) caller->answer.set_value(Failure(why));
+  callers.clear();
 }
 
 wire::SeriesKey reason_key(AppendDrop reason) {
@@ -61,6 +112,7 @@ class PredictionLog::Owner final : public wire::Collector {
   Result<void> start();
   bool append(const PredictionView& prediction);
   Result<std::vector<LabelAnswer>> join(std::vector<GroundTruth> labels, JoinOptions options);
+  Result<ShipmentTaken> take(DecodedShipment shipment);
   void count_invalid(std::size_t labels) {
     metrics_.count_now(settings_.model_name, "unknown", LabelResult::invalid, labels);
   }
@@ -78,19 +130,27 @@ class PredictionLog::Owner final : public wire::Collector {
 
  private:
   using Requests = std::vector<std::shared_ptr<Request>>;
+  using Arrivals = std::vector<std::shared_ptr<Arrival>>;
+  // What a turn of the owner has to do.
+  struct Work {
+    Requests requests;
+    Arrivals arrivals;
+    std::uint64_t flushes = 0;
+  };
 
   Result<void> open_store();
   void close_store(const Error& why);
   bool drop(AppendDrop reason, std::uint64_t rows);
   void run();
-  bool wait_for_work(Requests& taken, std::uint64_t& flushes);
-  void take_requests(Requests& taken);
-  void step(Requests& requests, bool flushing);
+  bool wait_for_work(Work& work);
+  void step(Work& work, bool flushing);
+  Result<void> usable() const;
+  Result<void> write_arrivals(Arrivals& arrivals);
   Result<void> write_buffer();
   Result<void> join_requests(Requests& requests);
   Result<void> keep_house(bool now);
-  void refuse(Requests& requests, const Error& why);
   void publish();
+  void collect_streams(wire::MetricSink& sink, const Figures& now) const;
 
   const LogSettings settings_;
   TruthConsumer& consumer_;
@@ -103,8 +163,8 @@ class PredictionLog::Owner final : public wire::Collector {
   std::condition_variable work_;
   std::condition_variable flushed_;
   AppendBuffer filling_;
-  std::deque<std::shared_ptr<Request>> requests_;
-  std::size_t queued_labels_ = 0;
+  Waiting<Request> requests_;  // Weighed by labels.
+  Waiting<Arrival> arrivals_;  // Weighed by bytes.
   std::uint64_t flushes_wanted_ = 0, flushes_done_ = 0;
   bool stop_ = false;
   bool closed_ = false;
@@ -153,7 +213,7 @@ Result<void> PredictionLog::Owner::open_store() {
   auto kept = (*store)->load();
   if (!kept) return fail(kept);
   join_ = std::make_unique<TruthJoin>(settings_, std::move(*store), std::move(*kept), consumer_,
-                                      metrics_);
+                                      metrics_, clock_.now());
   const std::lock_guard lock(mutex_);
   scanned_store_ = join_->store();
   feature_names_ = join_->feature_names();
@@ -194,21 +254,10 @@ bool PredictionLog::Owner::append(const PredictionView& prediction) {
   // Encoded before the lock is taken; the memory is used again and again.
   thread_local std::string group;
   thread_local std::vector<AppendName> names;
-  group.clear();
-  names.clear();
-  append_group(group, *id, prediction, settings_.keep_features);
+  encode_prediction(*id, prediction, settings_.keep_features, group, names);
   if (group.size() > group_bytes_max) {
     group.shrink_to_fit();
     return drop(AppendDrop::too_large, rows);
-  }
-  for (const std::string_view alias : prediction.aliases) {
-    if (alias.empty() || alias == prediction.id || names.size() == aliases_max) continue;
-    names.push_back({alias_hash(alias), std::nullopt});
-  }
-  if (!prediction.key.empty()) names.push_back({key_hash(prediction.key), whole_request});
-  for (std::uint32_t row = 0; row < rows; ++row) {
-    const std::string_view key = prediction.rows[row].key;
-    if (!key.empty()) names.push_back({key_hash(key), row});
   }
 
   const std::lock_guard lock(mutex_);
@@ -233,32 +282,53 @@ Result<std::vector<LabelAnswer>> PredictionLog::Owner::join(std::vector<GroundTr
   auto answer = request->answer.get_future();
   {
     const std::lock_guard lock(mutex_);
-    if (stop_)
-      return fail("log_unavailable", "the sidecar is stopping; send the labels again later");
-    if (!available_) return fail("log_unavailable", unavailable_because_);
-    if (disk_full_) {
-      return fail("log_unavailable", "less than " + format_bytes(settings_.free_bytes_min) +
-                                         " are free where the prediction log is, in " +
-                                         settings_.folder.string() +
-                                         "; free some, and send the labels again");
+    if (auto ok = usable(); !ok) return fail(ok);
+    if (!requests_.has_room_for(count, settings_.queued_labels_max)) {
+      return busy(std::to_string(requests_.weight()) + " labels are waiting to be written");
     }
-    if (queued_labels_ > 0 && queued_labels_ + count > settings_.queued_labels_max) {
-      return busy(std::to_string(queued_labels_) + " labels are waiting to be written");
-    }
-    queued_labels_ += count;
-    requests_.push_back(request);
+    requests_.push(request, count);
   }
   work_.notify_one();
   if (answer.wait_for(settings_.join_deadline) == std::future_status::ready) return answer.get();
 
   const std::lock_guard lock(mutex_);
-  const auto place = std::find(requests_.begin(), requests_.end(), request);
-  if (place != requests_.end()) {
-    requests_.erase(place);
-    queued_labels_ -= count;
-  }
+  requests_.give_up(request);
   return busy("the disk did not take the labels within " +
               format_duration(settings_.join_deadline));
+}
+
+// Under the lock: whether what is handed over now can be written.
+Result<void> PredictionLog::Owner::usable() const {
+  if (stop_) return fail("log_unavailable", "this program is stopping; send it again later");
+  if (!available_) return fail("log_unavailable", unavailable_because_);
+  if (!disk_full_) return {};
+  return fail("log_unavailable", "less than " + format_bytes(settings_.free_bytes_min) +
+                                     " are free where the prediction log is, in " +
+                                     settings_.folder.string() + "; free some, and send it again");
+}
+
+Result<ShipmentTaken> PredictionLog::Owner::take(DecodedShipment shipment) {
+  const auto arrival = std::make_shared<Arrival>();
+  const std::size_t bytes = shipment.predictions.footprint();
+  arrival->shipment = std::move(shipment);
+  auto answer = arrival->answer.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto ok = usable(); !ok) return fail(ok);
+    if (!arrivals_.has_room_for(bytes, settings_.queued_shipment_bytes_max)) {
+      return fail("log_busy",
+                  format_bytes(arrivals_.weight()) +
+                      " of predictions are waiting to be written; send them again later");
+    }
+    arrivals_.push(arrival, bytes);
+  }
+  work_.notify_one();
+  if (answer.wait_for(settings_.join_deadline) == std::future_status::ready) return answer.get();
+
+  const std::lock_guard lock(mutex_);
+  arrivals_.give_up(arrival);
+  return fail("log_busy", "the disk did not take the predictions within " +
+                              format_duration(settings_.join_deadline) + "; send them again later");
 }
 
 Result<void> PredictionLog::Owner::for_each_joined(
@@ -304,43 +374,32 @@ void PredictionLog::Owner::close() {
 
 void PredictionLog::Owner::run() {
   for (;;) {
-    Requests requests;
-    std::uint64_t flushes = 0;
-    const bool stopping = wait_for_work(requests, flushes);
-    step(requests, stopping || flushes > 0);
+    Work work;
+    const bool stopping = wait_for_work(work);
+    step(work, stopping || work.flushes > 0);
     const std::lock_guard lock(mutex_);
-    if (flushes > 0 && join_) {
-      flushes_done_ = flushes;
+    if (work.flushes > 0 && join_) {
+      flushes_done_ = work.flushes;
       flushed_.notify_all();
     }
-    if (stopping && requests_.empty()) return;
+    if (stopping && requests_.empty() && arrivals_.empty()) return;
   }
 }
 
-// Takes what waits: the buffered predictions always go before the labels. True when we are to stop.
-bool PredictionLog::Owner::wait_for_work(Requests& taken, std::uint64_t& flushes) {
+// Takes what waits: predictions always go before the labels. True when we are to stop.
+bool PredictionLog::Owner::wait_for_work(Work& work) {
   std::unique_lock lock(mutex_);
-  work_.wait_for(lock, settings_.commit_interval,
-                 [this] { return stop_ || !requests_.empty() || flushes_wanted_ > flushes_done_; });
+  work_.wait_for(lock, settings_.commit_interval, [this] {
+    return stop_ || !requests_.empty() || !arrivals_.empty() || flushes_wanted_ > flushes_done_;
+  });
   std::swap(filling_, writing_);
-  take_requests(taken);
-  flushes = flushes_wanted_ > flushes_done_ ? flushes_wanted_ : 0;
+  work.requests = requests_.take(settings_.group_labels_max);
+  work.arrivals = arrivals_.take(settings_.queued_shipment_bytes_max / 4);
+  work.flushes = flushes_wanted_ > flushes_done_ ? flushes_wanted_ : 0;
   return stop_;
 }
 
-void PredictionLog::Owner::take_requests(Requests& taken) {
-  std::size_t labels = 0;
-  while (!requests_.empty()) {
-    const std::size_t next = requests_.front()->labels.size();
-    if (!taken.empty() && labels + next > settings_.group_labels_max) return;
-    labels += next;
-    queued_labels_ -= next;
-    taken.push_back(std::move(requests_.front()));
-    requests_.pop_front();
-  }
-}
-
-void PredictionLog::Owner::step(Requests& requests, bool flushing) {
+void PredictionLog::Owner::step(Work& work, bool flushing) {
   if (!join_ && Steady::now() >= next_open_) {
     if (auto ok = open_store(); ok) {
       {
@@ -358,7 +417,8 @@ void PredictionLog::Owner::step(Requests& requests, bool flushing) {
   Result<void> done;
   if (join_) {
     done = write_buffer();
-    if (done) done = join_requests(requests);
+    if (done) done = write_arrivals(work.arrivals);
+    if (done) done = join_requests(work.requests);
     if (done) done = keep_house(flushing);
     if (!done) close_store(done.error());
   }
@@ -367,7 +427,8 @@ void PredictionLog::Owner::step(Requests& requests, bool flushing) {
     drop(AppendDrop::unavailable, writing_.rows);
     accepted_->set(accepted_->value() -
                    writing_.rows);  // Not to be counted as a crash's loss, too.
-    refuse(requests, {"log_unavailable", unavailable_because_});
+    refuse(work.requests, {"log_unavailable", unavailable_because_});
+    refuse(work.arrivals, {"log_unavailable", unavailable_because_});
   }
   writing_.clear();
   publish();
@@ -383,6 +444,25 @@ Result<void> PredictionLog::Owner::write_buffer() {
   return {};
 }
 
+Result<void> PredictionLog::Owner::write_arrivals(Arrivals& arrivals) {
+  if (arrivals.empty()) return {};
+  std::vector<const DecodedShipment*> shipments;
+  for (const auto& arrival : arrivals) shipments.push_back(&arrival->shipment);
+  const auto taken = join_->take(shipments, clock_.now());
+  if (!taken) return fail(taken);
+  {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < taken->size(); ++i) {
+      figures_.shipped += (*taken)[i].rows;
+      figures_.shipped_again += (*taken)[i].rows_again;
+      figures_.lost += (*taken)[i].lost;
+    }
+  }
+  for (std::size_t i = 0; i < taken->size(); ++i) arrivals[i]->answer.set_value((*taken)[i]);
+  arrivals.clear();
+  return {};
+}
+
 Result<void> PredictionLog::Owner::join_requests(Requests& requests) {
   if (requests.empty() && !join_->has_ready_labels()) return {};
   std::vector<JoinItem> items;
@@ -392,7 +472,9 @@ Result<void> PredictionLog::Owner::join_requests(Requests& requests) {
                        .fan_out = request->options.fan_out,
                        .arrived = request->arrived,
                        .held = std::nullopt,
-                       .last_chance = false});
+                       .last_chance = false,
+                       .passed = request->options.passed,
+                       .scope = request->options.scope.any() ? nullptr : &request->options.scope});
     }
   }
   auto answers = join_->join(items, clock_.now());
@@ -429,11 +511,6 @@ Result<void> PredictionLog::Owner::keep_house(bool now) {
   return {};
 }
 
-void PredictionLog::Owner::refuse(Requests& requests, const Error& why) {
-  for (const auto& request : requests) request->answer.set_value(Failure(why));
-  requests.clear();
-}
-
 void PredictionLog::Owner::publish() {
   const std::lock_guard lock(mutex_);
   figures_.stored = stored_;
@@ -448,12 +525,20 @@ void PredictionLog::Owner::publish() {
   if (join_->feature_names().size() != feature_names_.size())
     feature_names_ = join_->feature_names();
   if (accepted_) accepted_->set(join_->lifetime_written() + filling_.rows);
+  if (!settings_.shipped) return;
+  const Time now = clock_.now();
+  const auto& streams = join_->streams();
+  figures_.streams = static_cast<std::size_t>(
+      std::count_if(streams.all().begin(), streams.all().end(),
+                    [](const auto& entry) { return !entry.second.sender.closed; }));
+  const auto complete = streams.complete_until(now, settings_.early_hold);
+  figures_.shipping_lag = complete ? std::max<Duration>(now - *complete, Duration{}) : Duration{};
 }
 
 PredictionLog::Figures PredictionLog::Owner::figures() const {
   const std::lock_guard lock(mutex_);
   Figures figures = figures_;
-  figures.queued_labels = queued_labels_;
+  figures.queued_labels = requests_.weight();
   figures.queued_bytes = filling_.footprint();
   figures.available = available_ && !disk_full_;
   for (std::size_t i = 0; i < append_drop_count; ++i) figures.dropped[i] = dropped_[i];
@@ -504,8 +589,29 @@ void PredictionLog::Owner::collect(wire::MetricSink& sink) {
       now.queued_bytes);
   one("outrider_log_reopened_total", MetricType::counter,
       "Times the log was opened again after a failed write.", reopened);
+  if (settings_.shipped) collect_streams(sink, now);
   one("outrider_log_available", MetricType::gauge, "1 while the log takes predictions and labels.",
       now.available ? 1 : 0);
+}
+
+void PredictionLog::Owner::collect_streams(wire::MetricSink& sink, const Figures& now) const {
+  using wire::MetricType;
+  const auto number = [](std::uint64_t count) { return static_cast<double>(count); };
+  sink.family({"outrider_truth_predictions_received_total", MetricType::counter,
+               "Predictions that sidecars shipped here: new ones, and ones that were sent again."});
+  sink.value(wire::SeriesKey({{"seen", "first"}}), number(now.shipped));
+  sink.value(wire::SeriesKey({{"seen", "again"}}), number(now.shipped_again));
+  sink.family({"outrider_truth_predictions_lost_total", MetricType::counter,
+               "Predictions that never came, by the gaps in their sidecars' numbers: labels for "
+               "them are unknown."});
+  sink.value(wire::SeriesKey(Labels{}), number(now.lost));
+  sink.family({"outrider_truth_streams", MetricType::gauge,
+               "Sidecars that ship their predictions here and have not ended."});
+  sink.value(wire::SeriesKey(Labels{}), number(now.streams));
+  sink.family({"outrider_truth_shipping_lag_seconds", MetricType::gauge,
+               "How long ago it is that everything is here of, of the slowest sidecar; labels that "
+               "find no prediction are held so long."});
+  sink.value(wire::SeriesKey(Labels{}), to_seconds(now.shipping_lag));
 }
 
 PredictionLog::PredictionLog(std::unique_ptr<Owner> owner) : owner_(std::move(owner)) {}
@@ -526,6 +632,9 @@ bool PredictionLog::append(const PredictionView& prediction) {
 Result<std::vector<LabelAnswer>> PredictionLog::join(std::vector<GroundTruth> labels,
                                                      JoinOptions options) {
   return owner_->join(std::move(labels), options);
+}
+Result<ShipmentTaken> PredictionLog::take(DecodedShipment shipment) {
+  return owner_->take(std::move(shipment));
 }
 void PredictionLog::count_invalid(std::size_t labels) {
   owner_->count_invalid(labels);

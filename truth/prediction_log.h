@@ -54,6 +54,8 @@
 #include "base/core/result.h"
 #include "base/wire/exposition.h"
 #include "truth/prediction.h"
+#include "truth/scope.h"
+#include "truth/shipment.h"
 #include "truth/truth_consumer.h"
 
 namespace outrider::truth {
@@ -67,16 +69,22 @@ struct LogSettings {
   Duration max_delay = std::chrono::hours(24 * 30);  // truth.max_delay
   std::string model_name = "unknown";                // For labels that no model is known of.
   std::size_t models_max = 200;                      // Model versions told apart in its metrics.
+  // Predictions come by take(), from the sidecars of many workloads: a label without a prediction
+  // is held until no sidecar can have it any more.
+  bool shipped = false;
 
   Duration commit_interval = std::chrono::milliseconds(100);
   Duration sync_interval = std::chrono::seconds(1);
-  Duration early_hold = std::chrono::minutes(10);  // truth.early
+  // truth.early. Where predictions are shipped, the longest that a label is held: a sidecar that
+  // has been silent for so long is waited for no more.
+  Duration early_hold = std::chrono::minutes(10);
   // Held labels, and what they take on disk; past either they are unknown at once.
   std::size_t early_max = 100'000;
   std::size_t early_bytes_max = 16 << 20;
-  std::size_t append_bytes_max = 16 << 20;  // Predictions that wait for the owner.
-  std::size_t queued_labels_max = 200'000;  // Labels that wait for the owner.
-  std::size_t group_labels_max = 20'000;    // Labels of one synced write.
+  std::size_t append_bytes_max = 16 << 20;           // Predictions that wait for the owner.
+  std::size_t queued_labels_max = 200'000;           // Labels that wait for the owner.
+  std::size_t queued_shipment_bytes_max = 64 << 20;  // Shipments that wait for the owner.
+  std::size_t group_labels_max = 20'000;             // Labels of one synced write.
   Duration join_deadline = std::chrono::seconds(10);
   std::uint64_t memory_bytes = 96 << 20;  // Block cache and memtables together.
   std::uint64_t free_bytes_min = 64
@@ -87,6 +95,9 @@ struct JoinOptions {
   // A question of the agent's fan-out: other pods are asked too. Nothing is held as `early`, and
   // only what this pod's own predictions decide (joined, ambiguous, duplicate) is counted here.
   bool fan_out = false;
+  // A label that another agent of a pair has acknowledged, and counts: joined, but not counted.
+  bool passed = false;
+  Scope scope = {};  // Of shipped predictions: whose.
 };
 
 struct LabelAnswer {
@@ -124,6 +135,10 @@ class PredictionLog {
   // Errors (nothing acknowledged, safe to send again): "log_busy", "log_unavailable".
   Result<std::vector<LabelAnswer>> join(std::vector<GroundTruth> labels, JoinOptions options = {});
 
+  // Writes the shipment's predictions that have not come before, and waits until they are on disk.
+  // Sending it again is safe, always. Errors: "log_busy", "log_unavailable" (nothing is written).
+  Result<ShipmentTaken> take(DecodedShipment shipment);
+
   // Counts labels that never got to join(): those that could not be read.
   void count_invalid(std::size_t labels);
 
@@ -160,6 +175,10 @@ class PredictionLog {
     std::uint64_t early_refused = 0;  // Not held: there were too many. Since opened.
     std::uint64_t queued_labels = 0;
     std::uint64_t queued_bytes = 0;
+    std::size_t streams = 0;  // Sidecars that ship here and have not ended.
+    std::uint64_t shipped = 0, shipped_again = 0, lost = 0;  // Rows, since opened.
+    // How long ago it is that everything is here of; of the slowest sidecar. 0: no sidecar.
+    Duration shipping_lag{};
     std::array<std::uint64_t, append_drop_count> dropped{};
     std::array<std::uint64_t, label_result_count> labels{};
     bool available = false;

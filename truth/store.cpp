@@ -16,7 +16,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/uuid/name_generator_sha1.hpp>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -212,24 +211,15 @@ std::string_view family_name(Family family) {
 
 }  // namespace
 
-Uuid alias_hash(std::string_view alias) {
-  if (const auto uuid = parse_uuid(alias)) return *uuid;
-  static const boost::uuids::name_generator_sha1 generator(boost::uuids::ns::oid());
-  const boost::uuids::uuid named = generator(alias.data(), alias.size());
-  Uuid hash;
-  std::copy(named.begin(), named.end(), hash.bytes.begin());
-  return hash;
-}
-
-Uuid key_hash(std::string_view key) {
-  Uuid hash = alias_hash(key);
-  for (std::uint8_t& byte : hash.bytes) byte = static_cast<std::uint8_t>(~byte);
-  return hash;
-}
-
 std::string segment_key(std::uint64_t start) {
   std::string key(meta_segment_prefix);
   append_u64_key(key, start);
+  return key;
+}
+
+std::string stream_key(const Uuid& id) {
+  std::string key(meta_stream_prefix);
+  key.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
   return key;
 }
 
@@ -344,6 +334,13 @@ Result<Store::Kept> Store::load() {
       kept.feature_names.emplace_back(value);
     } else if (key.starts_with(meta_state_prefix)) {
       kept.state.push_back({std::string(key.substr(meta_state_prefix.size())), std::string(value)});
+    } else if (key.starts_with(meta_stream_prefix) &&
+               key.size() == meta_stream_prefix.size() + sizeof(Uuid)) {
+      const auto stream = decode_stream(value);
+      if (!stream) return corrupt(folder_, "a stream's entry does not decode");
+      Uuid id;
+      std::memcpy(id.bytes.data(), key.data() + meta_stream_prefix.size(), id.bytes.size());
+      kept.streams.emplace_back(id, *stream);
     } else if (key == meta_watermark && value.size() == 8) {
       watermark_ = read_u64_key(value);
     } else if (key == meta_written && value.size() == 8) {
@@ -469,7 +466,8 @@ Result<void> Store::look_up_predictions(std::span<const PredictionKey> keys, con
 }
 
 Result<std::vector<std::vector<NamedPrediction>>> Store::find_named(
-    std::span<const Uuid> hashes) const {
+    std::span<const Uuid> hashes, std::span<const Scope* const> scopes) const {
+  constexpr std::size_t looks_max = 64;
   std::vector<std::vector<NamedPrediction>> found(hashes.size());
   if (hashes.empty()) return found;
   rocksdb::ReadOptions options;
@@ -478,7 +476,10 @@ Result<std::vector<std::vector<NamedPrediction>>> Store::find_named(
       db_->NewIterator(options, family(Family::aliases)));
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     const rocksdb::Slice prefix(reinterpret_cast<const char*>(hashes[i].bytes.data()), 16);
-    for (cursor->Seek(prefix); cursor->Valid() && found[i].size() < 2; cursor->Next()) {
+    std::size_t looks = 0;
+    for (cursor->Seek(prefix); cursor->Valid() && found[i].size() < 2 && looks < looks_max;
+         cursor->Next(), ++looks) {
+      if (scopes[i] && !may_hold(*scopes[i], to_view(cursor->value()))) continue;
       const auto named = decode_name_key(to_view(cursor->key()));
       if (named && slot_of(named->id) >= watermark()) found[i].push_back(*named);
     }

@@ -26,23 +26,17 @@
 #include <vector>
 
 #include "base/core/result.h"
+#include "truth/append_buffer.h"
 #include "truth/codec.h"
 #include "truth/prediction_log.h"
+#include "truth/scope.h"
 #include "truth/segments.h"
+#include "truth/streams.h"
 
 namespace outrider::truth {
 
 enum class Family : std::uint8_t { meta, predictions, aliases, joined, marks, early };
 inline constexpr std::size_t family_count = 6;
-
-// 128 bits that stand for an alias: itself, where it is a UUID, as request ids mostly are (a
-// twentieth of the cost); else its name-based UUID (version 5, SHA-1). An alias chosen to collide
-// with another makes that ambiguous, which sending the same alias does as well.
-Uuid alias_hash(std::string_view alias);
-
-// Likewise for a key. It is another one for the same text: how often a client repeats an alias is
-// nothing to a key.
-Uuid key_hash(std::string_view key);
 
 // What a key has in the log.
 struct LookedUp {
@@ -66,6 +60,7 @@ class Store {
     std::vector<std::string> feature_names;
     std::vector<StateBlob> state;
     std::vector<std::pair<std::uint64_t, HeldLabel>> held;
+    std::vector<std::pair<Uuid, Stream>> streams;
     std::uint64_t written = 0;  // Rows, over the log's whole life.
   };
   Result<Kept> load();
@@ -82,8 +77,10 @@ class Store {
 
   // Looks up many keys at once; the answers are in the keys' order. Errors: "log_unavailable".
   Result<std::vector<LookedUp>> look_up(std::span<const PredictionKey> keys) const;
-  // For each hash, the two oldest predictions that go by it and are not below the watermark.
-  Result<std::vector<std::vector<NamedPrediction>>> find_named(std::span<const Uuid> hashes) const;
+  // For each hash, the two oldest predictions that go by it and are not below the watermark; of the
+  // scope where there is one (null: any). Of a name of many workloads the oldest 64 are looked at.
+  Result<std::vector<std::vector<NamedPrediction>>> find_named(
+      std::span<const Uuid> hashes, std::span<const Scope* const> scopes) const;
   Result<bool> has_mark(const std::string& key) const;
 
   Result<void> scan_joined(Time since, const std::function<bool(const JoinedRow&)>& on_row) const;
@@ -125,7 +122,9 @@ inline constexpr std::string_view meta_written = "written";
 inline constexpr std::string_view meta_segment_prefix = "segment/";
 inline constexpr std::string_view meta_feature_prefix = "feature/";
 inline constexpr std::string_view meta_state_prefix = "state/";
+inline constexpr std::string_view meta_stream_prefix = "stream/";
 std::string segment_key(std::uint64_t start);
+std::string stream_key(const Uuid& id);
 std::string feature_key(std::uint32_t index);
 
 }  // namespace outrider::truth

@@ -19,7 +19,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "truth/correctness.h"
 #include "truth/prediction.h"
 
 namespace outrider::truth {
@@ -36,6 +38,16 @@ class StateWriter {
   virtual void erase(std::string_view key) = 0;
 };
 
+// How the labels of a model version are judged, as the sidecars say that ship its predictions, and
+// which segments were seen.
+struct ShippedModel {
+  std::string name;  // Scoped: truth/scope.h.
+  std::string version;
+  JudgeRule rule;
+  std::vector<std::string> segments;
+  bool operator==(const ShippedModel&) const = default;
+};
+
 class TruthConsumer {
  public:
   virtual ~TruthConsumer() = default;
@@ -45,6 +57,9 @@ class TruthConsumer {
   // each group of labels (64 B an e-detector, one a model version).
   virtual void changed_state(StateWriter& out) = 0;
   virtual void committed() = 0;
+  // Shipped predictions are of this version. True when that changed the state: changed_state() and
+  // committed() follow.
+  virtual bool on_model(const ShippedModel&) { return false; }
 };
 
 }  // namespace outrider::truth

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "base/core/text.h"
+#include "truth/truth_join_group.h"
 
 namespace outrider::truth {
 namespace {
@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t chunk_items = 1024;  // Looked up together: bounds the blocks that are pinned.
 constexpr std::size_t features_max = 10'000;
 constexpr std::size_t mark_bytes = 32;
-constexpr std::size_t alias_bytes = 40;
 constexpr std::size_t held_key_bytes = 8;
 // Warehouses keep days, in whatever zone: a label's time is right to about a day.
 constexpr Duration label_time_slack = std::chrono::hours(24);
@@ -79,22 +78,11 @@ void lay_over(JoinedRow& row, const BroughtPrediction& brought, const std::strin
   if (brought.score) row.score = brought.score;
 }
 
-class BatchState final : public StateWriter {
- public:
-  BatchState(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta)
-      : batch_(batch), meta_(meta) {}
-  void put(std::string_view key, std::string_view bytes) override {
-    batch_.Put(meta_, name(key), rocksdb::Slice(bytes.data(), bytes.size()));
-  }
-  void erase(std::string_view key) override { batch_.Delete(meta_, name(key)); }
-
- private:
-  static std::string name(std::string_view key) {
-    return std::string(meta_state_prefix) + std::string(key);
-  }
-  rocksdb::WriteBatch& batch_;
-  rocksdb::ColumnFamilyHandle* meta_;
-};
+// A foreign id's mark. Where names are scoped, of one workload.
+std::string mark_text(std::string_view model_name, const std::string& id) {
+  const std::size_t scope = model_name.size() - split_scope(model_name).model.size();
+  return std::string(model_name.substr(0, scope)) + id;
+}
 
 }  // namespace
 
@@ -141,17 +129,8 @@ struct TruthJoin::Work {
   bool in_log() const { return found.rows > 0 || found.joined; }
 };
 
-// What a group is going to write, and what its own earlier items have joined.
-struct TruthJoin::Group {
-  rocksdb::WriteBatch batch;
-  std::unordered_set<PredictionKey, KeyHash> joined;
-  std::set<std::string> marks;
-  std::uint64_t rows = 0;
-  std::vector<LabelAnswer> answers;
-};
-
 TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
-                     TruthConsumer& consumer, LabelMetrics& metrics)
+                     TruthConsumer& consumer, LabelMetrics& metrics, Time now)
     : settings_(settings),
       store_(std::move(store)),
       segments_(segment_limits(settings)),
@@ -167,68 +146,14 @@ TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, 
     ready_.insert(number);
     next_held_ = number + 1;
   }
+  for (auto& [id, stream] : kept.streams) streams_.load(id, std::move(stream), now);
   disk_bytes_ = store_->disk_bytes();
   consumer_.restore(kept.state);
 }
 
-Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
-  std::vector<std::size_t> order(buffer.entries.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::vector<std::uint64_t> slots;
-  slots.reserve(order.size());
-  for (const AppendEntry& entry : buffer.entries) slots.push_back(slot_of(entry.id));
-  const auto by_slot = [&](std::size_t a, std::size_t b) { return slots[a] < slots[b]; };
-  if (!std::is_sorted(slots.begin(), slots.end())) {
-    std::stable_sort(order.begin(), order.end(), by_slot);
-  }
-
-  Group group;
-  std::uint64_t evicted = 0;
-  std::vector<rocksdb::Slice> pieces;
-  for (std::size_t i = 0; i < order.size();) {
-    const std::uint64_t slot = slots[order[i]];
-    std::uint64_t rows = 0, bytes = 0;
-    pieces.clear();
-    for (; i < order.size() && slots[order[i]] == slot; ++i) {
-      const AppendEntry& entry = buffer.entries[order[i]];
-      const std::string_view value = buffer.group(entry);
-      pieces.emplace_back(value.data(), value.size());
-      rows += entry.rows;
-      bytes += value.size() + entry.name_count * alias_bytes;
-      if (slot < store_->watermark()) continue;
-      for (std::size_t a = 0; a < entry.name_count; ++a) {
-        const AppendName& name = buffer.names[entry.first_name + a];
-        const NamedPrediction named{entry.id, name.key_row.has_value(),
-                                    name.key_row.value_or(whole_request)};
-        group.batch.Put(store_->family(Family::aliases), name_key(name.hash, named),
-                        rocksdb::Slice());
-      }
-    }
-    if (slot < store_->watermark()) {  // So long under way that its time has been evicted.
-      evicted += rows;
-      continue;
-    }
-    std::string name;
-    append_u64_key(name, slot);
-    const rocksdb::Slice key(name);
-    group.batch.Merge(store_->family(Family::predictions), rocksdb::SliceParts(&key, 1),
-                      rocksdb::SliceParts(pieces.data(), static_cast<int>(pieces.size())));
-    segments_.add_predictions(slot, rows, bytes);
-  }
-  written_ += buffer.rows;
-  add_meta(group);
-  if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
-  evicted_ += evicted;
-  match_held(buffer);
-  unchecked_bytes_ += buffer.bytes.size() + buffer.names.size() * alias_bytes;
-  if (unchecked_bytes_ > settings_.bytes_max / 64) {
-    if (auto ok = keep_below_cap(); !ok) return fail(ok);
-  }
-  return buffer.rows - evicted;
-}
-
 Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items, Time now) {
   Group group;
+  if (settings_.shipped) complete_until_ = streams_.complete_until(now, settings_.early_hold);
   group.answers.reserve(items.size());
   for (std::size_t begin = 0; begin < items.size(); begin += chunk_items) {
     const auto chunk = items.subspan(begin, std::min(chunk_items, items.size() - begin));
@@ -243,8 +168,11 @@ Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items
     const auto held = held_.find(number);
     if (held == held_.end()) continue;
     labels.push_back(held->second);
-    ready.push_back(
-        {.label = &labels.back().label, .arrived = labels.back().arrived, .held = number});
+    ready.push_back({.label = &labels.back().label,
+                     .arrived = labels.back().arrived,
+                     .held = number,
+                     .passed = labels.back().passed,
+                     .scope = labels.back().scope.any() ? nullptr : &labels.back().scope});
   }
   if (auto ok = join_chunk(ready, now, group); !ok) return fail(ok);
   if (auto ok = commit(group); !ok) return fail(ok);
@@ -262,6 +190,7 @@ Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Gr
   if (auto ok = look_up_own(items, work, now); !ok) return ok;
   if (auto ok = look_up_names(items, work, now); !ok) return ok;
   for (std::size_t i = 0; i < items.size(); ++i) {
+    keep_to_scope(items[i], work[i]);
     const bool owned = work[i].in_log() || work[i].ambiguous;
     LabelAnswer answer = decide(items[i], work[i], now, group);
     count(items[i], answer, work[i], owned);
@@ -270,6 +199,14 @@ Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Gr
     group.answers.push_back(std::move(answer));
   }
   return {};
+}
+
+// Another workload's prediction of that id is none for this label.
+void TruthJoin::keep_to_scope(const JoinItem& item, Work& work) {
+  if (!item.scope || !work.in_log()) return;
+  const std::string& name =
+      work.found.prediction ? work.found.prediction->model_name : work.found.joined_name;
+  if (!name.empty() && !item.scope->holds(name)) work.found = {};
 }
 
 Result<void> TruthJoin::look_up_own(std::span<const JoinItem> items, std::vector<Work>& work,
@@ -324,6 +261,7 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
   std::vector<std::size_t> places;
   std::vector<Uuid>
       hashes;  // Three a place: the id as an alias, as a key, and what precedes "_{row}".
+  std::vector<const Scope*> scopes;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (work[i].in_log()) continue;
     const auto& suffixed = work[i].reading.suffixed;
@@ -331,8 +269,9 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
     hashes.push_back(alias_hash(items[i].label->id));
     hashes.push_back(key_hash(items[i].label->id));
     hashes.push_back(suffixed ? alias_hash(suffixed->first) : Uuid{});
+    scopes.insert(scopes.end(), 3, items[i].scope);
   }
-  const auto named = store_->find_named(hashes);
+  const auto named = store_->find_named(hashes, scopes);
   if (!named) return fail(named);
 
   std::vector<PredictionKey> keys;
@@ -365,8 +304,9 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
   // An alias may have been labelled by a self-contained label before its prediction came.
   for (const std::size_t i : resolved) {
     if (items[i].label->brought) continue;
-    const auto marked =
-        store_->has_mark(mark_key(items[i].label->id, items[i].label->row.value_or(0)));
+    if (!work[i].found.prediction) continue;
+    const std::string text = mark_text(work[i].found.prediction->model_name, items[i].label->id);
+    const auto marked = store_->has_mark(mark_key(text, items[i].label->row.value_or(0)));
     if (!marked) return fail(marked);
     if (*marked) work[i].found.joined = true;
   }
@@ -440,12 +380,12 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
     lay_over(row, *label.brought, settings_.model_name);
     return accept(item, *work.key, rows, std::move(row), local, group);
   }
-  std::string key = mark_key(label.id, label.row.value_or(0));
+  lay_over(row, *label.brought, settings_.model_name);
+  std::string key = mark_key(mark_text(row.model_name, label.id), label.row.value_or(0));
   const auto marked = store_->has_mark(key);
   if (group.marks.contains(key) || (marked && *marked)) return duplicate;
   row.id = label.id;
   row.predicted = item.arrived;
-  lay_over(row, *label.brought, settings_.model_name);
   std::string value;
   append_u64_key(value, slot_of(now));
   group.batch.Put(store_->family(Family::marks), key, value);
@@ -455,6 +395,7 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
   row.truth_time = label.timestamp;
   row.truth = label.truth;
   ++group.rows;
+  if (item.passed) return {LabelResult::joined, ""};
   metrics_.count(row.model_name, row.model_version, LabelResult::joined);
   consumer_.on_joined(row);
   return {LabelResult::joined, ""};
@@ -469,8 +410,11 @@ LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Ti
     if (item.last_chance) return unknown;
     return {LabelResult::early, ""};
   }
-  const bool may_come =
-      !work.reading.key || now - work.reading.key->id.time() < settings_.early_hold;
+  const auto& key = work.reading.key;
+  bool may_come = !key || now - key->id.time() < settings_.early_hold;
+  // Of an old one, too, while a sidecar may still have it in its queue.
+  if (settings_.shipped && key)
+    may_come = !complete_until_ || *complete_until_ < key->id.time() + settings_.early_hold;
   if (item.fan_out || !may_come) return unknown;
   if (settings_.early_hold <= Duration::zero()) return unknown;
   if (held_.size() >= settings_.early_max || held_bytes_ >= settings_.early_bytes_max) {
@@ -494,6 +438,7 @@ LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, st
   ++group.rows;
   segments_.add_joined(slot_of(key.id), local, value.size() + 20);
   remember_features(row, group);
+  if (item.passed) return {LabelResult::joined, ""};
   metrics_.count(row.model_name, row.model_version, LabelResult::joined);
   metrics_.observe_delay(row.model_name, row.model_version, row.labelled - row.predicted);
   consumer_.on_joined(row);
@@ -504,10 +449,17 @@ LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, st
 // predictions decide is counted: the asking agent counts the rest, once.
 void TruthJoin::count(const JoinItem& item, const LabelAnswer& answer, const Work& work,
                       bool owned) {
-  if (answer.result == LabelResult::joined) return;
+  if (answer.result == LabelResult::joined || item.passed) return;
   if (item.fan_out && !owned && !item.label->brought) return;
   if (item.held && answer.result == LabelResult::early) return;  // Counted when it came.
   std::string_view name = settings_.model_name, version = unknown_version;
+  std::string scoped;  // Whose it would have been.
+  if (item.scope && item.scope->workload) {
+    scoped = scoped_name({item.scope->cluster.value_or(""), item.scope->name_space.value_or(""),
+                          *item.scope->workload},
+                         settings_.model_name);
+    name = scoped;
+  }
   if (work.found.joined && !work.found.joined_name.empty()) {
     name = work.found.joined_name;
     version = work.found.joined_version;
@@ -564,7 +516,7 @@ void TruthJoin::add_meta(Group& group) {
 
 void TruthJoin::hold(const JoinItem& item, Group& group) {
   const std::uint64_t number = next_held_++;
-  HeldLabel held{*item.label, item.arrived};
+  HeldLabel held{*item.label, item.arrived, item.passed, item.scope ? *item.scope : Scope{}};
   std::string key;
   append_u64_key(key, number);
   group.batch.Put(store_->family(Family::early), key, encode_held(held));
@@ -606,18 +558,27 @@ void TruthJoin::match_held(const AppendBuffer& buffer) {
   for (const AppendName& name : buffer.names) match(name.hash);
 }
 
+// Its time is over, or no prediction of before it can come any more.
+bool TruthJoin::is_over(const HeldLabel& held, Time now) const {
+  if (now - held.arrived >= settings_.early_hold) return true;
+  return settings_.shipped && complete_until_ && *complete_until_ >= held.arrived;
+}
+
 Result<void> TruthJoin::maintain(Time now) {
   if (auto ok = drop_expired(now); !ok) return ok;
+  if (settings_.shipped) complete_until_ = streams_.complete_until(now, settings_.early_hold);
   std::vector<HeldLabel> labels;
   std::vector<JoinItem> over;
   labels.reserve(held_.size());
   for (const auto& [number, held] : held_) {
-    if (now - held.arrived < settings_.early_hold) break;
+    if (!is_over(held, now)) break;
     labels.push_back(held);
     over.push_back({.label = &labels.back().label,
                     .arrived = held.arrived,
                     .held = number,
-                    .last_chance = true});
+                    .last_chance = true,
+                    .passed = held.passed,
+                    .scope = held.scope.any() ? nullptr : &labels.back().scope});
   }
   if (!over.empty()) {
     if (auto joined = join(over, now); !joined) return fail(joined);
@@ -626,6 +587,11 @@ Result<void> TruthJoin::maintain(Time now) {
 }
 
 Result<void> TruthJoin::drop_expired(Time now) {
+  if (const auto gone = streams_.forget_before(now - settings_.max_delay); !gone.empty()) {
+    Group group;
+    for (const Uuid& id : gone) group.batch.Delete(store_->family(Family::meta), stream_key(id));
+    if (auto ok = store_->write(group.batch, false); !ok) return ok;
+  }
   const std::uint64_t oldest = slot_of(now - settings_.max_delay);
   while (const auto dropped = segments_.drop_before(oldest)) {
     expired_ += dropped->unlabelled;

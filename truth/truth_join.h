@@ -50,6 +50,8 @@ struct JoinItem {
   Time arrived{};
   std::optional<std::uint64_t> held;  // Its number among the held ones.
   bool last_chance = false;           // Held, and its time is over.
+  bool passed = false;                // See JoinOptions.
+  const Scope* scope = nullptr;       // Null: any workload's.
 };
 
 // What an id may mean.
@@ -64,11 +66,16 @@ IdReading read_id(const GroundTruth& label, Time now);
 class TruthJoin {
  public:
   TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
-            TruthConsumer& consumer, LabelMetrics& metrics);
+            TruthConsumer& consumer, LabelMetrics& metrics, Time now);
 
   // Writes the buffered predictions, without waiting for the disk. Gives how many rows were
   // written.
   Result<std::uint64_t> write_predictions(const AppendBuffer& buffer);
+
+  // Writes the shipments' predictions that have not come before: one synced write. Answers in the
+  // same order.
+  Result<std::vector<ShipmentTaken>> take(std::span<const DecodedShipment* const> shipments,
+                                          Time now);
 
   // Joins the items, in order, and the held labels whose prediction has come: one synced write.
   Result<std::vector<LabelAnswer>> join(std::span<const JoinItem> items, Time now);
@@ -91,12 +98,17 @@ class TruthJoin {
   std::uint64_t expired() const { return expired_; }
   const std::vector<std::string>& feature_names() const { return feature_names_; }
   const std::shared_ptr<Store>& store() const { return store_; }
+  const StreamTable& streams() const { return streams_; }
 
  private:
   enum class Standing : std::uint8_t { live, late, evicted };
   struct Work;
   struct Group;
 
+  std::uint64_t put_predictions(const AppendBuffer& buffer, Group& group);
+  Result<void> after_predictions(const AppendBuffer& buffer);
+  bool is_over(const HeldLabel& held, Time now) const;
+  static void keep_to_scope(const JoinItem& item, Work& work);
   Standing standing_of(const Uuid& id, Time now) const;
   Result<void> join_chunk(std::span<const JoinItem> items, Time now, Group& group);
   Result<void> look_up_own(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
@@ -140,6 +152,9 @@ class TruthJoin {
   std::size_t held_bytes_ = 0;
   std::uint64_t not_held_ = 0;
   std::set<std::uint64_t> ready_;  // Their prediction has come.
+
+  StreamTable streams_;
+  std::optional<Time> complete_until_;  // Of all streams, as of the last look.
 
   std::uint64_t disk_bytes_ = 0;
   std::uint64_t unchecked_bytes_ = 0;  // Written since the cap was looked at.

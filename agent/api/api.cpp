@@ -7,6 +7,7 @@
 #include <random>
 
 #include "agent/api/page.h"
+#include "agent/ingest/change_events.h"
 #include "base/core/text.h"
 
 namespace outrider::api {
@@ -29,6 +30,19 @@ constexpr std::size_t invalid_alerts_max = 10;  // Told of in an answer and the 
 
 HttpResponse refuse(int status, const Error& error) {
   return error_response(status, error.code, error.message);
+}
+
+// Whether the caller's token reaches to what is of this identity.
+bool is_in_scope(const HttpRequest& request, const incident::Identity& who) {
+  return !request.scope || request.scope->covers(who.name_space, who.model);
+}
+
+// What lies outside of a token's limits is refused whole: half a webhook would look like success.
+HttpResponse out_of_scope(const std::string& what, const incident::Identity& who) {
+  const auto word = [](const std::string& name) { return name.empty() ? "(none)" : name; };
+  return error_response(403, "out_of_scope",
+                        what + " is about namespace " + word(who.name_space) + " and model " +
+                            word(who.model) + ", which the token is not for");
 }
 
 // A handler that writes to the journal: when it cannot, the sender is asked to come again.
@@ -83,6 +97,10 @@ HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
     spdlog::warn("webhook refused: {}", webhook.error().message);
     return refuse(400, webhook.error());
   }
+  for (const auto& alert : webhook->alerts) {
+    const incident::Identity who = incident::identity_of(alert.labels);
+    if (!is_in_scope(request, who)) return out_of_scope("an alert", who);
+  }
   const Json errors = invalid_alerts(parts, *webhook);
   if (!is_usable) return refuse(400, webhook->invalid.front().error);
   const Dispatcher::Receipt receipt = parts.dispatcher->receive(*webhook);
@@ -99,8 +117,31 @@ HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
 HttpResponse take_change(const ApiParts& parts, const HttpRequest& request) {
   const auto change = incident::parse_change(request.body, parts.clock->now());
   if (!change) return refuse(400, change.error());
+  if (!is_in_scope(request, change->identity())) {
+    return out_of_scope("the change", change->identity());
+  }
   const bool is_new = parts.dispatcher->receive(*change);
   return json_response(is_new ? 201 : 200, to_json(*change));
+}
+
+// GitHub, Argo CD and Flux in their own words; what is no change is told so, with 200.
+HttpResponse take_change_event(const ApiParts& parts, const HttpRequest& request) {
+  const std::string name(request.path_value("tool"));
+  const auto tool = ingest::parse_change_tool(name);
+  if (!tool) {
+    return error_response(404, "unknown_tool",
+                          "'" + name + "': expected /api/v1/changes/github, argocd or flux");
+  }
+  const ingest::ChangePlace place{request.query_value("cluster"), request.query_value("namespace"),
+                                  request.query_value("workload"), request.query_value("model")};
+  const auto event = ingest::parse_change_event(*tool, request.body, place, parts.clock->now());
+  if (!event) {
+    spdlog::warn("change of {} refused: {}", name, event.error().message);
+    return refuse(400, event.error());
+  }
+  if (!event->change) return json_response(200, {{"ignored", event->ignored}});
+  const bool is_new = parts.dispatcher->receive(*event->change);
+  return json_response(is_new ? 201 : 200, to_json(*event->change));
 }
 
 HttpResponse list_incidents(const ApiParts& parts, const HttpRequest& request) {
@@ -113,7 +154,8 @@ HttpResponse list_incidents(const ApiParts& parts, const HttpRequest& request) {
   for (const bool open : {true, false}) {
     if (state == (open ? "resolved" : "open")) continue;
     for (const auto& incident : parts.journal->incidents(open, count)) {
-      if (list.size() < count) list.push_back(to_json(incident));
+      const bool is_ours = is_in_scope(request, incident.identity());
+      if (is_ours && list.size() < count) list.push_back(to_json(incident));
     }
   }
   return json_response(200, {{"incidents", list}});
@@ -133,6 +175,9 @@ HttpResponse show_incident(const ApiParts& parts, const HttpRequest& request) {
   const auto incident = parts.journal->incident(std::string(request.path_value("id")));
   if (!incident) {
     return error_response(404, "not_found", "no incident of that id; see /api/v1/incidents");
+  }
+  if (!is_in_scope(request, incident->identity())) {
+    return out_of_scope("the incident", incident->identity());
   }
   Json json = to_json(*incident);
   Json actions = Json::array();
@@ -187,6 +232,18 @@ Result<Word> read_word(const HttpRequest& request) {
   return word;
 }
 
+// Of an action, whose incident says whom it is about; one without an incident is about nobody.
+std::optional<HttpResponse> refuse_out_of_scope(const ApiParts& parts, const HttpRequest& request,
+                                                const std::string& action_id) {
+  if (!request.scope) return std::nullopt;
+  incident::Identity who;
+  if (const auto action = parts.journal->action(action_id)) {
+    if (const auto incident = parts.journal->incident(action->incident)) who = incident->identity();
+  }
+  if (is_in_scope(request, who)) return std::nullopt;
+  return out_of_scope("the action", who);
+}
+
 HttpResponse person_decides(const ApiParts& parts, const HttpRequest& request, bool yes) {
   if (!of_this_site(request)) {
     return error_response(403, "cross_site", "the request comes from a page of another site");
@@ -194,6 +251,7 @@ HttpResponse person_decides(const ApiParts& parts, const HttpRequest& request, b
   const auto word = read_word(request);
   if (!word) return refuse(400, word.error());
   const std::string id(request.path_value("id"));
+  if (const auto refused = refuse_out_of_scope(parts, request, id)) return *refused;
   const auto action = yes ? parts.dispatcher->approve(id, word->by)
                           : parts.dispatcher->reject(id, word->by, word->why);
   if (word->from_form) {
@@ -243,7 +301,7 @@ HttpResponse show_page(const ApiParts& parts, const HttpRequest& request) {
 HttpResponse list_changes(const ApiParts& parts, const HttpRequest& request) {
   Json list = Json::array();
   for (const auto& change : parts.journal->changes(Time{}, count_asked(request))) {
-    list.push_back(to_json(change));
+    if (is_in_scope(request, change.identity())) list.push_back(to_json(change));
   }
   return json_response(200, {{"changes", list}});
 }
@@ -256,31 +314,41 @@ HttpResponse reload(const ApiParts& parts) {
 }  // namespace
 
 void add_routes(net::Router& router, const ApiParts& parts) {
-  const auto add = [&](const char* method, const char* path, auto function) {
+  const auto add = [&](const char* method, const char* path, const net::Needs& needs,
+                       auto function) {
     router.add(method, path,
-               journalled(parts.metrics, [parts, function](const HttpRequest& request) {
-                 return function(parts, request);
-               }));
+               journalled(parts.metrics,
+                          [parts, function](const HttpRequest& request) {
+                            return function(parts, request);
+                          }),
+               needs);
   };
-  add("GET", "/", show_page);
-  add("POST", "/api/v1/alerts", take_alerts);
-  add("POST", "/api/v1/changes", take_change);
-  add("GET", "/api/v1/changes", list_changes);
-  add("GET", "/api/v1/incidents", list_incidents);
-  add("GET", "/api/v1/incidents/{id}", show_incident);
-  add("GET", "/api/v1/actions", list_actions);
-  add("GET", "/api/v1/actions/{id}", show_action);
-  add("POST", "/api/v1/actions/{id}/approve",
+  // Where it is known whom a request is about, a token's limits are checked against that.
+  const net::Needs read{.role = net::Role::read};
+  const net::Needs read_own{.role = net::Role::read, .handler_checks_scope = true};
+  const net::Needs write{.role = net::Role::write, .handler_checks_scope = true};
+  const net::Needs approve{.role = net::Role::approve, .handler_checks_scope = true};
+  add("GET", "/", read, show_page);
+  add("POST", "/api/v1/alerts", write, take_alerts);
+  add("POST", "/api/v1/changes", write, take_change);
+  add("POST", "/api/v1/changes/{tool}", write, take_change_event);
+  add("GET", "/api/v1/changes", read_own, list_changes);
+  add("GET", "/api/v1/incidents", read_own, list_incidents);
+  add("GET", "/api/v1/incidents/{id}", read_own, show_incident);
+  add("GET", "/api/v1/actions", read, list_actions);
+  add("GET", "/api/v1/actions/{id}", read, show_action);
+  add("POST", "/api/v1/actions/{id}/approve", approve,
       [](const ApiParts& p, const HttpRequest& r) { return person_decides(p, r, true); });
-  add("POST", "/api/v1/actions/{id}/reject",
+  add("POST", "/api/v1/actions/{id}/reject", approve,
       [](const ApiParts& p, const HttpRequest& r) { return person_decides(p, r, false); });
-  add("GET", "/-/healthy",
+  add("GET", "/-/healthy", read,
       [](const ApiParts&, const HttpRequest&) { return net::text_response(200, "healthy\n"); });
-  add("GET", "/-/ready", [](const ApiParts& p, const HttpRequest&) {
+  add("GET", "/-/ready", read, [](const ApiParts& p, const HttpRequest&) {
     return p.ready() ? net::text_response(200, "ready\n")
                      : error_response(503, "not_ready", "the agent is starting or stopping");
   });
-  add("POST", "/-/reload", [](const ApiParts& p, const HttpRequest&) { return reload(p); });
+  add("POST", "/-/reload", {.role = net::Role::administer},
+      [](const ApiParts& p, const HttpRequest&) { return reload(p); });
 }
 
 }  // namespace outrider::api

@@ -17,10 +17,22 @@ constexpr Duration day = std::chrono::hours(24);
 
 // Unique a rule and an episode of an incident; letters, digits and '-' only, so that receivers can
 // use it as a name.
-std::string idempotency_key(const Rule& rule, const Incident& incident) {
+std::string idempotency_key(const Rule& rule, const Incident& incident, const std::string& suffix) {
   std::string key = rule.name + "-" + incident.id;
   if (incident.episodes > 1) key += "-" + std::to_string(to_unix_ms(incident.episode_at));
-  return key;
+  return key + suffix;
+}
+
+// Tells the models of one incident apart; letters, digits and '-'.
+std::string key_part(const Incident& told) {
+  std::string part;
+  for (const std::string* text : {&told.cluster, &told.name_space, &told.workload, &told.model}) {
+    if (text->empty()) continue;
+    if (!part.empty()) part += '-';
+    for (const char c : *text)
+      part += (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '-';
+  }
+  return part;
 }
 
 std::string evidence_text(const Incident& incident) {
@@ -28,6 +40,23 @@ std::string evidence_text(const Incident& incident) {
   for (const incident::Evidence& line : incident.evidence)
     text += (text.empty() ? "" : " ") + line.text;
   return text;
+}
+
+std::string brief_text(const Incident& incident) {
+  std::string text;
+  for (const std::string& line : incident::brief_lines(incident))
+    text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+// Whether a rule that tells the diagnosis should wait for one that names a cause.
+bool waits_for_diagnosis(const Rule& rule, const Policy& policy, const Incident& incident,
+                         Time now) {
+  // Without suspects, as where no Prometheus is given, nothing better comes.
+  const bool done =
+      incident.diagnosis && (incident.diagnosis->named || incident.diagnosis->suspects == 0);
+  const Time began = std::max(incident.opened_at, incident.episode_at);
+  return rule.tells_diagnosis && !done && now - began < policy.diagnosis_wait;
 }
 
 struct Replicas {
@@ -46,6 +75,7 @@ class IncidentFields {
     if (field.starts_with("labels.")) return present(incident_.labels.get(field.substr(7)));
     if (field.starts_with("annotations."))
       return present(incident_.annotations.get(field.substr(12)));
+    if (const auto found = of_diagnosis(field)) return found;
     if (field == "action") return Json(name(rule_.kind));
     if (field == "alert") return Json(incident_.alert);
     if (field == "cluster") return present(incident_.cluster);
@@ -76,6 +106,20 @@ class IncidentFields {
   }
 
  private:
+  // null, not absent: a message goes out without a diagnosis where there is none.
+  std::optional<Json> of_diagnosis(std::string_view field) const {
+    const auto& diagnosis = incident_.diagnosis;
+    const bool named = diagnosis && diagnosis->named && !diagnosis->causes.empty();
+    if (field == "brief") return Json(brief_text(incident_));
+    if (field == "cause") return named ? Json(diagnosis->causes.front().component) : Json();
+    if (field == "cause_kind") return named ? Json(diagnosis->causes.front().kind) : Json();
+    if (field == "diagnosis") return diagnosis ? Json(diagnosis->sentence) : Json();
+    if (field == "slices") return incident_.slices ? Json(incident_.slices->summary) : Json();
+    if (field == "verdict") {
+      return diagnosis ? Json(diagnosis->named ? "cause" : "insufficient_evidence") : Json();
+    }
+    return std::nullopt;
+  }
   static std::optional<Json> present(std::string_view text) {
     return text.empty() ? std::nullopt : std::optional(Json(text));
   }
@@ -143,6 +187,35 @@ Result<Replicas> count_replicas(const Scale& scale, const Incident& incident, co
   return Replicas{*current, kept};
 }
 
+// The incident as each of its signals tells it: a rule is about one alert, its labels and model.
+std::vector<Incident> told_by_all(const Incident& incident) {
+  std::vector<Incident> told;
+  if (incident.grouped.empty()) return told;
+  Incident rest = incident;
+  rest.members.clear();
+  rest.grouped.clear();
+  for (const incident::Signal& signal : incident.grouped) told.push_back(as_told_by(rest, signal));
+  return told;
+}
+
+// Those that a rule matches. What tells people is about the incident, once; what changes production
+// is about a model, so each model's is one.
+std::vector<const Incident*> matching(const Rule& rule, const Incident& incident,
+                                      const std::vector<Incident>& others) {
+  std::vector<const Incident*> found;
+  const auto consider = [&](const Incident& one) {
+    if (!rule.match.holds(one)) return;
+    if (!found.empty() && (!rule.abstain.empty() || !changes_production(rule.kind))) return;
+    for (const Incident* known : found) {
+      if (may_be_same(known->identity(), one.identity())) return;
+    }
+    found.push_back(&one);
+  };
+  consider(incident);
+  for (const Incident& one : others) consider(one);
+  return found;
+}
+
 Result<Delivery> render(const Webhook& webhook, const IncidentFields& fields,
                         const std::string& key) {
   Delivery delivery = webhook.defaults;
@@ -188,10 +261,10 @@ void hold(Action& action, Outcome outcome, std::string reason, bool needs_approv
   action.needs_approval = needs_approval;
 }
 
-Action act_on(const Rule& rule, const Policy& policy, const Incident& incident,
+Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, std::string key,
               const std::vector<Past>& past, const Answers& answers, Time now) {
   Action action;
-  action.id = idempotency_key(rule, incident);
+  action.id = std::move(key);
   action.incident = incident.id;
   action.rule = rule.name;
   action.kind = rule.kind;
@@ -253,13 +326,17 @@ Duration lookback(const Policy& policy) {
 
 std::vector<std::string> queries(const Policy& policy, const Incident& incident) {
   std::vector<std::string> wanted;
+  const std::vector<Incident> others = told_by_all(incident);
   for (const Rule& rule : policy.rules) {
-    if (!rule.match.holds(incident)) continue;
+    const std::vector<const Incident*> matched = matching(rule, incident, others);
+    if (matched.empty()) continue;
     if (!rule.abstain.empty()) break;
     if (!rule.scale) continue;
-    for (const Number* number : {&rule.scale->current, &rule.scale->ratio}) {
-      if (number->source != Number::Source::query) continue;
-      if (auto text = query_text(*number, incident, rule)) wanted.push_back(std::move(*text));
+    for (const Incident* one : matched) {
+      for (const Number* number : {&rule.scale->current, &rule.scale->ratio}) {
+        if (number->source != Number::Source::query) continue;
+        if (auto text = query_text(*number, *one, rule)) wanted.push_back(std::move(*text));
+      }
     }
   }
   return wanted;
@@ -269,18 +346,26 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
                  const std::set<std::string>& settled, const Answers& answers, Time now) {
   Decisions decisions;
   std::vector<Past> with_own = past;  // Two rules of one kind share the cool-down at once.
+  const std::vector<Incident> others = told_by_all(incident);
   for (const Rule& rule : policy.rules) {
-    if (!rule.match.holds(incident) || now - incident.opened_at < rule.after) continue;
+    const std::vector<const Incident*> matched = matching(rule, incident, others);
+    if (matched.empty() || now - incident.opened_at < rule.after) continue;
     if (!rule.abstain.empty()) {
       decisions.abstained = rule.name + ": " + rule.abstain;
       break;
     }
-    if (settled.contains(idempotency_key(rule, incident))) continue;
-    Action action = act_on(rule, policy, incident, with_own, answers, now);
-    if (action.stage == Stage::queued) {
-      with_own.push_back({action.kind, action.identity(), now, true});
+    if (waits_for_diagnosis(rule, policy, incident, now)) continue;
+    for (const Incident* one : matched) {
+      // The incident's own model, or the only one: a key that does not change when others join.
+      std::string suffix;
+      if (changes_production(rule.kind) && one != &incident) suffix = "-" + key_part(*one);
+      std::string key = idempotency_key(rule, incident, suffix);
+      if (settled.contains(key)) continue;
+      Action action = act_on(rule, policy, *one, std::move(key), with_own, answers, now);
+      if (action.stage == Stage::queued)
+        with_own.push_back({action.kind, action.identity(), now, true});
+      decisions.actions.push_back(std::move(action));
     }
-    decisions.actions.push_back(std::move(action));
   }
   return decisions;
 }

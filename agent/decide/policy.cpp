@@ -2,6 +2,7 @@
 #include "agent/decide/policy.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/core/text.h"
@@ -15,6 +16,9 @@ using wire::Json;
 
 constexpr std::size_t rules_max = 200;
 constexpr std::size_t name_bytes_max = 60;
+// What is known only once the cause was looked for.
+constexpr std::array<std::string_view, 6> diagnosis_fields = {"brief",     "cause",  "cause_kind",
+                                                              "diagnosis", "slices", "verdict"};
 
 constexpr std::string_view default_body =
     R"({"action": {{ action }}, "model": {{ model | default "" }}, "version": {{ version }}, )"
@@ -39,11 +43,27 @@ bool is_known_field(std::string_view field) {
   return std::find(known.begin(), known.end(), field) != known.end();
 }
 
+bool tells_diagnosis(const Webhook& webhook) {
+  std::vector<const Template*> templates = {&webhook.url, &webhook.body};
+  for (const auto& [header, text] : webhook.headers) templates.push_back(&text);
+  return std::any_of(templates.begin(), templates.end(), [](const Template* one) {
+    const std::vector<std::string> fields = one->fields();
+    return std::any_of(fields.begin(), fields.end(), [](const std::string& field) {
+      return std::find(diagnosis_fields.begin(), diagnosis_fields.end(), field) !=
+             diagnosis_fields.end();
+    });
+  });
+}
+
 // What templates are tried with when they are loaded: nothing that a body must not survive is left
 // out.
 std::optional<Json> sample_field(std::string_view field, bool unknown) {
   if (field.starts_with("replicas.")) return Json(3);
-  if (unknown && (field == "since" || field == "since_unix" || field == "version")) return Json();
+  if (unknown && (field == "since" || field == "since_unix" || field == "version" ||
+                  (field != "brief" && std::find(diagnosis_fields.begin(), diagnosis_fields.end(),
+                                                 field) != diagnosis_fields.end()))) {
+    return Json();
+  }
   if (field == "since_unix") return Json(1'700'000'000);
   return Json("sam\"ple\\\n");
 }
@@ -58,7 +78,9 @@ class PolicyReader {
     Policy policy;
     policy.dry_run = reader_.boolean(root, "dry_run").value_or(policy.dry_run);
     const Yaml limits = reader_.child(root, "limits");
-    reader_.only_keys(limits, {"automatic_actions_per_day", "cooldown"});
+    reader_.only_keys(limits, {"automatic_actions_per_day", "cooldown", "diagnosis_wait"});
+    policy.diagnosis_wait =
+        reader_.duration(limits, "diagnosis_wait").value_or(policy.diagnosis_wait);
     policy.automatic_actions_per_day =
         at_least(limits, "automatic_actions_per_day", 0).value_or(policy.automatic_actions_per_day);
     cooldown_ = reader_.duration(limits, "cooldown").value_or(std::chrono::minutes(30));
@@ -118,6 +140,7 @@ class PolicyReader {
     has_scale_ = rule.scale.has_value();
     if (has(yaml, "webhook")) {
       rule.webhook = read_webhook(reader_.child(yaml, "webhook"));
+      rule.tells_diagnosis = tells_diagnosis(rule.webhook);
     } else {
       reader_.mistake(yaml, "expected a webhook: where the action is sent");
     }
@@ -372,18 +395,17 @@ bool any_matches(const std::vector<std::string>& patterns, std::string_view text
 }  // namespace
 
 const std::vector<std::string_view>& field_names() {
-  static const std::vector<std::string_view> names = {"action",          "alert",
-                                                      "cluster",         "description",
-                                                      "evidence",        "idempotency_key",
-                                                      "incident",        "inputs",
-                                                      "model",           "namespace",
-                                                      "opened",          "owner",
-                                                      "reason",          "replicas.current",
-                                                      "replicas.wanted", "rule",
-                                                      "runbook_url",     "severity",
-                                                      "since",           "since_unix",
-                                                      "summary",         "version",
-                                                      "workload"};
+  static const std::vector<std::string_view> names = {
+      "action",          "alert",      "brief",
+      "cause",           "cause_kind", "cluster",
+      "description",     "diagnosis",  "evidence",
+      "idempotency_key", "incident",   "inputs",
+      "model",           "namespace",  "opened",
+      "owner",           "reason",     "replicas.current",
+      "replicas.wanted", "rule",       "runbook_url",
+      "severity",        "since",      "since_unix",
+      "slices",          "summary",    "verdict",
+      "version",         "workload"};
   return names;
 }
 

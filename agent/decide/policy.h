@@ -77,11 +77,14 @@ struct Rule {
   Duration cooldown{};
   Webhook webhook;
   std::optional<Scale> scale;
+  bool tells_diagnosis = false;  // A template names one of its fields.
 };
 
 struct Policy {
   bool dry_run = true;
   std::int64_t automatic_actions_per_day = 3;
+  // A rule that tells the diagnosis waits so long for one that names a cause.
+  Duration diagnosis_wait = std::chrono::minutes(2);
   std::vector<Rule> rules;
 };
 

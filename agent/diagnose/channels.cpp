@@ -12,6 +12,19 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::string_view at_caller = "_at_caller_", of_calls_from = "_of_calls_from_";
+// What is read as it is, and what it counts as. `gpu_errors` and `restarts` are counts.
+struct Named {
+  std::string_view metric;
+  Group group;
+};
+constexpr std::array<Named, 8> named = {{{"drift_ratio", Group::drift},
+                                         {"quality_failures", Group::quality},
+                                         {"wrong_predictions", Group::wrong},
+                                         {"upstream_failures", Group::upstream},
+                                         {"gpu_utilisation", Group::gpu},
+                                         {"gpu_memory", Group::gpu},
+                                         {"gpu_errors", Group::gpu},
+                                         {"restarts", Group::restarts}}};
 constexpr std::array<std::string_view, 10> plain = {"cpu",
                                                     "memory",
                                                     "self_latency_ms",
@@ -142,6 +155,10 @@ std::vector<Channel> channels_of(const Rows& rows) {
       add("spans", Group::calls, each(*spans, *requests, a_request), Worse::either);
   }
   add_errors(rows, out);
+  for (const Named& one : named) {
+    if (const Values* values = rows.find(one.metric))
+      add(std::string(one.metric), one.group, *values);
+  }
   std::sort(out.begin(), out.end(),
             [](const Channel& a, const Channel& b) { return a.name < b.name; });
   return out;
@@ -150,6 +167,8 @@ std::vector<Channel> channels_of(const Rows& rows) {
 bool is_read(std::string_view metric) {
   return std::find(plain.begin(), plain.end(), metric) != plain.end() || metric.ends_with("_ops") ||
          contains(metric, at_caller) || contains(metric, of_calls_from) ||
+         std::any_of(named.begin(), named.end(),
+                     [metric](const Named& one) { return one.metric == metric; }) ||
          latency_factor(metric).has_value();
 }
 

@@ -14,6 +14,12 @@
 //   calls, spans   calls_out and spans a request                                     either way
 //   asks X         requests of its callee X for each of its own (call_ratios.h)      lower
 //   errors         1 - availability / 100, else errors a request                     higher
+//   drift          drift_ratio: the farthest input's drift score over its threshold  higher
+//   quality        quality_failures: failed checks of data quality a prediction      higher
+//   wrong          wrong_predictions: share of predictions that were wrong           higher
+//   upstream       upstream_failures: share of requests that the model server failed higher
+//   gpu …          gpu_utilisation (%), gpu_memory (MiB), gpu_errors                 higher
+//   restarts       restarts and pods that are not available                          higher
 //
 // Nothing else is read: a node's metrics are of all its pods, and of an unknown metric nobody knows
 // which way is worse.
@@ -29,8 +35,22 @@
 namespace outrider::diagnose {
 
 // What a channel's excess counts as. `latency` is inclusive: it contains the waiting for callees.
-enum class Group : std::uint8_t { cpu, memory, self, latency, wire, calls, errors };
-constexpr std::size_t group_count = 7;
+enum class Group : std::uint8_t {
+  cpu,
+  memory,
+  self,
+  latency,
+  wire,
+  calls,
+  errors,
+  drift,
+  quality,
+  wrong,
+  upstream,
+  gpu,
+  restarts
+};
+constexpr std::size_t group_count = 13;
 
 enum class Worse : std::uint8_t { higher, lower, either };
 

@@ -48,6 +48,10 @@ std::vector<ComponentScore> component_scores(std::vector<GroupExcess> groups,
     score.wire = own[Group::wire];
     score.cpu = own[Group::cpu];
     score.memory = own[Group::memory];
+    score.model =
+        std::max({own[Group::drift], own[Group::quality], own[Group::wrong], own[Group::upstream]});
+    score.gpu = own[Group::gpu];
+    score.restarts = own[Group::restarts];
     score.path = std::max({0.0, own[Group::calls] - std::max(slow_below, failing_below),
                            own.fewer_lines - silent_above});
   }

@@ -7,7 +7,8 @@
 //   errors  = max(errors, more log lines) - the largest of its callees'
 //   path    = max(calls and spans a request - the largest latency, wire or errors of its callees,
 //                 silent log sites - the largest of its callers')
-//   score   = latency + errors + wire + cpu + memory + path
+//   model   = the largest of drift, quality, wrong and upstream
+//   score   = latency + errors + wire + cpu + memory + path + model + gpu + restarts
 //
 // Idea. A group counts with its largest channel: a source with five latency columns does not vote
 //   five times. A caller is slow and fails because its callees are; what those do not explain is
@@ -42,7 +43,10 @@ struct GroupExcess {
 
 struct ComponentScore {
   double latency = 0, errors = 0, wire = 0, cpu = 0, memory = 0, path = 0;
-  double sum() const { return latency + errors + wire + cpu + memory + path; }
+  double model = 0, gpu = 0, restarts = 0;
+  double sum() const {
+    return latency + errors + wire + cpu + memory + path + model + gpu + restarts;
+  }
 };
 
 // `reports_errors`: whether the component has a channel of errors.

@@ -116,6 +116,22 @@ bool tells_wire(const Excesses& channels) {
   });
 }
 
+// What of a model has gone wrong. Values that fail their checks also move and mislead, so they come
+// first; predictions that got worse while no input moved mean that the relation has.
+std::string model_kind(const std::vector<ChannelExcess>& channels) {
+  const auto excess = [&channels](Group group) {
+    double most = 0;
+    for (const ChannelExcess& one : channels) {
+      if (one.group == group) most = std::max(most, one.excess);
+    }
+    return most;
+  };
+  if (excess(Group::quality) > 0) return "data quality";
+  if (excess(Group::upstream) > std::max(excess(Group::drift), excess(Group::wrong)))
+    return "upstream";
+  return excess(Group::drift) > 0 ? "drift" : "concept";
+}
+
 std::string kind_of(const Work& work, std::size_t component) {
   constexpr double busy =
       0.2;  // A fifth more cpu than calm times reach says what the latency is from.
@@ -126,8 +142,11 @@ std::string kind_of(const Work& work, std::size_t component) {
     return overloaded(work, component) ? "load" : "latency";
   }
   if (score.sum() <= 0) return "unknown";
-  const double largest =
-      std::max({score.latency, score.errors, score.wire, score.cpu, score.memory, score.path});
+  const double largest = std::max({score.latency, score.errors, score.wire, score.cpu, score.memory,
+                                   score.path, score.model, score.gpu, score.restarts});
+  if (score.gpu >= largest) return "gpu";
+  if (score.model >= largest) return model_kind(work.channels[component]);
+  if (score.restarts >= largest) return "restarts";
   if (score.memory >= largest) return "memory";
   if (score.cpu > busy && score.cpu + score.latency >= score.wire) return "cpu";
   if (score.wire >= largest) return "network";

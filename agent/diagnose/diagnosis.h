@@ -45,11 +45,14 @@ struct Question {
   std::vector<Change> changes;
   std::optional<Symptom> symptom;
   double at = 0, window = 0;  // Unix seconds, seconds.
+  bool of_files = true;       // Whether what is lacking is named by its option of the command.
 };
 
 struct Cause {
   std::size_t component = 0;
-  std::string kind;  // cpu, memory, network, code, latency, errors, load; unknown without evidence.
+  // cpu, memory, network, code, latency, errors, load, gpu, restarts; of a model drift, concept,
+  // data quality, upstream; unknown without evidence.
+  std::string kind;
   double probability = 0;
   double score = 0;
   std::optional<double> onset;  // Unix seconds; nothing without evidence.

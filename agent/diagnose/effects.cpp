@@ -48,7 +48,12 @@ Values effects_of(const Pair& pair, const Channel& channel, double normal) {
 
 // What is small in this system: the lower quartile of the normal values above 0.
 double small_value(const std::vector<Pair>& pairs, Group group) {
-  if (group == Group::errors) return small_errors;
+  if (group == Group::errors || group == Group::quality || group == Group::wrong ||
+      group == Group::upstream) {
+    return small_errors;
+  }
+  if (group == Group::drift) return small_drift;
+  if (group == Group::restarts) return 1;
   if (!pairs.front().calm->least.empty()) return 0;  // One request is small.
   Values normals;
   for (const Pair& pair : pairs) {

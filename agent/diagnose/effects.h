@@ -30,7 +30,9 @@
 namespace outrider::diagnose {
 
 constexpr double calm_quantile = 0.99;
-constexpr double small_errors = 0.02;  // Of requests.
+constexpr double small_errors =
+    0.02;                            // Of requests; of values and predictions that are wrong, too.
+constexpr double small_drift = 0.5;  // Half of the threshold from which on an input has moved.
 
 // One channel of one component.
 struct ChannelExcess {

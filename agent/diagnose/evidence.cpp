@@ -67,6 +67,23 @@ std::string sentence(const std::string& component, const ChannelExcess& one) {
     case Group::errors:
       return percent(one.value) + " of the requests of " + component + " fail, normally " +
              percent(one.normal);
+    case Group::drift:
+      return "the farthest input of " + component + " is at " + figure(one.value) +
+             " times its drift threshold, normally " + figure(one.normal);
+    case Group::quality:
+      return "values of " + component + " fail " + figure(one.value) +
+             " checks of data quality a prediction, normally " + figure(one.normal);
+    case Group::wrong:
+      return percent(one.value) + " of the predictions of " + component + " are wrong, normally " +
+             percent(one.normal);
+    case Group::upstream:
+      return "the model server of " + component + " fails " + percent(one.value) +
+             " of the requests, normally " + percent(one.normal);
+    case Group::gpu:
+      return one.channel + " of " + component + " " + beside_normal(one, "", "its normal");
+    case Group::restarts:
+      return component + " has " + figure(one.value) + " restarts or missing pods, normally " +
+             figure(one.normal);
   }
   return {};
 }

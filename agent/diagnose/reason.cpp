@@ -42,18 +42,21 @@ std::vector<std::string> missing(const Question& question, const Timeline& timel
     out.push_back("a longer baseline (" + std::to_string(timeline.windows.size()) +
                   " calm windows, " + std::to_string(calm_enough) + " are needed)");
   }
-  if (!question.has_graph) out.emplace_back("the call graph (--graph)");
+  const auto of_files = [&question](const char* option) {
+    return question.of_files ? " (" + std::string(option) + ")" : std::string();
+  };
+  if (!question.has_graph) out.push_back("the call graph" + of_files("--graph"));
   if (!has_group(channels, Group::errors)) out.emplace_back("errors or availability");
   if (!has_group(channels, Group::latency) && !has_group(channels, Group::self))
     out.emplace_back("latency");
   if (!has_group(channels, Group::wire))
     out.emplace_back("latency at the callers, for the network between");
-  if (question.logs.empty()) out.emplace_back("counts of log lines (--logs)");
+  if (question.logs.empty()) out.push_back("counts of log lines" + of_files("--logs"));
   if (question.symptom && !strength.with_symptom) {
     out.push_back("an excess of the symptom " + question.symptom->metric + " of " +
                   question.components[question.symptom->component] + " in the window");
   } else if (!question.symptom) {
-    out.emplace_back("a symptom with its metric (--symptom COMPONENT:METRIC)");
+    out.push_back("a symptom with its metric" + of_files("--symptom COMPONENT:METRIC"));
   }
   return out;
 }

@@ -98,6 +98,11 @@ Dispatcher::Receipt Dispatcher::receive(const wire::AlertWebhook& webhook) {
       }
       if (!heard.incident || heard.what == IncidentBook::What::stale) continue;
       touched[heard.incident->id] = heard.incident;
+      for (const std::string& id : heard.changed) {
+        touched[id] = book_.find(id);
+        if (!touched[id]->merged_into.empty())
+          spdlog::info("incident {} merged into {}", id, touched[id]->merged_into);
+      }
       if (heard.what == IncidentBook::What::opened || heard.what == IncidentBook::What::reopened ||
           heard.what == IncidentBook::What::resolved) {
         spdlog::info("incident {} {}: {} {} {}", heard.incident->id, incident::name(heard.what),
@@ -109,7 +114,7 @@ Dispatcher::Receipt Dispatcher::receive(const wire::AlertWebhook& webhook) {
     Journal::Write write(journal_);
     for (const auto& [id, incident] : touched) {
       // A later alert of this webhook may have pushed a resolved incident out of the book.
-      if (book_.find(id) == incident) write.put(*incident);
+      if (incident && book_.find(id) == incident) write.put(*incident);
     }
     write.commit();
     has_news_ = true;
@@ -143,6 +148,43 @@ bool Dispatcher::receive(const incident::Change& change) {
   metrics_.count_change();
   news_.notify_all();
   return is_new;
+}
+
+void Dispatcher::set_grouping(incident::GroupingRules rules) {
+  std::lock_guard lock(mutex_);
+  book_.set_rules(std::move(rules));
+}
+
+void Dispatcher::set_topology(incident::Topology topology) {
+  std::lock_guard lock(mutex_);
+  book_.set_topology(std::move(topology));
+}
+
+std::vector<Incident> Dispatcher::open_incidents() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Incident> open;
+  for (const Incident* incident : book_.open()) open.push_back(*incident);
+  return open;
+}
+
+std::vector<incident::Change> Dispatcher::changes_since(Time since) const {
+  return journal_.changes(since, changes_looked_at);
+}
+
+void Dispatcher::receive(const std::string& id, incident::Diagnosis diagnosis,
+                         std::optional<incident::Slices> slices) {
+  {
+    std::lock_guard lock(mutex_);
+    metrics_.count_diagnosis(diagnosis.named);
+    const Incident* incident = book_.set_diagnosis(id, std::move(diagnosis), std::move(slices));
+    if (!incident) return;
+    spdlog::info("incident {}: {}", id, incident->diagnosis->sentence);
+    Journal::Write write(journal_);
+    write.put(*incident);
+    write.commit();
+    has_news_ = true;
+  }
+  news_.notify_all();
 }
 
 Result<Action> Dispatcher::by_person(const std::string& id,
@@ -257,6 +299,21 @@ void Dispatcher::decide_all(const decide::Policy& policy, const decide::Answers&
   for (Action& action : let_go) activate(std::move(action));
 }
 
+std::vector<decide::Past> Dispatcher::past_of(const Incident& incident, Time since) const {
+  std::vector<decide::Past> past = journal_.past(incident.identity(), since);
+  std::set<incident::Identity> asked = {incident.identity()};
+  for (const incident::Signal& signal : incident.grouped) {
+    if (!asked.insert(signal.identity()).second) continue;
+    for (decide::Past& one : journal_.past(signal.identity(), since)) {
+      const bool known = std::any_of(past.begin(), past.end(), [&one](const decide::Past& other) {
+        return other.kind == one.kind && other.who == one.who && other.at == one.at;
+      });
+      if (!known) past.push_back(std::move(one));
+    }
+  }
+  return past;
+}
+
 void Dispatcher::decide_one(const decide::Policy& policy, const Incident& incident,
                             const decide::Answers& answers, Journal::Write& write,
                             std::vector<Action>& let_go) {
@@ -270,7 +327,7 @@ void Dispatcher::decide_one(const decide::Policy& policy, const Incident& incide
       settled.insert(action.id);
     }
   }
-  const auto past = journal_.past(incident.identity(), now - decide::lookback(policy));
+  const auto past = past_of(incident, now - decide::lookback(policy));
   for (Action& action : decide::decide(policy, incident, past, settled, answers, now).actions) {
     if (action.stage == Stage::queued &&
         active_.size() + let_go.size() >= settings_.active_actions_max) {

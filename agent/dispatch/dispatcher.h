@@ -72,6 +72,15 @@ class Dispatcher {
   // The label sets of the firing members of the open incidents of this alert.
   std::vector<Labels> firing(std::string_view alert) const;
 
+  void set_grouping(incident::GroupingRules rules);
+  void set_topology(incident::Topology topology);
+
+  // For whoever finds out why: the open incidents, the changes since then, and what was found.
+  std::vector<incident::Incident> open_incidents() const;
+  std::vector<incident::Change> changes_since(Time since) const;
+  void receive(const std::string& incident, incident::Diagnosis diagnosis,
+               std::optional<incident::Slices> slices);
+
   void look();                         // One round over the open incidents.
   bool wait_for_news(Duration limit);  // Until something makes a look worthwhile, or the limit.
 
@@ -98,6 +107,7 @@ class Dispatcher {
   void decide_one(const decide::Policy& policy, const incident::Incident& incident,
                   const decide::Answers& answers, act::Journal::Write& write,
                   std::vector<decide::Action>& let_go);
+  std::vector<decide::Past> past_of(const incident::Incident& incident, Time since) const;
   void call_off_ended();
   void save_unsaved();
   void save(act::Journal::Write& write, const decide::Action& action, decide::Outcome before,

@@ -17,6 +17,12 @@ AgentMetrics::AgentMetrics() {
                               {{"result", result}});
   };
   queries_ = {query("failed"), query("answered")};
+  const auto diagnosis = [this](const char* verdict) {
+    return &registry_.counter("outrider_agent_diagnoses_total",
+                              "Diagnoses of open incidents, by their verdict.",
+                              {{"verdict", verdict}});
+  };
+  diagnoses_ = {diagnosis("insufficient_evidence"), diagnosis("cause")};
   journal_failures_ = &registry_.counter("outrider_agent_journal_failures_total",
                                          "Writes to the journal that failed.");
 }

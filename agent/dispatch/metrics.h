@@ -28,6 +28,7 @@ class AgentMetrics final : public wire::Collector {
   }
   void count_attempt(int status);  // 0: no answer.
   void count_query(bool answered) { queries_[answered]->Increment(); }
+  void count_diagnosis(bool named) { diagnoses_[named]->Increment(); }
   void count_journal_failure() { journal_failures_->Increment(); }
   void count_turned_away() { turned_away_->Increment(); }
   void set_reload(bool succeeded, Time now);
@@ -44,8 +45,8 @@ class AgentMetrics final : public wire::Collector {
   void register_policy();
 
   wire::Registry registry_;
-  std::array<Counter, 2> webhooks_{}, alerts_invalid_{}, queries_{};  // By the flag.
-  std::array<Counter, 9> alerts_{};
+  std::array<Counter, 2> webhooks_{}, alerts_invalid_{}, queries_{}, diagnoses_{};  // By the flag.
+  std::array<Counter, incident::IncidentBook::what_count> alerts_{};
   std::array<std::array<Counter, 5>, 5> actions_{};
   std::array<Counter, 6> attempts_{};  // none, 1xx … 5xx.
   Counter truncated_ = nullptr, changes_ = nullptr, journal_failures_ = nullptr,

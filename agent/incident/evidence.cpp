@@ -11,6 +11,7 @@ namespace outrider::incident {
 namespace {
 
 constexpr std::size_t changes_max = 20;
+constexpr std::size_t grouped_max = 10;
 constexpr std::size_t names_max = 5;  // Of drifted inputs, in one line.
 constexpr Duration change_lookback = std::chrono::hours(1);
 
@@ -279,9 +280,41 @@ std::string plain_time(Time time) {
   return text + " UTC";
 }
 
+bool is_about_accuracy(const Incident& incident) {
+  return accuracy_fell(incident);
+}
+
+std::vector<std::string> brief_lines(const Incident& incident) {
+  std::string head = incident.severity.empty() ? "" : incident.severity + ": ";
+  head += incident.summary;
+  const std::string place = place_text(incident.identity());
+  if (!place.empty()) head += " (" + place + ")";
+  if (!incident.owner.empty()) head += ", owner " + incident.owner;
+  std::vector<std::string> lines = {std::move(head)};
+  if (!incident.diagnosis) return lines;
+  const Diagnosis& diagnosis = *incident.diagnosis;
+  lines.push_back(diagnosis.sentence);
+  if (incident.slices && !incident.slices->summary.empty())
+    lines.push_back("Slices: " + incident.slices->summary);
+  if (!diagnosis.causes.empty()) {
+    const auto& evidence = diagnosis.causes.front().evidence;
+    // A cause that is named has its first evidence in the sentence.
+    for (std::size_t i = diagnosis.named ? 1 : 0; i < evidence.size() && lines.size() < 4; ++i)
+      lines.push_back(evidence[i]);
+  }
+  if (!diagnosis.unknown.empty()) {
+    std::string line = "Not known: " + diagnosis.unknown.front();
+    if (diagnosis.unknown.size() > 1)
+      line += " and " + std::to_string(diagnosis.unknown.size() - 1) + " more";
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 void explain(Incident& incident) {
   std::vector<Evidence> lines;
   const Labels& annotations = incident.annotations;
+  if (incident.diagnosis) lines.push_back({"cause", incident.diagnosis->sentence});
   if (auto line = alert_line(incident); !line.empty()) lines.push_back({"alert", std::move(line)});
   const std::string_view owner = incident.labels.get("owner");
   incident.owner = owner.empty() ? incident.facts.owner : std::string(owner);
@@ -296,13 +329,28 @@ void explain(Incident& incident) {
   incident.summary = summary_line(incident, judgement);
   if (!incident.model.empty()) lines.push_back({"inputs", std::move(judgement.text)});
 
+  if (incident.slices && !incident.slices->summary.empty())
+    lines.push_back({"slices", incident.slices->summary});
+
   for (const Change& change : incident.changes) {
     lines.push_back({"change", change_line(change, incident)});
+  }
+  std::size_t told = 0;
+  for (const Signal& signal : incident.grouped) {
+    if (++told > grouped_max) {
+      lines.push_back({"grouped", std::to_string(incident.grouped.size() - grouped_max) +
+                                      " further alerts belong to it."});
+      break;
+    }
+    lines.push_back({"grouped", signal.alert + " belongs to it: " + signal.why + "."});
   }
   if (auto line = anomalies_line(incident)) {
     lines.push_back({"anomalies", std::move(*line)});
   } else if (incident.members.size() > 1) {
     lines.push_back({"pods", pods_line(incident)});
+  }
+  if (incident.diagnosis) {
+    for (const std::string& what : incident.diagnosis->unknown) lines.push_back({"unknown", what});
   }
   incident.evidence = std::move(lines);
 }
@@ -311,9 +359,16 @@ std::vector<Change> related_changes(const Incident& incident, const std::vector<
   const Time anchor = incident.since.value_or(incident.episode_at);
   std::vector<Change> related;
   for (const Change& change : recent) {
-    Identity changed = change.identity();
-    if (changed.model.empty()) changed.model = incident.model;  // It concerns every model there.
-    const bool concerns = may_be_same(changed, incident.identity());
+    // One without a model concerns every model there.
+    const auto fits = [&change](const Identity& who) {
+      Identity changed = change.identity();
+      if (changed.model.empty()) changed.model = who.model;
+      return may_be_same(changed, who);
+    };
+    const bool concerns =
+        fits(incident.identity()) ||
+        std::any_of(incident.grouped.begin(), incident.grouped.end(),
+                    [&fits](const Signal& signal) { return fits(signal.identity()); });
     const bool near = change.at >= anchor - change_lookback &&
                       (incident.open || change.at <= incident.resolved_at.value_or(change.at));
     if (concerns && near) related.push_back(change);

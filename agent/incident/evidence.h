@@ -28,6 +28,12 @@ void explain(Incident& incident);
 // nearest its beginning.
 std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent);
 
+// Whether its alert is about the accuracy of a model.
+bool is_about_accuracy(const Incident& incident);
+
+// What somebody who was asleep a minute ago must know, in at most five lines.
+std::vector<std::string> brief_lines(const Incident& incident);
+
 // "2026-01-31 12:00:00 UTC".
 std::string plain_time(Time time);
 

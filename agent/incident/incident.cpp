@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/incident/incident.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/core/enum_names.h"
@@ -12,6 +13,7 @@ namespace {
 using wire::Json;
 
 constexpr std::size_t change_text_bytes_max = 1'024;
+constexpr std::size_t timeline_max = 100;
 constexpr std::array<EnumName<Inputs>, 3> inputs_words = {{{Inputs::not_judged, "not_judged"},
                                                            {Inputs::unchanged, "unchanged"},
                                                            {Inputs::changed, "changed"}}};
@@ -137,6 +139,74 @@ Json members_json(const std::vector<Member>& members) {
   return list;
 }
 
+// What happened when, oldest first: changes, the estimated onset, alerts, the causes' onsets. It
+// follows from the rest, and is written for readers.
+Json timeline_json(const Incident& incident) {
+  std::vector<std::pair<Time, std::pair<std::string, std::string>>> events;
+  const auto add = [&events](Time at, const char* kind, std::string text) {
+    events.push_back({at, {kind, std::move(text)}});
+  };
+  for (const Change& change : incident.changes) {
+    const std::string& who = change.workload.empty() ? change.model : change.workload;
+    add(change.at, "change",
+        change.kind + (change.version.empty() ? "" : " " + change.version) +
+            (who.empty() ? "" : " of " + who));
+  }
+  if (incident.since) add(*incident.since, "onset", "the change began, estimated by the alert");
+  if (incident.diagnosis) {
+    for (const Diagnosis::Cause& cause : incident.diagnosis->causes) {
+      if (events.size() >= timeline_max) break;
+      if (cause.onset && !cause.evidence.empty())
+        add(*cause.onset, "suspect", cause.component + ": " + cause.evidence.front());
+    }
+  }
+  add(incident.episode_at, "alert", incident.alert);
+  for (const Signal& signal : incident.grouped) {
+    if (events.size() < timeline_max)
+      add(signal.starts_at, "alert", signal.alert + ": " + signal.why);
+  }
+  add(incident.opened_at, "incident", "opened");
+  if (incident.resolved_at) {
+    add(*incident.resolved_at, "incident",
+        incident.merged_into.empty() ? "resolved" : "merged into " + incident.merged_into);
+  }
+  std::stable_sort(events.begin(), events.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  Json list = Json::array();
+  for (const auto& [at, event] : events)
+    list.push_back({{"at", time_json(at)}, {"kind", event.first}, {"text", event.second}});
+  return list;
+}
+
+Json signals_json(const std::vector<Signal>& signals) {
+  Json list = Json::array();
+  for (const Signal& signal : signals) {
+    list.push_back({{"alert", signal.alert},
+                    {"severity", signal.severity},
+                    {"why", signal.why},
+                    {"starts_at", time_json(signal.starts_at)},
+                    {"labels", labels_json(signal.labels)},
+                    {"annotations", labels_json(signal.annotations)},
+                    {"key", signal.key}});
+  }
+  return list;
+}
+
+std::vector<Signal> read_signals(const Json& json) {
+  std::vector<Signal> signals;
+  for (const Json& one : json) {
+    signals.push_back({one.at("key"), one.at("alert"), one.at("severity"),
+                       read_labels(one, "labels"), read_labels(one, "annotations"),
+                       read_known_time(one, "starts_at"), one.at("why")});
+  }
+  return signals;
+}
+
+std::string state_of(const Incident& incident) {
+  if (!incident.merged_into.empty()) return "merged";
+  return incident.open ? "open" : "resolved";
+}
+
 Incident read_incident(const Json& json) {
   Incident incident;
   incident.id = json.at("id");
@@ -178,6 +248,12 @@ Incident read_incident(const Json& json) {
   for (const Json& line : json.at("evidence")) {
     incident.evidence.push_back({line.at("kind"), line.at("text")});
   }
+  incident.grouped = read_signals(json.value("grouped", Json::array()));
+  incident.merged_into = json.value("merged_into", "");
+  if (const Json diagnosis = json.value("diagnosis", Json()); !diagnosis.is_null())
+    incident.diagnosis = read_diagnosis(diagnosis);
+  if (const Json slices = json.value("slices", Json()); !slices.is_null())
+    incident.slices = read_slices(slices);
   return incident;
 }
 
@@ -257,6 +333,28 @@ std::optional<Inputs> parse_inputs(std::string_view text) {
   return parse_enum_name(inputs_words, text);
 }
 
+Incident as_told_by(const Incident& incident, const Signal& signal) {
+  Incident told = incident;
+  told.alert = signal.alert;
+  told.severity = signal.severity;
+  told.labels = signal.labels;
+  told.annotations = signal.annotations;
+  const Identity who = signal.identity();
+  told.cluster = who.cluster;
+  told.name_space = who.name_space;
+  told.workload = who.workload;
+  told.model = who.model;
+  told.version = who.version;
+  const std::string_view owner = signal.labels.get("owner");
+  if (!owner.empty()) told.owner = owner;
+  // What was judged is the leading alert's model.
+  if (!may_be_same(who, incident.identity())) {
+    told.inputs = Inputs::not_judged;
+    told.since.reset();
+  }
+  return told;
+}
+
 Json to_json(const Incident& incident) {
   Json evidence = Json::array();
   for (const Evidence& line : incident.evidence) {
@@ -265,7 +363,8 @@ Json to_json(const Incident& incident) {
   Json changes = Json::array();
   for (const Change& change : incident.changes) changes.push_back(to_json(change));
   return {{"id", incident.id},
-          {"state", incident.open ? "open" : "resolved"},
+          {"state", state_of(incident)},
+          {"merged_into", incident.merged_into},
           {"alert", incident.alert},
           {"severity", incident.severity},
           {"model", incident.model},
@@ -281,6 +380,8 @@ Json to_json(const Incident& incident) {
           {"since", time_json(incident.since)},
           {"inputs", name(incident.inputs)},
           {"evidence", evidence},
+          {"diagnosis", incident.diagnosis ? to_json(*incident.diagnosis) : Json()},
+          {"slices", incident.slices ? to_json(*incident.slices) : Json()},
           {"episode_at", time_json(incident.episode_at)},
           {"episodes", incident.episodes},
           {"notifications", incident.notifications},
@@ -289,6 +390,8 @@ Json to_json(const Incident& incident) {
           {"annotations", labels_json(incident.annotations)},
           {"facts", facts_json(incident.facts)},
           {"changes", changes},
+          {"grouped", signals_json(incident.grouped)},
+          {"timeline", timeline_json(incident)},
           {"alerts", members_json(incident.members)}};
 }
 

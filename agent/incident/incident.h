@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/incident/diagnosis.h"
 #include "agent/incident/identity.h"
 #include "base/core/clock.h"
 #include "base/core/result.h"
@@ -81,7 +82,8 @@ struct Facts {
 
 // One line of plain words for a person who was asleep a minute ago.
 struct Evidence {
-  std::string kind;  // alert, place, onset, inputs, change, anomalies, pods
+  // cause, alert, place, onset, inputs, slices, change, anomalies, pods, grouped, unknown
+  std::string kind;
   std::string text;
 };
 
@@ -92,6 +94,17 @@ struct Member {
   Time starts_at;
   std::optional<Time> ends_at;
   Time heard_at;  // When its state last changed, by the agent's clock.
+};
+
+// Alerts of one name and one set of stable labels that belong to an incident of others
+// (incident/grouping.h).
+struct Signal {
+  std::string key, alert, severity;
+  Labels labels;       // Those that its pods share.
+  Labels annotations;  // As the latest firing notification had them.
+  Time starts_at;      // Of the first of its alerts.
+  std::string why;     // "shop/checkout depends on shop/cart, directly".
+  Identity identity() const { return identity_of(labels); }
 };
 
 struct Incident {
@@ -118,10 +131,18 @@ struct Incident {
   Facts facts;
   std::vector<Change> changes;  // Those near enough in time to matter, oldest first.
   std::vector<Member> members;
+  std::vector<Signal> grouped;  // The others: what leads is the incident's own alert and labels.
+  std::string merged_into;      // Another incident's id, once they turned out to be one.
   std::vector<Evidence> evidence;
+  std::optional<Diagnosis> diagnosis;  // Nothing: not made yet.
+  std::optional<Slices> slices;        // Of a model whose accuracy fell, once asked for.
 
   Identity identity() const { return {cluster, name_space, workload, model, version}; }
 };
+
+// The incident as one of its further signals tells it, for whoever matches and renders by alert,
+// labels and model.
+Incident as_told_by(const Incident& incident, const Signal& signal);
 
 wire::Json to_json(const Incident& incident);
 // The inverse. Error "bad_incident": the journal holds what this version cannot read.

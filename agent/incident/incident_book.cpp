@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "agent/incident/evidence.h"
 #include "base/core/enum_names.h"
@@ -62,15 +63,36 @@ Member* find_member(Incident& incident, const Labels& labels) {
   return nullptr;
 }
 
-// What a firing notification says about the incident as a whole.
-void take_in(Incident& incident, const wire::WebhookAlert& alert, Time now) {
+Signal* find_signal(Incident& incident, const std::string& key) {
+  for (Signal& signal : incident.grouped) {
+    if (signal.key == key) return &signal;
+  }
+  return nullptr;
+}
+
+// What a firing notification says about the incident as a whole, or about one of its further
+// signals.
+void take_in(Incident& incident, const wire::WebhookAlert& alert, const std::string& key,
+             Time now) {
   const std::string_view severity = alert.labels.get("severity");
   if (rank(severity) > rank(incident.severity)) incident.severity = severity;
-  if (!alert.annotations.empty()) incident.annotations = alert.annotations;
-  for (const Label& label : alert.labels) {
-    if (is_routing_label(label.name)) incident.labels.set(label.name, label.value);
-  }
   incident.updated_at = now;
+  Signal* signal = key == incident.key ? nullptr : find_signal(incident, key);
+  if (signal != nullptr && rank(severity) > rank(signal->severity)) signal->severity = severity;
+  if (!alert.annotations.empty())
+    (signal != nullptr ? signal->annotations : incident.annotations) = alert.annotations;
+  Labels& labels = signal != nullptr ? signal->labels : incident.labels;
+  for (const Label& label : alert.labels) {
+    if (is_routing_label(label.name)) labels.set(label.name, label.value);
+  }
+}
+
+bool leads_its_own(const wire::WebhookAlert& alert) {
+  return !alert.annotations.get("accuracy_before").empty();
+}
+
+bool is_near(Time a, Time b, Duration within) {
+  return std::chrono::abs(a - b) <= within;
 }
 
 }  // namespace
@@ -84,6 +106,14 @@ Labels stable_labels(const Labels& labels) {
   for (const Label& label : labels) {
     if (label.name != "severity" && !is_replica_label(label.name))
       stable.set(label.name, label.value);
+  }
+  if (!identity_of(labels).model.empty()) return stable;
+  // An exporter tells of everybody's pods and machines: there those labels say whom it is about.
+  const Spot spot = spot_of(labels);
+  if (spot.about_machine) {
+    for (const std::string_view name : {"instance", "node"}) stable.set(name, labels.get(name));
+  } else if (spot.workload && spot.by_pod) {
+    stable.set("workload", spot.workload->name);
   }
   return stable;
 }
@@ -101,19 +131,23 @@ std::string incident_key(const Labels& stable) {
 
 std::string_view name(IncidentBook::What what) {
   using What = IncidentBook::What;
-  constexpr std::array<EnumName<What>, 9> words = {{{What::opened, "opened"},
-                                                    {What::reopened, "reopened"},
-                                                    {What::joined, "joined"},
-                                                    {What::repeated, "repeated"},
-                                                    {What::member_resolved, "member_resolved"},
-                                                    {What::resolved, "resolved"},
-                                                    {What::stale, "stale"},
-                                                    {What::refused, "refused"},
-                                                    {What::unknown, "unknown"}}};
+  constexpr std::array<EnumName<What>, IncidentBook::what_count> words = {
+      {{What::opened, "opened"},
+       {What::reopened, "reopened"},
+       {What::joined, "joined"},
+       {What::repeated, "repeated"},
+       {What::member_resolved, "member_resolved"},
+       {What::resolved, "resolved"},
+       {What::stale, "stale"},
+       {What::refused, "refused"},
+       {What::unknown, "unknown"},
+       {What::grouped, "grouped"},
+       {What::own, "own"}}};
   return enum_name(words, what);
 }
 
 IncidentBook::Heard IncidentBook::on_alert(const wire::WebhookAlert& alert, Time now) {
+  if (alert.labels.get("alertname") == own_alert) return {What::own, nullptr};
   return alert.firing ? hear_firing(alert, now) : hear_resolved(alert, now);
 }
 
@@ -121,7 +155,7 @@ IncidentBook::Heard IncidentBook::hear_firing(const wire::WebhookAlert& alert, T
   Labels stable = stable_labels(alert.labels);
   std::string key = incident_key(stable);
   Incident* incident = find_current(key);
-  if (!incident) return open_new(alert, std::move(stable), std::move(key), now);
+  if (!incident) return group_or_open(alert, std::move(stable), std::move(key), now);
 
   Member* member = find_member(*incident, alert.labels);
   if (member && !member->firing) {
@@ -130,9 +164,9 @@ IncidentBook::Heard IncidentBook::hear_firing(const wire::WebhookAlert& alert, T
       return {What::stale, incident};
     }
   }
-  if (!incident->open && now - incident->resolved_at.value_or(now) > limits_.reopen_window) {
-    return open_new(alert, std::move(stable), std::move(key), now);
-  }
+  const bool too_late = now - incident->resolved_at.value_or(now) > limits_.reopen_window;
+  if (!incident->open && (too_late || incident->key != key))
+    return group_or_open(alert, std::move(stable), std::move(key), now);
   if (!incident->open && open_count_ >= limits_.open_max) return {What::refused, nullptr};
   if (!member && incident->members.size() >= limits_.members_max) return {What::refused, nullptr};
 
@@ -152,10 +186,14 @@ IncidentBook::Heard IncidentBook::hear_firing(const wire::WebhookAlert& alert, T
     incident->episode_at = alert.starts_at;
     incident->since.reset();
     incident->facts = {};
+    incident->diagnosis.reset();
+    incident->slices.reset();
     ++incident->episodes;
     ++open_count_;
+    note_all(*incident);
   }
-  take_in(*incident, alert, now);
+  note(*incident, key, alert.labels, alert.starts_at);
+  take_in(*incident, alert, key, now);
   explain(*incident);
   return {what, incident};
 }
@@ -181,12 +219,237 @@ IncidentBook::Heard IncidentBook::open_new(const wire::WebhookAlert& alert, Labe
   incident.episode_at = alert.starts_at;
   incident.notifications = 1;
   incident.members.push_back({alert.labels, true, alert.starts_at, alert.ends_at, now});
-  take_in(incident, alert, now);
+  take_in(incident, alert, key, now);
   explain(incident);
   latest_[key] = incident.id;
   ++open_count_;
+  note(incident, key, alert.labels, alert.starts_at);
   const auto placed = incidents_.emplace(incident.id, std::move(incident)).first;
   return {What::opened, &placed->second};
+}
+
+void IncidentBook::note(const Incident& incident, const std::string& key, const Labels& labels,
+                        Time starts_at) {
+  if (is_about_accuracy(incident)) return;
+  Told& told = told_[incident.id].try_emplace(key, Told{labels, {}, starts_at}).first->second;
+  if (labels.get("pod").empty() && labels.get("instance").empty() && labels.get("node").empty())
+    return;
+  for (const Component& machine : spot_of(labels).machines) told.machines.insert(machine);
+}
+
+void IncidentBook::note_all(const Incident& incident) {
+  for (const Member& member : incident.members)
+    note(incident, incident_key(stable_labels(member.labels)), member.labels, member.starts_at);
+}
+
+// A young incident about the accuracy of what the alert is about.
+Incident* IncidentBook::accuracy_home(const wire::WebhookAlert& alert) {
+  const Identity who = identity_of(alert.labels);
+  for (auto& [id, incident] : incidents_) {
+    if (incident.open && is_about_accuracy(incident) && !who.model.empty() &&
+        may_be_same(who, incident.identity()) &&
+        is_near(alert.starts_at, incident.episode_at, rules_.within)) {
+      return &incident;
+    }
+  }
+  return nullptr;
+}
+
+IncidentBook::Heard IncidentBook::join(Incident& home, const wire::WebhookAlert& alert,
+                                       Labels stable, const std::string& key,
+                                       const std::string& why, Time now) {
+  if (home.members.size() >= limits_.members_max) return {What::refused, nullptr};
+  home.grouped.push_back({key, std::string(stable.get("alertname")), "", std::move(stable),
+                          alert.annotations, alert.starts_at, why});
+  home.members.push_back({alert.labels, true, alert.starts_at, alert.ends_at, now});
+  ++home.notifications;
+  latest_[key] = home.id;
+  note(home, key, alert.labels, alert.starts_at);
+  take_in(home, alert, key, now);
+  return {What::grouped, &home};
+}
+
+std::vector<Told> IncidentBook::seated(std::vector<Seat>& seats, Time now) const {
+  std::vector<Told> out;
+  int number = 0;
+  for (const auto& [id, signals] : told_) {
+    const Incident& incident = incidents_.at(id);
+    ++number;
+    const bool settled = restored_.contains(id) || now - incident.opened_at > rules_.within;
+    for (std::size_t i = 0; i <= incident.grouped.size(); ++i) {
+      const auto found = signals.find(i == 0 ? incident.key : incident.grouped[i - 1].key);
+      if (found == signals.end()) continue;
+      out.push_back(found->second);
+      out.back().settled = settled ? number : -1;
+      seats.push_back({id, i});
+    }
+  }
+  return out;
+}
+
+void IncidentBook::move_signal(Incident& from, const std::string& key, Incident& to,
+                               const std::string& why) {
+  if (key == from.key) {
+    to.grouped.push_back(
+        {from.key, from.alert, from.severity, from.labels, from.annotations, from.episode_at, why});
+  } else {
+    const auto at = std::find_if(from.grouped.begin(), from.grouped.end(),
+                                 [&key](const Signal& signal) { return signal.key == key; });
+    to.grouped.push_back(*at);
+    to.grouped.back().why = why;
+    from.grouped.erase(at);
+  }
+  if (rank(to.grouped.back().severity) > rank(to.severity))
+    to.severity = to.grouped.back().severity;
+  const auto stay = std::stable_partition(
+      from.members.begin(), from.members.end(),
+      [&key](const Member& one) { return incident_key(stable_labels(one.labels)) != key; });
+  to.members.insert(to.members.end(), stay, from.members.end());
+  from.members.erase(stay, from.members.end());
+  latest_[key] = to.id;
+  auto& told = told_[from.id];
+  if (const auto node = told.find(key); node != told.end()) {
+    told_[to.id].insert_or_assign(key, node->second);
+    told_[from.id].erase(key);
+  }
+}
+
+// A new incident that one of the signals leads.
+Incident& IncidentBook::split_off(Incident& from, const std::string& key, Time now) {
+  const auto at = std::find_if(from.grouped.begin(), from.grouped.end(),
+                               [&key](const Signal& signal) { return signal.key == key; });
+  const Signal signal = *at;
+  wire::WebhookAlert alert;
+  alert.firing = true;
+  alert.labels = signal.labels;
+  alert.annotations = signal.annotations;
+  alert.starts_at = signal.starts_at;
+  Labels stable = signal.labels;
+  const std::string id = open_new(alert, std::move(stable), key, now).incident->id;
+  Incident& made = incidents_.at(id);
+  made.severity = signal.severity;
+  made.members.clear();
+  made.grouped.clear();
+  move_signal(from, key, made, "");
+  made.grouped.clear();  // It leads.
+  return made;
+}
+
+// After its signals moved: one that has none left has been merged.
+void IncidentBook::settle(Incident& incident, Time now) {
+  incident.updated_at = now;
+  // What could not move goes on, under the name that it had.
+  if (!incident.members.empty() || !incident.grouped.empty()) incident.merged_into.clear();
+  if (!incident.merged_into.empty() && incident.open) {
+    incident.open = false;
+    incident.resolved_at = now;
+    told_.erase(incident.id);
+    --open_count_;
+  }
+  explain(incident);
+}
+
+std::vector<std::string> IncidentBook::rearrange(const std::vector<Seat>& seats,
+                                                 const std::vector<Placement>& placed, Time now) {
+  // Whose each group is: the oldest incident whose lead is in it.
+  std::map<std::size_t, std::string> homes;
+  const auto older = [this](const std::string& a, const std::string& b) {
+    return std::pair(incidents_.at(a).opened_at, a) < std::pair(incidents_.at(b).opened_at, b);
+  };
+  for (std::size_t i = 0; i < seats.size(); ++i) {
+    if (seats[i].signal != 0) continue;
+    std::string& home = homes[placed[i].group];
+    if (home.empty() || older(seats[i].incident, home)) home = seats[i].incident;
+  }
+  struct Move {
+    std::string from, key;
+    std::size_t group;
+    std::string why;
+  };
+  std::vector<Move> moves;
+  for (std::size_t i = 0; i < seats.size(); ++i) {
+    const auto home = homes.find(placed[i].group);
+    if (home != homes.end() && home->second == seats[i].incident) continue;
+    const Incident& from = incidents_.at(seats[i].incident);
+    const std::string& key =
+        seats[i].signal == 0 ? from.key : from.grouped[seats[i].signal - 1].key;
+    moves.push_back({from.id, key, placed[i].group, placed[i].why});
+  }
+  std::set<std::string> changed;
+  for (const Move& move : moves) {
+    Incident& from = incidents_.at(move.from);
+    changed.insert(from.id);
+    const auto home = homes.find(move.group);
+    if (home == homes.end()) {
+      if (open_count_ >= limits_.open_max) continue;
+      homes[move.group] = split_off(from, move.key, now).id;
+      changed.insert(homes[move.group]);
+      continue;
+    }
+    Incident& to = incidents_.at(home->second);
+    const auto members = static_cast<std::size_t>(
+        std::count_if(from.members.begin(), from.members.end(), [&move](const Member& one) {
+          return incident_key(stable_labels(one.labels)) == move.key;
+        }));
+    if (to.members.size() + members > limits_.members_max) continue;  // It stays where it is.
+    move_signal(from, move.key, to, move.why);
+    changed.insert(to.id);
+    if (move.key == from.key) from.merged_into = to.id;
+  }
+  for (const std::string& id : changed) settle(incidents_.at(id), now);
+  return {changed.begin(), changed.end()};
+}
+
+IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert, Labels stable,
+                                                std::string key, Time now) {
+  const bool alone = rules_.within == Duration{} && rules_.correlate.empty();
+  if (alone || leads_its_own(alert)) return open_new(alert, std::move(stable), std::move(key), now);
+  if (Incident* home = accuracy_home(alert)) {
+    Heard heard = join(*home, alert, std::move(stable), key, "it is about that model too", now);
+    explain(*home);
+    return heard;
+  }
+  std::vector<Seat> seats;
+  std::vector<Told> told = seated(seats, now);
+  told.push_back({alert.labels, {}, alert.starts_at});
+  const Spot spot = spot_of(alert.labels);
+  told.back().machines.insert(spot.machines.begin(), spot.machines.end());
+  const std::vector<Placement> placed = place(told, reach_, rules_);
+
+  // The oldest incident with whose lead it stands; else those of the others that it stands with
+  // are taken out for a new one.
+  const Placement& own = placed.back();
+  Incident* home = nullptr;
+  std::size_t members = 0;
+  for (std::size_t i = 0; i < seats.size(); ++i) {
+    if (placed[i].group != own.group || seats[i].signal != 0) continue;
+    Incident& incident = incidents_.at(seats[i].incident);
+    members += incident.members.size();
+    if (home == nullptr ||
+        std::pair(incident.opened_at, incident.id) < std::pair(home->opened_at, home->id))
+      home = &incident;
+  }
+  if (home != nullptr && members >= limits_.members_max) return {What::refused, nullptr};
+  // A cause that comes last depends on nobody: its reason is that of whoever depends on it.
+  std::string why = own.why;
+  const std::string its_name = spot.workload        ? text_of(*spot.workload)
+                               : spot.about_machine ? text_of(spot.machines.front())
+                                                    : std::string();
+  for (std::size_t i = 0; i < seats.size() && why.empty(); ++i) {
+    if (placed[i].group == own.group && placed[i].why.ends_with(" " + its_name))
+      why = placed[i].why;
+  }
+  if (why.empty()) why = "others of it depend on " + its_name;
+  const std::string new_key = key;
+  Heard heard = home != nullptr ? join(*home, alert, std::move(stable), key, why, now)
+                                : open_new(alert, std::move(stable), std::move(key), now);
+  if (heard.incident == nullptr) return heard;
+  seats.push_back({heard.incident->id, home != nullptr ? home->grouped.size() : 0});
+  heard.changed = rearrange(seats, placed, now);
+  const auto found = incidents_.find(latest_.at(new_key));
+  explain(found->second);
+  heard.incident = &found->second;
+  return heard;
 }
 
 IncidentBook::Heard IncidentBook::hear_resolved(const wire::WebhookAlert& alert, Time now) {
@@ -212,6 +475,8 @@ void IncidentBook::close_if_quiet(Incident& incident, Time now) {
   if (!incident.open || !quiet) return;
   incident.open = false;
   incident.resolved_at = now;
+  told_.erase(incident.id);
+  restored_.erase(incident.id);
   --open_count_;
 }
 
@@ -223,8 +488,12 @@ void IncidentBook::forget_oldest_resolved() {
     if (oldest == incidents_.end() || it->second.resolved_at < oldest->second.resolved_at)
       oldest = it;
   }
-  const auto latest = latest_.find(oldest->second.key);
-  if (latest != latest_.end() && latest->second == oldest->first) latest_.erase(latest);
+  const auto forget = [&](const std::string& key) {
+    const auto latest = latest_.find(key);
+    if (latest != latest_.end() && latest->second == oldest->first) latest_.erase(latest);
+  };
+  forget(oldest->second.key);
+  for (const Signal& signal : oldest->second.grouped) forget(signal.key);
   incidents_.erase(oldest);
 }
 
@@ -232,11 +501,31 @@ void IncidentBook::restore(Incident incident) {
   if (incidents_.contains(incident.id)) return;
   // What a label means for the identity may have changed since the journal was written.
   incident.key = incident_key(incident.labels);
-  if (incident.open) ++open_count_;
-  std::string& latest = latest_[incident.key];
-  if (latest.empty() || incidents_.at(latest).opened_at < incident.opened_at) latest = incident.id;
+  std::vector<std::string> keys = {incident.key};
+  // An older agent knew fewer kinds of incidents apart: its alerts still end where they are.
+  if (incident.open) {
+    for (const Member& member : incident.members)
+      keys.push_back(incident_key(stable_labels(member.labels)));
+  }
+  for (Signal& signal : incident.grouped) {
+    signal.key = incident_key(signal.labels);
+    keys.push_back(signal.key);
+  }
+  if (incident.open) {
+    ++open_count_;
+  }
+  for (const std::string& key : keys) {
+    if (!incident.merged_into.empty()) break;  // Whom it was merged into hears of them.
+    std::string& latest = latest_[key];
+    if (latest == incident.id) continue;
+    if (latest.empty() || incidents_.at(latest).opened_at < incident.opened_at)
+      latest = incident.id;
+  }
   const std::string id = incident.id;
-  incidents_.emplace(id, std::move(incident));
+  const Incident& placed = incidents_.emplace(id, std::move(incident)).first->second;
+  if (!placed.open) return;
+  note_all(placed);
+  restored_.insert(id);
 }
 
 const Incident* IncidentBook::set_facts(const std::string& id, Facts facts,
@@ -246,6 +535,16 @@ const Incident* IncidentBook::set_facts(const std::string& id, Facts facts,
   found->second.facts = std::move(facts);
   explain(found->second);  // May learn when the change began, which says what changes are near.
   found->second.changes = related_changes(found->second, changes);
+  explain(found->second);
+  return &found->second;
+}
+
+const Incident* IncidentBook::set_diagnosis(const std::string& id, Diagnosis diagnosis,
+                                            std::optional<Slices> slices) {
+  const auto found = incidents_.find(id);
+  if (found == incidents_.end()) return nullptr;
+  found->second.diagnosis = std::move(diagnosis);
+  if (slices) found->second.slices = std::move(slices);
   explain(found->second);
   return &found->second;
 }

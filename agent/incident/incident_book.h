@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The incidents at hand: alerts in, incidents out. PURE; not thread-safe; O(log n) an alert.
+// The incidents at hand: alerts in, incidents out. PURE; not thread-safe; O(members) an alert, and
+// of a new key O(open incidents) more.
 //
 //   IncidentBook book;
 //   for (const wire::WebhookAlert& alert : webhook.alerts) {
@@ -21,13 +22,22 @@
 //   the
 //     resolve; after that it is believed, because Alertmanager also resolves alerts whose
 //     Prometheus fell silent, and those come back with the startsAt that they had.
+// An alert of another key may belong to an open incident all the same (grouping.h): it is then one
+// of its further signals. While incidents are young, a new signal may show that two are one (the
+// older stays, the other is `merged`), or that a signal belongs elsewhere (it moves, with its
+// members). A resolved incident takes no new signal, and only its leading alert reopens it: what
+// else fires again is a new incident, or joins an open one. An alert about a model's accuracy leads
+// its own incident, since what is said of the inputs, and done, is that model's; others join it.
+//
 // An incident that fires again within `reopen_window` of its end is reopened; later it is a new
 // one.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/incident/grouping.h"
 #include "agent/incident/incident.h"
 #include "base/wire/alert_webhook.h"
 
@@ -45,7 +55,7 @@ class IncidentBook {
   struct Limits {
     std::size_t open_max = 1'000;      // Past it, a new incident is refused.
     std::size_t resolved_max = 1'000;  // Remembered for reopening; the oldest is forgotten first.
-    std::size_t members_max = 500;     // Of one incident; past it, an alert is refused.
+    std::size_t members_max = 2'000;   // Of one incident; past it, an alert is refused.
     Duration reopen_window = std::chrono::hours(1);
     Duration late_window = std::chrono::minutes(2);
   };
@@ -59,15 +69,24 @@ class IncidentBook {
     resolved,
     stale,
     unknown,
-    refused
+    refused,
+    grouped,
+    own
   };
   struct Heard {
     What what = What::unknown;
-    const Incident* incident = nullptr;  // Valid until the next call that changes the book.
+    const Incident* incident = nullptr;     // Valid until the next call that changes the book.
+    std::vector<std::string> changed = {};  // Ids of other incidents that it changed.
   };
+  static constexpr std::size_t what_count = 11;
+  // Alerts that the agent itself has told Alertmanager of; they open nothing.
+  static constexpr std::string_view own_alert = "IncidentDiagnosed";
 
   IncidentBook() : IncidentBook(Limits{}) {}
   explicit IncidentBook(Limits limits) : limits_(limits) {}
+
+  void set_rules(GroupingRules rules) { rules_ = std::move(rules); }
+  void set_topology(Topology topology) { reach_.set(std::move(topology), rules_.hops_max); }
 
   Heard on_alert(const wire::WebhookAlert& alert, Time now);
 
@@ -76,6 +95,9 @@ class IncidentBook {
 
   // Facts and recent changes make evidence (evidence.h). Nothing when there is no such incident.
   const Incident* set_facts(const std::string& id, Facts facts, const std::vector<Change>& changes);
+
+  const Incident* set_diagnosis(const std::string& id, Diagnosis diagnosis,
+                                std::optional<Slices> slices);
 
   const Incident* find(const std::string& id) const;
   std::vector<const Incident*> open() const;  // Oldest first.
@@ -86,12 +108,35 @@ class IncidentBook {
   Heard hear_firing(const wire::WebhookAlert& alert, Time now);
   Heard hear_resolved(const wire::WebhookAlert& alert, Time now);
   Heard open_new(const wire::WebhookAlert& alert, Labels stable, std::string key, Time now);
+  Heard group_or_open(const wire::WebhookAlert& alert, Labels stable, std::string key, Time now);
+  Incident* accuracy_home(const wire::WebhookAlert& alert);
+  Heard join(Incident& home, const wire::WebhookAlert& alert, Labels stable, const std::string& key,
+             const std::string& why, Time now);
+  // The signals of all open incidents that may be placed anew, the new one last.
+  struct Seat {
+    std::string incident;
+    std::size_t signal = 0;  // 0: the lead.
+  };
+  std::vector<Told> seated(std::vector<Seat>& seats, Time now) const;
+  void move_signal(Incident& from, const std::string& key, Incident& to, const std::string& why);
+  Incident& split_off(Incident& from, const std::string& key, Time now);
+  std::vector<std::string> rearrange(const std::vector<Seat>& seats,
+                                     const std::vector<Placement>& placed, Time now);
+  void settle(Incident& incident, Time now);
+  void note(const Incident& incident, const std::string& key, const Labels& labels, Time starts_at);
+  void note_all(const Incident& incident);
   void close_if_quiet(Incident& incident, Time now);
   void forget_oldest_resolved();
 
   Limits limits_;
   std::map<std::string, Incident> incidents_;  // By id.
   std::map<std::string, std::string> latest_;  // Key to the id of its latest incident.
+  // What of the open incidents may be placed anew: by id, their signals by key.
+  std::map<std::string, std::map<std::string, Told>> told_;
+  // Restored ones stay as they were: right after a restart nobody knows yet what depends on what.
+  std::set<std::string> restored_;
+  GroupingRules rules_;
+  Reach reach_;
   std::size_t open_count_ = 0;
 };
 

@@ -129,11 +129,13 @@ std::string numeric_address(const addrinfo& found) {
   return "[" + std::string(text) + "]";
 }
 
-// "http://NAME:PORT" -> "http://ADDRESS:PORT" for each of the name's addresses.
+// "http://NAME:PORT" -> "http://ADDRESS:PORT" for each of the name's addresses, "https://NAME:PORT"
+// -> "https://NAME:PORT@ADDRESS".
 Result<std::set<std::string>> addresses_of(std::string_view url) {
   const std::size_t scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) {
-    return fail("bad_address", std::string(url) + ": expected dns+http://NAME:PORT");
+    return fail("bad_address",
+                std::string(url) + ": expected dns+http://NAME:PORT or dns+https://NAME:PORT");
   }
   const auto address = net::parse_address(url.substr(scheme_end + 3));
   if (!address) return fail(address);
@@ -148,8 +150,10 @@ Result<std::set<std::string>> addresses_of(std::string_view url) {
   std::set<std::string> urls;
   for (const addrinfo* at = found; at; at = at->ai_next) {
     if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
-    urls.insert(std::string(url.substr(0, scheme_end + 3)) + numeric_address(*at) + ":" +
-                std::to_string(address->port));
+    const std::string numeric = numeric_address(*at), port = std::to_string(address->port);
+    urls.insert(url.starts_with("https://")
+                    ? "https://" + address->host + ":" + port + "@" + numeric
+                    : std::string(url.substr(0, scheme_end + 3)) + numeric + ":" + port);
   }
   return urls;
 }
@@ -380,11 +384,12 @@ Result<std::string> LabelForwarder::ask_one(net::HttpClient& client,
                                             const LabelFanOut::Question& question) const {
   net::ClientRequest request;
   request.method = "POST";
-  request.url = question.sidecar + "/api/v1/labels" + (question.fan_out ? "?fan-out=true" : "");
+  const std::size_t at = std::min(question.sidecar.find('@'), question.sidecar.size());
+  request.url =
+      question.sidecar.substr(0, at) + "/api/v1/labels" + (question.fan_out ? "?fan-out=true" : "");
+  if (at < question.sidecar.size()) request.connect_to = question.sidecar.substr(at + 1);
   request.headers = {{"Content-Type", "application/json"}};
-  if (!settings_.bearer_token.empty()) {
-    request.headers.push_back({"Authorization", "Bearer " + settings_.bearer_token});
-  }
+  if (auto prepared = settings_.prepare(request); !prepared) return fail(prepared);
   request.body = question.body;
   request.timeout = settings_.timeout;
   auto response = client.send(request);

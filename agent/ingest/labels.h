@@ -122,9 +122,11 @@ class LabelForwarder final : public wire::Collector {
  public:
   struct Settings {
     // "http://10.0.0.7:9501", or "dns+http://NAME:PORT" for every address that the name has at the
-    // time.
+    // time; "https://…" and "dns+https://…" likewise, where each one's certificate has the name.
     std::vector<std::string> sidecars;
-    std::string bearer_token = {};
+    // Adds to a question what it is to be known by, and whom to trust.
+    std::function<Result<void>(net::ClientRequest&)> prepare =
+        [](net::ClientRequest&) -> Result<void> { return {}; };
     Duration timeout = std::chrono::seconds(10);  // Of one question.
     Duration ask_again_after = std::chrono::milliseconds(500);
     std::size_t parallel_max = 16;
@@ -135,7 +137,8 @@ class LabelForwarder final : public wire::Collector {
   net::HttpResponse take(const net::HttpRequest& request);
   void collect(wire::MetricSink& sink) override;  // outrider_labels_total, …_label_questions_total
 
-  // The base URLs at this moment. Errors: "bad_address", "unresolved".
+  // The base URLs at this moment; "https://NAME:PORT@ADDRESS" where the name is what TLS verifies.
+  // Errors: "bad_address", "unresolved".
   Result<std::vector<std::string>> resolve() const;
 
  private:

@@ -19,7 +19,6 @@ using incident::Facts;
 using wire::Json;
 
 constexpr std::size_t instant_answer_bytes_max = 16 << 20;
-constexpr std::size_t range_answer_bytes_max = 256 << 20;
 constexpr double seconds_max = 9e9;  // A Time holds that.
 constexpr std::size_t subjects_max = 1'000;
 constexpr std::array<std::string_view, 4> states = {"warming_up", "stable", "warning", "drift"};
@@ -78,6 +77,12 @@ Result<Json> answer_data(std::string_view body) {
   return *data;
 }
 
+std::string workload_of(const InstantValue& value) {
+  return incident::identity_of(value.labels).workload;
+}
+
+}  // namespace
+
 std::string promql_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -99,12 +104,6 @@ std::string regex_text(std::string_view text) {
   }
   return out;
 }
-
-std::string workload_of(const InstantValue& value) {
-  return incident::identity_of(value.labels).workload;
-}
-
-}  // namespace
 
 std::string model_matchers(const incident::Incident& incident, bool with_version) {
   std::string text = "model_name=" + promql_text(incident.model);
@@ -163,19 +162,28 @@ Result<std::vector<Series>> parse_range_answer(std::string_view body) {
 }
 
 Prometheus::Prometheus(std::string url, Duration timeout)
-    : url_(std::move(url)), timeout_(timeout) {
+    : Prometheus(
+          std::move(url), [](net::ClientRequest&) -> Result<void> { return {}; }, timeout) {}
+
+Prometheus::Prometheus(std::string url, Prepare prepare, Duration timeout)
+    : url_(std::move(url)), prepare_(std::move(prepare)), timeout_(timeout) {
   while (url_.ends_with('/')) url_.pop_back();
 }
 
 Result<net::ClientResponse> Prometheus::post(const std::string& path, std::string form,
                                              std::size_t answer_bytes_max, Duration timeout) {
-  return client_.send({.method = "POST",
-                       .url = url_ + path,
-                       .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
-                       .body = std::move(form),
-                       .timeout = timeout,
-                       .connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(1)),
-                       .body_bytes_max = answer_bytes_max});
+  net::ClientRequest request{
+      .method = "POST",
+      .url = url_ + path,
+      .headers = {{"Content-Type", "application/x-www-form-urlencoded"}},
+      .body = std::move(form),
+      .timeout = timeout,
+      .connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(1)),
+      .body_bytes_max = answer_bytes_max};
+  if (prepare_) {
+    if (auto prepared = prepare_(request); !prepared) return fail(prepared);
+  }
+  return client_.send(request);
 }
 
 Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql,
@@ -187,7 +195,8 @@ Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql,
 }
 
 Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, Time start, Time end,
-                                                    Duration step) {
+                                                    Duration step, std::size_t bytes_max,
+                                                    std::optional<Duration> timeout) {
   // Encoded, because the shortest form of 1.7e+09 holds a plus, which is a blank in a form.
   const auto encoded = [](double value) { return percent_encode(format_double(value)); };
   const auto seconds = [&](Time time) {
@@ -196,7 +205,7 @@ Result<std::vector<Series>> Prometheus::query_range(const std::string& promql, T
   const auto response = post("/api/v1/query_range",
                              "query=" + percent_encode(promql) + "&start=" + seconds(start) +
                                  "&end=" + seconds(end) + "&step=" + encoded(to_seconds(step)),
-                             range_answer_bytes_max, timeout_);
+                             bytes_max, timeout.value_or(timeout_));
   if (!response) return fail(response);
   return parse_range_answer(response->body);
 }

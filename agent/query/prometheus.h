@@ -5,6 +5,7 @@
 // thread-safe: one a thread. Source: the Prometheus documentation, "HTTP API: instant queries",
 // "range queries".
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,23 +34,33 @@ class Prometheus {
  public:
   // `url` is where /api/v1/query hangs: "http://127.0.0.1:9090".
   explicit Prometheus(std::string url, Duration timeout = std::chrono::seconds(2));
+  // `prepare` adds to each question what it is to be known by, and whom to trust.
+  using Prepare = std::function<Result<void>(net::ClientRequest&)>;
+  Prometheus(std::string url, Prepare prepare, Duration timeout = std::chrono::seconds(2));
 
   // Errors: those of HttpClient and of parse_instant_answer. `timeout`: other than the object's
   // own.
   Result<std::vector<InstantValue>> query(const std::string& promql,
                                           std::optional<Duration> timeout = {});
   // Prometheus evaluates at `start`, `start + step`, … up to `end`, at most 11 000 times a query.
+  // Error "body_too_large" past `bytes_max` of an answer; `timeout`: other than the object's own.
   Result<std::vector<Series>> query_range(const std::string& promql, Time start, Time end,
-                                          Duration step);
+                                          Duration step, std::size_t bytes_max = 256 << 20,
+                                          std::optional<Duration> timeout = {});
 
  private:
   Result<net::ClientResponse> post(const std::string& path, std::string form,
                                    std::size_t answer_bytes_max, Duration timeout);
 
   std::string url_;
+  Prepare prepare_;
   Duration timeout_;
   net::HttpClient client_;
 };
+
+// PURE: text as a PromQL string, in its quotes; as a regular expression of itself.
+std::string promql_text(std::string_view text);
+std::string regex_text(std::string_view text);
 
 // PURE: the matchers of the incident's model, without braces. A cluster may be known from the
 // external labels of the Prometheus that sent the alert; its own series do not have those.

@@ -119,6 +119,11 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   for (const Header& header : request.headers) {
     headers = curl_slist_append(headers, (header.name + ": " + header.value).c_str());
   }
+  curl_slist* address = nullptr;
+  if (!request.connect_to.empty()) {
+    address = curl_slist_append(nullptr, ("::" + request.connect_to + ":").c_str());
+    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, address);
+  }
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -148,6 +153,7 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   }
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
+  curl_slist_free_all(address);
   if (code != CURLE_OK) return describe(code, request, receiver.too_large, detail);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

@@ -27,6 +27,9 @@ struct ClientRequest {
   bool verify_tls = true;    // False: any certificate of any name is taken.
   std::string certificate_file = {}, key_file = {};  // PEM, to be known by; empty: none.
   std::string user = {}, password = {};              // Basic authentication where not empty.
+  // The address to connect to instead of the URL's host, which stays what TLS verifies: "10.0.0.7",
+  // "[fd00::7]"; empty: the host's.
+  std::string connect_to = {};
   // When it turns true, the exchange ends within about a second, as "cancelled".
   const std::atomic<bool>* cancelled = nullptr;
 };

@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "base/core/text.h"
+#include "base/net/tls_front.h"
 
 namespace outrider::net {
 namespace {
@@ -88,37 +89,6 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-// "Basic dXNlcjpwYXNz" taken apart.
-std::string base64_decode(std::string_view text) {
-  std::string decoded;
-  unsigned bits = 0, count = 0;
-  for (const char c : text) {
-    unsigned value = 0;
-    if (c >= 'A' && c <= 'Z')
-      value = static_cast<unsigned>(c - 'A');
-    else if (c >= 'a' && c <= 'z')
-      value = static_cast<unsigned>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9')
-      value = static_cast<unsigned>(c - '0') + 52;
-    else if (c == '+')
-      value = 62;
-    else if (c == '/')
-      value = 63;
-    else
-      break;
-    bits = (bits << 6) | value;
-    if ((count += 6) >= 8) {
-      count -= 8;
-      decoded += static_cast<char>((bits >> count) & 0xFF);
-    }
-  }
-  return decoded;
-}
-
-bool equal_in_constant_time(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 }  // namespace
 
 std::string_view HttpRequest::header(std::string_view name) const {
@@ -158,12 +128,34 @@ HttpResponse error_response(int status, std::string_view code, std::string_view 
   return json_response(status, {{"error", code}, {"message", message}});
 }
 
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
 bool has_bearer(const HttpRequest& request, std::string_view token) {
   return equal_in_constant_time(request.header("Authorization"), "Bearer " + std::string(token));
 }
 
 void Router::add(std::string method, std::string_view pattern, Handler handler) {
-  routes_.push_back({std::move(method), path_segments(pattern), std::move(handler)});
+  const Role role = method == "GET" ? Role::read : Role::administer;
+  add(std::move(method), pattern, std::move(handler), Needs{.role = role});
+}
+
+void Router::add(std::string method, std::string_view pattern, Handler handler, Needs needs) {
+  routes_.push_back({std::move(method), path_segments(pattern), std::move(handler), needs});
+}
+
+void Router::add_open(std::string method, std::string_view pattern, Handler handler) {
+  add(std::move(method), pattern, std::move(handler), Needs{.role = std::nullopt});
+}
+
+Needs Router::needs_of(std::string_view method, std::string_view path) const {
+  const std::vector<std::string> segments = path_segments(path);
+  const std::string_view wanted = method == "HEAD" ? "GET" : method;
+  PathValues values;
+  for (const Route& route : routes_)
+    if (route.method == wanted && match(route.segments, segments, values)) return route.needs;
+  return {.role = Role::read};
 }
 
 HttpResponse Router::handle(HttpRequest request) const {
@@ -198,11 +190,13 @@ class HttpServer::Impl {
   ~Impl() { stop(); }
 
   void stop() {
+    if (front_) front_->stop_accepting();
     if (context_) mg_stop(context_);
     context_ = nullptr;
+    if (front_) front_->stop();
   }
 
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return front_ ? front_->port() : port_; }
 
  private:
   static int ms(Duration duration) {
@@ -211,10 +205,8 @@ class HttpServer::Impl {
   }
 
   void start() {
-    const bool tls = !settings_.tls_certificate_file.empty();
-    std::string listen = settings_.listen_address;
+    std::string listen = settings_.tls ? "127.0.0.1:0" : settings_.listen_address;
     if (listen.starts_with(':')) listen = "0.0.0.0" + listen;
-    if (tls) listen += "s";
     const std::string threads = std::to_string(settings_.connections_max);
     const std::string request_timeout = std::to_string(ms(settings_.request_timeout));
     const std::string keep_alive_timeout = std::to_string(ms(settings_.keep_alive_timeout));
@@ -236,10 +228,6 @@ class HttpServer::Impl {
                                      "no",
                                      "max_request_size",
                                      "65536"};
-    if (tls) {
-      options.insert(options.end(), {"ssl_certificate", settings_.tls_certificate_file.c_str(),
-                                     "ssl_protocol_version", "4"});
-    }
     options.push_back(nullptr);
 
     mg_callbacks callbacks{};
@@ -265,19 +253,29 @@ class HttpServer::Impl {
                                "; choose another address or port");
     }
     port_ = static_cast<std::uint16_t>(bound[0].port);
+    if (!settings_.tls) return;
+    constexpr std::size_t waiting_max = 256;  // CivetWeb's queue.
+    try {
+      front_ = std::make_unique<TlsFront>(
+          TlsFront::Settings{
+              .listen_address = settings_.listen_address,
+              .backend_port = port_,
+              .connections_max = static_cast<std::size_t>(settings_.connections_max) + waiting_max},
+          settings_.tls, tls_peers_);
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
 
   // The status that was sent: CivetWeb takes any value above 0 as "answered".
   int serve(mg_connection* connection) {
     HttpRequest request = read_head(*mg_get_request_info(connection));
     HttpResponse response;
-    if (const auto denied = refuse(request)) {
+    if (const auto denied = refuse(connection, request)) {
       response = *denied;
-    } else if (!read_body(connection, request)) {
-      response =
-          error_response(413, "body_too_large",
-                         "the body is larger than " + format_bytes(settings_.body_bytes_max) +
-                             "; send it in smaller pieces");
+    } else if (const auto failed = read_body(connection, request)) {
+      response = *failed;
       response.headers.push_back({"Connection", "close"});
     } else {
       response = answer(std::move(request));
@@ -308,43 +306,45 @@ class HttpServer::Impl {
     return request;
   }
 
-  std::optional<HttpResponse> refuse(const HttpRequest& request) const {
-    if (request.path.starts_with("/-/")) return std::nullopt;
-    const std::string_view authorization = request.header("Authorization");
-    if (!settings_.bearer_token.empty() && !has_bearer(request, settings_.bearer_token)) {
-      return unauthorised("Bearer", "a bearer token");
-    }
-    if (settings_.basic_auth) {
-      const std::string pair =
-          authorization.starts_with("Basic ") ? base64_decode(authorization.substr(6)) : "";
-      const std::size_t colon = pair.find(':');
-      const std::string_view view = pair;
-      if (colon == std::string::npos ||
-          !settings_.basic_auth(view.substr(0, colon), view.substr(colon + 1))) {
-        return unauthorised("Basic", "a user name and password");
-      }
-    }
-    return std::nullopt;
+  // Behind TLS the client is another than the connection's peer; who has not come through TLS has
+  // found the port behind it, and is refused.
+  bool name_client(mg_connection* connection, HttpRequest& request) const {
+    if (!settings_.tls) return true;
+    const auto client =
+        tls_peers_.find(static_cast<std::uint16_t>(mg_get_request_info(connection)->remote_port));
+    if (!client || request.peer != "127.0.0.1") return false;
+    request.peer = *client;
+    return true;
   }
 
-  static HttpResponse unauthorised(const std::string& scheme, const std::string& what) {
-    HttpResponse response = error_response(
-        401, "unauthorized", "this listener wants " + what + " in the Authorization header");
-    response.headers.push_back({"WWW-Authenticate", scheme + " realm=\"outrider\""});
-    return response;
+  std::optional<HttpResponse> refuse(mg_connection* connection, HttpRequest& request) const {
+    if (!name_client(connection, request)) {
+      return error_response(403, "not_through_tls",
+                            "this port belongs to the program alone; use its TLS port");
+    }
+    if (!settings_.guard) return std::nullopt;
+    return settings_.guard->refuse(request, router_.needs_of(request.method, request.path));
   }
 
-  // False when the body is larger than allowed.
-  bool read_body(mg_connection* connection, HttpRequest& request) const {
+  // What is answered when the body is not taken: too large, or not all of it came.
+  std::optional<HttpResponse> read_body(mg_connection* connection, HttpRequest& request) const {
+    const HttpResponse too_large =
+        error_response(413, "body_too_large",
+                       "the body is larger than " + format_bytes(settings_.body_bytes_max) +
+                           "; send it in smaller pieces");
     const long long announced = mg_get_request_info(connection)->content_length;
-    if (announced > static_cast<long long>(settings_.body_bytes_max)) return false;
+    if (announced > static_cast<long long>(settings_.body_bytes_max)) return too_large;
     if (announced > 0) request.body.reserve(static_cast<std::size_t>(announced));
     char piece[8192];
     for (;;) {
       const int got = mg_read(connection, piece, sizeof piece);
-      if (got <= 0) return true;
+      if (got < 0 || (got == 0 && static_cast<long long>(request.body.size()) < announced)) {
+        return error_response(400, "body_incomplete",
+                              "the connection ended within the body; send all of it again");
+      }
+      if (got == 0) return std::nullopt;
       if (request.body.size() + static_cast<std::size_t>(got) > settings_.body_bytes_max)
-        return false;
+        return too_large;
       request.body.append(piece, static_cast<std::size_t>(got));
     }
   }
@@ -377,7 +377,9 @@ class HttpServer::Impl {
   Settings settings_;
   Router router_;
   mg_context* context_ = nullptr;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0;  // CivetWeb's.
+  TlsPeers tls_peers_;
+  std::unique_ptr<TlsFront> front_;
 };
 
 HttpServer::HttpServer(Settings settings, Router router)

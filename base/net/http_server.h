@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,9 +27,12 @@
 
 #include "base/core/clock.h"
 #include "base/core/result.h"
+#include "base/net/access.h"
 #include "base/wire/json.h"
 
 namespace outrider::net {
+
+class TlsPort;
 
 struct Header {
   std::string name;
@@ -42,6 +46,8 @@ struct HttpRequest {
   std::vector<Header> headers;
   std::string body;
   std::string peer;  // The client's address, without port.
+  // What its token is limited to, where the route's handler is to check it; nullptr: to nothing.
+  std::shared_ptr<const Scope> scope = nullptr;
 
   std::string_view header(std::string_view name) const;      // "" when absent.
   std::string_view path_value(std::string_view name) const;  // Of a "{name}" in the route.
@@ -68,9 +74,20 @@ HttpResponse json_response(int status, const wire::Json& body);
 // The one shape of every error body: {"error": code, "message": what, where, what to change}.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);
 
+// Takes as long wherever texts of one length differ.
+bool equal_in_constant_time(std::string_view a, std::string_view b);
+
 // Whether the request carries "Authorization: Bearer <token>"; takes as long whatever was sent. For
-// single routes; Settings::bearer_token guards a whole listener.
+// single routes; Settings::guard guards a whole listener.
 bool has_bearer(const HttpRequest& request, std::string_view token);
+
+// Who is let in. Called for each request before its body is read; from several threads.
+class Guard {
+ public:
+  virtual ~Guard() = default;
+  // What a request is answered that is refused. May set the request's scope.
+  virtual std::optional<HttpResponse> refuse(HttpRequest& request, const Needs& needs) = 0;
+};
 
 using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
@@ -78,14 +95,20 @@ using Handler = std::function<HttpResponse(const HttpRequest&)>;
 // Unknown path: 404; known path, other method: 405 with Allow. HEAD is answered as GET.
 class Router {
  public:
+  // A route that says nothing else needs Role::read for GET, Role::administer for the rest.
   void add(std::string method, std::string_view pattern, Handler handler);
+  void add(std::string method, std::string_view pattern, Handler handler, Needs needs);
+  void add_open(std::string method, std::string_view pattern, Handler handler);  // To everybody.
   HttpResponse handle(HttpRequest request) const;
+  // Of the route that would handle it; those of reading where there is none.
+  Needs needs_of(std::string_view method, std::string_view path) const;
 
  private:
   struct Route {
     std::string method;
     std::vector<std::string> segments;
     Handler handler;
+    Needs needs;
   };
   std::vector<Route> routes_;
 };
@@ -99,11 +122,8 @@ class HttpServer {
     std::size_t body_bytes_max = 8 << 20;  // Past it: 413.
     Duration request_timeout = std::chrono::seconds(30);
     Duration keep_alive_timeout = std::chrono::seconds(60);
-    std::string tls_certificate_file = "";  // PEM with certificate and key; empty: plain HTTP.
-    // Non-empty: every request but those under /-/ needs "Authorization: Bearer <token>".
-    std::string bearer_token = "";
-    // When set, it must say yes to (user, password) of HTTP basic authentication.
-    std::function<bool(std::string_view user, std::string_view password)> basic_auth = {};
+    std::shared_ptr<TlsPort> tls = nullptr;  // None: plain HTTP.
+    std::shared_ptr<Guard> guard = nullptr;  // None: everybody may do everything.
   };
 
   // Throws std::runtime_error, naming address and reason, when it cannot listen.

@@ -12,7 +12,7 @@ void SelfExport::round(Time now) {
   wire::GatheringSink sink;
   for (wire::Collector* collector : collectors_) collector->collect(sink);
   wire::ExposedFamilies families = sink.take();
-  add_target_labels(families, target_);
+  fill_target_labels(families, target_);
   const std::int64_t now_ms = to_unix_ms(now);
   ExposedSeries exposed = to_series(families, now_ms);
   auto markers = staleness_.round(exposed.at_round, now_ms);

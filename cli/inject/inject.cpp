@@ -15,8 +15,8 @@ namespace outrider::inject {
 namespace {
 
 constexpr std::int64_t kserve_port = 8080;  // Where KServe's runtimes listen unless told otherwise.
-constexpr std::array<std::string_view, 3> volume_names = {"outrider-data", "outrider-model",
-                                                          "outrider-references"};
+constexpr std::array<std::string_view, 5> volume_names = {
+    "outrider-data", "outrider-model", "outrider-references", "outrider-tls", "outrider-web-tls"};
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
@@ -80,6 +80,25 @@ bool speaks_http2(const ContainerPort& port) {
          port.name.starts_with("http2");
 }
 
+// Source: the Kubernetes documentation, "Service: application protocol"; KEP-3726; Istio's list of
+// protocols.
+bool declares_http2(std::string_view app_protocol) {
+  const std::string word = lower_ascii(app_protocol);
+  return word == "kubernetes.io/h2c" || word == "h2c" || word == "http2" || word == "grpc";
+}
+
+// What the data path cannot do with a port that declares this; "" where it can.
+std::string_view obstacle_of_protocol(std::string_view app_protocol) {
+  const std::string word = lower_ascii(app_protocol);
+  for (const std::string_view tls : {"https", "grpcs", "kubernetes.io/wss", "tls", "hbone"})
+    if (word == tls)
+      return "TLS of the model itself, and inject leads to plain HTTP; write the sidecar by hand, "
+             "with --upstream https://… (docs/tls.md)";
+  for (const std::string_view other : {"tcp", "udp", "mongo", "mysql", "redis"})
+    if (word == other) return "no HTTP";
+  return "";
+}
+
 // The number of the container port that a Service's port leads to.
 std::optional<std::int64_t> resolve(const ServicePort& port, const Workload& workload) {
   if (port.target.empty()) return port.number;
@@ -94,6 +113,7 @@ std::optional<std::int64_t> resolve(const ServicePort& port, const Workload& wor
 struct Plan {
   std::int64_t port = 0;
   std::string reason;
+  bool http2 = false;  // What the port speaks: HTTP/2 without TLS, or HTTP/1.1.
 };
 
 class Planner {
@@ -111,6 +131,9 @@ class Planner {
     const std::string& wanted = annotated.empty() ? settings_.port : annotated;
     Plan plan = wanted.empty() ? found_out(workload, ports) : named(wanted, ports);
     if (!plan.reason.empty()) return plan;
+    if (std::string declared = declaration_against(workload, plan.port); !declared.empty()) {
+      return {0, declared + "; name another port with --port or the annotation outrider.io/port"};
+    }
     for (const ContainerPort& port : workload.ports()) {
       if (port.number == settings_.proxy_port || port.number == settings_.admin_port) {
         return {
@@ -118,6 +141,7 @@ class Planner {
                    ", which is the sidecar's; give the sidecar another (--proxy.port, --web.port)"};
       }
     }
+    plan.http2 = leads_to_http2(workload, plan.port);
     return plan;
   }
 
@@ -163,6 +187,47 @@ class Planner {
     return "";
   }
 
+  // What the Services that lead to the port say against it; "" where one of them does not. An
+  // appProtocol is a declaration, while a port's name is a habit.
+  std::string declaration_against(const Workload& workload, std::int64_t number) const {
+    std::string found;
+    for (const Service& service : objects_.services) {
+      if (!service.selects(workload)) continue;
+      for (const ServicePort& port : service.ports) {
+        if (resolve(port, workload) != number) continue;
+        const std::string_view obstacle = obstacle_of_protocol(port.app_protocol);
+        if (obstacle.empty()) return "";
+        found = service.title() + " says appProtocol " + port.app_protocol + " of its port " +
+                std::to_string(port.number) + ": " + std::string(obstacle);
+      }
+    }
+    return found;
+  }
+
+  // By what the Services that lead to the port declare, else by its name or a gRPC probe. Where one
+  // of several Service ports speaks HTTP/1.1, the sidecar does: it passes one protocol. So does the
+  // container that KServe leads to.
+  bool leads_to_http2(const Workload& workload, std::int64_t number) const {
+    if (workload.is_kserve) return false;
+    bool declared = false, undeclared = false;
+    for (const Service& service : objects_.services) {
+      if (!service.selects(workload)) continue;
+      for (const ServicePort& port : service.ports) {
+        if (resolve(port, workload) != number) continue;
+        declared |= declares_http2(port.app_protocol);
+        undeclared |= port.app_protocol.empty();
+        if (!port.app_protocol.empty() && !declares_http2(port.app_protocol)) return false;
+      }
+    }
+    if (declared) return !undeclared;
+    const auto probed = workload.grpc_probe_ports();
+    const auto ports = workload.ports();
+    return probed.count(number) > 0 ||
+           std::any_of(ports.begin(), ports.end(), [&](const ContainerPort& port) {
+             return port.number == number && speaks_http2(port);
+           });
+  }
+
   Plan named(const std::string& wanted, const std::vector<ContainerPort>& ports) const {
     if (const auto number = parse_int(wanted)) {
       if (*number >= 1 && *number <= 65535) return {*number, ""};
@@ -175,12 +240,18 @@ class Planner {
   }
 
   Plan found_out(const Workload& workload, const std::vector<ContainerPort>& all) const {
+    // Of several ports one of HTTP/1.1 comes first: model servers that speak both serve the same
+    // models there.
     std::vector<ContainerPort> ports = all;
-    std::erase_if(ports, speaks_http2);
-    if (ports.empty() && !all.empty()) {
-      return {0, "its port " + lines_of(all) +
-                     " speaks HTTP/2, and the sidecar HTTP/1.1; name "
-                     "another with --port"};
+    std::erase_if(ports,
+                  [&](const ContainerPort& port) { return leads_to_http2(workload, port.number); });
+    if (ports.empty()) ports = all;
+    if (ports.size() > 1) {
+      std::vector<ContainerPort> undeclared = ports;
+      std::erase_if(undeclared, [&](const ContainerPort& port) {
+        return !declaration_against(workload, port.number).empty();
+      });
+      if (!undeclared.empty()) ports = undeclared;
     }
     if (workload.is_kserve) return {ports.empty() ? kserve_port : ports.front().number, ""};
     if (ports.empty()) {
@@ -246,10 +317,25 @@ Json volumes(const Settings& settings) {
     made.push_back(
         {{"name", volume_names[2]}, {"configMap", {{"name", settings.reference_config_map}}}});
   }
+  const auto add_certificate = [&](std::string_view name, const Settings::Certificate& from) {
+    if (!from.secret.empty()) {
+      made.push_back({{"name", name}, {"secret", {{"secretName", from.secret}}}});
+    } else if (!from.csi_driver.empty()) {
+      Json csi = {{"driver", from.csi_driver}, {"readOnly", true}};
+      for (const std::string& attribute : settings.csi_attributes) {
+        const std::size_t equals = std::min(attribute.find('='), attribute.size());
+        csi["volumeAttributes"][attribute.substr(0, equals)] =
+            equals < attribute.size() ? attribute.substr(equals + 1) : "";
+      }
+      made.push_back({{"name", name}, {"csi", std::move(csi)}});
+    }
+  };
+  add_certificate(volume_names[3], settings.tls);
+  add_certificate(volume_names[4], settings.web_tls);
   return made;
 }
 
-void put_in(const Workload& workload, const Settings& settings, std::int64_t port) {
+void put_in(const Workload& workload, const Settings& settings, const std::string& upstream) {
   YamlText& document = *workload.document;
   const Json label = {{sidecar_label, "true"}};
   const Json annotation = {{injected_annotation, version()}};
@@ -264,7 +350,7 @@ void put_in(const Workload& workload, const Settings& settings, std::int64_t por
     add_to(document, *workload.metadata, "labels", sidecar_label, "true");
     add_to(document, *workload.metadata, "annotations", injected_annotation, version());
   }
-  Json container = sidecar_container(settings, port);
+  Json container = sidecar_container(settings, upstream);
   if (workload.is_kserve) {
     // KServe leads a predictor's traffic to the container of this name, which then asks the model.
     // Knative allows it one port, whose name would choose a protocol, and no probe at the start.
@@ -395,12 +481,14 @@ class Injection {
     const Workload& workload = stream_.objects.workloads[i];
     const Plan& plan = plans_[i];
     if (!plan.reason.empty()) return say(workload.title() + " skipped: " + plan.reason);
-    put_in(workload, settings_, plan.port);
+    put_in(workload, settings_,
+           (plan.http2 ? "h2c://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(plan.port));
     ++outcome_.changed;
     const std::string proxy = std::to_string(settings_.proxy_port);
     const bool needs_service =
         !workload.is_kserve && !workload.ends_by_itself && !reached_.count(i);
     say(workload.title() + " injected, before port " + std::to_string(plan.port) +
+        (plan.http2 ? " (HTTP/2)" : "") +
         (needs_service
              ? "; no Service here leads to it: let the targetPort of its Service be " + proxy
              : ""));
@@ -416,18 +504,30 @@ class Injection {
     std::vector<const ServicePort*> moved;
     std::set<std::size_t> reached;
     for (const ServicePort& port : service.ports) {
-      bool leads = false;
+      bool leads = false, is_http2 = false;
       std::string without;
+      std::set<std::size_t> led;
       for (std::size_t i = 0; i < plans_.size(); ++i) {
         const Workload& workload = stream_.objects.workloads[i];
         if (!service.selects(workload)) continue;
         const bool has_sidecar = plans_[i].reason.empty() || workload.has_sidecar();
         const bool is_model = plans_[i].reason.empty() && resolve(port, workload) == plans_[i].port;
         leads |= is_model;
-        if (is_model) reached.insert(i);
+        is_http2 |= is_model && plans_[i].http2;
+        if (is_model) led.insert(i);
         if (!has_sidecar) without = workload.title();
       }
       if (!leads) continue;
+      std::string_view obstacle = obstacle_of_protocol(port.app_protocol);
+      if (declares_http2(port.app_protocol) && !is_http2)
+        obstacle = "HTTP/2, and another port of a Service leads to the same port by HTTP/1.1";
+      if (!obstacle.empty()) {
+        said.push_back(service.title() + ": port " + std::to_string(port.number) +
+                       " left alone: appProtocol " + port.app_protocol + " says " +
+                       std::string(obstacle));
+        continue;
+      }
+      reached.merge(led);
       if (!without.empty()) {
         said.push_back(service.title() + " left alone: it also selects " + without +
                        ", which has no sidecar");
@@ -454,23 +554,29 @@ class Injection {
   Outcome outcome_;
 };
 
+// The proxy answers below its reserved path, whatever becomes of the analytics. The kubelet shows
+// no certificate; where one is required it can only see whether somebody listens.
+Json probe_of(const Settings& settings, const char* path, int period, int failures) {
+  const bool asks_clients =
+      std::find(settings.arguments.begin(), settings.arguments.end(),
+                "--tls.require-client-certificate") != settings.arguments.end();
+  Json made =
+      settings.reserved_path.empty() || asks_clients
+          ? Json{{"tcpSocket", {{"port", settings.proxy_port}}}}
+          : Json{{"httpGet",
+                  {{"path", settings.reserved_path + path}, {"port", settings.proxy_port}}}};
+  if (settings.tls.is_given() && made.contains("httpGet")) made["httpGet"]["scheme"] = "HTTPS";
+  made["periodSeconds"] = period;
+  if (period > 1) made["timeoutSeconds"] = 5;
+  if (failures > 0) made["failureThreshold"] = failures;
+  return made;
+}
+
 }  // namespace
 
-Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
+Json sidecar_container(const Settings& settings, const std::string& upstream) {
   const auto port = [](const char* name, std::int64_t number) {
     return Json{{"name", name}, {"containerPort", number}, {"protocol", "TCP"}};
-  };
-  // The proxy answers below its reserved path, whatever becomes of the analytics.
-  const auto probe = [&](const char* path, int period, int failures) {
-    Json made =
-        settings.reserved_path.empty()
-            ? Json{{"tcpSocket", {{"port", settings.proxy_port}}}}
-            : Json{{"httpGet",
-                    {{"path", settings.reserved_path + path}, {"port", settings.proxy_port}}}};
-    made["periodSeconds"] = period;
-    if (period > 1) made["timeoutSeconds"] = 5;
-    if (failures > 0) made["failureThreshold"] = failures;
-    return made;
   };
   const auto mount = [](std::string_view name, const char* path) {
     return Json{{"name", name}, {"mountPath", path}, {"readOnly", true}};
@@ -479,7 +585,7 @@ Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
       {"name", sidecar_name}, {"image", settings.image}, {"imagePullPolicy", "IfNotPresent"}};
   if (settings.native) container["restartPolicy"] = "Always";
   Json& arguments = container["args"] =
-      Json::array({"--upstream=http://127.0.0.1:" + std::to_string(upstream_port),
+      Json::array({"--upstream=" + upstream,
                    "--proxy.listen-address=0.0.0.0:" + std::to_string(settings.proxy_port),
                    "--proxy.reserved-path", settings.reserved_path,
                    "--web.listen-address=0.0.0.0:" + std::to_string(settings.admin_port),
@@ -493,12 +599,20 @@ Json sidecar_container(const Settings& settings, std::int64_t upstream_port) {
     arguments.push_back("--reference=/etc/outrider/references");
     mounts.push_back(mount(volume_names[2], "/etc/outrider/references"));
   }
+  if (settings.tls.is_given()) {
+    arguments.push_back("--tls.cert-dir=/etc/outrider/tls");
+    mounts.push_back(mount(volume_names[3], "/etc/outrider/tls"));
+  }
+  if (settings.web_tls.is_given()) {
+    arguments.push_back("--web.tls-cert-dir=/etc/outrider/web-tls");
+    mounts.push_back(mount(volume_names[4], "/etc/outrider/web-tls"));
+  }
   for (const std::string& argument : settings.arguments) arguments.push_back(argument);
   container["ports"] = Json::array(
       {port("outrider-proxy", settings.proxy_port), port("outrider-admin", settings.admin_port)});
-  container["startupProbe"] = probe("/healthy", 1, 60);
-  container["readinessProbe"] = probe("/ready", 5, 0);
-  container["livenessProbe"] = probe("/healthy", 10, 6);
+  container["startupProbe"] = probe_of(settings, "/healthy", 1, 60);
+  container["readinessProbe"] = probe_of(settings, "/ready", 5, 0);
+  container["livenessProbe"] = probe_of(settings, "/healthy", 10, 6);
   container["securityContext"] = {{"runAsNonRoot", true},
                                   {"runAsUser", 65532},
                                   {"runAsGroup", 65532},

@@ -36,7 +36,15 @@ struct Settings {
   std::string model_config_map = {};  // With key model.yaml.
   std::string reference_config_map = {};
   std::string memory_max = "256MiB";
-  std::vector<std::string> arguments = {};  // More of the sidecar's options.
+  // Where a certificate comes from: a Secret with tls.crt, tls.key and ca.crt, as cert-manager
+  // writes it, or a CSI driver that puts files of these names there.
+  struct Certificate {
+    std::string secret = {}, csi_driver = {};
+    bool is_given() const { return !secret.empty() || !csi_driver.empty(); }
+  };
+  Certificate tls = {}, web_tls = {};            // Of the proxy's port, of the admin API.
+  std::vector<std::string> csi_attributes = {};  // "KEY=VALUE" for the drivers.
+  std::vector<std::string> arguments = {};       // More of the sidecar's options.
 };
 
 struct Outcome {
@@ -48,7 +56,8 @@ struct Outcome {
 Result<Outcome> inject(std::string_view text, const std::string& file, const Settings& settings);
 Result<Outcome> uninject(std::string_view text, const std::string& file);
 
-// The container, as JSON in Kubernetes's order of fields. `upstream_port` is the model's.
-wire::Json sidecar_container(const Settings& settings, std::int64_t upstream_port);
+// The container, as JSON in Kubernetes's order of fields. `upstream` is the model's URL:
+// http://127.0.0.1:8080, or h2c://127.0.0.1:8001 where it speaks HTTP/2.
+wire::Json sidecar_container(const Settings& settings, const std::string& upstream);
 
 }  // namespace outrider::inject

@@ -230,7 +230,8 @@ class Collector {
       const auto original = moved.find(*number);
       made.ports.push_back(
           {port, *number,
-           original != moved.end() ? original->second : text_at(port, {"targetPort"})});
+           original != moved.end() ? original->second : text_at(port, {"targetPort"}),
+           text_at(port, {"appProtocol"})});
     }
     if (const std::string reason = sharing(&object, 4); !reason.empty() && !made.selector.empty()) {
       into_.oddities.push_back({made.title(), reason});
@@ -285,6 +286,19 @@ std::vector<ContainerPort> Workload::ports() const {
   }
   for (const std::string_view framework : is_kserve ? frameworks : decltype(frameworks){}) {
     if (YamlNode* model = spec->find(framework)) look(model, "kserve-container");
+  }
+  return found;
+}
+
+std::set<std::int64_t> Workload::grpc_probe_ports() const {
+  std::set<std::int64_t> found;
+  const YamlNode* containers = spec->find("containers");
+  if (!containers) return found;
+  for (YamlNode* container : containers->items()) {
+    for (const char* probe : {"startupProbe", "readinessProbe", "livenessProbe"}) {
+      const auto port = parse_int(text_at(container, {probe, "grpc", "port"}));
+      if (port) found.insert(*port);
+    }
   }
   return found;
 }

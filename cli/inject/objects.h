@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,12 +47,14 @@ struct Workload {
   Labels labels() const;                               // Of the pods.
   std::string_view container_name() const { return is_kserve ? kserve_sidecar_name : sidecar_name; }
   std::vector<ContainerPort> ports() const;  // TCP, without the sidecar's.
+  std::set<std::int64_t> grpc_probe_ports() const;
 };
 
 struct ServicePort {
   YamlNode* node = nullptr;
   std::int64_t number = 0;
   std::string target;  // As it was before inject moved it; "": none, so the number's.
+  std::string app_protocol;
 };
 
 struct Service {

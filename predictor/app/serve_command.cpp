@@ -8,6 +8,11 @@
 #include "base/core/text.h"
 #include "base/net/metrics_page.h"
 #include "base/net/shutdown.h"
+#include "base/net/tls_metrics.h"
+#include "base/net/tls_port.h"
+#include "base/web/client_options.h"
+#include "base/web/make_guard.h"
+#include "base/web/tls_port_of.h"
 #include "predictor/app/commands.h"
 #include "predictor/app/gate_options.h"
 #include "predictor/retrain/job_queue.h"
@@ -26,7 +31,10 @@ struct ServeOptions {
   std::int64_t body_bytes_max = 8 << 20;
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
-  std::string control_token_file, retrain_url_token_file;
+  std::string control_token_file;
+  web::AccessOptions access;
+  web::TlsOptions web_tls;
+  web::ClientOptions retrain_client;
   std::int64_t retrain_rows_min = 100;
   std::int64_t retrain_rows_wanted = 1000;
   std::int64_t retrain_bytes_max = 256 << 20;
@@ -47,13 +55,16 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("web.body-max-bytes", o.body_bytes_max, "Largest request body; past it: 413.")
       .as_bytes()
       .between(1024, 1e9);
+  o.access.add_to(t);
+  o.web_tls.add_to(t, "web", "the model's port and its API");
   t.add("registry.watch-interval", o.watch_interval,
         "How often the registry is looked at for another production version.")
       .between(0.01, 3600);
   t.add("web.drain-timeout", o.drain_timeout, "How long requests at hand may take after SIGTERM.")
       .between(0, 3600);
   t.add("control.token-file", o.control_token_file,
-        "File with the bearer token that retrain, promote and rollback requests must carry.")
+        "File with a bearer token that may do everything; retrain, promote and rollback requests "
+        "then need it, or one of web.tokens-file.")
       .value_name("FILE");
   t.add("retrain.data", o.retrain.sources.original_file,
         "CSV file of the original rows; default: the one production's card names.")
@@ -61,9 +72,10 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   t.add("retrain.url", o.retrain.sources.url,
         "Labelled live rows: /api/v1/training-data of a sidecar or the agent.")
       .as_url();
-  t.add("retrain.url-token-file", o.retrain_url_token_file,
-        "File with the bearer token for --retrain.url.")
+  t.add("retrain.url-token-file", o.retrain_client.bearer_token_file,
+        "File with the bearer token for --retrain.url; read again each time.")
       .value_name("FILE");
+  o.retrain_client.add_tls_to(t, "retrain", "the server of --retrain.url");
   t.add("retrain.file", o.retrain.sources.growing_file,
         "CSV file of labelled live rows to which somebody appends (features, label, timestamp).")
       .value_name("FILE.csv");
@@ -87,18 +99,20 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   return table;
 }
 
-// A token file's one line; no token when no file is named.
+// No token when no file is named.
 std::string read_token(const std::string& file) {
   if (file.empty()) return {};
-  const auto text = config::read_file(file, 64 << 10);
-  if (!text) throw std::runtime_error(text.error().message);
-  if (trim(*text).empty()) throw std::runtime_error(file + ": expected a token, found nothing");
-  return std::string(trim(*text));
+  auto token = web::read_token(file);
+  if (!token) throw std::runtime_error(token.error().message);
+  return *token;
 }
 
 retrain::Rules retrain_rules(const ServeOptions& o) {
   retrain::Rules rules = o.retrain;
-  rules.sources.url_token = read_token(o.retrain_url_token_file);
+  (void)read_token(o.retrain_client.bearer_token_file);  // Today, and not at the first retraining.
+  rules.sources.prepare = [client = o.retrain_client](net::ClientRequest& request) {
+    return client.apply(request);
+  };
   rules.sources.bytes_max = static_cast<std::size_t>(o.retrain_bytes_max);
   rules.plan.rows_min = static_cast<std::size_t>(o.retrain_rows_min);
   rules.patience.rows = static_cast<std::size_t>(o.retrain_rows_wanted);
@@ -161,15 +175,26 @@ int run(const ServeOptions& o) {
                          });
 
   serve::Api api(registry, live, metrics);
-  serve::Control control({o.gates.values(), read_token(o.control_token_file)}, registry, live,
-                         jobs);
+  serve::Control control(o.gates.values(), registry, live, jobs);
   net::Router router;
   api.add_routes(router);
   control.add_routes(router, api);
-  router.add("GET", "/metrics", net::metrics_page({&metrics, &jobs, &process}));
+  const auto guard = web::make_guard(o.access, {.port = "predictor",
+                                                .single_token_file = o.control_token_file,
+                                                .reading_is_open = true,
+                                                .model = [&o] { return o.name; }});
+  web::GuardMetrics guards;
+  guards.add(guard);
+  const auto tls = web::tls_port(o.web_tls, "web", "predictor");
+  net::TlsMetrics tls_metrics;
+  if (tls) tls_metrics.add([tls] { return tls->figures(); });
+  router.add("GET", "/metrics",
+             net::metrics_page({&metrics, &jobs, &tls_metrics, &guards, &process}));
   net::HttpServer server({.listen_address = o.listen_address,
                           .connections_max = static_cast<int>(o.connections_max),
-                          .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max)},
+                          .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max),
+                          .tls = tls,
+                          .guard = guard},
                          std::move(router));
   spdlog::info("listening on port {}", server.port());
   watch(signals, live, o.watch_interval);

@@ -36,8 +36,7 @@ Result<std::optional<Dataset>> fetch(const Sources& sources, const std::optional
   request.url =
       sources.url + (sources.url.find('?') == std::string::npos ? "?" : "&") + "format=csv";
   if (since) request.url += "&since=" + percent_encode(format_rfc3339(*since));
-  if (!sources.url_token.empty())
-    request.headers.push_back({"Authorization", "Bearer " + sources.url_token});
+  if (auto prepared = sources.prepare(request); !prepared) return fail(prepared);
   request.timeout = sources.url_timeout;
   request.body_bytes_max = sources.bytes_max;
   const auto response = net::HttpClient().send(request);

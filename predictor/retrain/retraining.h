@@ -8,6 +8,8 @@
 #include <string>
 
 #include "base/core/clock.h"
+#include "base/core/result.h"
+#include "base/net/http_client.h"
 #include "predictor/gates/gates.h"
 #include "predictor/registry/registry.h"
 #include "predictor/retrain/plan.h"
@@ -19,7 +21,9 @@ struct Sources {
   std::string original_file =
       "";                // Empty: the file that production's card names, where it can be read.
   std::string url = "";  // Training data of a sidecar or the agent; `since` and `format` are added.
-  std::string url_token = "";     // Bearer token for it.
+  // Adds to the question what it is to be known by, and whom to trust.
+  std::function<Result<void>(net::ClientRequest&)> prepare =
+      [](net::ClientRequest&) -> Result<void> { return {}; };
   std::string growing_file = "";  // A CSV file to which somebody appends.
   std::size_t bytes_max = 256 << 20;
   Duration url_timeout = std::chrono::seconds(60);

@@ -117,18 +117,18 @@ void Api::add_flat(net::Router& router) {
                            const protocol::Predictions& p) {
     return protocol::encode_flat(served.model, batch, p);
   };
-  router.add("GET", "/predict",
-             counted(Route::predict, predicting(
-                                         [](const model::Model& model, const HttpRequest& r) {
-                                           return protocol::decode_query(model, r.query);
-                                         },
-                                         encode)));
-  router.add("POST", "/predict",
-             counted(Route::predict, predicting(
-                                         [](const model::Model& model, const HttpRequest& r) {
-                                           return protocol::decode_flat(model, r.body);
-                                         },
-                                         encode)));
+  router.add_open("GET", "/predict",
+                  counted(Route::predict, predicting(
+                                              [](const model::Model& model, const HttpRequest& r) {
+                                                return protocol::decode_query(model, r.query);
+                                              },
+                                              encode)));
+  router.add_open("POST", "/predict",
+                  counted(Route::predict, predicting(
+                                              [](const model::Model& model, const HttpRequest& r) {
+                                                return protocol::decode_flat(model, r.body);
+                                              },
+                                              encode)));
 }
 
 void Api::add_v1(net::Router& router) {
@@ -139,30 +139,31 @@ void Api::add_v1(net::Router& router) {
       [](const ServedModel& served, const protocol::Batch&, const protocol::Predictions& p) {
         return protocol::encode_v1(served.model, p);
       });
-  router.add("POST", "/v1/models/{action}",
-             counted(Route::v1, [predict_v1](const HttpRequest& request) {
-               HttpRequest inner = request;
-               const std::string action(request.path_value("action"));
-               const std::size_t colon = action.rfind(':');
-               if (colon == std::string::npos || action.substr(colon) != ":predict") {
-                 return net::error_response(404, "not_found", "POST to /v1/models/MODEL:predict");
-               }
-               inner.path_values.emplace_back("model", action.substr(0, colon));
-               return predict_v1(inner);
-             }));
-  router.add("GET", "/v1/models", counted(Route::v1, [this](const HttpRequest&) {
-               return with_version(net::json_response(200, {{"models", {registry_.model_name()}}}),
-                                   live_.current());
-             }));
-  router.add("GET", "/v1/models/{model}", counted(Route::v1, [this](const HttpRequest& request) {
-               const auto served = served_for(request);
-               if (!served && served.error().code != "no_production")
-                 return refusal(served.error());
-               return with_version(
-                   net::json_response(served ? 200 : 503, {{"name", registry_.model_name()},
-                                                           {"ready", served && ready()}}),
-                   live_.current());
-             }));
+  router.add_open(
+      "POST", "/v1/models/{action}", counted(Route::v1, [predict_v1](const HttpRequest& request) {
+        HttpRequest inner = request;
+        const std::string action(request.path_value("action"));
+        const std::size_t colon = action.rfind(':');
+        if (colon == std::string::npos || action.substr(colon) != ":predict") {
+          return net::error_response(404, "not_found", "POST to /v1/models/MODEL:predict");
+        }
+        inner.path_values.emplace_back("model", action.substr(0, colon));
+        return predict_v1(inner);
+      }));
+  router.add_open("GET", "/v1/models", counted(Route::v1, [this](const HttpRequest&) {
+                    return with_version(
+                        net::json_response(200, {{"models", {registry_.model_name()}}}),
+                        live_.current());
+                  }));
+  router.add_open(
+      "GET", "/v1/models/{model}", counted(Route::v1, [this](const HttpRequest& request) {
+        const auto served = served_for(request);
+        if (!served && served.error().code != "no_production") return refusal(served.error());
+        return with_version(
+            net::json_response(served ? 200 : 503,
+                               {{"name", registry_.model_name()}, {"ready", served && ready()}}),
+            live_.current());
+      }));
 }
 
 void Api::add_v2(net::Router& router) {
@@ -191,24 +192,25 @@ void Api::add_v2(net::Router& router) {
         *served);
   };
   for (const std::string place : {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"}) {
-    router.add("POST", place + "/infer", counted(Route::v2, infer));
-    router.add("GET", place, counted(Route::v2, describe));
-    router.add("GET", place + "/ready", counted(Route::v2, model_ready));
+    router.add_open("POST", place + "/infer", counted(Route::v2, infer));
+    router.add_open("GET", place, counted(Route::v2, describe));
+    router.add_open("GET", place + "/ready", counted(Route::v2, model_ready));
   }
-  router.add("GET", "/v2", counted(Route::v2, [this](const HttpRequest&) {
-               return with_version(
-                   net::json_response(200, {{"name", "outrider-predictor"},
-                                            {"version", version()},
-                                            {"extensions", {"binary_tensor_data"}}}),
-                   live_.current());
-             }));
-  router.add("GET", "/v2/health/live", counted(Route::v2, [this](const HttpRequest&) {
-               return with_version(net::json_response(200, {{"live", true}}), live_.current());
-             }));
-  router.add("GET", "/v2/health/ready", counted(Route::v2, [this](const HttpRequest&) {
-               return with_version(net::json_response(ready() ? 200 : 503, {{"ready", ready()}}),
-                                   live_.current());
-             }));
+  router.add_open("GET", "/v2", counted(Route::v2, [this](const HttpRequest&) {
+                    return with_version(
+                        net::json_response(200, {{"name", "outrider-predictor"},
+                                                 {"version", version()},
+                                                 {"extensions", {"binary_tensor_data"}}}),
+                        live_.current());
+                  }));
+  router.add_open("GET", "/v2/health/live", counted(Route::v2, [this](const HttpRequest&) {
+                    return with_version(net::json_response(200, {{"live", true}}), live_.current());
+                  }));
+  router.add_open("GET", "/v2/health/ready", counted(Route::v2, [this](const HttpRequest&) {
+                    return with_version(
+                        net::json_response(ready() ? 200 : 503, {{"ready", ready()}}),
+                        live_.current());
+                  }));
 }
 
 void Api::add_admin(net::Router& router) {

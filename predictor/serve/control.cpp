@@ -60,20 +60,6 @@ Json stages_json(const std::string& model, const registry::Stages& stages) {
 
 }  // namespace
 
-// Refuses who does not carry the token.
-Api::Answer Control::guarded(Api::Answer answer) const {
-  return [this, answer = std::move(answer)](const HttpRequest& request) {
-    if (settings_.bearer_token.empty() || net::has_bearer(request, settings_.bearer_token))
-      return answer(request);
-    HttpResponse denied = net::error_response(
-        401, "unauthorized",
-        request.path +
-            " wants \"Authorization: Bearer <token>\", the token of --control.token-file");
-    denied.headers.push_back({"WWW-Authenticate", "Bearer realm=\"outrider\""});
-    return denied;
-  };
-}
-
 HttpResponse Control::list_models() const {
   const auto stages = registry_.stages();
   if (!stages) return refusal(stages.error());
@@ -106,8 +92,8 @@ HttpResponse Control::promote(const HttpRequest& request) {
                                "force=" + force.substr(0, 20) + ": expected true or false");
   }
   const std::string reason = request.query_value("reason");
-  const auto trial = train::promote_version(registry_, request.path_value("version"),
-                                            settings_.gates, force == "true" || force == "1",
+  const auto trial = train::promote_version(registry_, request.path_value("version"), gates_,
+                                            force == "true" || force == "1",
                                             reason.empty() ? "POST promote" : reason);
   if (!trial) return refusal(trial.error());
   if (const auto taken = live_.refresh(true); !taken) return refusal(taken.error());
@@ -189,14 +175,16 @@ void Control::add_routes(net::Router& router, Api& api) {
   const auto read = [&](const char* path, Api::Answer answer) {
     router.add("GET", path, api.counted(Route::admin, std::move(answer)));
   };
-  const auto write = [&](const char* path, Api::Answer answer) {
-    router.add("POST", path, api.counted(Route::admin, guarded(std::move(answer))));
+  const auto change = [&](const char* path, net::Role role, Api::Answer answer) {
+    router.add("POST", path, api.counted(Route::admin, std::move(answer)), {.role = role});
   };
   read("/api/v1/models", [this](const HttpRequest&) { return list_models(); });
   read("/api/v1/models/{version}", [this](const HttpRequest& r) { return show_model(r); });
-  write("/api/v1/models/{version}/promote", [this](const HttpRequest& r) { return promote(r); });
-  write("/api/v1/rollback", [this](const HttpRequest& r) { return rollback(r); });
-  write("/api/v1/retrain", [this](const HttpRequest& r) { return retrain(r); });
+  change("/api/v1/models/{version}/promote", net::Role::approve,
+         [this](const HttpRequest& r) { return promote(r); });
+  change("/api/v1/rollback", net::Role::approve,
+         [this](const HttpRequest& r) { return rollback(r); });
+  change("/api/v1/retrain", net::Role::write, [this](const HttpRequest& r) { return retrain(r); });
   read("/api/v1/jobs", [this](const HttpRequest&) { return list_jobs(); });
   read("/api/v1/jobs/{id}", [this](const HttpRequest& r) { return show_job(r); });
 }

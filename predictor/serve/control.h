@@ -10,7 +10,8 @@
 //   POST /api/v1/retrain                           202, Location: the job; the body: see retrain/request.h
 //   GET  /api/v1/jobs, /api/v1/jobs/{id}
 //
-// With a token set, each POST needs "Authorization: Bearer <token>". A retrain request is answered
+// Asking for a retraining needs net::Role::write, promoting and rolling back net::Role::approve. A
+// retrain request is answered
 // by 202 also when it repeats one (same idempotency key: same job), by 429 with Retry-After when
 // too many wait.
 
@@ -27,12 +28,9 @@ namespace outrider::serve {
 
 class Control {
  public:
-  struct Settings {
-    gates::Bounds gates = {};
-    std::string bearer_token = "";  // Empty: whoever reaches the port may.
-  };
-  Control(Settings settings, registry::Registry& registry, LiveModel& live, retrain::JobQueue& jobs)
-      : settings_(std::move(settings)), registry_(registry), live_(live), jobs_(jobs) {}
+  Control(gates::Bounds gates, registry::Registry& registry, LiveModel& live,
+          retrain::JobQueue& jobs)
+      : gates_(gates), registry_(registry), live_(live), jobs_(jobs) {}
 
   void add_routes(net::Router& router, Api& api);
 
@@ -44,9 +42,8 @@ class Control {
   net::HttpResponse retrain(const net::HttpRequest& request);
   net::HttpResponse list_jobs() const;
   net::HttpResponse show_job(const net::HttpRequest& request) const;
-  Api::Answer guarded(Api::Answer answer) const;
 
-  const Settings settings_;
+  const gates::Bounds gates_;
   registry::Registry& registry_;
   LiveModel& live_;
   retrain::JobQueue& jobs_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -58,6 +59,7 @@ class MonitorApp {
   void tell_proxy(const ModelConfig& config);
   void apply(ModelConfig config);
   void shut_down();
+  std::unique_ptr<Shipper> make_shipper();
   AdminApi::Parts admin_parts();
   wire::Json status();
 
@@ -69,6 +71,7 @@ class MonitorApp {
   GuardedMonitor guarded_;
   LockedConsumer consumer_;
   LogHolder log_;
+  std::unique_ptr<Shipper> shipper_;  // Null: predictions wait here for their labels.
   SlicesApi slices_;
   Pipeline pipeline_;
   PostedExchanges posted_;
@@ -79,6 +82,9 @@ class MonitorApp {
   exporting::MonitorMetrics monitor_metrics_;
   net::ProcessCollector process_metrics_;
   exporting::Exporter exporter_;
+  std::mutex model_lock_;
+  std::string model_;  // As configured, where it is one.
+  web::GuardMetrics guards_;
   std::optional<AdminApi> admin_;
 };
 
@@ -100,6 +106,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
       guarded_{.lock = {}, .monitor = Monitor(config, clock.now())},
       consumer_(guarded_),
       log_(log_settings_of(config, options.data_dir), consumer_, clock),
+      shipper_(make_shipper()),
       slices_(
           config.log.keep_features, [this] { return log_.get(); },
           [this](const std::string& model, const std::string& version) {
@@ -107,7 +114,7 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
             return slice_subject(guarded_.monitor, model, version);
           },
           clock),
-      pipeline_(config, guarded_, log_, clock),
+      pipeline_(config, guarded_, log_, shipper_.get(), clock),
       reload_(options, clock),
       house_(folder_, config, guarded_, log_, clock),
       log_metrics_(log_, guarded_),
@@ -115,10 +122,15 @@ MonitorApp::MonitorApp(const MonitorOptions& options, MonitorParts parts, const 
       exporter_(options, folder_, clock) {
   log_warnings(config);
   tell_proxy(config);
-  log_.open_after_predecessor();
+  if (shipper_) {
+    log_.stay_closed([this](const net::HttpRequest& request) { return shipper_->relay(request); });
+  } else {
+    log_.open_after_predecessor();
+  }
   std::vector<wire::Collector*> collectors = parts_.collectors;
-  collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &pipeline_.keys(),
-                                       &log_metrics_, &reload_, &process_metrics_});
+  collectors.insert(collectors.end(), {&monitor_metrics_, &posted_, &pipeline_.keys(), &reload_,
+                                       &guards_, &process_metrics_});
+  collectors.push_back(shipper_ ? static_cast<wire::Collector*>(shipper_.get()) : &log_metrics_);
   exporter_.add(std::move(collectors));
   admin_.emplace(options, admin_parts());
   parts_.on_listening(admin_->port());
@@ -130,7 +142,10 @@ int MonitorApp::run(const net::Signals& signals) {
   Duration wait = poll_min;
   Time advanced = clock_.now();
   while (true) {
+    const Time began = clock_.now();
     const std::size_t taken = poll();
+    // Less than a batch: all that was answered before has been taken.
+    if (shipper_ && taken < batch_exchanges) shipper_->caught_up(began);
     parts_.on_turn();
     const Time now = clock_.now();
     if (now - advanced >= 1s || now < advanced) {
@@ -187,9 +202,20 @@ std::size_t MonitorApp::poll_source(tap::ExchangeSource& source) {
   return taken;
 }
 
+std::unique_ptr<Shipper> MonitorApp::make_shipper() {
+  if (!options_.shipping.enabled()) return nullptr;
+  const auto rule_of = [this](std::string_view model, std::string_view version) {
+    const std::lock_guard hold(guarded_.lock);
+    return guarded_.monitor.judge_rule(model, version);
+  };
+  return std::make_unique<Shipper>(options_.shipping, folder_ / "shipping", rule_of, clock_);
+}
+
 void MonitorApp::tell_proxy(const ModelConfig& config) {
   parts_.publish_capture(capture_of(config));
   parts_.on_model(configured_model(config), config.info.objectives);
+  const std::lock_guard hold(model_lock_);
+  model_ = configured_model(config);
 }
 
 void MonitorApp::apply(ModelConfig config) {
@@ -223,6 +249,13 @@ void MonitorApp::shut_down() {
   const auto left = [&](Duration least) {
     return std::max<Duration>(deadline - std::chrono::steady_clock::now(), least);
   };
+  if (shipper_) {
+    shipper_->caught_up(clock_.now());
+    if (!shipper_->stop(left(500ms))) {
+      spdlog::warn("not all predictions were shipped; what waits goes with this folder: {}",
+                   (folder_ / "shipping").string());
+    }
+  }
   truth::PredictionLog* log = log_.get();
   if (log && !log->flush(left(100ms))) spdlog::warn("the prediction log was not flushed in time");
   exporter_.stop(left(500ms));
@@ -235,7 +268,14 @@ AdminApi::Parts MonitorApp::admin_parts() {
           .exchanges = [this](const net::HttpRequest& request) { return posted_.take(request); },
           .reload = [this] { return reload_.reload(); },
           .status = [this] { return status(); },
-          .proxy_ready = parts_.proxy_ready};
+          .proxy_ready = parts_.proxy_ready,
+          .on_tls_port = parts_.on_tls_port,
+          .model =
+              [this] {
+                const std::lock_guard hold(model_lock_);
+                return model_;
+              },
+          .guards = &guards_};
 }
 
 wire::Json MonitorApp::status() {
@@ -246,7 +286,9 @@ wire::Json MonitorApp::status() {
   }
   status["failed_exchanges"] = pipeline_.failures().to_json();
   status["keys"] = pipeline_.keys().to_json();
-  if (const truth::PredictionLog* log = log_.get()) {
+  if (shipper_) {
+    status["shipping"] = shipper_->status();
+  } else if (const truth::PredictionLog* log = log_.get()) {
     const auto figures = log->figures();
     status["log"] = {{"available", figures.available},
                      {"pending", figures.pending},

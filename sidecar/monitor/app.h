@@ -23,6 +23,7 @@
 
 #include "base/core/clock.h"
 #include "base/net/shutdown.h"
+#include "base/net/tls_metrics.h"
 #include "base/wire/exposition.h"
 #include "sidecar/monitor/versions/model_info.h"
 #include "sidecar/options/monitor_options.h"
@@ -49,6 +50,8 @@ struct MonitorParts {
   std::function<void()> on_turn = [] {};
   // True while the proxy accepts traffic; part of /-/ready.
   std::function<bool()> proxy_ready = [] { return true; };
+  // Takes what tells of each port that speaks TLS. Called before the ports listen.
+  std::function<void(net::TlsMetrics::Source)> on_tls_port = [](const net::TlsMetrics::Source&) {};
   // Called once the admin port listens, with the port that was bound.
   std::function<void(std::uint16_t)> on_listening = [](std::uint16_t) {};
 };

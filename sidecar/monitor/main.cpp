@@ -34,6 +34,9 @@ int run(const MonitorOptions& options) {
   parts.on_model = [&](std::string_view name, const monitor::Objectives& objectives) {
     proxy_metrics.set_model(name, objectives);
   };
+  parts.on_tls_port = [&](net::TlsMetrics::Source port) {
+    proxy_metrics.add_tls_port(std::move(port));
+  };
   parts.on_turn = [&] { cells.monitor_beats.add(); };
   parts.proxy_ready = [&] { return cells.proxy_ready.get() != 0; };
   parts.on_listening = [&](std::uint16_t port) {

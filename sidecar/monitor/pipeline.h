@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One exchange through the monitor: decode -> versions -> prediction log. Used from the polling
+// One exchange through the monitor: decode -> versions -> prediction log, or the agents that keep
+// the predictions. Used from the polling
 // thread alone.
 //
 //   Pipeline pipeline(config, guarded, log, clock);
@@ -16,6 +17,7 @@
 #include "sidecar/monitor/decode/grpc_stream.h"
 #include "sidecar/monitor/decode/model_decoders.h"
 #include "sidecar/monitor/guarded_monitor.h"
+#include "sidecar/monitor/shipping/shipper.h"
 #include "sidecar/monitor/state/log_holder.h"
 #include "sidecar/tap/exchange.h"
 #include "truth/prediction.h"
@@ -24,8 +26,9 @@ namespace outrider::monitor {
 
 class Pipeline {
  public:
+  // Without a shipper (null) predictions go to the log.
   Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
-           const Clock& clock);
+           Shipper* shipper, const Clock& clock);
 
   // A gRPC call of several messages gives several observations, and is one exchange: analysed where
   // one of them is.
@@ -44,9 +47,12 @@ class Pipeline {
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal note_failure(const tap::Disposal& disposal);
   void append(const decode::Observation& observation);
+  void keep(const decode::Observation& observation);
+  bool choose_features(const decode::Observation& observation);
 
   GuardedMonitor& guarded_;
   const LogHolder& log_;
+  Shipper* const shipper_;
   const Clock& clock_;
   decode::ModelDecoders decoders_;
   decode::GrpcStream stream_;
@@ -56,6 +62,11 @@ class Pipeline {
   std::vector<truth::RowView> rows_;
   std::vector<truth::FeatureValueView> features_;
   std::vector<std::string_view> names_;
+  VersionName version_;  // Of the last observation, as its metrics name it.
+  // Of shipped features: which places of a list of names are kept, of the list that came last.
+  std::vector<std::string> shipped_features_;
+  std::vector<std::size_t> places_;
+  std::uint64_t places_of_ = 0;
 };
 
 }  // namespace outrider::monitor

@@ -8,10 +8,8 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .value_name("HOST:PORT")
       .example("127.0.0.1:9501");
   table.add("web.telemetry-path", telemetry_path, "Path of the metrics.");
-  table
-      .add("web.config.file", web_config_file,
-           "Basic authentication of the admin API, in the format of Prometheus's programs.")
-      .value_name("FILE");
+  access.add_to(table);
+  web_tls.add_to(table, "web", "the admin API and /metrics");
   table
       .add("labels.listen-address", labels_listen_address,
            "An address of its own for labels and training data; empty: the admin API's.")
@@ -20,6 +18,8 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .add("labels.bearer-token-file", labels_bearer_token_file,
            "File with the token that labels.listen-address asks for.")
       .value_name("FILE");
+  labels_tls.add_to(table, "labels",
+                    "labels on an address of their own, which otherwise have what web.tls-* say,");
   table.add("data.dir", data_dir, "Folder of the prediction log and of what survives a restart.")
       .value_name("DIR");
   table
@@ -41,6 +41,7 @@ void MonitorOptions::add_to(config::OptionTable& table) {
   table.add("monitor.drain-timeout", drain_timeout,
             "How long the monitor may take to write what it has when it is stopped.");
   scrape.add_to(table);
+  shipping.add_to(table);
   remote_write.job = "outrider-sidecar";
   remote_write.add_to(table);
   table.add("remote-write.keep-page", remote_write_keeps_page,

@@ -11,7 +11,10 @@
 #include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/remote_write/options.h"
+#include "base/web/access_options.h"
+#include "base/web/tls_options.h"
 #include "sidecar/options/scrape_options.h"
+#include "sidecar/options/shipping_options.h"
 
 namespace outrider {
 
@@ -19,9 +22,11 @@ namespace outrider {
 struct MonitorOptions {
   std::string listen_address = "0.0.0.0:9501";
   std::string telemetry_path = "/metrics";
-  std::string web_config_file;        // Basic authentication, as Prometheus's programs have it.
   std::string labels_listen_address;  // "": labels and training data stand on listen_address.
   std::string labels_bearer_token_file;
+  web::AccessOptions access;  // Of both ports, but for passwords: of the admin API's alone.
+  web::TlsOptions web_tls;
+  web::TlsOptions labels_tls;  // Without a directory: as web_tls, rules and all.
   std::string data_dir = "data";
   std::string model_config;  // "": everything is inferred.
   std::string reference;     // Overrides the model configuration's.
@@ -29,6 +34,7 @@ struct MonitorOptions {
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.
   exporting::ScrapeOptions scrape;
+  ShippingOptions shipping;
   remote_write::Options remote_write;
   bool remote_write_keeps_page = false;  // The metrics stand on /metrics as well.
   Duration frozen_timeout =

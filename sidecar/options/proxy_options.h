@@ -18,7 +18,7 @@ namespace outrider::proxy {
 
 struct Settings {
   std::string listen_address = "0.0.0.0:9500";
-  std::string upstream;  // http://host:port, https://host:port or unix:/path
+  std::string upstream;  // http://, https:// or h2c://host:port, or unix:/path
   std::int64_t threads = 1;
   std::string reserved_path = "/-";  // /-/healthy and /-/ready are answered here; "": nothing is.
 
@@ -53,7 +53,7 @@ struct Settings {
   bool forwarded = false;    // Adds Forwarded: for=…;proto=http.
   bool traceparent = false;  // Adds traceparent where the client sent none.
 
-  // TLS; "" and {}: none. See sidecar/tls/credentials.h.
+  // TLS; "" and {}: none. See base/tls/credentials.h.
   std::string tls_cert_dir;  // Of tls.crt, tls.key, ca.crt: clients speak TLS alone.
   bool tls_require_client_certificate = false;
   std::vector<std::string> tls_client_names;  // URI or DNS SANs that are allowed.
@@ -72,6 +72,7 @@ struct Settings {
 
   void add_to(config::OptionTable& table);
 
+  bool upstream_speaks_http2() const { return upstream.starts_with("h2c://"); }
   bool upstream_speaks_tls() const { return upstream.starts_with("https://"); }
 
   // One data thread's share of a limit, rounded up.

@@ -11,6 +11,7 @@ void ScrapeOptions::add_to(config::OptionTable& table) {
       .as_url()
       .value_name("URL")
       .example("http://127.0.0.1:8000/metrics");
+  client.add_to(table, "scrape", "the targets");
   table.add("scrape.job", job, "The label job of what is scraped.");
   table.add("scrape.interval", interval, "How often targets are scraped.").between(0.1, 3600);
   table

@@ -9,6 +9,7 @@
 
 #include "base/config/options.h"
 #include "base/core/clock.h"
+#include "base/web/client_options.h"
 
 namespace outrider::exporting {
 
@@ -16,6 +17,7 @@ namespace outrider::exporting {
 struct ScrapeOptions {
   std::vector<std::string> targets;  // URLs; none: nothing is scraped.
   std::string job = "model-server";
+  web::ClientOptions client;
   Duration interval = std::chrono::seconds(15);
   Duration timeout = std::chrono::seconds(10);  // The interval, where that is shorter.
   std::int64_t body_bytes_max = 16 << 20;

@@ -6,16 +6,6 @@
 namespace outrider::proxy {
 namespace {
 
-// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), in the words of the C locale.
-std::string http_date(Time now) {
-  const std::time_t seconds =
-      std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[40];
-  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
-}
-
 std::string render(int status, std::string_view content_type, std::string_view body,
                    std::string_view more_fields, const AnswerContext& context) {
   std::string out = "HTTP/1.1 " + std::to_string(status) + " ";
@@ -49,6 +39,16 @@ void append_json(std::string& out, std::string_view text) {
 
 }  // namespace
 
+// In the words of the C locale.
+std::string http_date(Time now) {
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[40];
+  return {text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:
@@ -80,12 +80,44 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-std::string render_error(const Answer& answer, const AnswerContext& context) {
+std::string error_body(const Answer& answer) {
   std::string body = "{\"error\": ";
   append_json(body, answer.code);
   body += ", \"message\": ";
   append_json(body, answer.message);
-  body += "}\n";
+  return body += "}\n";
+}
+
+// The upstream's failures are UNAVAILABLE, whatever they are to HTTP: a call may be tried again.
+int grpc_status_of(int status) {
+  constexpr int ok = 0, cancelled = 1, unknown = 2, deadline_exceeded = 4, resource_exhausted = 8,
+                unimplemented = 12, internal = 13, unavailable = 14;
+  switch (status) {
+    case 200:
+      return ok;
+    case 400:
+      return internal;
+    case 408:
+      return deadline_exceeded;
+    case 413:
+    case 431:
+      return resource_exhausted;
+    case 499:
+      return cancelled;
+    case 501:
+    case 505:
+      return unimplemented;
+    case 502:
+    case 503:
+    case 504:
+      return unavailable;
+    default:
+      return unknown;
+  }
+}
+
+std::string render_error(const Answer& answer, const AnswerContext& context) {
+  const std::string body = error_body(answer);
   const std::string retry =
       answer.retry_after_seconds == 0
           ? std::string()

@@ -28,5 +28,9 @@ struct AnswerContext {
 std::string render_error(const Answer& answer, const AnswerContext& context);
 std::string render_text(int status, std::string_view body, const AnswerContext& context);
 std::string_view reason_phrase(int status);
+std::string http_date(Time now);  // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
+// The body of render_error(), and the status of gRPC that says the same as one of HTTP.
+std::string error_body(const Answer& answer);
+int grpc_status_of(int status);
 
 }  // namespace outrider::proxy

@@ -47,6 +47,8 @@ int serve(const Settings& settings, const std::vector<std::string>& arguments) {
   tap::MemoryFile file = create_memory_file(settings.proxy);
   proxy::Server server(settings.proxy, file);
   spdlog::info("proxy listening on port {}, upstream {}", server.port(), settings.proxy.upstream);
+  if (auto ok = settings.monitor.shipping.check(); !ok)
+    throw std::runtime_error(ok.error().message);
   Supervisor monitor(arguments, file, settings.monitor.frozen_timeout);
   for (;;) {
     monitor.tend(Supervisor::Instant::clock::now());

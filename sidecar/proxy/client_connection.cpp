@@ -3,7 +3,11 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <utility>
+
+#include "sidecar/http2/frame.h"
+#include "sidecar/proxy/http2_connection.h"
 
 namespace outrider::proxy {
 namespace {
@@ -20,6 +24,14 @@ bool is_safe(http1::Method method) {
 // Old clients send one behind a body (RFC 9112, 2.2): their connection is still idle.
 bool is_empty_line(std::string_view bytes) {
   return bytes == "\r\n" || bytes == "\r";
+}
+
+// A peer that does not speak HTTP/1.1 at all cannot read an answer in it either: where HTTP/2 is
+// spoken, a broken preface is answered by the connection's end (RFC 9113, 3.4).
+bool is_no_request(http1::Violation violation) {
+  return violation == http1::Violation::bad_request_line ||
+         violation == http1::Violation::bad_method ||
+         violation == http1::Violation::unsupported_version;
 }
 
 // What the proxy answers itself: "/healthy" or "/ready" below the reserved path, else "".
@@ -57,8 +69,7 @@ std::span<const std::string_view> view(const http1::Pieces& pieces) {
 
 ClientConnection::ClientConnection(ThreadContext& context, Descriptor socket,
                                    const sockaddr_storage& peer)
-    : entries(*this),
-      context_(context),
+    : context_(context),
       channel_(context.bytes_held),
       timer_(*this),
       upstream_(context, exchange_, *this),
@@ -140,6 +151,7 @@ bool ClientConnection::read_head() {
     return false;
   }
   if (!exchange_.has_begun() && !is_empty_line(input.bytes)) {
+    if (is_new_ && is_http2(input)) return false;
     request_ = {};
     body_ = {};
     context_.connections.note_idle(*this, false);
@@ -158,6 +170,33 @@ bool ClientConnection::read_head() {
       return true;
   }
   return false;
+}
+
+// By the first bytes, which no request of HTTP/1.1 has. They may come in pieces.
+bool ClientConnection::is_http2(const Input& input) {
+  const std::size_t n = std::min(input.bytes.size(), http2::client_preface.size());
+  if (input.bytes.substr(0, n) != http2::client_preface.substr(0, n)) {
+    is_new_ = false;
+    return false;
+  }
+  if (n < http2::client_preface.size()) {
+    context_.connections.note_idle(*this, false);
+    channel_.keep_incomplete(input, 0);
+    arm(context_.settings.head_timeout);
+    return true;
+  }
+  channel_.keep(input, 0);
+  hand_over();
+  return true;
+}
+
+void ClientConnection::hand_over() {
+  phase_ = Phase::closed;
+  context_.exchanges.timers.cancel(timer_);
+  auto successor = std::make_unique<Http2Connection>(context_, channel_, std::move(tls_), peer_);
+  context_.connections.note_idle(*this, false);
+  context_.connections.remove(*this);
+  context_.connections.add(std::move(successor));
 }
 
 // Within a handshake, or behind it, or at the peer's end.
@@ -190,6 +229,12 @@ void ClientConnection::begin_exchange(const Input& input) {
   if (const std::string_view word = reserved_word(context_.settings.reserved_path, head.path());
       !word.empty())
     return answer_reserved(input, word == "/healthy" || !context_.is_leaving);
+
+  if (context_.settings.upstream_speaks_http2())
+    return exchange_.reject(tap::Rejection::wrong_protocol,
+                            {505, "http2_only",
+                             "the model server speaks HTTP/2 (upstream=h2c://...) and the proxy "
+                             "does not translate: send HTTP/2, or set upstream=http://..."});
 
   exchange_.capture_request({.method = head.method(),
                              .path = head.path(),
@@ -326,6 +371,10 @@ bool ClientConnection::forward_tunnel() {
 
 void ClientConnection::reject(http1::Violation violation) {
   context_.exchanges.counters.violations[static_cast<std::size_t>(violation)].add();
+  if (context_.settings.upstream_speaks_http2() && is_no_request(violation)) {
+    exchange_.withdraw();
+    return close();
+  }
   exchange_.refuse(
       {http1::status_of(violation), http1::to_string(violation), http1::advice(violation)});
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// One client connection that speaks HTTP/1.1: reads a head, hands the request to an upstream
-// connection, passes the response back, begins again. It keeps the connection alive, takes
-// pipelined requests in turn, writes the answers that are the proxy's own, and ends. SHELL: what
-// HTTP means is decided by http1, what becomes of a request by its Exchange; here bytes are moved.
+// One client connection that speaks HTTP/1.1 (one that turns out to speak HTTP/2 is handed over to
+// an Http2Connection): reads a head, hands the request to an upstream connection, passes the
+// response back, begins again. It keeps the connection alive, takes pipelined requests in turn,
+// writes the answers that are the proxy's own, and ends. SHELL: what HTTP means is decided by
+// http1, what becomes of a request by its Exchange; here bytes are moved.
 //
 //   reading_head ──▶ exchange ──▶ reading_head …     (keep-alive)
 //        │            │    └────▶ tunnel             (101)
@@ -29,22 +30,23 @@
 
 namespace outrider::proxy {
 
-class ClientConnection final : public EventTarget,
+class ClientConnection final : public ClientSession,
+                               public EventTarget,
                                public TimerTarget,
                                public Exchange::Client,
                                public UpstreamRequest::Receiver {
  public:
   ClientConnection(ThreadContext& context, Descriptor socket, const sockaddr_storage& peer);
 
-  void start();
-  int descriptor() const { return channel_.socket.get(); }
-  void advance() override;  // Does what can be done now, within one turn.
-  void cut_off();  // At once; the request at hand counts as cancelled, no response looks complete.
-  void close();
+  void start() override;
+  int descriptor() const override { return channel_.socket.get(); }
+  void advance() override;
+  void leave() override {}  // Its responses say close: see drain.h.
+  void end_idle() override { close(); }
+  void cut_off() override;
+  void close() override;
 
   void on_events(std::uint32_t events) override;
-
-  ConnectionEntries entries;  // Of ClientConnections.
 
  private:
   enum class Phase : std::uint8_t {
@@ -59,6 +61,8 @@ class ClientConnection final : public EventTarget,
   // What its exchange and its upstream tell it.
   void on_deadline() override;
   void on_no_input();
+  bool is_http2(const Input& input);
+  void hand_over();
   bool has_unsent() const override { return channel_.has_unsent(); }
   void on_refused(const Answer& answer) override;
   void on_failed(const Answer& answer) override;
@@ -99,6 +103,7 @@ class ClientConnection final : public EventTarget,
   const PeerAddress peer_;
   Phase phase_ = Phase::reading_head;
   bool close_after_ = false;  // This response is the connection's last.
+  bool is_new_ = true;        // Nothing has been read: it may be HTTP/2.
 };
 
 }  // namespace outrider::proxy

@@ -23,13 +23,34 @@
 
 namespace outrider::proxy {
 
-class ClientConnection;
+// A client connection, whatever is spoken on it.
+class ClientSession;
 
 // A connection's places in the lists of its thread.
 struct ConnectionEntries {
-  explicit ConnectionEntries(ClientConnection& connection)
+  explicit ConnectionEntries(ClientSession& connection)
       : all(connection), idle(connection), again(connection) {}
-  ListEntry<ClientConnection> all, idle, again;
+  ListEntry<ClientSession> all, idle, again;
+};
+
+class ClientSession {
+ public:
+  ClientSession() : entries(*this) {}
+  virtual ~ClientSession() = default;
+  ClientSession(const ClientSession&) = delete;
+  ClientSession& operator=(const ClientSession&) = delete;
+
+  virtual void start() = 0;
+  virtual int descriptor() const = 0;
+  virtual void advance() = 0;  // Does what can be done now, within one turn.
+  // The service begins to end: tells the client where its protocol has a way to.
+  virtual void leave() = 0;
+  virtual void end_idle() = 0;  // The service ends, and the connection is idle.
+  // At once; the requests at hand count as cancelled, no response looks complete.
+  virtual void cut_off() = 0;
+  virtual void close() = 0;
+
+  ConnectionEntries entries;
 };
 
 class ClientConnections {
@@ -40,15 +61,16 @@ class ClientConnections {
   bool empty() const { return !all_.is_linked(); }
   bool has_room() const { return open_ < connections_max_; }
   bool evict_idle();  // Closes the one that has been idle for longest; false where none is idle.
-  void add(std::unique_ptr<ClientConnection> connection);
+  void add(std::unique_ptr<ClientSession> connection);
 
   // -- What a connection says of itself.
-  void note_idle(ClientConnection& connection, bool is_idle);
-  void run_again(ClientConnection& connection);
-  void remove(ClientConnection& connection);  // It is closed.
+  void note_idle(ClientSession& connection, bool is_idle);
+  void run_again(ClientSession& connection);
+  void remove(ClientSession& connection);  // It is closed.
 
   bool has_turns() const { return again_.is_linked(); }
   void take_turns();
+  void leave();
   void close_idle();
   void cut_off();  // All of them, at once.
   void delete_closed();
@@ -58,7 +80,7 @@ class ClientConnections {
   tap::ProxyCounters& counters_;
   std::size_t open_ = 0;
   ListLink all_, idle_, again_;  // Idle: appended when it becomes so, so the first is the longest.
-  std::vector<std::unique_ptr<ClientConnection>> deferred_delete_;
+  std::vector<std::unique_ptr<ClientSession>> deferred_delete_;
 };
 
 }  // namespace outrider::proxy

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "sidecar/tap/grpc_call.h"
+
 namespace outrider::proxy {
 namespace {
 
@@ -65,6 +67,8 @@ void Exchange::begin() {
   status_ = 0;
   attempts_ = {};
   request_ended_ = false;
+  protocol_ = tap::Protocol::http1;
+  grpc_status_ = tap::no_grpc_status;
   wait_.awaited = Awaited::nobody;
   model_.name.begin();
   id_ = {};
@@ -89,9 +93,14 @@ void Exchange::name_request(std::string_view path, std::string_view model_field)
 
 void Exchange::capture_request(const RequestFacts& facts) {
   attempts_.retry = facts.is_safe ? Retry::on_reused : Retry::never;
+  protocol_ = facts.protocol;
   capture_.begin(facts.method, facts.path,
                  facts.sampling_key.empty() ? tap::view(id_) : facts.sampling_key);
   capture_.request_head(facts.raw_head);
+}
+
+void Exchange::name_model(std::string_view name) {
+  if (!model_.is_in_path) model_.name.name(context_.models, name);
 }
 
 void Exchange::on_request_bytes(std::size_t bytes) {
@@ -200,7 +209,8 @@ void Exchange::switch_protocols() {
 }
 
 void Exchange::finish() {
-  const tap::Outcome outcome = outcome_of(status_);
+  const bool is_call = protocol_ == tap::Protocol::grpc && status_ == 200;
+  const tap::Outcome outcome = is_call ? tap::outcome_of_grpc(grpc_status_) : outcome_of(status_);
   context_.counters.overhead.observe(static_cast<std::uint64_t>(overhead_.count()),
                                      overhead_bounds_ns);
   count(outcome, status_);
@@ -216,7 +226,10 @@ void Exchange::arm(Duration timeout) {
 Exchange::Awaited Exchange::awaited() const {
   if (client_.has_unsent()) return Awaited::client_reads;
   if (is_responding()) return Awaited::upstream_sends;
-  if (!request_ended_ && !upstream_.has_unsent()) return Awaited::client_sends;
+  if (!request_ended_ && !upstream_.has_unsent()) {
+    // Of a gRPC call nobody knows whose turn it is.
+    return protocol_ == tap::Protocol::grpc ? Awaited::upstream_sends : Awaited::client_sends;
+  }
   return Awaited::upstream_answers;
 }
 
@@ -299,10 +312,22 @@ void Exchange::count(tap::Outcome outcome, int code) {
   model_.name.count(context_.models, outcome, code,
                     static_cast<std::uint64_t>(elapsed_since(started_.monotonic).count()));
   context_.counters.requests_in_flight.subtract();
+  if (protocol_ != tap::Protocol::http1)
+    count_grpc(outcome == tap::Outcome::cancelled ? 499 : code);
+}
+
+// What was answered without a status of gRPC has the one that says the same.
+void Exchange::count_grpc(int code) {
+  if (protocol_ != tap::Protocol::grpc) return;
+  auto& cells = context_.counters.grpc_codes;
+  const int status = grpc_status_ != tap::no_grpc_status ? grpc_status_ : grpc_status_of(code);
+  const auto at = static_cast<std::size_t>(status);
+  cells[at < cells.size() ? at : cells.size() - 1].add();
 }
 
 void Exchange::end_capture(tap::Outcome outcome, int status) {
-  capture_.finish({id_, started_.wall, elapsed_since(started_.monotonic), status, outcome});
+  capture_.finish({id_, started_.wall, elapsed_since(started_.monotonic), status, outcome,
+                   protocol_, grpc_status_});
 }
 
 void Exchange::reject(tap::Rejection why, const Answer& answer) {

@@ -117,9 +117,14 @@ class Exchange final : public TimerTarget {
     std::string_view sampling_key{};  // "": the prediction id.
     std::string_view raw_head{};
     bool is_safe = false;  // Its method is (RFC 9110, 9.2.1).
+    tap::Protocol protocol = tap::Protocol::http1;
   };
   void capture_request(const RequestFacts& facts);
   void capture_request_body(std::string_view content) { capture_.request_body(content); }
+  void set_protocol(tap::Protocol protocol) { protocol_ = protocol; }
+  // Of a protocol whose heads are fields: they are written down here.
+  tap::Capture& capture() { return capture_; }
+  void name_model(std::string_view name);    // As the request's body has it.
   void on_request_bytes(std::size_t bytes);  // Of its body, passed on.
   void end_request() { request_ended_ = true; }
 
@@ -141,6 +146,7 @@ class Exchange final : public TimerTarget {
   }
   void begin_response(int status, std::size_t body_bytes);  // Its head is on its way.
   void on_response_bytes(std::size_t bytes);                // Of its body, passed on.
+  void set_grpc_status(int code) { grpc_status_ = code; }   // Decides how a gRPC call has ended.
   void switch_protocols();                                  // 101.
   void finish();
 
@@ -186,6 +192,7 @@ class Exchange final : public TimerTarget {
   void begin_waiting();
   void fail(tap::UpstreamFailure failure, std::string_view message);
   void count(tap::Outcome outcome, int code);
+  void count_grpc(int code);
   void end_capture(tap::Outcome outcome, int status);
   Duration elapsed_since(Monotonic then) const { return context_.clock.now() - then; }
 
@@ -203,6 +210,8 @@ class Exchange final : public TimerTarget {
   Stage stage_ = Stage::idle;
   Attempts attempts_;
   bool request_ended_ = false;
+  tap::Protocol protocol_ = tap::Protocol::http1;
+  int grpc_status_ = tap::no_grpc_status;
 };
 
 }  // namespace outrider::proxy

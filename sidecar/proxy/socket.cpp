@@ -66,12 +66,15 @@ Result<UpstreamAddresses> find_upstream(std::string_view url) {
       return UpstreamAddresses{{std::move(*address)}, false};
     }
   const bool is_tls = url.starts_with("https://");
-  const std::string_view scheme = is_tls ? "https://" : "http://";
+  const std::string_view scheme = is_tls                      ? "https://"
+                                  : url.starts_with("h2c://") ? "h2c://"
+                                                              : "http://";
   const auto wrong = [&url](std::string_view why) {
-    return fail("bad_upstream",
-                "upstream=" + std::string(url) +
-                    ": expected http://HOST:PORT, https://HOST:PORT or unix:PATH; " +
-                    std::string(why));
+    return fail(
+        "bad_upstream",
+        "upstream=" + std::string(url) +
+            ": expected http://HOST:PORT, https://HOST:PORT, h2c://HOST:PORT or unix:PATH; " +
+            std::string(why));
   };
   if (!url.starts_with(scheme)) return wrong("HTTP is spoken to the model server");
   std::string_view authority = url.substr(scheme.size());

@@ -31,9 +31,9 @@ struct UpstreamAddresses {
 };
 inline constexpr std::size_t upstream_addresses_max = 8;  // Further ones of a name are left out.
 
-// "http://host:port", "http://host" (port 80), "https://host" (port 443), "unix:/path" or
-// "http+unix:/path". A host name is looked up now; that blocks. Errors: "bad_upstream",
-// "unresolved".
+// "http://host:port", "http://host" (port 80), "h2c://host:port" (HTTP/2 without TLS),
+// "https://host" (port 443), "unix:/path" or "http+unix:/path". A host name is looked up now; that
+// blocks. Errors: "bad_upstream", "unresolved".
 Result<UpstreamAddresses> find_upstream(std::string_view url);
 
 // Owns a file descriptor.

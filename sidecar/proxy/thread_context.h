@@ -14,6 +14,7 @@
 #include "sidecar/proxy/added_fields.h"
 #include "sidecar/proxy/client_connections.h"
 #include "sidecar/proxy/exchange_context.h"
+#include "sidecar/proxy/http2_relay.h"
 #include "sidecar/proxy/read_buffer.h"
 #include "sidecar/proxy/tls_credentials.h"
 #include "sidecar/proxy/tls_transport.h"
@@ -48,6 +49,7 @@ struct ThreadContext {
   UpstreamQueue queue;
   ClientConnections connections;
   Http1Scratch scratch;
+  Http2Scratch http2;
   bool is_leaving = false;  // Responses say close: see drain.h.
 };
 

@@ -32,9 +32,12 @@ void refuse_lonely_options(const Settings& s) {
 std::unique_ptr<tls::Credentials> server_of(const Settings& settings) {
   if (settings.tls_cert_dir.empty()) return nullptr;
   const tls::ClientRules rules{settings.tls_require_client_certificate, settings.tls_client_names};
-  return std::make_unique<tls::Credentials>(
-      tls::Credentials::Files{settings.tls_cert_dir, {}},
-      [rules](const tls::Material& material) { return tls::Context::server(material, rules); });
+  const tls::Alpn alpn =
+      settings.upstream_speaks_http2() ? tls::Alpn::http2_first : tls::Alpn::http1;
+  return std::make_unique<tls::Credentials>(tls::Credentials::Files{settings.tls_cert_dir, {}},
+                                            [rules, alpn](const tls::Material& material) {
+                                              return tls::Context::server(material, rules, alpn);
+                                            });
 }
 
 std::unique_ptr<tls::Credentials> client_of(const Settings& settings,

@@ -15,9 +15,9 @@
 #include <memory>
 #include <string>
 
+#include "base/tls/credentials.h"
 #include "sidecar/options/proxy_options.h"
 #include "sidecar/tap/memory_file.h"
-#include "sidecar/tls/credentials.h"
 
 namespace outrider::proxy {
 

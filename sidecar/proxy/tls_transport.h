@@ -21,11 +21,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/tls/credentials.h"
+#include "base/tls/session.h"
 #include "sidecar/proxy/byte_buffer.h"
 #include "sidecar/proxy/transport.h"
 #include "sidecar/tap/counters.h"
-#include "sidecar/tls/credentials.h"
-#include "sidecar/tls/session.h"
 
 namespace outrider::proxy {
 

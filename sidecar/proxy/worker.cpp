@@ -95,10 +95,13 @@ void Worker::begin_drain() {
 void Worker::follow_drain() {
   for (; drain_heard_ != drain_asked_.load(std::memory_order_acquire); ++drain_heard_)
     drain_.ask(now());
-  stage_ = drain_.stage(now());
+  const Drain::Stage before = std::exchange(stage_, drain_.stage(now()));
   context_.is_leaving = stage_ != Drain::Stage::serving;
+  // Those that come while it leaves are told when it drains.
+  if (stage_ != before && stage_ < Drain::Stage::draining) context_.connections.leave();
   if (stage_ < Drain::Stage::draining) return;
   acceptor_.stop();
+  if (stage_ != before) context_.connections.leave();
   if (drain_.closes_idle(now())) context_.connections.close_idle();
   if (stage_ == Drain::Stage::cut_off) context_.connections.cut_off();
 }

@@ -14,13 +14,14 @@
 //
 // HTTP/2 has its heads as decoded fields; they are written down as HTTP/1.1 writes them:
 //
-//   capture.request_line("POST", "/service/Method", authority); capture.request_field(name, value); …
-//   capture.end_request_head(); capture.response_status(200); capture.response_field(…); …
+//   capture.request_line("POST", "/service/Method", authority); capture.request_field(name, value);
+//   … capture.end_request_head(); capture.response_status(200); capture.response_field(…); …
 //   capture.trailer("grpc-status", "0");
 //
-// A body that is a stream (stream_request(), stream_response(), before its first byte) may be of any
-// length: its first stream_head_bytes and about as much of its end are kept, and the gap between is
-// said. Of arrival marks, too, the first and the last are kept: at most arrival_marks_max.
+// A body that is a stream (stream_request(), stream_response(), before its first byte) may be of
+// any length: its first stream_head_bytes and about as much of its end are kept, and the gap
+// between is said. Of arrival marks, too, the first and the last are kept: at most
+// arrival_marks_max.
 //
 // A request that is refused half-way (its chunks turn out malformed) was no exchange: abandon().
 //
@@ -41,7 +42,8 @@ namespace outrider::tap {
 inline constexpr std::size_t stream_head_bytes = 64 << 10;
 inline constexpr std::size_t trailers_bytes_max = 16 << 10;  // Fields past it are left out.
 
-// Whether a response of this Content-Type is a stream that may be of any length: server-sent events.
+// Whether a response of this Content-Type is a stream that may be of any length: server-sent
+// events.
 bool is_stream_type(std::string_view content_type);
 
 // Blocks of memory, allocated when first needed and kept, never more than the budget.

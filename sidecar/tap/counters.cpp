@@ -4,8 +4,8 @@
 namespace outrider::tap {
 
 std::string_view to_string(Rejection rejection) {
-  constexpr std::string_view words[rejection_count] = {"client_timeout", "too_many_connections",
-                                                       "queue_full", "queue_timeout"};
+  constexpr std::string_view words[rejection_count] = {
+      "client_timeout", "too_many_connections", "queue_full", "queue_timeout", "wrong_protocol"};
   return words[static_cast<std::size_t>(rejection)];
 }
 

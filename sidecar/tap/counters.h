@@ -58,8 +58,9 @@ enum class Rejection : std::uint8_t {
   too_many_connections,  // 503
   queue_full,            // 503: too many requests wait for an upstream connection
   queue_timeout,         // 503
+  wrong_protocol,        // 505: the upstream speaks the other HTTP
 };
-inline constexpr std::size_t rejection_count = 4;
+inline constexpr std::size_t rejection_count = 5;
 std::string_view to_string(Rejection);
 
 // What the upstream failed a request by: the `reason` label of outrider_upstream_failures_total and
@@ -82,7 +83,9 @@ using TlsHandshakeCounts = std::array<Counter, 16>;  // By tls::HandshakeResult.
 struct ProxyCounters {
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
-  std::array<Counter, 64> violations;  // By http1::Violation.
+  std::array<Counter, 64> violations;        // By http1::Violation.
+  std::array<Counter, 48> http2_violations;  // By http2::Violation, of either side.
+  std::array<Counter, 18> grpc_codes;        // Calls by grpc-status; the last one: none of them.
   std::array<Counter, upstream_failure_count> upstream_failures;
   std::array<Counter, drop_reason_count> exchanges_dropped;
   std::array<Counter, skip_reason_count> exchanges_skipped;

@@ -31,13 +31,14 @@ enum class GrpcMethod : std::uint8_t {
   regress,
 };
 
-// "application/grpc", "application/grpc+proto", …; not gRPC-Web, which frames trailers as a message.
+// "application/grpc", "application/grpc+proto", …; not gRPC-Web, which frames trailers as a
+// message.
 bool is_grpc_type(std::string_view content_type);
 
 GrpcMethod grpc_method(std::string_view path);
 
-// A method's name for a metric's label: of the methods that model servers have, their names; "other"
-// for any other, so that a client cannot make labels.
+// A method's name for a metric's label: of the methods that model servers have, their names;
+// "other" for any other, so that a client cannot make labels.
 std::string_view grpc_method_label(std::string_view path);
 
 // The model that a call of grpc_method(path) is for, from the body's first bytes (5 bytes of frame,

@@ -29,7 +29,7 @@
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 6;
+inline constexpr std::uint32_t layout_version = 7;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A
@@ -57,6 +57,7 @@ struct ProcessCells {
   Counter monitor_hangs;     // The same: restarts of one that was alive but did nothing.
   Counter monitor_beats;     // Written by the monitor, each time it has looked for exchanges.
   Counter upstream_lookups, upstream_lookup_failures;  // Of the upstream's name, after the start.
+  Counter http2_on;                                    // 1 where HTTP/2 is passed on.
   std::array<Counter, 2> tls_on;                       // By tls::Side: 1 where TLS is spoken.
   // Unix seconds at which our certificate ends, by tls::Side; 0: there is none.
   std::array<Counter, 2> tls_expiry;

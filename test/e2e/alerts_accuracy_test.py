@@ -114,6 +114,55 @@ def test_the_alert_says_both_accuracies_the_labels_since_and_the_time_of_the_cha
     checked(play, tmp_path)
 
 
+class FleetAgent(Pod):
+    """An agent that joins the labels of sidecars that ship their predictions: it counts, they judge."""
+
+    def export(self, second):
+        if self.newest is not None:
+            self.play.sample("outrider_outcomes_newest_prediction_timestamp_seconds", self.labels, second, self.newest)
+
+
+def test_an_agent_that_counts_for_its_sidecars_is_summed_with_sidecars_that_count_themselves(tmp_path):
+    """A sidecar that stands alone, one that ships, and a pair of agents: the alarm of sure_fall(), at the same second."""
+    play = Play()
+    alone, ships = Pod(play, "a", 3), Pod(play, "b", 11)
+    agents = [FleetAgent(play, f"agent-{i}", phase) for i, phase in enumerate((5, 9))]
+    for number in range(15):
+        well = number < 10
+        counted = {alone: (57, 3) if well else (43, 17), agents[0]: (30, 1) if well else (20, 5),
+                   agents[1]: (8, 1) if well else (9, 6), ships: (0, 0)}
+        for pod, (right, wrong) in counted.items():
+            pod.count(*((right, wrong) if number else (0, 0)))
+            if pod is not ships:
+                pod.newest = 1769860800.5 + 15 * number
+            pod.scrape(number)
+    alarm = evaluation_of(13)
+    play.fires(alarm - 15)
+    play.fires(alarm, VERSION, says("95%", "72%", 400, "2026-01-31T12:02:15.500Z"))
+    checked(play, tmp_path)
+
+
+def test_of_a_pair_of_agents_the_one_that_is_left_carries_the_alarm(tmp_path):
+    play = Play()
+    ships = Pod(play, "b", 11)
+    agents = [FleetAgent(play, f"agent-{i}", phase) for i, phase in enumerate((5, 9))]
+    for pod in (ships, *agents):
+        pod.count(0, 0)
+        pod.scrape(0)
+    for number in range(1, 20):
+        agents[0].count(47, 3)
+        agents[1].count(48, 2)
+        for pod in (ships, *agents):
+            pod.scrape(number)
+    agents[0].gone(20)
+    for number in range(20, 26):
+        agents[1].count(72, 28)
+        for pod in (ships, agents[1]):
+            pod.scrape(number)
+    states(play, [(evaluation_of(19), 0), (evaluation_of(24), 1)])
+    checked(play, tmp_path)
+
+
 def test_monitors_that_do_not_say_how_new_predictions_are_have_the_evaluations_time(tmp_path):
     play = Play()
     pod = Pod(play, "a", 3)

@@ -24,7 +24,7 @@ TENANTS = [{"cluster": "eu", "namespace": "shop", "tenant": tenant} for tenant i
 def placed(series, labels):
     """`series` with labels added, unless it has them itself."""
     name, _, own = series.rstrip("}").partition("{")
-    added = [f'{label}="{value}"' for label, value in labels.items() if f"{label}=" not in own]
+    added = [f'{label}="{value}"' for label, value in labels.items() if f",{label}=" not in f",{own}"]
     return f"{name}{{{','.join([*filter(None, [own]), *added])}}}"
 
 

@@ -210,6 +210,22 @@ def test_the_agent_finds_the_sidecars_by_a_headless_service(render):
     assert service["spec"]["selector"].items() <= labels.items()
 
 
+def test_predictions_are_shipped_under_the_labels_of_the_sidecars_metrics(render):
+    objects = render(values=CHART / "ci/full-values.yaml")
+    agent, sidecar = container(objects, "agent"), container(objects, "outrider-sidecar")
+    assert {"--truth.enabled", "--truth.max-bytes=6GiB"} <= set(agent["args"])
+    assert not [word for word in agent["args"] if word.startswith("--labels.sidecars")]
+    assert {"--truth.url=http://outrider-agent.ml.svc:9510", "--truth.workload=house-price", "--truth.cluster=eu-1",
+            "--truth.namespace=$(OUTRIDER_POD_NAMESPACE)", "--truth.pod=$(OUTRIDER_POD_NAME)"} <= set(sidecar["args"])
+    assert {"OUTRIDER_POD_NAMESPACE", "OUTRIDER_POD_NAME"} <= {variable["name"] for variable in sidecar["env"]}
+    end = find(objects, "ServiceMonitor")["spec"]["endpoints"][0]
+    assert end["honorLabels"] is True
+    # The labels of the agent's own target that a sidecar's metrics have not, or have with another value.
+    pods = find(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+    assert {rule["targetLabel"]: rule["replacement"] for rule in end["metricRelabelings"]} == {
+        "container": "", "service": "", "endpoint": pods["port"]}
+
+
 def test_the_rules_are_those_of_alerts(render):
     objects = render("monitoring.prometheusRule.enabled=true")
     rendered = [group for o in objects if o["kind"] == "PrometheusRule" for group in o["spec"]["groups"]]
@@ -298,6 +314,35 @@ def test_network_policies_open_exactly_the_ports_in_use(render):
     assert agent["policyTypes"] == ["Ingress", "Egress"]
     assert [p["port"] for p in agent["egress"][0]["ports"]] == [53, 53]
     assert not [o for o in render() if o["kind"] == "NetworkPolicy"]
+
+
+def test_certificates_and_tokens_are_mounted_and_named_to_the_programs(render):
+    objects = render("demo.enabled=true", values=CHART / "ci" / "secure-values.yaml")
+    agent = find(objects, "StatefulSet", "outrider-agent")["spec"]["template"]["spec"]["containers"][0]
+    assert {"--web.tls-cert-dir=/etc/outrider/tls", "--web.tls-require-client-certificate", "--web.tls-client-name=prometheus.monitoring",
+            "--labels.tls-cert-dir=/etc/outrider/tls", "--web.tokens-file=/etc/outrider/tokens/tokens.yaml",
+            "--web.bearer-token-file=/etc/outrider/token/token"} <= set(agent["args"])
+    assert any(a.startswith("--labels.sidecars=dns+https://") for a in agent["args"])
+    assert {tuple(agent[probe])[0] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"tcpSocket"}, "the kubelet has no certificate"
+    pod = find(objects, "Deployment", "outrider-demo")["spec"]["template"]["spec"]
+    sidecar = next(c for c in pod["initContainers"] if c["name"] == "outrider-sidecar")
+    assert {"--tls.cert-dir=/etc/outrider/tls", "--tls.require-client-certificate", "--web.tls-cert-dir=/etc/outrider/web-tls"} <= set(sidecar["args"])
+    assert "tcpSocket" in sidecar["readinessProbe"]
+    assert {"name": "outrider-tls", "csi": {"driver": "spiffe.csi.cert-manager.io", "readOnly": True}} in pod["volumes"]
+    assert {"name": "outrider-web-tls", "secret": {"secretName": "outrider-sidecar-tls"}} in pod["volumes"]
+    assert find(objects, "PodMonitor", "outrider-sidecars")["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
+    webhook = find(objects, "AlertmanagerConfig", "outrider-agent")["spec"]["receivers"][0]["webhookConfigs"][0]
+    assert webhook["url"].startswith("https://") and {"authorization", "tlsConfig"} == set(webhook["httpConfig"])
+
+
+def test_with_a_certificate_alone_probes_ask_by_https_and_the_demo_without_a_token_is_refused(render, helm):
+    objects = render('agent.tls.existingSecret="a"', 'sidecar.tls.existingSecret="b"', "demo.enabled=true")
+    agent = find(objects, "StatefulSet", "outrider-agent")["spec"]["template"]["spec"]["containers"][0]
+    assert agent["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "http", "scheme": "HTTPS"}
+    pod = find(objects, "Deployment", "outrider-demo")["spec"]["template"]["spec"]
+    assert next(c for c in pod["initContainers"] if c["name"] == "outrider-sidecar")["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    said = helm("template", "x", CHART, "--kube-version", "1.33.0", "--set", "demo.enabled=true", "--set", "sidecar.auth.tokensSecret=t", fails=True)
+    assert "has no token to read training data" in said
 
 
 @pytest.mark.parametrize("setting, said", [

@@ -258,7 +258,7 @@ def test_labels_and_training_data_can_stand_apart_behind_a_token(programs, binar
     assert http("POST", url, body, {"Authorization": "Bearer secret-token"})[0] == 200
 
 
-def test_the_web_configuration_gives_basic_auth_and_says_that_tls_is_not_to_be_had(
+def test_the_web_configuration_gives_basic_auth_and_says_where_tls_is_set(
         programs, binaries, model, tmp_path):
     hashed = "$2b$04$TwnEMKBrZKAwtPtBIwV2veZu8APyKMdUayBGjWqCjQF3MtzUbxrgS"  # bcrypt of "open sesame".
     web = tmp_path / "web.yml"
@@ -282,7 +282,7 @@ def test_the_web_configuration_gives_basic_auth_and_says_that_tls_is_not_to_be_h
     web.write_text("tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
     programs.start("tls", command)
     log = tmp_path / "logs"
-    wait_for("the reason", lambda: any("TLS is not available" in f.read_text() for f in log.iterdir()))
+    wait_for("the reason", lambda: any("give --web.tls-cert-dir a directory" in f.read_text() for f in log.iterdir()))
 
 
 def test_a_bad_model_configuration_stops_no_traffic(programs, binaries, model, config, tmp_path):

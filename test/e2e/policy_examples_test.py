@@ -4,6 +4,7 @@ with that receiver's documented request. The receivers themselves are not run.""
 
 import json
 import re
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -64,7 +65,7 @@ def send(programs, binary, folder, example, status=200):
 
 
 def test_the_examples_are_found():
-    assert len(EXAMPLES) == 10 and "Airflow 3" in EXAMPLES
+    assert len(EXAMPLES) == 14 and "Airflow 3" in EXAMPLES
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -72,7 +73,7 @@ def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_
     method, _, headers, body, action = send(programs, agent_binary, tmp_path, example)
     assert action["outcome"] == "succeeded"
     assert headers["Idempotency-Key"] == action["idempotency_key"]
-    assert isinstance(body, dict) and "json" in headers["Content-Type"]
+    assert isinstance(body, (dict, list)) and "json" in headers["Content-Type"]
     if "credentials_file" in EXAMPLES[example]:
         assert headers["Authorization"] == "Bearer t0ken"
     if "scale" not in example:
@@ -107,3 +108,19 @@ def test_kubernetes_gets_a_merge_patch_from_3_to_8(programs, agent_binary, tmp_p
     assert (method, path) == ("PATCH", "/apis/apps/v1/namespaces/homes/deployments/house-price/scale")
     assert headers["Content-Type"] == "application/merge-patch+json"
     assert body == {"spec": {"replicas": 8}}
+
+
+def test_alertmanager_gets_an_alert_whose_template_writes_its_lines(programs, agent_binary, tmp_path):
+    example = next(name for name in EXAMPLES if name.startswith("Alertmanager"))
+    _, path, _, body, _ = send(programs, agent_binary, tmp_path, example)
+    assert path == "/api/v2/alerts" and body[0]["labels"]["alertname"] == "IncidentDiagnosed"
+    assert body[0]["annotations"]["summary"].startswith("insufficient evidence: no Prometheus is given")
+    data = {"receiver": "r", "status": "firing", "alerts": [{"status": "firing", **body[0]}], "commonLabels": {}, "groupLabels": {},
+            "commonAnnotations": {}, "externalURL": ""}
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    done = subprocess.run(["amtool", "template", "render", "--template.glob", ROOT / "alerts" / "outrider.tmpl",
+                           "--template.data", tmp_path / "data.json", "--template.text",
+                           '{{ template "outrider.title" . }}|{{ template "outrider.text" . }}'], capture_output=True, text=True, check=True)
+    title, _, text = done.stdout.partition("|")
+    assert title == body[0]["annotations"]["summary"]
+    assert text.strip() == body[0]["annotations"]["description"] and 2 <= len(text.strip().split("\n")) <= 5

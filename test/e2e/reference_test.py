@@ -3,13 +3,17 @@
 (it sets OUTRIDER_WRITE_REFERENCE, and these tests then write what they would compare)."""
 
 import csv
+import hashlib
 import json
 import os
 import pathlib
 import random
 import re
+import ssl
 import subprocess
+import urllib.request
 
+import ahead_test
 import pytest
 from processes import free_port, http, http_json, wait_for
 from prometheus_client.parser import text_string_to_metric_families
@@ -43,6 +47,10 @@ def test_the_configuration_reference_is_what_the_programs_say(binaries):
     agree("configuration.md", text)
 
 
+# The label of the series of ahead_test.py: of what is forecast, every label is kept.
+OF_WHAT_IS_FORECAST = "service"
+
+
 class Families:
     """What was seen of each metric: its type, help, and the names of its labels."""
 
@@ -55,7 +63,7 @@ class Families:
             entry = self.seen.setdefault(name, {"type": family.type, "help": family.documentation, "labels": set(), "programs": set()})
             entry["programs"].add(program)
             for sample in family.samples:
-                entry["labels"] |= set(sample.labels) - {"le"}
+                entry["labels"] |= set(sample.labels) - {"le", OF_WHAT_IS_FORECAST}
 
     def table(self, program):
         rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
@@ -104,6 +112,17 @@ objectives:
 """
 
 
+BEARER = {"Authorization": "Bearer secret"}
+
+
+def secure_page(programs, name, command, ca):
+    """The metrics of a program that speaks TLS and asks for tokens."""
+    port = free_port()
+    programs.start(name, [*command, "--web.listen-address", f"127.0.0.1:{port}"])
+    request = urllib.request.Request(f"https://localhost:{port}/metrics", headers=BEARER)
+    return wait_for(name, lambda: urllib.request.urlopen(request, timeout=10, context=ssl.create_default_context(cafile=ca)).read().decode(), 30)
+
+
 def play(programs, binaries, folder):
     """Starts all three programs and makes each show what it has: predictions, labels, a reference, an incident."""
     families = Families()
@@ -133,13 +152,33 @@ def play(programs, binaries, folder):
         churn.wait_for_predictions(40)
 
     keys = Authority(folder, "authority").sign(folder / "keys")
-    guarded = Sidecar(programs, binaries, predictor.admin, folder / "guarded", "guarded", ["--tls.cert-dir", keys])
+    tokens = folder / "tokens.yaml"
+    tokens.write_text(json.dumps({"tokens": [{"name": "reader", "roles": ["read"], "sha256": hashlib.sha256(b"secret").hexdigest()}]}))
+    guarded = Sidecar(programs, binaries, predictor.admin, folder / "guarded", "guarded", ["--tls.cert-dir", keys, "--web.tokens-file", tokens])
+    families.add("outrider-sidecar", http("GET", f"{guarded.admin}/metrics", headers=BEARER)[2])
+    for name, command in (("agent", [binaries / "outrider-agent", "--data.dir", folder / "secure-agent"]),
+                          ("predictor", [binaries / "outrider-predictor", "serve", "--registry", registry, "--name", "house-price"])):
+        families.add(f"outrider-{name}", secure_page(programs, f"secure-{name}", [*command, "--web.tls-cert-dir", keys, "--web.tokens-file", tokens],
+                                                     keys / "ca.crt"))
+    coupled = Sidecar(programs, binaries, f"h2c://127.0.0.1:{free_port()}", folder / "coupled", "coupled")
 
     policy = folder / "policy.yaml"
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
     port = free_port()
     agent = Program(programs, "agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
                                         folder / "agent", "--policy", policy, *SENDING], f"http://127.0.0.1:{port}")
+    port = free_port()
+    keeper = Program(programs, "keeper", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
+                                          folder / "keeper", "--truth.enabled", "--truth.peer-url", "http://127.0.0.1:9"],
+                     f"http://127.0.0.1:{port}")
+    ships = Sidecar(programs, binaries, predictor.admin, folder / "ships", "ships",
+                    ["--truth.url", keeper.admin, "--truth.workload", "house-price", "--truth.namespace", "shop",
+                     "--truth.cluster", "eu-1"])
+    _, headers, _ = http("GET", f"{ships.proxy}/predict?size=900&bedrooms=2")
+    wait_for("a shipped prediction", lambda: http_json("GET", f"{keeper.admin}/api/v1/truth")["received"] == 1, 10)
+    assert ships.label({"id": headers["X-Prediction-Id"], "label": 90.0}) == ["joined"]
+    http_json("POST", f"{keeper.admin}/api/v1/labels?workload=churn",
+              {"id": "a", "label": "stay", "prediction": "stay", "model_version": "v1", "model_name": "churn"})
     http_json("POST", f"{agent.admin}/api/v1/alerts", {
         "version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "outrider", "groupLabels": {}, "commonLabels": {},
         "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
@@ -148,7 +187,16 @@ def play(programs, binaries, folder):
                     "annotations": {"summary": "Accuracy fell."}, "generatorURL": ""}]})
     wait_for("an incident", lambda: http_json("GET", f"{agent.admin}/api/v1/incidents"), 10)
 
-    for program, admin in (("outrider-sidecar", house.admin), ("outrider-sidecar", churn.admin), ("outrider-sidecar", guarded.admin),
+    past = folder / "past"
+    past.mkdir()
+    port = free_port()
+    ahead_test.start_prometheus(programs, past, ahead_test.make_blocks(past), port)
+    foresees = ahead_test.start_agent(programs, binaries / "outrider-agent", past, port, name="foresees")
+    ahead_test.wait_for_capacities(foresees)
+
+    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", foresees.admin), ("outrider-agent", keeper.admin),
+                           ("outrider-sidecar", house.admin),
+                           ("outrider-sidecar", churn.admin), ("outrider-sidecar", coupled.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
         families.add(program, http("GET", f"{admin}/metrics")[2])
     return families

@@ -3,6 +3,8 @@
 // each in its turn and always alike.
 #include <limits>
 
+#include "agent/suspects/correlation_file.h"
+#include "agent/suspects/metric_query.h"
 #include "agent/watch/rules_file.h"
 #include "test/fuzz/require.h"
 
@@ -33,6 +35,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else {
     require(rules.error().message.find("rules.yaml:") == 0, "an error says where");
   }
+  // The agent's other YAML files of rules.
+  const auto queries = suspects::parse_queries("rules.yaml", text);
+  if (!queries) require(queries.error().message.find("rules.yaml:") == 0, "an error says where");
+  const auto correlation = suspects::parse_correlation("rules.yaml", text);
+  if (!correlation)
+    require(correlation.error().message.find("rules.yaml:") == 0, "an error says where");
   auto selector = series::Selector::parse(text);
   if (!selector) {
     require(!selector.error().message.empty(), "an error has words");

@@ -11,13 +11,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # room -> what it may include besides itself, each a room by its whole name ("base/*": all rooms of base). A room is a
 # folder with sources; decode/protocols is the one folder that belongs to the room above it.
-BASE = ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config", "base/remote_write"]
+BASE = ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config", "base/remote_write", "base/web"]
 ALLOWED = {
     "base/core": [],
     "base/config": ["base/core"],
     "base/wire": ["base/core"],
     "base/wire/remote_write": ["base/core", "base/wire"],
-    "base/net": ["base/core", "base/wire"],
+    "base/tls": ["base/core"],
+    "base/net": ["base/core", "base/wire", "base/tls"],
+    "base/web": ["base/core", "base/wire", "base/net", "base/config", "base/tls"],
     "base/remote_write": ["base/core", "base/wire", "base/wire/remote_write", "base/net", "base/config"],
     "detectors": ["base/core"],
     "detectors/forecast": ["base/core"],
@@ -25,10 +27,10 @@ ALLOWED = {
     "truth": ["base/core", "base/wire", "base/net", "detectors"],
 
     "sidecar/http1": ["base/core"],
+    "sidecar/http2": ["base/core"],
     "sidecar/tap": ["base/core"],
-    "sidecar/tls": ["base/core"],
-    "sidecar/options": ["base/core", "base/config", "base/remote_write", "sidecar/tap"],
-    "sidecar/proxy": ["base/core", "base/config", "base/net", "sidecar/http1", "sidecar/options", "sidecar/tap", "sidecar/tls"],
+    "sidecar/options": ["base/core", "base/config", "base/remote_write", "base/web", "sidecar/tap"],
+    "sidecar/proxy": ["base/core", "base/config", "base/net", "base/tls", "sidecar/http1", "sidecar/http2", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor/decode": ["base/core", "base/wire", "detectors", "sidecar/http1", "sidecar/tap"],
     "sidecar/monitor/versions": ["base/core", "base/wire", "base/config", "detectors", "reference", "truth", "sidecar/monitor/decode",
                                  "sidecar/tap"],
@@ -36,9 +38,10 @@ ALLOWED = {
     "sidecar/monitor/sources": ["base/core", "base/wire", "base/net", "truth", "sidecar/monitor/decode", "sidecar/tap"],
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
-    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "sidecar/tls",
+    "sidecar/monitor/shipping": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "sidecar/options", "truth"],
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/http2", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
                                "truth"],
-    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
+    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
 
     "predictor/model": ["base/core", "base/wire", "detectors"],
@@ -58,12 +61,17 @@ ALLOWED = {
     "agent/diagnose": ["base/core"],
     "agent/series": ["base/core", "detectors"],
     "agent/ingest": ["base/core", "base/wire", "base/net", "detectors", "agent/incident", "agent/series"],
+    "agent/forecast": ["base/core", "base/wire", "base/config", "detectors", "detectors/forecast"],
+    "agent/ahead": ["base/core", "base/wire", "detectors", "agent/forecast", "agent/query"],
     "agent/query": ["base/core", "base/wire", "base/net", "detectors", "agent/incident"],
+    "agent/suspects": ["base/core", "base/wire", "base/net", "base/config", "agent/diagnose", "agent/incident", "agent/query"],
     "agent/watch": ["base/core", "base/wire", "base/wire/remote_write", "base/config", "detectors", "agent/ingest", "agent/series"],
     "agent/decide": ["base/core", "base/wire", "base/config", "agent/incident"],
     "agent/act": ["base/core", "base/wire", "base/net", "base/config", "agent/decide", "agent/incident"],
     "agent/dispatch": ["base/core", "base/wire", "agent/act", "agent/decide", "agent/incident"],
-    "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident"],
+    "agent/api": ["base/core", "base/wire", "base/net", "agent/act", "agent/decide", "agent/dispatch", "agent/incident",
+                  "agent/ingest"],
+    "agent/truth": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "truth"],
     "agent": [*BASE, "agent/*"],
 
     "cli/svg": ["base/core"],
@@ -71,26 +79,28 @@ ALLOWED = {
     "cli/diagnose": ["base/core", "base/wire", "detectors", "agent/diagnose"],
     "cli/forecast": ["base/core", "base/wire", "detectors", "detectors/forecast", "cli/svg"],
     "cli/inject": ["base/core", "base/wire"],
+    "cli/right_size": ["base/core", "base/wire", "agent/query"],
     "cli/labels": ["base/core", "base/wire", "detectors", "reference"],
     "cli/backtest": ["base/core", "base/wire", "base/config", "detectors", "reference", "agent/query", "agent/series", "cli/svg", "cli/table"],
-    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "cli/*"],
+    "cli": [*BASE, "detectors", "detectors/forecast", "reference", "agent/diagnose", "agent/incident", "agent/query",
+            "agent/suspects", "cli/*"],
 }
 PARTS = {"sidecar/monitor/decode/protocols": "sidecar/monitor/decode"}
 # Files that stand beside rooms instead of in one: where a program's parts are wired.
 WIRING = {
     "sidecar/monitor": {"app", "configuration", "guarded_monitor", "housekeeping", "main", "memory_limit", "pipeline", "truth_parts"},
-    "agent": {"app", "main", "own_export", "settings"},
-    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "forecast_command", "import_command",
-            "inject_command", "inspect_command", "label_sender", "main", "profile_command"},
+    "agent": {"app", "main", "own_export", "parts", "settings"},
+    "cli": {"backtest_command", "commands", "compare_command", "diagnose_command", "diagnose_live", "forecast_command", "import_command",
+            "inject_command", "inspect_command", "label_sender", "main", "profile_command", "right_size_command"},
 }
 # Of other programs `outrider` knows what judges and what asks, so that a file is judged as a fleet is.
-KNOWN_TO_CLI = ("agent/diagnose", "agent/query", "agent/series")
+KNOWN_TO_CLI = ("agent/diagnose", "agent/incident", "agent/query", "agent/series", "agent/suspects")
 TOPS = ("base", "detectors", "reference", "truth", "sidecar", "predictor", "agent", "cli")
 
 # What a PURE room must not touch: sockets, threads, files, the wall clock.
-PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1",
+PURE = ["base/core", "base/wire", "base/wire/remote_write", "detectors", "detectors/forecast", "reference", "sidecar/http1", "sidecar/http2",
         "sidecar/tap", "sidecar/monitor/decode", "sidecar/monitor/versions", "predictor/model", "predictor/evaluate",
-        "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/decide",
+        "predictor/gates", "predictor/protocol", "agent/series", "agent/incident", "agent/diagnose", "agent/forecast", "agent/decide",
         "cli/diagnose", "cli/forecast", "cli/inject", "cli/labels", "cli/svg"]
 IMPURE_HEADERS = {"thread", "fstream", "filesystem", "sys/socket.h", "sys/epoll.h", "unistd.h", "curl/curl.h",
                   "civetweb.h", "future"}

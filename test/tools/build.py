@@ -55,6 +55,8 @@ GO_TOOLS = {
                  symbols=("helm.sh/helm/v3/internal/version.version=v{0}",)),
     "kubeconform": Tool("helm", "github.com/yannh/kubeconform", "cmd/kubeconform",
                         "checks Kubernetes objects against schemas", symbols=("main.version=v{0}",)),
+    "h2spec": Tool("h2spec", "github.com/summerwind/h2spec", "cmd/h2spec", "the conformance tests of HTTP/2",
+                   symbols=("main.VERSION={0}",)),
     "dashboard-linter": Tool("dashboards", "github.com/grafana/dashboard-linter", "", "Grafana's rules for dashboards"),
     # Discovery by file and HTTP is left in; that of clouds is half of the build and no test uses it.
     "prometheus": Tool("prometheus", "github.com/prometheus/prometheus", "cmd/prometheus",

@@ -21,6 +21,16 @@ void add_target_labels(wire::ExposedFamilies& families, const Labels& target) {
   }
 }
 
+void fill_target_labels(wire::ExposedFamilies& families, const Labels& target) {
+  for (wire::ExposedFamily& family : families) {
+    for (wire::ExposedSample& sample : family.samples) {
+      for (const Label& label : target) {
+        if (sample.labels.get(label.name).empty()) sample.labels.set(label.name, label.value);
+      }
+    }
+  }
+}
+
 ExposedSeries to_series(const wire::ExposedFamilies& families, std::int64_t time_ms) {
   ExposedSeries out;
   std::set<std::pair<Labels, std::int64_t>> seen;

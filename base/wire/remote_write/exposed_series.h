@@ -16,6 +16,10 @@ namespace outrider::remote_write {
 // own is kept as "exported_NAME", as Prometheus does.
 void add_target_labels(wire::ExposedFamilies& families, const Labels& target);
 
+// The same for a program's own page: a label that the series has of its own stays. What an agent
+// counts for others carries their job.
+void fill_target_labels(wire::ExposedFamilies& families, const Labels& target);
+
 struct ExposedSeries {
   std::vector<WriteSeries> series;
   // Those that stand at `time_ms`, and not at a time of their own: what staleness goes by.

@@ -72,3 +72,23 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- printf "%s:%s" $name (default (include "outrider.appVersion" .) .image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* "https" where the agent speaks TLS. */}}
+{{- define "outrider.agent.scheme" -}}
+http{{ if include "outrider.tls.isGiven" .Values.agent.tls }}s{{ end }}
+{{- end -}}
+
+{{/* The kubelet shows no certificate: where one is required, it can only see whether somebody listens. */}}
+{{- define "outrider.agent.probe" -}}
+{{- if .agent.tls.requireClientCertificate -}}
+tcpSocket:
+  port: http
+{{- else -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+  {{- if include "outrider.tls.isGiven" .agent.tls }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
+{{- end -}}

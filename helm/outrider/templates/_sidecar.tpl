@@ -67,6 +67,50 @@ outrider.io/sidecar: "true"
 - name: outrider-references
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if include "outrider.tls.isGiven" .sidecar.tls }}
+- name: outrider-tls
+  {{- include "outrider.tls.volume" .sidecar.tls | nindent 2 }}
+{{- end }}
+{{- if include "outrider.tls.isGiven" .sidecar.webTls }}
+- name: outrider-web-tls
+  {{- include "outrider.tls.volume" .sidecar.webTls | nindent 2 }}
+{{- end }}
+{{- with .sidecar.auth.tokensSecret }}
+- name: outrider-tokens
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- if and .sidecar.truth.urls .sidecar.truth.existingSecret }}
+- name: outrider-token
+  secret:
+    secretName: {{ .sidecar.truth.existingSecret }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether `tls` or `webTls` names a certificate: "true" or nothing. */}}
+{{- define "outrider.tls.isGiven" -}}
+{{- if or .existingSecret .volume -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where its files come from, as the rest of an item of `volumes`. */}}
+{{- define "outrider.tls.volume" -}}
+{{- if .existingSecret -}}
+secret:
+  secretName: {{ .existingSecret }}
+{{- else -}}
+{{- toYaml .volume -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Options of one port: prefix "tls." or "web.tls-", directory, tls. */}}
+{{- define "outrider.tls.args" -}}
+- --{{ .prefix }}cert-dir={{ .directory }}
+{{- if .tls.requireClientCertificate }}
+- --{{ .prefix }}require-client-certificate
+{{- end }}
+{{- range .tls.clientNames }}
+- --{{ $.prefix }}client-name={{ . }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -104,14 +148,51 @@ analytics, the pod stays ready.
     {{- if $settings.reference.volume }}
     - --reference=/etc/outrider/references{{ with $settings.reference.path }}/{{ . }}{{ end }}
     {{- end }}
+    {{- if include "outrider.tls.isGiven" $settings.tls }}
+    {{- include "outrider.tls.args" (dict "prefix" "tls." "directory" "/etc/outrider/tls" "tls" $settings.tls) | nindent 4 }}
+    {{- end }}
+    {{- if include "outrider.tls.isGiven" $settings.webTls }}
+    {{- include "outrider.tls.args" (dict "prefix" "web.tls-" "directory" "/etc/outrider/web-tls" "tls" $settings.webTls) | nindent 4 }}
+    {{- end }}
+    {{- if $settings.auth.tokensSecret }}
+    - --web.tokens-file=/etc/outrider/tokens/{{ $settings.auth.tokensKey }}
+    {{- end }}
+    {{- range $settings.truth.urls }}
+    - --truth.url={{ . }}
+    {{- end }}
+    {{- if $settings.truth.urls }}
+    - --truth.workload={{ required "outrider.sidecar: truth.workload (the label job of its metrics) is needed with truth.urls" $settings.truth.workload }}
+    - --truth.namespace=$(OUTRIDER_POD_NAMESPACE)
+    - --truth.pod=$(OUTRIDER_POD_NAME)
+    {{- with ((.root.Values).monitoring).cluster }}
+    - --truth.cluster={{ . }}
+    {{- end }}
+    {{- if $settings.truth.existingSecret }}
+    - --truth.bearer-token-file=/etc/outrider/token/{{ $settings.truth.key }}
+    {{- end }}
+    {{- end }}
     - --log.level={{ $settings.log.level }}
     - --log.format={{ $settings.log.format }}
     {{- with $settings.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- with $settings.extraEnv }}
+  {{- if or $settings.truth.urls $settings.extraEnv $settings.auth.tokensSecret }}
   env:
+    {{- if $settings.auth.tokensSecret }}
+    - name: OUTRIDER_WEB_NAMESPACE
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.namespace
+    {{- end }}
+    {{- if $settings.truth.urls }}
+    - name: OUTRIDER_POD_NAMESPACE
+      valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+    - name: OUTRIDER_POD_NAME
+      valueFrom: {fieldRef: {fieldPath: metadata.name}}
+    {{- end }}
+    {{- with $settings.extraEnv }}
     {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- end }}
   ports:
     - name: outrider-proxy
@@ -154,13 +235,37 @@ analytics, the pod stays ready.
       mountPath: /etc/outrider/references
       readOnly: true
     {{- end }}
+    {{- if include "outrider.tls.isGiven" $settings.tls }}
+    - name: outrider-tls
+      mountPath: /etc/outrider/tls
+      readOnly: true
+    {{- end }}
+    {{- if include "outrider.tls.isGiven" $settings.webTls }}
+    - name: outrider-web-tls
+      mountPath: /etc/outrider/web-tls
+      readOnly: true
+    {{- end }}
+    {{- if $settings.auth.tokensSecret }}
+    - name: outrider-tokens
+      mountPath: /etc/outrider/tokens
+      readOnly: true
+    {{- end }}
+    {{- if and $settings.truth.urls $settings.truth.existingSecret }}
+    - name: outrider-token
+      mountPath: /etc/outrider/token
+      readOnly: true
+    {{- end }}
 {{- end -}}
 
+{{/* The kubelet shows no certificate: where one is required, it can only see whether somebody listens. */}}
 {{- define "outrider.sidecar.probe" -}}
-{{- if .sidecar.reservedPath -}}
+{{- if and .sidecar.reservedPath (not .sidecar.tls.requireClientCertificate) -}}
 httpGet:
   path: {{ .sidecar.reservedPath }}/{{ .path }}
   port: {{ .sidecar.proxyPort }}
+  {{- if include "outrider.tls.isGiven" .sidecar.tls }}
+  scheme: HTTPS
+  {{- end }}
 {{- else -}}
 tcpSocket:
   port: {{ .sidecar.proxyPort }}

@@ -8,6 +8,8 @@
 #include <memory>
 
 #include "base/net/http_server.h"
+#include "base/net/tls_metrics.h"
+#include "base/web/guard.h"
 #include "base/wire/json.h"
 #include "sidecar/options/monitor_options.h"
 
@@ -24,6 +26,9 @@ class AdminApi {
     std::function<net::HttpResponse()> reload;
     std::function<wire::Json()> status;
     std::function<bool()> proxy_ready;
+    std::function<void(net::TlsMetrics::Source)> on_tls_port;  // Of each port that speaks TLS.
+    std::function<std::string()> model;  // The one that is served; "": not known.
+    web::GuardMetrics* guards;           // Is told of each port's guard.
   };
 
   // Serves until it ends. Throws std::runtime_error: a port in use, a token file that cannot be

@@ -508,8 +508,8 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
   return {};
 }
 
-// whole: "/outputs/1", "/outputs/1/data" as the JSON has it, or by a name, "/outputs/price"; else "/NAME" and
-// a place in each row behind it.
+// whole: "/outputs/1", "/outputs/1/data" as the JSON has it, or by a name, "/outputs/price"; else
+// "/NAME" and a place in each row behind it.
 const Tensor* Answer::tensor_by(std::span<const std::string> tokens, bool whole,
                                 std::optional<std::size_t>& place) const {
   const auto named = [this](const std::string& name) -> const Tensor* {

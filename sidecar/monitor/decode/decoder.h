@@ -20,8 +20,8 @@
 // rate, and posted exchanges never passed the proxy.
 //
 // Model name: the rule; else the path's "/models/{name}"; else the response's X-Model-Name; else
-// its "model_name"; of gRPC else the request's. Version: the rule; else the path's "/versions/{v}"; else the response's
-// X-Model-Version; else its "model_version". Else "unknown".
+// its "model_name"; of gRPC else the request's. Version: the rule; else the path's "/versions/{v}";
+// else the response's X-Model-Version; else its "model_version". Else "unknown".
 //
 // The key by which labels name a prediction (Rules::key) is looked for in what could be decoded;
 // where there is none, the observation is as without, and says so (keys, key_words).

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The messages of one gRPC call as the bodies that HTTP has (message_body.h): unpacked, and laid out
-// by the protocol of the method, or by the descriptors that the configuration names. PURE. Not
+// The messages of one gRPC call as the bodies that HTTP has (message_body.h): unpacked, and laid
+// out by the protocol of the method, or by the descriptors that the configuration names. PURE. Not
 // thread-safe: it keeps its buffers.
 //
 //   GrpcMessages messages(rules);

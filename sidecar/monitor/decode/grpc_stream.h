@@ -20,9 +20,9 @@
 // Ids: the first exchange has the call's prediction id, the others ids made from it, alike in every
 // run. Labels find them by the messages' ids, or by a key of the data.
 //
-// Bounds: messages_max each way; of what the tap left out, and of more, nothing is said here: it was
-// not looked at. One look at a compressed message unpacks it, up to bytes_max.
-// Source: Triton, "Decoupled Backends and Models"; KServe, grpc_predict_v2.proto.
+// Bounds: messages_max each way; of what the tap left out, and of more, nothing is said here: it
+// was not looked at. One look at a compressed message unpacks it, up to bytes_max. Source: Triton,
+// "Decoupled Backends and Models"; KServe, grpc_predict_v2.proto.
 
 #include <cstddef>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #pragma once
 
 // The messages of services of the user's own, by their descriptors: what `protoc
-// --descriptor_set_out` writes (a FileDescriptorSet, with --include_imports). A message is written as
-// JSON with the names of the .proto file, so that features, keys and the prediction are named by
+// --descriptor_set_out` writes (a FileDescriptorSet, with --include_imports). A message is written
+// as JSON with the names of the .proto file, so that features, keys and the prediction are named by
 // pointers, as over HTTP. PURE; thread-safe once made.
 //
 // Numbers that are not set are written as 0, as proto3 means them; bytes as base64; an enum by its
@@ -29,7 +29,8 @@ class MessageSchemas {
 
   // Whether there is a method of that path: "/package.Service/Method".
   bool knows(std::string_view path) const;
-  // Appends the message as JSON. invalid_message; unsupported_format for a method that is not known.
+  // Appends the message as JSON. invalid_message; unsupported_format for a method that is not
+  // known.
   Decoded<void> write(std::string_view path, bool is_request, std::string_view message,
                       JsonText& json) const;
 

@@ -8,9 +8,10 @@
 //   const auto observation = decoders.decode(exchange);
 //
 // The model's rules are chosen by its name. Where the name is told by something other than the
-// response's body (a literal, a header, the path, a gRPC request), it is known before decoding. Else the common
-// rules decode, and the model's decode again once the name is read. An exchange whose name only the
-// body tells, and which the common rules cannot decode, fails: nobody knows whose rules hold.
+// response's body (a literal, a header, the path, a gRPC request), it is known before decoding.
+// Else the common rules decode, and the model's decode again once the name is read. An exchange
+// whose name only the body tells, and which the common rules cannot decode, fails: nobody knows
+// whose rules hold.
 //
 // Bounded: decoders are made when they are first needed, one for all models of equal rules. At most
 // kept_max of those are kept, the ones used last; one that read a large or a packed body is not

@@ -10,9 +10,9 @@
 //   }
 //   if (reader.is_broken()) …
 //
-// Stricter than most: broken is what no encoder writes. A varint of more than 64 bits, a tag of more
-// than 32, a length past the end, field number 0, groups (which proto3 does not have). Fields that
-// nobody asks for are passed over. O(bytes), no allocation.
+// Stricter than most: broken is what no encoder writes. A varint of more than 64 bits, a tag of
+// more than 32, a length past the end, field number 0, groups (which proto3 does not have). Fields
+// that nobody asks for are passed over. O(bytes), no allocation.
 // Source: protobuf.dev, "Encoding".
 
 #include <cstdint>

@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "base/core/text.h"
+#include "base/tls/handshake_result.h"
 #include "sidecar/http1/violation.h"
-#include "sidecar/tls/handshake_result.h"
+#include "sidecar/http2/error.h"
+#include "sidecar/tap/grpc_call.h"
 
 namespace outrider::exporting {
 namespace {
@@ -23,6 +25,8 @@ using wire::MetricType;
 using wire::SeriesKey;
 
 static_assert(http1::violation_count <= std::tuple_size_v<decltype(ProxyCounters::violations)>);
+static_assert(http2::violation_count <=
+              std::tuple_size_v<decltype(ProxyCounters::http2_violations)>);
 
 // Sums over the data threads.
 class Lanes {
@@ -252,36 +256,44 @@ void upstream_failures(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
+// A proxy that passes no HTTP/2 on has no such series; one that does has all of them from the
+// start.
+void http2_and_grpc(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
+  if (processes.http2_on.get() == 0) return;
+  sink.family({"outrider_http2_violations_total", MetricType::counter,
+               "HTTP/2 streams and connections, of clients and of the upstream, that were ended or "
+               "refused for breaking a rule or a limit, by reason."});
+  for (std::size_t i = 1; i < http2::violation_count; ++i)
+    sink.value(key("reason", to_string(static_cast<http2::Violation>(i))),
+               lanes.sum([i](const ProxyCounters& c) { return std::cref(c.http2_violations[i]); }));
+  sink.family({"outrider_grpc_requests_total", MetricType::counter,
+               "gRPC calls by the status that the client was sent."});
+  for (std::size_t i = 0; i < std::tuple_size_v<decltype(ProxyCounters::grpc_codes)>; ++i)
+    sink.value(key("grpc_code", tap::grpc_code_name(static_cast<int>(i))),
+               lanes.sum([i](const ProxyCounters& c) { return std::cref(c.grpc_codes[i]); }));
+}
+
 static_assert(tls::handshake_result_count <= std::tuple_size_v<tap::TlsHandshakeCounts>);
 
-// A side that speaks no TLS has no series; one that does has all of them, at 0, from the start.
-void tls_sides(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
-  const auto is_on = [&processes](tls::Side side) {
-    return processes.tls_on[static_cast<std::size_t>(side)].get() != 0;
-  };
-  if (!is_on(tls::Side::server) && !is_on(tls::Side::client)) return;
-  sink.family({"outrider_tls_handshakes_total", MetricType::counter,
-               "TLS connections by how their handshake ended; side `client` is towards the "
-               "upstream."});
-  for (const auto& [side, side_word] : tls::side_names) {
-    if (!is_on(side)) continue;
-    for (const auto& [result, word] : tls::handshake_result_names) {
-      const auto pick = [s = static_cast<std::size_t>(side), r = static_cast<std::size_t>(result)](
-                            const ProxyCounters& c) { return std::cref(c.tls_handshakes[s][r]); };
-      sink.value(SeriesKey(Labels{{"side", std::string(side_word)}, {"result", std::string(word)}}),
-                 lanes.sum(pick));
+net::TlsFigures tls_figures(const tap::MemoryFile& file) {
+  const Lanes lanes(file);
+  const tap::ProcessCells& processes = file.processes();
+  net::TlsFigures figures{.port = "proxy", .sides = {}};
+  for (std::size_t side = 0; side < figures.sides.size(); ++side) {
+    if (processes.tls_on[side].get() == 0) continue;
+    net::TlsSideFigures& of_side = figures.sides[side].emplace();
+    for (std::size_t result = 0; result < of_side.handshakes.size(); ++result) {
+      of_side.handshakes[result] =
+          static_cast<std::uint64_t>(lanes.sum([side, result](const ProxyCounters& c) {
+            return std::cref(c.tls_handshakes[side][result]);
+          }));
     }
+    const std::uint64_t end = processes.tls_expiry[side].get();
+    if (end != 0) of_side.expires_at = Time(std::chrono::seconds(end));
   }
-  sink.family({"outrider_tls_certificate_expiry_timestamp_seconds", MetricType::gauge,
-               "When the first certificate of the chain in use ends."});
-  for (const auto& [side, word] : tls::side_names) {
-    const std::uint64_t end = processes.tls_expiry[static_cast<std::size_t>(side)].get();
-    if (end != 0) sink.value(key("side", word), static_cast<double>(end));
-  }
-  sink.family({"outrider_tls_reloads_total", MetricType::counter,
-               "Changes of certificate files; after a failure the old ones stay in force."});
-  sink.value(key("result", "success"), static_cast<double>(processes.tls_reloads.get()));
-  sink.value(key("result", "failure"), static_cast<double>(processes.tls_reload_failures.get()));
+  figures.reloads = processes.tls_reloads.get();
+  figures.reload_failures = processes.tls_reload_failures.get();
+  return figures;
 }
 
 template <class Reason, std::size_t N>
@@ -362,6 +374,10 @@ constexpr Cell cells[] = {
 
 }  // namespace
 
+ProxyMetrics::ProxyMetrics(const tap::MemoryFile& file) : file_(file) {
+  tls_.add([&file] { return tls_figures(file); });
+}
+
 void ProxyMetrics::set_model(std::string_view name, const monitor::Objectives& objectives) {
   const std::lock_guard hold(lock_);
   model_ = name;
@@ -390,7 +406,8 @@ void ProxyMetrics::collect(MetricSink& sink) {
   lanes.histogram(sink, SeriesKey(), &ProxyCounters::overhead, tap::overhead_buckets);
   rejections(sink, lanes);
   upstream_failures(sink, lanes);
-  tls_sides(sink, lanes, file_.processes());
+  http2_and_grpc(sink, lanes, file_.processes());
+  tls_.collect(sink);
   for (const Cell& cell : cells)
     value(sink, cell.name, cell.type, cell.help,
           lanes.sum([&cell](const ProxyCounters& c) { return std::cref(c.*cell.counter); }));

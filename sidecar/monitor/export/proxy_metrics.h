@@ -16,7 +16,9 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/net/tls_metrics.h"
 #include "base/wire/exposition.h"
 #include "sidecar/monitor/versions/model_info.h"
 #include "sidecar/tap/memory_file.h"
@@ -25,13 +27,16 @@ namespace outrider::exporting {
 
 class ProxyMetrics final : public wire::Collector {
  public:
-  explicit ProxyMetrics(const tap::MemoryFile& file) : file_(file) {}
+  explicit ProxyMetrics(const tap::MemoryFile& file);
   // "": by what the proxy found.
   void set_model(std::string_view name, const monitor::Objectives& objectives);
+  // Beside the proxy's own port, in the same families.
+  void add_tls_port(net::TlsMetrics::Source port) { tls_.add(std::move(port)); }
   void collect(wire::MetricSink& sink) override;
 
  private:
   const tap::MemoryFile& file_;
+  net::TlsMetrics tls_;
   std::mutex lock_;
   std::string model_;
   monitor::Objectives objectives_;

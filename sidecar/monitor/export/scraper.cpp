@@ -94,6 +94,7 @@ Result<wire::ExposedFamilies> Scraper::fetch(Target& target) {
   request.connect_timeout = timeout;
   request.body_bytes_max = static_cast<std::size_t>(options_.body_bytes_max);
   request.cancelled = &cancelled_;
+  if (auto ready = options_.client.apply(request); !ready) return fail(ready);
   const auto response = target.client.send(request);
   if (!response) return fail(response);
   if (response->status != 200) {

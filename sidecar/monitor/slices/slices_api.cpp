@@ -8,7 +8,6 @@
 
 #include "base/core/text.h"
 #include "detectors/subject_slices.h"
-#include "sidecar/monitor/versions/correctness.h"
 
 namespace outrider::monitor {
 namespace {
@@ -66,8 +65,8 @@ class SliceCounter {
         row_[found->second] = subjects_[found->second].of(value_of(feature.value));
     }
     row_.back() = segment(row.segment);
-    const Judgement judgement =
-        judge(row.prediction, row.truth, subject_.classification, subject_.tolerance);
+    const truth::Judgement judgement =
+        truth::judge(row.prediction, row.truth, subject_.classification, subject_.tolerance);
     counts_.add(row_, !judgement.correct, since);
     return true;
   }

@@ -41,7 +41,7 @@ namespace outrider::monitor {
 struct SliceSubject {
   VersionName name;
   SharedReference reference;
-  Tolerance tolerance;
+  truth::Tolerance tolerance;
   bool classification = false;
   std::optional<Time> changed;  // By the accuracy alarm, where one stands.
 };

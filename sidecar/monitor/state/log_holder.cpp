@@ -34,7 +34,7 @@ void LogHolder::open_after_predecessor() {
 }
 
 void LogHolder::open() {
-  if (current_) return;
+  if (current_ || stays_closed_) return;
   auto opened = truth::PredictionLog::open(settings_, consumer_, clock_);
   if (!opened) {
     if (trouble_ != opened.error().code)
@@ -48,6 +48,19 @@ void LogHolder::open() {
   truth::add_label_routes(*router, *log_);
   set_router(std::move(router));
   current_ = log_.get();
+}
+
+void LogHolder::stay_closed(net::Handler handle) {
+  stays_closed_ = true;
+  auto router = std::make_shared<net::Router>();
+  router->add("POST", "/api/v1/labels", handle);
+  router->add("POST", "/api/v1.0/feedback", handle);
+  router->add("GET", "/api/v1/training-data", [](const net::HttpRequest&) {
+    return net::error_response(409, "kept_by_the_agent",
+                               "this sidecar ships its predictions (truth.url): the agent keeps "
+                               "them, and serves the training data of the whole workload");
+  });
+  set_router(std::move(router));
 }
 
 void LogHolder::set_unavailable(std::string reason) {

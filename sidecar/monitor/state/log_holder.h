@@ -27,6 +27,9 @@ class LogHolder {
   // Opens the log, if it is not open. Called from one thread at a time. Logs each new trouble once.
   void open();
 
+  // There is to be no log: whoever `handle` is answers instead. Before anything else.
+  void stay_closed(net::Handler handle);
+
   // The label routes: of the log, or 503 with the reason while there is none. Thread-safe.
   net::HttpResponse handle(const net::HttpRequest& request);
   // Null until it could be opened; then valid as long as the holder. Thread-safe.
@@ -43,6 +46,7 @@ class LogHolder {
   std::string_view trouble_;  // The error's word when the log could not be opened last.
   std::unique_ptr<truth::PredictionLog> log_;
   std::atomic<truth::PredictionLog*> current_{nullptr};
+  bool stays_closed_ = false;
   std::mutex lock_;
   std::shared_ptr<net::Router> router_;
 };

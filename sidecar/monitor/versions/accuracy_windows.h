@@ -13,6 +13,7 @@
 #include "base/core/result.h"
 #include "detectors/panes.h"
 #include "detectors/snapshot.h"
+#include "truth/outcomes.h"
 
 namespace outrider::monitor {
 
@@ -21,12 +22,7 @@ inline constexpr std::array<Window, 3> all_windows = {Window::five_minutes, Wind
                                                       Window::day};
 std::string_view to_string(Window window);  // "5m", "1h", "24h": the metric's `window`.
 
-struct OutcomeCounts {
-  std::uint64_t correct = 0, wrong = 0;
-  std::uint64_t labels() const { return correct + wrong; }
-  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(labels()); }
-  bool operator==(const OutcomeCounts&) const = default;
-};
+using truth::OutcomeCounts;
 
 class AccuracyWindows {
  public:

@@ -422,9 +422,10 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
   read_accuracy(reader, root, settings.accuracy);
   read_info(reader, root, settings);
   const Yaml log = reader.child(root, "log");
-  reader.only_keys(log, {"max_bytes", "keep_features"});
+  reader.only_keys(log, {"max_bytes", "keep_features", "ship_features"});
   take(settings.log.bytes_max, reader.bytes(log, "max_bytes"));
   take(settings.log.keep_features, reader.boolean(log, "keep_features"));
+  settings.log.shipped_features = reader.texts(log, "ship_features");
   const Yaml sampling = reader.child(root, "sampling");
   reader.only_keys(sampling, {"rate"});
   take_share(reader, sampling, "rate", 0, 1, settings.rules.sample_rate);

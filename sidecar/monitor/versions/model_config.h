@@ -13,7 +13,7 @@
 //              threshold: 0.5, classes: ["no", "yes"], streams: observe | skip}
 //   truth:    {tolerance: 10%, absolute_tolerance: 0, max_delay: 30d, early: 10m}
 //   accuracy: {slack: 1%, false_alarms: 1 per 30d, run_length: 1000000, provisional_labels: 2000}
-//   log:      {max_bytes: 2GiB, keep_features: false}
+//   log:      {max_bytes: 2GiB, keep_features: false, ship_features: [size, bedrooms]}
 //   sampling: {rate: 100%}
 //   reference: /etc/outrider/references/          # one a model version
 //   segments: [bedrooms]
@@ -65,6 +65,8 @@ struct AccuracySettings {
 struct LogSettings {
   std::uint64_t bytes_max = std::uint64_t{2} << 30;
   bool keep_features = false;  // Needed for /api/v1/training-data.
+  // Of shipped predictions: no other feature leaves the pod.
+  std::vector<std::string> shipped_features;
 };
 
 // What each limit turns away is counted in outrider_series_dropped_total{limit}.

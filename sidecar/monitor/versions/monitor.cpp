@@ -40,7 +40,7 @@ Monitor::Monitor(ModelConfig settings, Time now) : settings_(std::move(settings)
   gather_vouched();
 }
 
-void Monitor::observe(const decode::Observation& observation, Time now) {
+const VersionName& Monitor::observe(const decode::Observation& observation, Time now) {
   VersionMonitor& version = find_version(observation.model_name, observation.model_version,
                                          evidence_of(observation), now);
   const auto learning_bytes = [&version] {
@@ -50,6 +50,7 @@ void Monitor::observe(const decode::Observation& observation, Time now) {
   version.observe(observation);
   learning_bytes_ += learning_bytes() - before;
   if (learning_bytes_ > settings_.limits.learning_bytes) keep_learning_bounded();
+  return version.name();
 }
 
 // Many versions that learn at once take turns: the one that has learned least begins anew, so the
@@ -274,6 +275,17 @@ void Monitor::set_settings(ModelConfig settings) {
   }
   gather_vouched();
   assign_references();  // Whom one judges may depend on what the configuration names.
+}
+
+truth::JudgeRule Monitor::judge_rule(std::string_view model, std::string_view version) const {
+  const VersionMonitor* found = known(model, version);
+  if (found) return {found->is_classification(), found->tolerance()};
+  const ModelSettings& its = settings_.of(model);
+  truth::JudgeRule rule;
+  rule.classification = its.rules.prediction_kind == decode::PredictionKind::classification;
+  rule.tolerance.relative = its.truth.tolerance.value_or(rule.tolerance.relative);
+  rule.tolerance.absolute = its.truth.absolute_tolerance.value_or(rule.tolerance.absolute);
+  return rule;
 }
 
 void Monitor::restore(std::span<const truth::StateBlob> blobs) {

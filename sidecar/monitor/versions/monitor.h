@@ -27,6 +27,7 @@
 #include "sidecar/monitor/decode/observation.h"
 #include "sidecar/monitor/versions/admission.h"
 #include "sidecar/monitor/versions/version_monitor.h"
+#include "truth/correctness.h"
 #include "truth/truth_consumer.h"
 
 namespace outrider::monitor {
@@ -35,7 +36,8 @@ class Monitor final : public truth::TruthConsumer {
  public:
   Monitor(ModelConfig settings, Time now);
 
-  void observe(const decode::Observation& observation, Time now);
+  // The version that it counts for; its name is valid until the next call.
+  const VersionName& observe(const decode::Observation& observation, Time now);
   void advance(Time now);
 
   void set_references(std::vector<SharedReference> references, Time now);
@@ -55,6 +57,8 @@ class Monitor final : public truth::TruthConsumer {
   // length) holds for versions that appear later, because evidence against another null says
   // nothing.
   void set_settings(ModelConfig settings);
+  // How a label of this version would be judged.
+  truth::JudgeRule judge_rule(std::string_view model, std::string_view version) const;
   const ModelConfig& settings() const { return settings_; }
 
   // truth::TruthConsumer

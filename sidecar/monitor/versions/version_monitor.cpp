@@ -147,7 +147,7 @@ Tolerance VersionMonitor::tolerance() const {
 
 VersionMonitor::JudgedLabel VersionMonitor::judge(const truth::JoinedRow& row) {
   JudgedLabel label;
-  label.judgement = monitor::judge(row.prediction, row.truth, is_classification(), tolerance());
+  label.judgement = truth::judge(row.prediction, row.truth, is_classification(), tolerance());
   label.segment = row.segment;
   last_active_ = std::max(last_active_, row.predicted);
   const auto event = accuracy_.add(label.judgement.correct, row.predicted, row.labelled);

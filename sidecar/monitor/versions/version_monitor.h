@@ -25,10 +25,15 @@
 #include "sidecar/monitor/decode/observation.h"
 #include "sidecar/monitor/versions/accuracy.h"
 #include "sidecar/monitor/versions/model_config.h"
-#include "sidecar/monitor/versions/outcomes.h"
+#include "truth/correctness.h"
+#include "truth/outcomes.h"
 #include "truth/prediction.h"
 
 namespace outrider::monitor {
+
+using truth::Judgement;
+using truth::Outcomes;
+using truth::Tolerance;
 
 struct VersionName {
   std::string model, version;

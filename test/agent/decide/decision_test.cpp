@@ -305,3 +305,57 @@ TEST_CASE("another episode of an incident is another idempotency key") {
   CHECK(decide_one(live + retrain_rule(), {}, noon + 6min, incident).id ==
         first + "-1769861100000");
 }
+
+TEST_CASE("a rule is matched against each alert of an incident, and asks once, or once a model") {
+  incident::Incident incident = incident_of("NodeCpuHigh", "");
+  incident.model.clear();
+  incident.workload = "node";
+  for (const char* model : {"house-price", "rent"}) {
+    incident::Signal signal;
+    signal.alert = "ModelLatencyHigh";
+    signal.key = model;
+    signal.severity = "warning";
+    signal.labels = {{"alertname", "ModelLatencyHigh"},
+                     {"cluster", "eu-1"},
+                     {"namespace", "shop"},
+                     {"job", model},
+                     {"model_name", model}};
+    signal.annotations = {{"summary", std::string(model) + " is slow"}};
+    incident.grouped.push_back(signal);
+  }
+  const std::string rules =
+      live +
+      "  - name: grow\n    match: {alert: ModelLatencyHigh}\n    action: rollback\n"
+      "    webhook: {url: 'http://t/{{ model }}'}\n"
+      "  - name: tell\n    match: {alert: [Model*, Node*]}\n    action: ticket\n"
+      "    webhook: {url: 'http://t/ticket'}\n";
+  const auto actions = decide::decide(policy_of(rules), incident, {}, {}, {}, noon + 1s).actions;
+  REQUIRE(actions.size() == 3);
+  CHECK(actions[0].delivery.url == "http://t/house-price");
+  CHECK(actions[1].delivery.url == "http://t/rent");
+  CHECK(actions[0].id != actions[1].id);
+  CHECK(actions[1].workload == "rent");
+  CHECK(actions[2].kind == Kind::ticket);
+  CHECK(actions[2].id == "tell-20260131T120000Z-abc");
+}
+
+TEST_CASE("a rule that tells the diagnosis waits for a cause, and no longer than the policy says") {
+  const std::string rules =
+      "limits: {diagnosis_wait: 2m}\n" + live +
+      "  - name: tell\n    action: ticket\n    webhook:\n      url: http://t\n"
+      "      body: '{\"title\": {{ diagnosis }}, \"cause\": {{ cause }}}'\n";
+  incident::Incident incident = incident_of();
+  const auto asked = [&](Time now) {
+    return decide::decide(policy_of(rules), incident, {}, {}, {}, now).actions;
+  };
+  CHECK(asked(noon + 119s).empty());
+  CHECK(asked(noon + 2min).front().delivery.body == R"({"title": null, "cause": null})");
+  incident.diagnosis.emplace();
+  incident.diagnosis->suspects = 4;
+  CHECK(asked(noon + 10s).empty());
+  incident.diagnosis->named = true;
+  incident.diagnosis->sentence = "root cause: shop/cart";
+  incident.diagnosis->causes = {{"shop/cart", "cpu", 0.9, 2, std::nullopt, {}}};
+  CHECK(asked(noon + 10s).front().delivery.body ==
+        R"({"title": "root cause: shop/cart", "cause": "shop/cart"})");
+}

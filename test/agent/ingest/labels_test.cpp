@@ -196,6 +196,12 @@ TEST_CASE("a name stands for all its addresses, one that has none answers 503") 
   CHECK(std::find_if(urls->begin(), urls->end(), [](const std::string& url) {
           return url == "http://127.0.0.1:9501" || url == "http://[::1]:9501";
         }) != urls->end());
+  LabelForwarder secure({.sidecars = {"dns+https://localhost:9501"}});
+  const auto named = secure.resolve();
+  REQUIRE(named);
+  CHECK(std::find_if(named->begin(), named->end(), [](const std::string& url) {
+          return url == "https://localhost:9501@127.0.0.1" || url == "https://localhost:9501@[::1]";
+        }) != named->end());
   LabelForwarder nobody({.sidecars = {}});
   net::HttpRequest request;
   request.body = R"({"id":"a","label":1})";

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <mutex>
+
 #include "base/net/address.h"
 #include "base/net/http_client.h"
 #include "base/net/http_server.h"
@@ -73,12 +75,36 @@ TEST_CASE("very long URIs full of slashes are answered and harm nothing") {  // 
   CHECK(site.client.send(site.request("POST", "/echo", "alive"))->body == "alive");
 }
 
-TEST_CASE("a listener with a bearer token answers only those who bring it") {
-  Site site(echo_router(), {.bearer_token = "secret"});
-  auto request = site.request("POST", "/echo", "x");
-  CHECK(site.client.send(request)->status == 401);
-  request.headers = {{"Authorization", "Bearer secret"}};
-  CHECK(site.client.send(request)->status == 200);
+TEST_CASE("a guard is asked with what the route needs, before the body is read") {
+  struct Recorder final : Guard {
+    std::optional<HttpResponse> refuse(HttpRequest& request, const Needs& needs) override {
+      const std::lock_guard hold(lock);
+      seen.push_back(request.method + " " + request.path + " " +
+                     (needs.role ? std::string(to_string(*needs.role)) : "open") +
+                     (request.body.empty() ? "" : " with a body"));
+      if (request.path == "/closed") return error_response(403, "closed", "no");
+      return std::nullopt;
+    }
+    std::mutex lock;
+    std::vector<std::string> seen;
+  };
+  Router router = echo_router();
+  const auto fine = [](const HttpRequest&) { return text_response(200, "fine"); };
+  router.add("GET", "/closed", fine);
+  router.add("POST", "/labels", fine, {.role = Role::label});
+  router.add_open("POST", "/predict", fine);
+  const auto guard = std::make_shared<Recorder>();
+  Site site(std::move(router), {.guard = guard});
+  CHECK(site.client.send(site.request("POST", "/echo", "x"))->body == "x");
+  CHECK(site.client.send(site.request("GET", "/closed"))->status == 403);
+  CHECK(site.client.send(site.request("HEAD", "/api/v1/incidents/7"))->status == 200);
+  CHECK(site.client.send(site.request("POST", "/labels"))->status == 200);
+  CHECK(site.client.send(site.request("POST", "/predict"))->status == 200);
+  CHECK(site.client.send(site.request("GET", "/nowhere"))->status == 404);
+  CHECK(guard->seen == std::vector<std::string>{"POST /echo administer", "GET /closed read",
+                                                "HEAD /api/v1/incidents/7 read",
+                                                "POST /labels label", "POST /predict open",
+                                                "GET /nowhere read"});
 }
 
 TEST_CASE("a route of its own can ask for a bearer token") {

@@ -255,7 +255,6 @@ TEST_CASE("what must not be touched is left as it is, with the reason") {
   skipped(pod_with("      ports: [{containerPort: 1}, {containerPort: 2}]\n"),
           "several ports (1, 2)");
   skipped(pod_with("      ports: [{containerPort: 1, protocol: UDP}]\n"), "declare no port");
-  skipped(pod_with("      ports: [{containerPort: 1, name: grpc}]\n"), "speaks HTTP/2");
   skipped(pod_with("      ports: [{containerPort: 9501}]\n"), "which is the sidecar's");
   skipped(pod_with(port, "    - name: outrider-sidecar\n"), "inject did not put there");
   skipped(pod_with(port, "  volumes: [{name: outrider-data}]\n"), "volume \"outrider-data\"");
@@ -308,6 +307,84 @@ TEST_CASE("the model's port: asked for, annotated, named http, or the one a Serv
                "m}, ports: [{port: 80, targetPort: 8002}]}\n")
           .text,
       Contains("http://127.0.0.1:8002"));
+}
+
+namespace {
+
+std::string service_with(const std::string& ports) {
+  return "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {selector: {app: m}, "
+         "ports: [" +
+         ports + "]}\n";
+}
+
+}  // namespace
+
+TEST_CASE(
+    "of several ports one of HTTP/1.1 is the model's; a port of HTTP/2 alone is led to by h2c") {
+  const std::string one = "      ports: [{containerPort: 8000}]\n";
+  const std::string two = "      ports: [{containerPort: 8000}, {containerPort: 9000}]\n";
+  for (const std::string protocol : {"kubernetes.io/h2c", "grpc", "http2", "GRPC"}) {
+    const std::string alone =
+        checked(pod_with(one) +
+                service_with("{port: 80, targetPort: 8000, appProtocol: " + protocol + "}"));
+    CHECK_THAT(alone, Contains("--upstream=h2c://127.0.0.1:8000") && Contains("targetPort: 9500"));
+    const std::string text = checked(
+        pod_with(two) + service_with("{port: 90, targetPort: 9000, appProtocol: " + protocol +
+                                     "}, {port: 80, targetPort: 8000}"));
+    CHECK_THAT(text, Contains("--upstream=http://127.0.0.1:8000") && Contains("targetPort: 9000"));
+  }
+  Settings asked = settings;
+  asked.port = "8000";
+  const std::string tls = service_with("{port: 443, targetPort: 8000, appProtocol: https}");
+  CHECK_THAT(report(injected(pod_with(one) + tls, asked)), Contains("with --upstream https://"));
+  const std::string plain = service_with("{port: 80, targetPort: 8000, appProtocol: http}");
+  CHECK_THAT(checked(pod_with(one) + plain), Contains("targetPort: 9500"));
+}
+
+TEST_CASE("of two Service ports that lead to one port, the one that declares HTTP/2 stays") {
+  const std::string text = pod_with("      ports: [{containerPort: 8000}]\n") +
+                           service_with(
+                               "{port: 80, targetPort: 8000}, {port: 90, targetPort: "
+                               "8000, appProtocol: kubernetes.io/h2c}");
+  const Outcome outcome = injected(text);
+  CHECK_THAT(outcome.text, Contains("{port: 80, targetPort: 9500}") &&
+                               Contains("{port: 90, targetPort: 8000, appProtocol"));
+  CHECK_THAT(report(outcome), Contains("port 90 left alone: appProtocol kubernetes.io/h2c"));
+  CHECK(uninjected(outcome.text).text == text);
+}
+
+TEST_CASE("a port that is named grpc, or that a gRPC probe asks, speaks HTTP/2") {
+  const auto with_probe = [](const std::string& ports) {
+    return pod_with("      ports: [" + ports + "]\n      readinessProbe: {grpc: {port: 9000}}\n");
+  };
+  CHECK_THAT(checked(with_probe("{containerPort: 8000}, {containerPort: 9000}")),
+             Contains("--upstream=http://127.0.0.1:8000") && Contains("grpc: {port: 9000}"));
+  CHECK_THAT(checked(with_probe("{containerPort: 9000}")),
+             Contains("--upstream=h2c://127.0.0.1:9000"));
+  Settings asked = settings;
+  asked.port = "9000";
+  CHECK_THAT(checked(with_probe("{containerPort: 8000}, {containerPort: 9000}"), asked),
+             Contains("--upstream=h2c://127.0.0.1:9000"));
+  const std::string named = pod_with("      ports: [{containerPort: 8001, name: grpc}]\n");
+  CHECK_THAT(checked(named), Contains("--upstream=h2c://127.0.0.1:8001"));
+  CHECK_THAT(checked(named + service_with("{port: 80, targetPort: 8001, appProtocol: http}")),
+             Contains("--upstream=http://127.0.0.1:8001"));
+}
+
+TEST_CASE("certificates come from a Secret or a CSI driver, and probes then ask over TLS") {
+  Settings secure = settings;
+  secure.tls.secret = "house-price-tls";
+  secure.web_tls.csi_driver = "spiffe.csi.cert-manager.io";
+  secure.csi_attributes = {"a.example/b=c"};
+  const std::string text = checked(deployment, secure);
+  CHECK_THAT(text, Contains("--tls.cert-dir=/etc/outrider/tls") &&
+                       Contains("--web.tls-cert-dir=/etc/outrider/web-tls") &&
+                       Contains("secretName: house-price-tls") &&
+                       Contains("driver: spiffe.csi.cert-manager.io") &&
+                       Contains("a.example/b: c") && Contains("scheme: HTTPS"));
+  secure.arguments = {"--tls.require-client-certificate"};
+  const std::string strict = checked(deployment, secure);
+  CHECK_THAT(strict, Contains("tcpSocket") && !Contains("scheme: HTTPS"));
 }
 
 TEST_CASE("injecting again takes the newer settings") {

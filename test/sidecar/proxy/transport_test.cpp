@@ -17,7 +17,7 @@
 
 #include "sidecar/proxy/channel.h"
 #include "sidecar/proxy/tls_transport.h"
-#include "test/sidecar/tls/certificates.h"
+#include "test/base/tls/certificates.h"
 #include "test/support/catch.h"
 
 namespace outrider::proxy {

@@ -63,3 +63,13 @@ TEST_CASE(
   CHECK(exposed.series[0].samples[0].value == 1);
   CHECK(exposed.duplicates == 1);
 }
+
+TEST_CASE("a program's own series keep their own job and take the instance of the program") {
+  ExposedFamilies families = {
+      {.name = "a",
+       .samples = {{.name = "a", .labels = {}}, {.name = "a", .labels = {{"job", "own"}}}}}};
+  fill_target_labels(families, {{"job", "j"}, {"instance", "i"}});
+  const auto& samples = families[0].samples;
+  CHECK(samples[0].labels == Labels{{"job", "j"}, {"instance", "i"}});
+  CHECK(samples[1].labels == Labels{{"job", "own"}, {"instance", "i"}});
+}

@@ -142,7 +142,8 @@ TEST_CASE("each message of a recorded stream is an exchange with the response th
   }
 }
 
-// A message of three fields as protobuf writes it: 1 model_name, 5 a tensor, 7 or 6 its raw content.
+// A message of three fields as protobuf writes it: 1 model_name, 5 a tensor, 7 or 6 its raw
+// content.
 std::string framed(const std::string& message, char flag = 0) {
   std::string frame(5, '\0');
   frame[0] = flag;

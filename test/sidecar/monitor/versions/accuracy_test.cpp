@@ -3,14 +3,17 @@
 
 #include <random>
 
-#include "sidecar/monitor/versions/correctness.h"
-#include "sidecar/monitor/versions/outcomes.h"
 #include "test/support/catch.h"
+#include "truth/correctness.h"
+#include "truth/outcomes.h"
 
 namespace outrider::monitor {
 namespace {
 
 using namespace std::chrono_literals;
+using truth::judge;
+using truth::Judgement;
+using truth::Outcomes;
 const Time start{std::chrono::seconds(1'700'000'000)};
 
 Judgement judged(const truth::Value& prediction, const truth::Value& truth,

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What each part of the agent is made from: its settings out of the agent's, what it needs of the
+// others, and its routes. What is wrong with a setting or a file throws, with a message for the
+// user. The settings outlive all of it.
+
+#include <memory>
+#include <vector>
+
+#include "agent/act/journal.h"
+#include "agent/ahead/forecaster.h"
+#include "agent/dispatch/dispatcher.h"
+#include "agent/ingest/labels.h"
+#include "agent/ingest/remote_write.h"
+#include "agent/settings.h"
+#include "agent/suspects/correlation_file.h"
+#include "agent/suspects/diagnoser.h"
+#include "agent/truth/fleet_truth.h"
+#include "agent/watch/series_watch.h"
+#include "base/net/http_server.h"
+#include "base/net/tls_metrics.h"
+#include "base/remote_write/sender.h"
+#include "base/web/make_guard.h"
+
+namespace outrider {
+
+// The listener, and what tells of it.
+struct Listener {
+  explicit Listener(const AgentSettings& agent);
+
+  net::HttpServer::Settings settings;
+  bool asks_for_credentials = false;
+  net::TlsMetrics tls;
+  web::GuardMetrics guards;
+};
+
+Dispatcher::Settings dispatcher_settings(const AgentSettings& settings);
+Dispatcher::Dependencies make_dependencies(const AgentSettings& settings);
+act::Journal::Limits journal_limits(const AgentSettings& settings);
+// The journal's incidents, under the rules that are in force now.
+suspects::Correlation restore(Dispatcher& dispatcher, const AgentSettings& settings);
+
+// Null where sidecars keep their own predictions.
+std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
+                                            bool asks_for_credentials, const Clock& clock);
+ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings);
+// Either of the two ways in which labels find their predictions.
+void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
+                      ingest::LabelForwarder& labels);
+void add_truth_collectors(std::vector<wire::Collector*>& collectors, fleet::FleetTruth* fleet_truth,
+                          ingest::LabelForwarder& labels);
+
+ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings);
+void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver,
+                      watch::SeriesWatch& series_watch);
+
+series::WatchRules watch_rules(const AgentSettings::Watch& settings);
+watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::size_t partitions);
+watch::SeriesWatch::Dependencies watch_dependencies(Dispatcher& dispatcher,
+                                                    remote_write::Sender* sender);
+void add_anomaly_route(net::Router& router, watch::SeriesWatch& series_watch);
+// Scores are sent by the watch itself, under the labels of the series that they are about.
+void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collectors,
+                       watch::SeriesWatch& series_watch);
+
+suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
+                                                 std::vector<incident::Topology::Edge> configured);
+suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
+                                                         const ingest::LabelForwarder& labels);
+
+// Null without a Prometheus, or when nothing is to be forecast.
+std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings, const Clock& clock);
+// 404 with a word where nothing is forecast.
+void add_forecast_route(net::Router& router, const ahead::Forecaster* forecaster);
+
+// Null where nothing goes out by remote write.
+std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, const Clock& clock);
+
+}  // namespace outrider

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Finds out why: for each open incident, when it opens and again while it is fresh, its suspects'
+// metrics are asked for, and the diagnosis is handed back. SHELL: threads of its own, so that
+// neither alerts nor actions wait for Prometheus; several, each with a time limit an incident, so
+// that no incident waits long for another.
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/incident/incident.h"
+#include "agent/suspects/gather.h"
+#include "agent/suspects/slices.h"
+
+namespace outrider::suspects {
+
+// What of an incident was last diagnosed.
+struct Looked {
+  Time at;
+  Time episode;
+  std::size_t alerts = 0, changes = 0;
+  int times = 0;
+};
+// PURE. At once; then after 30 s, 2, 5, 10 and 20 minutes; and where alerts or changes have joined,
+// 15 s after the last look.
+bool is_due(const incident::Incident& incident, const std::optional<Looked>& looked, Time now);
+
+class Diagnoser {
+ public:
+  struct Settings {
+    std::string prometheus_url;          // "": none; every diagnosis says so.
+    query::Prometheus::Prepare prepare;  // Certificates and tokens of each question to it.
+    SliceBounds slices;
+    QuerySet queries;
+    Times times;
+    Bounds bounds;
+    std::size_t threads = 2;
+    Duration topology_every = std::chrono::minutes(1);
+    Duration topology_age_max = std::chrono::hours(24);
+    std::vector<incident::Topology::Edge> configured;  // Edges that people wrote down.
+  };
+  struct Dependencies {
+    std::function<std::vector<incident::Incident>()> open;
+    std::function<std::vector<incident::Change>(Time since)> changes;
+    std::function<void(const std::string& id, incident::Diagnosis, std::optional<incident::Slices>)>
+        give;
+    std::function<void(const incident::Topology&)> topology;  // Each time that it was asked for.
+    std::function<Result<std::vector<std::string>>()> sidecars;
+  };
+
+  Diagnoser(Settings settings, const Clock& clock, Dependencies dependencies);
+  ~Diagnoser();
+  Diagnoser(const Diagnoser&) = delete;
+  Diagnoser& operator=(const Diagnoser&) = delete;
+
+ private:
+  void diagnose_on();
+  void watch_topology();
+  std::optional<incident::Incident> take();
+  void diagnose(query::Prometheus& prometheus, net::HttpClient& client,
+                const incident::Incident& incident);
+  std::optional<incident::Slices> slices_of(net::HttpClient& client,
+                                            const incident::Incident& incident);
+  bool rest(Duration time);  // False: stopping.
+
+  Bounds bounds() const;
+
+  const Settings settings_;
+  const Clock& clock_;
+  const Dependencies dependencies_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<bool> stopping_{false};
+  std::map<std::string, Looked> looked_;
+  std::set<std::string> busy_;
+  incident::Topology topology_;
+  std::vector<std::string> topology_unknown_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace outrider::suspects

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/right_size_command.h"
+
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+
+#include "agent/query/prometheus.h"
+#include "base/core/text.h"
+#include "cli/right_size/advice.h"
+
+namespace outrider::cli {
+namespace {
+
+constexpr Duration query_timeout = std::chrono::minutes(2);
+
+struct Settings {
+  std::string prometheus, name_space;
+  Duration history = std::chrono::days(7);
+  bool json = false;
+};
+
+std::string promql_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+int run(const Settings& settings) {
+  query::Prometheus prometheus(settings.prometheus, query_timeout);
+  const std::string matchers =
+      settings.name_space.empty() ? "" : "namespace=~" + promql_text(settings.name_space);
+  const std::string seconds =
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(settings.history).count()) +
+      "s";
+  Answers answers;
+  for (const Question& question : right_size_questions(seconds, matchers)) {
+    auto answer = prometheus.query(question.promql);
+    if (!answer) {
+      throw std::runtime_error("prometheus=" + settings.prometheus + ": " + question.name + ": " +
+                               answer.error().message);
+    }
+    answers[question.name] = std::move(*answer);
+  }
+  std::vector<RightSize> all;
+  for (const ContainerUsage& usage : usage_of(answers)) all.push_back(right_size(usage));
+  if (all.empty()) {
+    throw std::runtime_error("prometheus=" + settings.prometheus +
+                             ": has no container; expected series of cAdvisor "
+                             "(container_cpu_usage_seconds_total) and kube-state-metrics "
+                             "(kube_pod_container_resource_requests)");
+  }
+  std::cout << (settings.json ? right_size_json(all) + "\n" : right_size_table(all));
+  return 0;
+}
+
+void add_options(config::OptionTable& options, Settings& settings) {
+  options.add("prometheus", settings.prometheus, "Where cAdvisor and kube-state-metrics are.")
+      .required()
+      .as_url()
+      .example("http://127.0.0.1:9090");
+  options
+      .add("namespace", settings.name_space,
+           "A pattern, anchored: only containers of these namespaces. Without it all.")
+      .value_name("REGEX")
+      .example("models|shop");
+  options.add("history", settings.history, "How much of the past counts.")
+      .between(3600, 90.0 * 86'400);
+  options.add("json", settings.json, "One JSON object instead of a table.");
+}
+
+}  // namespace
+
+config::Command right_size_command() {
+  const auto settings = std::make_shared<Settings>();
+  auto options = std::make_shared<config::OptionTable>();
+  add_options(*options, *settings);
+  return {.name = "right-size",
+          .summary = "What should models ask for? CPU and memory requests from what they used.",
+          .positional = "",
+          .options = options,
+          .run = [settings](const config::Positional&) { return run(*settings); }};
+}
+
+}  // namespace outrider::cli
