@@ -48,9 +48,9 @@ class JsonText {
 struct MessageBody {
   JsonText json;
   std::string binary;
-  // What the message says of its model and of itself, as far as it does; views into the message. The
-  // id is in the JSON only where it is asked for: without it the JSON of one client's messages is
-  // the same, and is neither written nor parsed again.
+  // What the message says of its model and of itself, as far as it does; views into the message.
+  // The id is in the JSON only where it is asked for: without it the JSON of one client's messages
+  // is the same, and is neither written nor parsed again.
   std::string_view model_name, model_version, id;
   bool with_id = false;
   // What of the last message its JSON depends on; "" where that includes the values.
