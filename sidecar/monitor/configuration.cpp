@@ -8,8 +8,29 @@
 #include <utility>
 
 #include "base/config/yaml.h"
+#include "sidecar/monitor/decode/message_schemas.h"
 
 namespace outrider::monitor {
+
+namespace {
+
+// What request.proto names, for the top level and every entry. A relative name is from the working
+// directory, as all files of the configuration are.
+Result<void> read_descriptors(ModelConfig& config) {
+  if (config.descriptors.empty()) return {};
+  const auto content = config::read_file(config.descriptors);
+  if (!content) return fail(content);
+  const auto schemas = decode::MessageSchemas::parse(*content);
+  if (!schemas) {
+    return fail(schemas.error().code,
+                "request.proto: " + config.descriptors + ": " + schemas.error().message);
+  }
+  config.rules.schemas = *schemas;
+  for (auto& [model, its] : config.models) its.rules.schemas = *schemas;
+  return {};
+}
+
+}  // namespace
 
 Result<ModelConfig> read_model_config(const MonitorOptions& options) {
   ModelConfig config;
@@ -20,6 +41,7 @@ Result<ModelConfig> read_model_config(const MonitorOptions& options) {
     if (!parsed) return fail(parsed);
     config = std::move(*parsed);
   }
+  if (auto ok = read_descriptors(config); !ok) return fail(ok);
   if (!options.reference.empty()) config.reference = options.reference;
   return config;
 }

@@ -55,6 +55,7 @@ void Answer::clear() {
 Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
   clear();
   binary_ = binary;
+  if (!json_.holds(json)) tensors_of_tree_ = 0;
   const auto root = json_.parse(json);
   if (!root) return failed(root);
   root_ = *root;
@@ -408,8 +409,14 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
 // ---- Tensors ----
 
 Decoded<void> Answer::open_tensors(const AnswerShape& shape) {
-  for (const dom::element element : list_in(shape.at)) {
-    if (auto tensor = tensors_.add(object_in(element), json_); !tensor) return failed(tensor);
+  if (tensors_of_tree_ == 0 || !tensors_.take_again(tensors_of_tree_)) {
+    bool are_binary = true;
+    for (const dom::element element : list_in(shape.at)) {
+      const auto tensor = tensors_.add(object_in(element), json_);
+      if (!tensor) return failed(tensor);
+      are_binary = are_binary && (*tensor)->is_binary && (*tensor)->values.empty();
+    }
+    tensors_of_tree_ = are_binary ? tensors_.size() : 0;
   }
   if (auto ok = tensors_.fill_binary(json_, binary_, Bytes::must_be_text); !ok) return ok;
   for (const Tensor& tensor : tensors_.all()) {

@@ -132,6 +132,7 @@ class Answer {
   std::vector<dom::element> elements_;
   AnswerRow::Named named_;
   TensorSet tensors_;
+  std::size_t tensors_of_tree_ = 0;  // As in RequestBody.
   std::string words_, inner_;
 };
 

@@ -131,6 +131,7 @@ class Decoder::Impl {
   bool has_heads_ = false;
   GrpcMessages messages_;
   std::string_view asked_model_, asked_version_;  // What a gRPC request says of its model.
+  std::string_view request_id_, answer_id_;       // Of gRPC messages.
 
   struct Route {
     std::string method, path;
@@ -199,7 +200,7 @@ Decoder::Outcome Decoder::Impl::decode(const ExchangeParts& parts) {
   row_counts_.clear();
   request_is_opaque_ = answer_is_table_ = false;
   words_.clear();
-  asked_model_ = asked_version_ = {};
+  asked_model_ = asked_version_ = request_id_ = answer_id_ = {};
   rows_.clear();
   observation_ = Observation{};
   observation_.id = parts.id;
@@ -322,6 +323,7 @@ Decoded<void> Decoder::Impl::read_request(const ExchangeParts& parts, bool has_f
 Decoded<void> Decoder::Impl::read_request_message(const ExchangeParts& parts) {
   const auto message = messages_.request(parts.request_coding, parts.request_body);
   if (!message) return failed(message);
+  request_id_ = (*message)->id;
   asked_model_ = (*message)->model_name;
   asked_version_ = (*message)->model_version;
   return request_.open((*message)->json.text(), (*message)->binary, table_);
@@ -400,6 +402,7 @@ Decoded<void> Decoder::Impl::open_answer(const ExchangeParts& parts) {
   if (parts.is_grpc) {
     const auto message = messages_.answer(parts.response_coding, parts.response_body);
     if (!message) return failed(message);
+    answer_id_ = (*message)->id;
     return answer_.open((*message)->json.text(), (*message)->binary);
   }
   const auto body = response_unpacker_.unpack(parts.response_coding, parts.response_body);
@@ -648,6 +651,8 @@ void Decoder::Impl::gather_aliases(const ExchangeParts& parts) {
   for (const std::string_view alias : parts.aliases) add(alias);
   if (!observation_.model_failed) {
     add(request_.id());
+    add(request_id_);
+    add(answer_id_);
     add(answer_.puid());
     add(answer_.field("id"));
   }

@@ -15,10 +15,29 @@ Decoded<std::string_view> unpack(const GrpcFrame& frame, std::string_view coding
   return unpacker.unpack(coding, frame.message);
 }
 
+namespace {
+
+// Whether the configuration looks for a value in the message's id.
+bool names_id(const Rules& rules) {
+  std::vector<Place> places = rules.key;
+  for (const Place& place : {rules.model_name, rules.model_version, rules.prediction, rules.score})
+    places.push_back(place);
+  for (const FeatureRule& feature : rules.features) {
+    places.push_back(feature.from);
+    if (feature.name == "id") return true;
+  }
+  return std::any_of(places.begin(), places.end(),
+                     [](const Place& place) { return place.text == "/id"; });
+}
+
+}  // namespace
+
 GrpcMessages::GrpcMessages(const Rules& rules)
     : schemas_(rules.schemas),
       request_{Unpacker(rules.unpacked_bytes_max), {}},
-      answer_{Unpacker(rules.unpacked_bytes_max), {}} {}
+      answer_{Unpacker(rules.unpacked_bytes_max), {}} {
+  request_.body.with_id = answer_.body.with_id = names_id(rules);
+}
 
 bool GrpcMessages::knows(std::string_view path) {
   const tap::GrpcMethod method = tap::grpc_method(path);
@@ -53,6 +72,7 @@ Decoded<const MessageBody*> GrpcMessages::open(Side& side, bool is_request, std:
     if (protocol_ != nullptr)
       return (is_request ? protocol_->request : protocol_->answer)(*message, side.body);
     if (!schemas_) return failed(FailReason::unsupported_format);
+    side.body.restart();
     return schemas_->write(path_, is_request, *message, side.body.json);
   };
   if (const auto ok = read(); !ok) return failed(ok);

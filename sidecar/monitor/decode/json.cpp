@@ -60,6 +60,7 @@ JsonTree::JsonTree() : parser_(std::make_unique<dom::parser>()) {}
 
 Decoded<dom::element> JsonTree::parse(std::string_view text) {
   if (!digits_.empty()) digits_.clear();
+  if (holds(text)) return root_;
   if (text.size() > tree_bytes_max) return failed(FailReason::unpacked_too_large);
   const auto strict = parse_strict(without_mark(text));
   if (strict || strict.error() == FailReason::invalid_utf8 ||
@@ -71,6 +72,7 @@ Decoded<dom::element> JsonTree::parse(std::string_view text) {
 }
 
 Decoded<dom::element> JsonTree::parse_strict(std::string_view text) {
+  held_bytes_ = 0;
   copy_padded(text, buffer_, capacity_);
   // Its tape takes eight times the body: that of a large body is given back, too.
   if (parser_->capacity() > kept_bytes && text.size() <= kept_bytes) {
@@ -82,9 +84,9 @@ Decoded<dom::element> JsonTree::parse_strict(std::string_view text) {
       return failed(FailReason::unpacked_too_large);
     }
   }
-  dom::element root;
-  OUTRIDER_TAKE(root, parser_->parse(buffer_.get(), text.size(), false));
-  return root;
+  OUTRIDER_TAKE(root_, parser_->parse(buffer_.get(), text.size(), false));
+  held_bytes_ = text.size();
+  return root_;
 }
 
 FeatureValue JsonTree::other_scalar(dom::element element) {

@@ -18,6 +18,7 @@
 #include <simdjson.h>
 
 #include <cstddef>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -62,6 +63,12 @@ class JsonTree {
   // The root. Copies the text. unpacked_too_large (past 8 MiB), invalid_json, invalid_utf8,
   // invalid_number, json_too_deep.
   Decoded<dom::element> parse(std::string_view text);
+  // Whether it was this text that was parsed last: then parse() gives its root again, and all that
+  // was found in it holds. The bodies of one client with its values elsewhere are alike.
+  bool holds(std::string_view text) const {
+    return !text.empty() && text.size() == held_bytes_ &&
+           std::memcmp(buffer_.get(), text.data(), held_bytes_) == 0;
+  }
 
   // A value that is no list and no object; missing for those.
   FeatureValue scalar(dom::element element) {
@@ -81,6 +88,8 @@ class JsonTree {
 
   std::unique_ptr<char[]> buffer_;
   std::size_t capacity_ = 0;
+  std::size_t held_bytes_ = 0;  // Of what root_ is the tree of; 0: of nothing.
+  dom::element root_;
   std::unique_ptr<dom::parser> parser_;
   std::deque<std::string> digits_;  // Of integers that no double holds.
   std::string lenient_;

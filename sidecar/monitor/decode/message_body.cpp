@@ -53,15 +53,20 @@ void JsonText::number(double value) {
 }
 
 void MessageBody::clear() {
-  if (json.text().size() > kept_bytes) json = {};
   if (binary.capacity() > kept_bytes) binary = {};
   if (tensors.capacity() > kept_tensors) tensors = {};
   if (raw_contents.capacity() > kept_tensors) raw_contents = {};
-  json.clear();
   binary.clear();
-  model_name = model_version = {};
+  model_name = model_version = id = {};
   tensors.clear();
   raw_contents.clear();
+}
+
+void MessageBody::restart() {
+  if (json.text().size() > kept_bytes) json = {};
+  if (skeleton.size() > kept_bytes) skeleton = {};
+  json.clear();
+  skeleton.clear();
 }
 
 }  // namespace outrider::decode

@@ -48,8 +48,13 @@ class JsonText {
 struct MessageBody {
   JsonText json;
   std::string binary;
-  // What the message says of its model, as far as it does; views into the message.
-  std::string_view model_name, model_version;
+  // What the message says of its model and of itself, as far as it does; views into the message.
+  // The id is in the JSON only where it is asked for: without it the JSON of one client's messages
+  // is the same, and is neither written nor parsed again.
+  std::string_view model_name, model_version, id;
+  bool with_id = false;
+  // What of the last message its JSON depends on; "" where that includes the values.
+  std::string skeleton;
 
   // Room for the walk over a message.
   struct Tensor {
@@ -60,7 +65,8 @@ struct MessageBody {
   std::vector<Tensor> tensors;
   std::vector<std::string_view> raw_contents;
 
-  void clear();
+  void clear();    // For the next message: all but the JSON and what it is made of.
+  void restart();  // The JSON too.
 
   // Appends a value to `binary` as it lies in memory: little-endian, as the extension has it.
   template <class T>

@@ -14,6 +14,11 @@ static_assert(std::endian::native == std::endian::little);
 }  // namespace
 
 bool take_varint(std::string_view& rest, std::uint64_t& value) {
+  if (!rest.empty() && static_cast<unsigned char>(rest.front()) < 0x80) {  // Nearly always.
+    value = static_cast<unsigned char>(rest.front());
+    rest.remove_prefix(1);
+    return true;
+  }
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < rest.size() && i < varint_bytes_max; ++i) {
     const auto byte = static_cast<unsigned char>(rest[i]);
@@ -30,6 +35,7 @@ bool take_varint(std::string_view& rest, std::uint64_t& value) {
 bool ProtobufReader::next() {
   if (rest_.empty() || broken_) return false;
   broken_ = true;  // Until the field is read.
+  const char* const begin = rest_.data();
   std::uint64_t tag = 0;
   if (!take_varint(rest_, tag) || tag > UINT32_MAX) return false;
   number_ = static_cast<std::uint32_t>(tag >> 3);
@@ -61,6 +67,7 @@ bool ProtobufReader::next() {
   if (size > rest_.size()) return false;
   bytes_ = rest_.substr(0, size);
   rest_.remove_prefix(size);
+  whole_ = {begin, static_cast<std::size_t>(rest_.data() - begin)};
   if (type_ == WireType::fixed64 || type_ == WireType::fixed32) {
     value_ = 0;
     std::memcpy(&value_, bytes_.data(), size);

@@ -45,6 +45,8 @@ class ProtobufReader {
   }  // Of a length-delimited field, and of
      // fixed ones, as they lie there.
 
+  std::string_view whole() const { return whole_; }  // With its tag and length.
+
   // Takes a known field of the wrong wire type for what it is: a message of another schema.
   bool expect(WireType type) {
     if (type_ != type) broken_ = true;
@@ -52,7 +54,7 @@ class ProtobufReader {
   }
 
  private:
-  std::string_view rest_, bytes_;
+  std::string_view rest_, bytes_, whole_;
   std::uint64_t value_ = 0;
   std::uint32_t number_ = 0;
   WireType type_ = WireType::varint;

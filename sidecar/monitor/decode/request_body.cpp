@@ -48,11 +48,25 @@ Decoded<void> RequestBody::open(std::string_view json, std::string_view binary, 
     table.clear();
     id_ = {};
   }
+  if (open_again(json)) return count_rows();
   const auto root = tree_.parse(json);
   if (!root) return failed(root);
   root_ = *root;
   has_root_ = true;
   recognise(root_);
+  last_was_flat_ = root_.is_object() && view_.containers.empty();
+  return count_rows();
+}
+
+// The same JSON as last time with other values behind it: what it is, is known.
+bool RequestBody::open_again(std::string_view json) {
+  if (binary_.empty() || !tree_.holds(json)) return false;
+  has_root_ = true;
+  id_ = tree_id_;
+  return true;
+}
+
+Decoded<void> RequestBody::count_rows() {
   if (shapes_.failure()) return failed(*shapes_.failure());
   if (shapes_.all().empty()) return failed(FailReason::unsupported_format);
   for (const RequestShape& shape : shapes_.all()) {
@@ -69,7 +83,6 @@ Decoded<void> RequestBody::open(std::string_view json, std::string_view binary, 
   if (row_counts_.empty()) {
     return failed(one_row_ ? FailReason::wrong_shape : FailReason::too_many_rows);
   }
-  last_was_flat_ = root_.is_object() && view_.containers.empty();
   return {};
 }
 
@@ -107,6 +120,8 @@ Decoded<bool> RequestBody::read_flat(std::string_view json, RowTable& table) {
 
 void RequestBody::recognise(dom::element root) {
   shapes_.clear();
+  tensors_of_tree_ = 0;
+  tree_id_ = {};
   if (!root.is_object()) {
     view_.containers.clear();
     protocols::add_shapes(root, shapes_);
@@ -114,6 +129,7 @@ void RequestBody::recognise(dom::element root) {
   }
   view_.look_at(root);
   find_id();
+  tree_id_ = id_;
   if (!view_.containers.empty()) {
     for (const protocols::Protocol& protocol : protocols::table) {
       if (protocol.request && protocol.request(view_, shapes_)) return;
@@ -252,17 +268,27 @@ Decoded<void> RequestBody::fill_matrix(const RequestShape& shape, RowTable& tabl
   return table.add_matrix(**matrix, column_names_);
 }
 
-Decoded<void> RequestBody::fill_tensors(const RequestShape& shape, RowTable& table) {
+Decoded<void> RequestBody::read_tensors(const RequestShape& shape) {
+  bool are_binary = true;
   for (const dom::element element : list_in(shape.at)) {
     const std::size_t left = tensors_.values_left();
-    const auto tensor = tensors_.add(object_in(element), tree_);
-    if (!tensor) return failed(tensor);
-    if ((*tensor)->shape.empty()) return failed(FailReason::wrong_shape);
-    if ((*tensor)->is_elsewhere) {
-      // A missing value for each row: nobody can tell here what the model saw.
-      (*tensor)->values.assign(std::min<std::uint64_t>((*tensor)->shape.front(), left), {});
-      (*tensor)->shape.resize(1);
-    }
+    const auto added = tensors_.add(object_in(element), tree_);
+    if (!added) return failed(added);
+    Tensor& tensor = **added;
+    if (tensor.shape.empty()) return failed(FailReason::wrong_shape);
+    are_binary = are_binary && tensor.is_binary && tensor.values.empty() && !tensor.is_elsewhere;
+    if (!tensor.is_elsewhere) continue;
+    // A missing value for each row: nobody can tell here what the model saw.
+    tensor.values.assign(std::min<std::uint64_t>(tensor.shape.front(), left), {});
+    tensor.shape.resize(1);
+  }
+  tensors_of_tree_ = are_binary ? tensors_.size() : 0;
+  return {};
+}
+
+Decoded<void> RequestBody::fill_tensors(const RequestShape& shape, RowTable& table) {
+  if (tensors_of_tree_ == 0 || !tensors_.take_again(tensors_of_tree_)) {
+    if (auto ok = read_tensors(shape); !ok) return ok;
   }
   if (auto ok = tensors_.fill_binary(tree_, binary_, Bytes::may_be_opaque); !ok) return ok;
   if (shape.layout == Layout::tensors) return table.add_columns(tensors_.all());

@@ -46,6 +46,8 @@ class RequestBody {
   JsonTree& json() { return tree_; }
 
  private:
+  bool open_again(std::string_view json);
+  Decoded<void> count_rows();
   Decoded<bool> read_flat(std::string_view json, RowTable& table);
   void recognise(dom::element root);
   void find_id();
@@ -54,6 +56,7 @@ class RequestBody {
   Decoded<void> fill_columns(const RequestShape& shape, RowTable& table);
   Decoded<void> fill_keyed_columns(const RequestShape& shape, RowTable& table);
   Decoded<void> fill_matrix(const RequestShape& shape, RowTable& table);
+  Decoded<void> read_tensors(const RequestShape& shape);
   Decoded<void> fill_tensors(const RequestShape& shape, RowTable& table);
   Decoded<void> add_beside(const RequestShape& shape, RowTable& table);
 
@@ -68,8 +71,9 @@ class RequestBody {
   BodyView view_;
   RequestShapes shapes_;
   std::vector<std::size_t> row_counts_;
-  std::string_view id_, binary_;
+  std::string_view id_, tree_id_, binary_;
   TensorSet tensors_;
+  std::size_t tensors_of_tree_ = 0;  // So many have all but their values from the tree.
   std::vector<std::string_view> column_names_;
   std::vector<std::pair<std::string_view, FeatureValue>> beside_;
 };

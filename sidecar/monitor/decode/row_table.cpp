@@ -207,25 +207,21 @@ Decoded<void> RowTable::add_columns(std::span<const Tensor> columns) {
   if (columns.empty()) return {};
   const std::uint64_t rows = columns.front().rows();
   if (rows > rows_max_) return failed(FailReason::too_many_rows);
-  own_names(0);
   // One unnamed-by-feature matrix: its columns are known by their order only.
-  positional_ = columns.size() == 1 && inner_size(columns.front()) > 1;
+  const bool is_matrix = columns.size() == 1 && inner_size(columns.front()) > 1;
+  std::uint64_t width = 0;
   for (const Tensor& column : columns) {
     if (auto ok = check_shape(column); !ok) return ok;
     if (column.rows() != rows) return failed(FailReason::wrong_shape);
-    const std::uint64_t inner = inner_size(column);
-    if (names_.size() + inner > features_max_) return failed(FailReason::wrong_shape);
-    for (std::uint64_t i = 0; i < inner; ++i) {
-      if (positional_ || inner == 1) {
-        names_.push_back(positional_ ? positional_name(i) : column.name);
-        continue;
-      }
-      const auto name = keep(column.name, std::to_string(i));
-      if (!name) return failed(name);
-      names_.push_back(*name);
-    }
+    width += inner_size(column);
+    if (width > features_max_) return failed(FailReason::wrong_shape);
   }
-  width_ = stride_ = names_.size();
+  if (is_matrix) {
+    take_positional(width);
+  } else if (auto ok = name_columns(columns); !ok) {
+    return ok;
+  }
+  width_ = stride_ = width;
   rows_ = rows;
   values_.resize(rows_ * width_);
   std::size_t first = 0;
@@ -240,6 +236,44 @@ Decoded<void> RowTable::add_columns(std::span<const Tensor> columns) {
   return {};
 }
 
+// Each column's name, or one for each of its inner values. Mostly all of them are the guessed ones.
+Decoded<void> RowTable::name_columns(std::span<const Tensor> columns) {
+  positional_ = false;
+  const bool are_plain = std::all_of(columns.begin(), columns.end(),
+                                     [](const Tensor& column) { return inner_size(column) == 1; });
+  if (are_plain && guess_ != nullptr && !guess_->positional &&
+      std::equal(
+          columns.begin(), columns.end(), guess_->names.begin(), guess_->names.end(),
+          [](const Tensor& column, const std::string& name) { return column.name == name; })) {
+    own_names_ = false;
+    return {};
+  }
+  own_names(0);
+  for (const Tensor& column : columns) {
+    const std::uint64_t inner = inner_size(column);
+    if (inner == 1) {
+      names_.push_back(column.name);
+      continue;
+    }
+    for (std::uint64_t i = 0; i < inner; ++i) {
+      const auto name = keep(column.name, std::to_string(i));
+      if (!name) return failed(name);
+      names_.push_back(*name);
+    }
+  }
+  return {};
+}
+
+// So many names by their order; the guessed ones where those are as many.
+void RowTable::take_positional(std::uint64_t count) {
+  positional_ = true;
+  own_names_ = guess_ == nullptr || !guess_->positional || guess_->names.size() != count;
+  if (!own_names_) return;
+  names_.clear();
+  index_.clear();
+  for (std::uint64_t i = 0; i < count; ++i) names_.push_back(positional_name(i));
+}
+
 Decoded<void> RowTable::add_matrix(const Tensor& matrix, std::span<const std::string_view> names) {
   if (auto ok = check_shape(matrix); !ok) return ok;
   if (matrix.rows() > rows_max_) return failed(FailReason::too_many_rows);
@@ -248,10 +282,12 @@ Decoded<void> RowTable::add_matrix(const Tensor& matrix, std::span<const std::st
   const std::uint64_t inner = one_row ? matrix.values.size() : inner_size(matrix);
   if (inner > features_max_) return failed(FailReason::wrong_shape);
   if (!names.empty() && names.size() != inner) return failed(FailReason::wrong_shape);
-  own_names(0);
-  positional_ = names.empty();
-  for (std::uint64_t i = 0; i < inner; ++i) {
-    names_.push_back(names.empty() ? positional_name(i) : names[i]);
+  if (!names.empty()) {
+    own_names(0);
+    positional_ = false;
+    names_.assign(names.begin(), names.end());
+  } else {
+    take_positional(inner);
   }
   width_ = stride_ = inner;
   rows_ = one_row ? 1 : matrix.rows();

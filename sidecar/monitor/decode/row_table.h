@@ -82,6 +82,8 @@ class RowTable {
     return own_names_ ? names_[i] : std::string_view(guess_->names[i]);
   }
   void own_names(std::size_t count);
+  void take_positional(std::uint64_t count);
+  Decoded<void> name_columns(std::span<const Tensor> columns);
   std::size_t find(std::string_view name);
   std::string_view positional_name(std::size_t index);
   Decoded<std::string_view> keep(std::string_view prefix, std::string_view name);

@@ -283,6 +283,13 @@ Decoded<Tensor*> TensorSet::add(dom::object object, JsonTree& json) {
   return tensor;
 }
 
+bool TensorSet::take_again(std::size_t count) {
+  if (count > tensors_.size()) return false;
+  count_ = count;
+  for (Tensor& tensor : all()) tensor.values.clear();
+  return true;
+}
+
 std::size_t TensorSet::values_left() const {
   std::size_t left = body_values_max;
   for (const Tensor& tensor : all()) left -= tensor.values.size();

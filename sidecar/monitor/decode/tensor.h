@@ -70,6 +70,10 @@ class TensorSet {
     return read_binary(all(), json, bytes, values_left(), texts);
   }
 
+  // The first `count` of those before clear(), without their values; false where they are not there
+  // any more.
+  bool take_again(std::size_t count);
+
   std::size_t values_left() const;  // Of all that one body may have.
   std::span<Tensor> all() { return {tensors_.data(), count_}; }
   std::span<const Tensor> all() const { return {tensors_.data(), count_}; }

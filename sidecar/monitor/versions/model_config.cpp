@@ -184,9 +184,11 @@ void read_segments(YamlReader& reader, const Yaml& parent, decode::Rules& rules)
   if (is_written(reader, parent, "segments")) rules.segments = reader.texts(parent, "segments");
 }
 
-void read_request(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
+void read_request(YamlReader& reader, const Yaml& root, ModelConfig& settings) {
+  decode::Rules& rules = settings.rules;
   const Yaml request = reader.child(root, "request");
-  reader.only_keys(request, {"match", "id", "features", "rows"});
+  reader.only_keys(request, {"match", "id", "features", "rows", "proto"});
+  take(settings.descriptors, reader.text(request, "proto"));
   const Yaml match = reader.child(request, "match");
   reader.only_keys(match, {"method", "path"});
   rules.methods = reader.texts(match, "method");
@@ -346,7 +348,7 @@ void read_entry(YamlReader& reader, const Yaml& entry, ModelSettings& model) {
                 {"log", "sampling", "limits", "metrics"});
   take_name(reader, entry, "version", model.rules.model_version);
   const Yaml request = reader.child(entry, "request");
-  only_own_keys(reader, request, {"id", "features", "rows"}, {"match"});
+  only_own_keys(reader, request, {"id", "features", "rows"}, {"match", "proto"});
   read_rows(reader, request, model.rules);
   read_key(reader, request, model.rules);
   read_features(reader, request, model.rules);
@@ -416,7 +418,7 @@ Result<ModelConfig> parse_model_config(const std::string& text, const std::strin
       root, {"model", "request", "response", "truth", "accuracy", "log", "sampling", "reference",
              "segments", "limits", "metrics", "models", "owner", "labels", "objectives"});
   read_model(reader, root, settings);
-  read_request(reader, root, settings.rules);
+  read_request(reader, root, settings);
   read_response(reader, root, settings.rules);
   read_truth(reader, root, settings.truth, true);
   read_accuracy(reader, root, settings.accuracy);

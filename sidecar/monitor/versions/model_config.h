@@ -110,7 +110,8 @@ struct ModelSettings {
 
 // The top level, which holds for every model without an entry, and the entries.
 struct ModelConfig : ModelSettings {
-  ModelInfo info;  // Owner, labels and objectives, of all models here.
+  std::string descriptors;  // request.proto: a file of descriptors; its reader fills rules.schemas.
+  ModelInfo info;           // Owner, labels and objectives, of all models here.
   LogSettings log;
   MetricsSettings metrics;
   Limits limits;

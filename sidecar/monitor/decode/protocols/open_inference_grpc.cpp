@@ -268,17 +268,66 @@ struct Fields {
 };
 constexpr Fields request_fields{7, "inputs"}, answer_fields{6, "outputs"};
 
-Decoded<void> read_message(std::string_view message, const Fields& fields, MessageBody& out) {
-  std::string_view id;
-  bool has_parameters = false;
+// Takes what a top-level field of text says; false for the wrong wire type.
+bool take_text(ProtobufReader& reader, MessageBody& out) {
+  if (!reader.expect(WireType::bytes)) return false;
+  if (reader.number() == 1) out.model_name = reader.bytes();
+  if (reader.number() == 2) out.model_version = reader.bytes();
+  if (reader.number() == 3) out.id = reader.bytes();
+  return true;
+}
+
+// The size of a raw content stands in the JSON, its bytes do not.
+void append_size(std::size_t size, std::string& skeleton) {
+  const auto number = static_cast<std::uint64_t>(size);
+  skeleton.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+// Whether the message differs from the last one in its raw values and its id alone: then it has the
+// same JSON, and the raw values one after the other.
+bool read_again(std::string_view message, const Fields& fields, MessageBody& out) {
+  std::string_view skeleton = out.skeleton;
+  if (skeleton.empty()) return false;
+  const auto take = [&skeleton](std::string_view piece) {
+    if (!skeleton.starts_with(piece)) return false;
+    skeleton.remove_prefix(piece.size());
+    return true;
+  };
+  ProtobufReader reader(message);
+  while (reader.next()) {
+    if (reader.number() <= 3 && !take_text(reader, out)) return false;
+    if (reader.number() == fields.raw_contents) {
+      const auto size = static_cast<std::uint64_t>(reader.bytes().size());
+      if (!reader.is(WireType::bytes) ||
+          !take({reinterpret_cast<const char*>(&size), sizeof size})) {
+        return false;
+      }
+      out.binary += reader.bytes();
+    } else if ((reader.number() != 3 || out.with_id) && !take(reader.whole())) {
+      return false;
+    }
+  }
+  return !reader.is_broken() && skeleton.empty();
+}
+
+void keep_skeleton(std::string_view message, const Fields& fields, MessageBody& out) {
+  ProtobufReader reader(message);
+  while (reader.next()) {
+    if (reader.number() == fields.raw_contents) {
+      append_size(reader.bytes().size(), out.skeleton);
+    } else if (reader.number() != 3 || out.with_id) {
+      out.skeleton += reader.whole();
+    }
+  }
+}
+
+Decoded<void> walk_message(std::string_view message, const Fields& fields, MessageBody& out,
+                           bool& has_parameters) {
   ProtobufReader reader(message);
   while (reader.next()) {
     const std::uint32_t number = reader.number();
     if (number > 5 && number != fields.raw_contents) continue;
-    if (!reader.expect(WireType::bytes)) break;
-    if (number == 1) out.model_name = reader.bytes();
-    if (number == 2) out.model_version = reader.bytes();
-    if (number == 3) id = reader.bytes();
+    if (!take_text(reader, out)) break;
     if (number == 4) has_parameters = true;
     if (number == fields.raw_contents) out.raw_contents.push_back(reader.bytes());
     if (number != 5) continue;
@@ -287,7 +336,15 @@ Decoded<void> read_message(std::string_view message, const Fields& fields, Messa
     if (!tensor) return failed(tensor);
     out.tensors.push_back(*tensor);
   }
-  if (reader.is_broken()) return broken();
+  return reader.end();
+}
+
+Decoded<void> read_message(std::string_view message, const Fields& fields, MessageBody& out) {
+  if (read_again(message, fields, out)) return {};
+  out.clear();
+  out.restart();
+  bool has_parameters = false;
+  if (auto ok = walk_message(message, fields, out, has_parameters); !ok) return ok;
   if (auto ok = give_raw_contents(out); !ok) return ok;
   JsonText& json = out.json;
   json.raw("{");
@@ -298,7 +355,7 @@ Decoded<void> read_message(std::string_view message, const Fields& fields, Messa
   };
   member("model_name", out.model_name);
   member("model_version", out.model_version);
-  member("id", id);
+  if (out.with_id) member("id", out.id);
   if (has_parameters) {
     json.key("parameters");
     json.raw("{");
@@ -311,6 +368,9 @@ Decoded<void> read_message(std::string_view message, const Fields& fields, Messa
     if (auto ok = write_tensor(tensor, out); !ok) return ok;
   }
   json.raw("]}");
+  const bool are_raw = std::none_of(out.tensors.begin(), out.tensors.end(),
+                                    [](const auto& tensor) { return tensor.has_values; });
+  if (are_raw) keep_skeleton(message, fields, out);
   return {};
 }
 
@@ -350,6 +410,7 @@ Decoded<void> open_inference_grpc_stream_answer(std::string_view message, Messag
   std::string_view error, answer;
   if (auto ok = open_stream_answer(message, error, answer); !ok) return ok;
   if (error.empty()) return open_inference_grpc_answer(answer, out);
+  out.restart();
   out.json.raw("{\"error\":");
   out.json.text(error);
   out.json.raw("}");

@@ -469,6 +469,7 @@ bool write_regression(std::string_view message, JsonText& json) {
 
 template <class WriteOne>
 Decoded<void> write_results(std::string_view message, MessageBody& out, WriteOne write_one) {
+  out.restart();
   out.json.raw("{");
   if (auto ok = write_model_of(message, 2, out); !ok) return ok;
   std::string_view result;
@@ -485,18 +486,21 @@ Decoded<void> write_results(std::string_view message, MessageBody& out, WriteOne
 }  // namespace
 
 Decoded<void> tf_serving_grpc_predict_request(std::string_view message, MessageBody& out) {
+  out.restart();
   out.json.raw("{");
   if (auto ok = write_model_of(message, 1, out); !ok) return ok;
   return close(write_tensors(message, 2, "inputs", out), out);
 }
 
 Decoded<void> tf_serving_grpc_predict_answer(std::string_view message, MessageBody& out) {
+  out.restart();
   out.json.raw("{");
   if (auto ok = write_model_of(message, 2, out); !ok) return ok;
   return close(write_tensors(message, 1, "outputs", out), out);
 }
 
 Decoded<void> tf_serving_grpc_examples_request(std::string_view message, MessageBody& out) {
+  out.restart();
   out.json.raw("{");
   if (auto ok = write_model_of(message, 1, out); !ok) return ok;
   std::string_view input;

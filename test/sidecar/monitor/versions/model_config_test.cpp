@@ -270,4 +270,15 @@ TEST_CASE("there may be a thousand entries, and the page grows with them") {
                                        Catch::Contains("write 200000"));
 }
 
+TEST_CASE("a file of descriptors is named once, for all models") {
+  const auto settings =
+      parse_model_config("request: {proto: shop.bin}\nmodels: {fraud: }\n", "model.yaml");
+  REQUIRE(settings);
+  CHECK(settings->descriptors == "shop.bin");
+  const auto own =
+      parse_model_config("models: {fraud: {request: {proto: shop.bin}}}\n", "model.yaml");
+  REQUIRE_FALSE(own);
+  CHECK_THAT(own.error().message, Catch::Contains("the same for all models"));
+}
+
 }  // namespace outrider::monitor
