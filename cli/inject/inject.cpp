@@ -10,6 +10,7 @@
 #include "base/core/text.h"
 #include "base/core/version.h"
 #include "cli/inject/objects.h"
+#include "cli/inject/protocol.h"
 
 namespace outrider::inject {
 namespace {
@@ -73,30 +74,6 @@ std::string lines_of(const std::vector<ContainerPort>& ports) {
            (port.name.empty() ? "" : " (" + port.name + ")");
   }
   return out;
-}
-
-bool speaks_http2(const ContainerPort& port) {
-  return port.name.starts_with("grpc") || port.name.starts_with("h2c") ||
-         port.name.starts_with("http2");
-}
-
-// Source: the Kubernetes documentation, "Service: application protocol"; KEP-3726; Istio's list of
-// protocols.
-bool declares_http2(std::string_view app_protocol) {
-  const std::string word = lower_ascii(app_protocol);
-  return word == "kubernetes.io/h2c" || word == "h2c" || word == "http2" || word == "grpc";
-}
-
-// What the data path cannot do with a port that declares this; "" where it can.
-std::string_view obstacle_of_protocol(std::string_view app_protocol) {
-  const std::string word = lower_ascii(app_protocol);
-  for (const std::string_view tls : {"https", "grpcs", "kubernetes.io/wss", "tls", "hbone"})
-    if (word == tls)
-      return "TLS of the model itself, and inject leads to plain HTTP; write the sidecar by hand, "
-             "with --upstream https://… (docs/tls.md)";
-  for (const std::string_view other : {"tcp", "udp", "mongo", "mysql", "redis"})
-    if (word == other) return "no HTTP";
-  return "";
 }
 
 // The number of the container port that a Service's port leads to.
