@@ -29,8 +29,8 @@ def placed(series, labels):
 
 
 def of_models(name):
-    """Whether the alert belongs to whoever owns a model; an agent's troubles are nobody's model's."""
-    return not name.startswith("Agent")
+    """Whether the alert belongs to whoever owns a model; an agent's troubles, and services and disks that it forecasts, are nobody's model's."""
+    return not name.startswith("Agent") and RULES[name]["labels"]["signal"] != "capacity"
 
 
 def one_test(name, case, places, sick):

@@ -7,7 +7,6 @@ import json
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from processes import free_port
 from stack import Sidecar
 
 PATH = "/shop.Prices/Predict"
@@ -83,10 +82,3 @@ def test_without_descriptors_its_calls_are_traffic_alone(programs, binaries, ser
     assert sidecar.metrics().sum("outrider_grpc_requests_total", grpc_code="OK") == 1
     assert sidecar.metrics().sum("outrider_predictions_total") == 0
     assert sidecar.metrics().sum("outrider_exchanges_failed_total") == 0
-
-
-def test_a_file_that_holds_no_descriptors_is_refused_with_what_to_run(programs, binaries, service, tmp_path):
-    (tmp_path / "shop.pb").write_text("syntax = 'proto3';")
-    with pytest.raises(AssertionError, match="proto"):
-        Sidecar(programs, binaries, f"h2c://127.0.0.1:{free_port()}", tmp_path / "data",
-                options=["--model.config", configuration(tmp_path, tmp_path / "shop.pb")])
