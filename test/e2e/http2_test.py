@@ -366,8 +366,15 @@ def test_connect_is_refused(web):
 
 @pytest.mark.parametrize("words", [[], ["--strict"]], ids=["usual", "strict"])
 def test_h2spec_passes(web, tool, words):
-    got = subprocess.run([tool("h2spec"), "-h", "127.0.0.1", "-p", str(web.port), "-o", "4", *words], capture_output=True, text=True,
-                         timeout=120)
-    count = 146 if words else 145
-    assert f"{count} tests, {count} passed, 0 skipped, 0 failed" in got.stdout, got.stdout
+    """Three tries: h2spec takes the next SETTINGS frame for the acknowledgement of its own. On a busy machine ours, with the upstream's
+    limit of streams, may come between."""
+    count, said = 146 if words else 145, []
+    for _ in range(3):
+        said.append(subprocess.run([tool("h2spec"), "-h", "127.0.0.1", "-p", str(web.port), "-o", "4", *words], capture_output=True,
+                                   text=True, timeout=120).stdout)
+        if f"{count} tests, {count} passed, 0 skipped, 0 failed" in said[-1]:
+            break
+        assert "SETTINGS Frame (length:0, flags:0x01" in said[-1], said[-1]
+    else:
+        pytest.fail("\n".join(said))
     assert curl(web, "/").stdout == b"hello"
