@@ -157,7 +157,8 @@ def test_the_agent_holds_a_token_to_its_models_and_namespaces_alert_by_alert(pro
     assert agent.ask("shop", "GET", "/api/v1/changes")[1]["changes"] == []
     assert agent.status("house", "GET", "/api/v1/actions") == 403, "a list of all models' actions"
 
-    actions = wait_for("two actions", lambda: (found := agent.ask("reader", "GET", "/api/v1/actions")[1]["actions"]) and len(found) == 2 and found, 20)
+    actions = wait_for("two actions", lambda: (found := agent.ask("reader", "GET", "/api/v1/actions")[1]["actions"]) and len(found) == 2
+                       and found, 20)
     incidents = {i["id"]: i["model"] for i in agent.ask("reader", "GET", "/api/v1/incidents")[1]["incidents"]}
     by_model = {incidents[a["incident"]]: a["id"] for a in actions}
     path = "/api/v1/actions/{}/reject"

@@ -323,10 +323,12 @@ def test_certificates_and_tokens_are_mounted_and_named_to_the_programs(render):
             "--labels.tls-cert-dir=/etc/outrider/tls", "--web.tokens-file=/etc/outrider/tokens/tokens.yaml",
             "--web.bearer-token-file=/etc/outrider/token/token"} <= set(agent["args"])
     assert any(a.startswith("--labels.sidecars=dns+https://") for a in agent["args"])
-    assert {tuple(agent[probe])[0] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"tcpSocket"}, "the kubelet has no certificate"
+    assert {tuple(agent[probe])[0] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {"tcpSocket"}, (
+        "the kubelet has no certificate")
     pod = find(objects, "Deployment", "outrider-demo")["spec"]["template"]["spec"]
     sidecar = next(c for c in pod["initContainers"] if c["name"] == "outrider-sidecar")
-    assert {"--tls.cert-dir=/etc/outrider/tls", "--tls.require-client-certificate", "--web.tls-cert-dir=/etc/outrider/web-tls"} <= set(sidecar["args"])
+    assert {"--tls.cert-dir=/etc/outrider/tls", "--tls.require-client-certificate", "--web.tls-cert-dir=/etc/outrider/web-tls"} <= set(
+        sidecar["args"])
     assert "tcpSocket" in sidecar["readinessProbe"]
     assert {"name": "outrider-tls", "csi": {"driver": "spiffe.csi.cert-manager.io", "readOnly": True}} in pod["volumes"]
     assert {"name": "outrider-web-tls", "secret": {"secretName": "outrider-sidecar-tls"}} in pod["volumes"]

@@ -242,7 +242,8 @@ def test_every_default_query_is_one_that_prometheus_answers(programs, agent_bina
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         prometheus = start_prometheus(programs, tmp_path, {"cart": f"127.0.0.1:{server.server_port}"})
-        wait_for("two scrapes", lambda: http_json("GET", f"{prometheus.admin}/api/v1/query?query=count_over_time(up[1m])%20%3E%201%20and%20up%20%3D%3D%201")
+        query = "count_over_time(up[1m])%20%3E%201%20and%20up%20%3D%3D%201"
+        wait_for("two scrapes", lambda: http_json("GET", f"{prometheus.admin}/api/v1/query?query={query}")
                  ["data"]["result"], 30)
         agent = Agent(programs, agent_binary, tmp_path, options=["--prometheus.url", prometheus.admin, *OPTIONS])
         alert = {"status": "firing", "labels": {"alertname": "A", "cluster": "eu", "namespace": "shop", "job": "cart"}, "annotations": {},

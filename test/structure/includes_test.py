@@ -39,9 +39,10 @@ ALLOWED = {
     "sidecar/monitor/slices": ["base/core", "base/wire", "base/net", "detectors", "reference", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/state": ["base/core", "base/net", "base/config", "detectors", "truth", "sidecar/monitor/versions"],
     "sidecar/monitor/shipping": ["base/core", "base/wire", "base/net", "base/config", "base/remote_write", "sidecar/options", "truth"],
-    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/http2", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap", "base/tls",
-                               "truth"],
-    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options", "sidecar/tap"],
+    "sidecar/monitor/export": [*BASE, "detectors", "sidecar/http1", "sidecar/http2", "sidecar/monitor/versions", "sidecar/options", "sidecar/tap",
+                               "base/tls", "truth"],
+    "sidecar/monitor/admin": ["base/core", "base/wire", "base/net", "base/config", "base/web", "sidecar/monitor/decode", "sidecar/options",
+                              "sidecar/tap"],
     "sidecar/monitor": [*BASE, "detectors", "reference", "truth", "sidecar/options", "sidecar/tap", "sidecar/monitor/*"],
 
     "predictor/model": ["base/core", "base/wire", "detectors"],

@@ -320,7 +320,8 @@ std::string service_with(const std::string& ports) {
 }  // namespace
 
 TEST_CASE(
-    "of several ports one of HTTP/1.1 is the model's, and a port of HTTP/2 alone is led to by h2c") {
+    "of several ports one of HTTP/1.1 is the model's, and a port of HTTP/2 alone is led to by "
+    "h2c") {
   const std::string one = "      ports: [{containerPort: 8000}]\n";
   const std::string two = "      ports: [{containerPort: 8000}, {containerPort: 9000}]\n";
   for (const std::string protocol : {"kubernetes.io/h2c", "grpc", "http2", "GRPC"}) {

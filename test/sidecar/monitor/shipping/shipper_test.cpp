@@ -177,8 +177,7 @@ TEST_CASE("an option that is missing is named") {
   ShippingOptions options;
   options.urls = {"http://127.0.0.1:9"};
   const auto rule = [](std::string_view, std::string_view) { return truth::JudgeRule{}; };
-  CHECK_THROWS_WITH(Shipper(options, folder.path(), rule, wall),
-                    Catch::Contains("truth.workload"));
+  CHECK_THROWS_WITH(Shipper(options, folder.path(), rule, wall), Catch::Contains("truth.workload"));
 }
 
 }  // namespace outrider::monitor

@@ -244,8 +244,8 @@ def tf_serving(corpus):
              "s": array(7, [1], string_val=["Köln".encode()]), "i64": array(9, [1], int64_val=[-5]), "b": array(10, [1], bool_val=[True]),
              "bf": array(14, [1], half_val=[0x4060]), "u16": array(17, [1], int_val=[60000]), "h": array(19, [1], half_val=[0x3e00]),
              "u32": array(22, [1], uint32_val=[2**32 - 1]), "u64": array(23, [1], uint64_val=[2**63 + 1])}, price,
-            "house/4 | b='true' bf=3.5 d=0.1 f=0.5 h=1.5 i16=-300 i32=-70000 i64=-5 i8=-7 s='Köln' u16=60000 u32=4294967295 u64='9223372036854775809' "
-            "u8=200 -> 90.5")
+            "house/4 | b='true' bf=3.5 d=0.1 f=0.5 h=1.5 i16=-300 i32=-70000 i64=-5 i8=-7 s='Köln' u16=60000 u32=4294967295 u64='9223372036854775809'"
+            " u8=200 -> 90.5")
     predict("TF: the last value repeats", {"x": array(1, [1, 4], float_val=[1, 2])}, price, "house/4 | x0=1 x1=2 x2=2 x3=2 -> 90.5")
     predict("TF: no value at all is zeros", {"x": array(3, [1, 3])}, price, "house/4 | x0=0 x1=0 x2=0 -> 90.5")
     predict("TF: the last text repeats", {"a": array(7, [2], string_val=[b"red"]), "b": array(1, [2], float_val=[1, 2])},
