@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <stdexcept>
 
 #include "agent/query/prometheus.h"
@@ -19,6 +20,11 @@ namespace outrider {
 namespace {
 
 constexpr std::size_t file_bytes_max = 1 << 20;
+
+// Certificates and tokens of each question. The options outlive it.
+std::function<Result<void>(net::ClientRequest&)> known_by(const web::ClientOptions& options) {
+  return [&options](net::ClientRequest& request) { return options.apply(request); };
+}
 
 // A file of the user's, parsed; what is wrong with it ends the start.
 template <class Parse>
@@ -72,9 +78,8 @@ Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
                 },
             .value = [](const std::string&) { return std::nullopt; }};
   }
-  auto prometheus = std::make_shared<query::Prometheus>(
-      settings.prometheus_url,
-      [&settings](net::ClientRequest& request) { return settings.prometheus.apply(request); });
+  auto prometheus =
+      std::make_shared<query::Prometheus>(settings.prometheus_url, known_by(settings.prometheus));
   return {
       .facts = [prometheus](const incident::Incident& incident,
                             Time now) { return query::gather_facts(*prometheus, incident, now); },
@@ -123,9 +128,7 @@ std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
 }
 
 ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings) {
-  return {.sidecars = settings.label_sidecars, .prepare = [&settings](net::ClientRequest& request) {
-            return settings.labels.apply(request);
-          }};
+  return {.sidecars = settings.label_sidecars, .prepare = known_by(settings.labels)};
 }
 
 void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
@@ -220,12 +223,8 @@ suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
                                                  std::vector<incident::Topology::Edge> configured) {
   suspects::Diagnoser::Settings made;
   made.prometheus_url = settings.prometheus_url;
-  made.prepare = [&settings](net::ClientRequest& request) {
-    return settings.prometheus.apply(request);
-  };
-  made.slices.prepare = [&settings](net::ClientRequest& request) {
-    return settings.labels.apply(request);
-  };
+  made.prepare = known_by(settings.prometheus);
+  made.slices.prepare = known_by(settings.labels);
   made.queries = suspects::default_queries();
   if (const std::string& file = settings.diagnose.queries_file; !file.empty())
     made.queries = read_with("diagnose.queries", file, suspects::parse_queries);
@@ -275,9 +274,7 @@ std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
   if (!settings.forecast.rules_file.empty())
     rules = read_with("forecast.rules", settings.forecast.rules_file, forecast::parse_rules);
   ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url,
-                                   .prepare = [&settings](net::ClientRequest& request) {
-                                     return settings.prometheus.apply(request);
-                                   }};
+                                   .prepare = known_by(settings.prometheus)};
   made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
   made.learn_from = settings.forecast.learn_from;
   made.every = settings.forecast.every;

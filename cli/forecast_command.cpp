@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -134,6 +135,28 @@ void forecast_file(const Options& options, const fs::path& input, const fs::path
   forecast_table(options, input.string(), *table, output, plot);
 }
 
+// Of several forecasts. `why` a folder is expected.
+void make_folders(const Options& options, const std::string& why) {
+  std::error_code failed;
+  fs::create_directories(options.output, failed);
+  if (!failed && !options.plot.empty()) fs::create_directories(options.plot, failed);
+  if (failed || !fs::is_directory(options.output)) {
+    refuse("output=" + options.output + ": expected a folder, " + why +
+           (failed ? "; " + failed.message() : ""));
+  }
+}
+
+// One failure is told, and loses no other forecast.
+std::size_t fails(const std::function<void()>& forecast) {
+  try {
+    forecast();
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
+
 std::string name_of(const Labels& labels) {
   std::string name;
   for (const Label& label : labels) {
@@ -182,7 +205,7 @@ ForecastTable table_of(const Series& series) {
   return {.history = std::move(*history), .style = TimeStyle::rfc3339};
 }
 
-// One series to a file or folder; several to a folder, a file each. One failure loses no other.
+// One series to a file or folder; several to a folder, a file each.
 int forecast_query(const Options& options) {
   const std::vector<Series> all = ask(options);
   const fs::path output = options.output;
@@ -191,26 +214,17 @@ int forecast_query(const Options& options) {
                    options.plot);
     return 0;
   }
-  std::error_code failed;
-  fs::create_directories(output, failed);
-  if (!failed && !options.plot.empty()) fs::create_directories(options.plot, failed);
-  if (failed || !fs::is_directory(output)) {
-    refuse("output=" + options.output + ": expected a folder, as the query has " +
-           std::to_string(all.size()) + " series" + (failed ? "; " + failed.message() : ""));
-  }
+  make_folders(options, "as the query has " + std::to_string(all.size()) + " series");
   std::map<std::string, int> taken;
   std::size_t failures = 0;
   for (const Series& series : all) {
     const std::string name = name_of(series.labels);
     const fs::path file = file_of(name, taken);
     const auto with = [&](const char* extension) { return fs::path(file.string() + extension); };
-    try {
+    failures += fails([&] {
       forecast_table(options, name, table_of(series), output / with(".csv"),
                      options.plot.empty() ? fs::path() : fs::path(options.plot) / with(".svg"));
-    } catch (const std::exception& error) {
-      std::cerr << error.what() << "\n";
-      ++failures;
-    }
+    });
   }
   std::cerr << all.size() - failures << " of " << all.size() << " series forecast\n";
   return failures > 0 ? 1 : 0;
@@ -225,16 +239,9 @@ std::vector<fs::path> tables_in(const fs::path& folder) {
   return files;
 }
 
-// One failure is told and loses no other file.
 int forecast_folder(const Options& options) {
   const fs::path input = options.input, output = options.output;
-  std::error_code failed;
-  fs::create_directories(output, failed);
-  if (!failed && !options.plot.empty()) fs::create_directories(options.plot, failed);
-  if (failed || !fs::is_directory(output)) {
-    refuse("output=" + options.output + ": expected a folder, as input is one" +
-           (failed ? "; " + failed.message() : ""));
-  }
+  make_folders(options, "as input is one");
   if (fs::equivalent(input, output))
     refuse("output=" + options.output + ": is the input; its files would be replaced");
   const std::vector<fs::path> files = tables_in(input);
@@ -244,12 +251,7 @@ int forecast_folder(const Options& options) {
     const fs::path plot = options.plot.empty()
                               ? fs::path()
                               : fs::path(options.plot) / file.filename().replace_extension(".svg");
-    try {
-      forecast_file(options, file, output / file.filename(), plot);
-    } catch (const std::exception& error) {
-      std::cerr << error.what() << "\n";
-      ++failures;
-    }
+    failures += fails([&] { forecast_file(options, file, output / file.filename(), plot); });
   }
   std::cerr << files.size() - failures << " of " << files.size() << " files forecast\n";
   return failures > 0 ? 1 : 0;

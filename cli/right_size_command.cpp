@@ -20,19 +20,10 @@ struct Settings {
   bool json = false;
 };
 
-std::string promql_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 int run(const Settings& settings) {
   query::Prometheus prometheus(settings.prometheus, query_timeout);
   const std::string matchers =
-      settings.name_space.empty() ? "" : "namespace=~" + promql_text(settings.name_space);
+      settings.name_space.empty() ? "" : "namespace=~" + query::promql_text(settings.name_space);
   const std::string seconds =
       std::to_string(std::chrono::duration_cast<std::chrono::seconds>(settings.history).count()) +
       "s";

@@ -171,23 +171,18 @@ void Forecaster::publish(Time now) {
   said_ = std::move(said);
 }
 
+std::shared_ptr<const forecast::Said> Forecaster::said() const {
+  std::lock_guard lock(mutex_);
+  return said_;
+}
+
 void Forecaster::collect(wire::MetricSink& sink) {
   registry_.collect(sink);
-  std::shared_ptr<const forecast::Said> said;
-  {
-    std::lock_guard lock(mutex_);
-    said = said_;
-  }
-  forecast::collect(*said, rules_, sink);
+  forecast::collect(*said(), rules_, sink);
 }
 
 std::string Forecaster::report() const {
-  std::shared_ptr<const forecast::Said> said;
-  {
-    std::lock_guard lock(mutex_);
-    said = said_;
-  }
-  return forecast::to_json(*said, rules_);
+  return forecast::to_json(*said(), rules_);
 }
 
 }  // namespace outrider::ahead

@@ -55,6 +55,7 @@ class Forecaster final : public wire::Collector {
   bool learn(std::size_t rule, Time now);
   void ask_limit(std::size_t rule);
   void publish(Time now);
+  std::shared_ptr<const forecast::Said> said() const;
 
   const forecast::Rules rules_;
   const Settings settings_;

@@ -67,8 +67,8 @@ bool CapacityBoard::put(std::size_t rule, const Labels& labels,
   return service.learner.add(sample);
 }
 
-void CapacityBoard::check(const CapacityRule& rule, Service& service, std::int64_t now_slot) const {
-  const auto capacity = service.learner.estimate(to_seconds(rule.objective));
+void CapacityBoard::check(const detectors::ReplicaCapacity& capacity, Service& service,
+                          std::int64_t now_slot) {
   const auto truth = detectors::replicas_for(service.peak, capacity);
   while (!service.said.empty() && service.said.front().slot < now_slot) {
     const Said said = service.said.front();
@@ -88,14 +88,14 @@ void CapacityBoard::advance(Time now) {
   for (auto& [key, service] : services_) {
     if (service.slot == now_slot) continue;
     const CapacityRule& rule = rules_.capacity[key.first];
-    check(rule, service, now_slot);
+    const auto capacity = service.learner.estimate(to_seconds(rule.objective));
+    check(capacity, service, now_slot);
     service.slot = now_slot;
     service.peak = 0;
     const auto course = forecasts_.course(key.first, key.second, now);
     const auto ahead =
         static_cast<std::size_t>(rules_.series[key.first].horizons.front() / rules_.step);
     if (!course || course->high.size() < ahead) continue;
-    const auto capacity = service.learner.estimate(to_seconds(rule.objective));
     const auto wanted = detectors::replicas_for(course->high[ahead - 1], capacity);
     if (wanted.known)
       service.said.push_back({now_slot + static_cast<std::int64_t>(ahead), wanted.wanted});

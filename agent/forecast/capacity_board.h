@@ -77,7 +77,8 @@ class CapacityBoard {
     std::array<std::uint64_t, 3> checks{};
   };
 
-  void check(const CapacityRule& rule, Service& service, std::int64_t now_slot) const;
+  static void check(const detectors::ReplicaCapacity& capacity, Service& service,
+                    std::int64_t now_slot);
   Advice advise(const Key& key, const Service& service, Time now) const;
 
   const Rules& rules_;

@@ -169,8 +169,12 @@ void ForecastBoard::advance(Time now) {
   for (auto& [key, tracked] : series_) {
     const SeriesRule& rule = rules_.series[key.first];
     settle(tracked, now_slot);
-    if (tracked.fitted_slot < 0 || now_slot - 1 - tracked.fitted_slot >= refit_slots)
+    const bool is_due =
+        tracked.fitted_slot < 0 || now_slot - 1 - tracked.fitted_slot >= refit_slots;
+    if (is_due && tracked.tried_slot != now_slot) {
+      tracked.tried_slot = now_slot;
       refit(rule, tracked, now_slot);
+    }
     issue(rule, tracked, now_slot);
   }
 }

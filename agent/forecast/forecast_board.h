@@ -100,6 +100,7 @@ class ForecastBoard {
     float lowest = 0;
     std::optional<double> limit;
     std::int64_t fitted_slot = -1;  // The last slot that the forecast knew; -1: none yet.
+    std::int64_t tried_slot = -1;   // When that was last tried: once a slot is enough.
     std::vector<float> middle, below, above;
     std::vector<Horizon> horizons;
     std::vector<std::string> notes;
