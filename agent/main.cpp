@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app.h"
+#include "agent/commands.h"
 #include "base/config/program.h"
 #include "base/config/sibling_program.h"
 
@@ -19,5 +20,5 @@ int main(int argc, char** argv) {
       .options = options,
       .run = [&settings](const config::Positional&) { return run_agent(settings); }};
   return config::run_program(name, "Watches a fleet of models and asks for the right action.",
-                             {serve}, argc, argv);
+                             {serve, policy_test_command(), journal_export_command()}, argc, argv);
 }

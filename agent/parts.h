@@ -9,14 +9,23 @@
 #include <vector>
 
 #include "agent/act/journal.h"
+#include "agent/act/sender.h"
 #include "agent/ahead/forecaster.h"
 #include "agent/dispatch/dispatcher.h"
 #include "agent/ingest/labels.h"
 #include "agent/ingest/remote_write.h"
+#include "agent/kubernetes/client.h"
+#include "agent/kubernetes/lease_holder.h"
+#include "agent/kubernetes/watcher.h"
+#include "agent/models/model_watch.h"
+#include "agent/models/right_size_watch.h"
 #include "agent/settings.h"
 #include "agent/suspects/correlation_file.h"
 #include "agent/suspects/diagnoser.h"
+#include "agent/tickets/ticket_desk.h"
 #include "agent/truth/fleet_truth.h"
+#include "agent/truth/topic_labels.h"
+#include "agent/truth/topic_reader.h"
 #include "agent/watch/series_watch.h"
 #include "base/net/http_server.h"
 #include "base/net/tls_metrics.h"
@@ -41,9 +50,19 @@ act::Journal::Limits journal_limits(const AgentSettings& settings);
 // The journal's incidents, under the rules that are in force now.
 suspects::Correlation restore(Dispatcher& dispatcher, const AgentSettings& settings);
 
+// Reads the secret of GitHub's webhooks at each of them; null: there is none.
+std::function<Result<std::string>()> github_secret_of(const AgentSettings& settings);
+
 // Null where sidecars keep their own predictions.
 std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
-                                            bool asks_for_credentials, const Clock& clock);
+                                            bool asks_for_credentials,
+                                            fleet::TopicLabels* topic_labels, const Clock& clock);
+// Predictions and labels by way of a topic; each null without one.
+std::unique_ptr<fleet::TopicLabels> topic_labels_of(const AgentSettings& settings);
+std::unique_ptr<fleet::TopicReader> topic_reader_of(const AgentSettings& settings,
+                                                    fleet::FleetTruth* fleet_truth,
+                                                    fleet::TopicLabels* topic_labels,
+                                                    const Clock& clock);
 ingest::LabelForwarder::Settings forwarder_settings(const AgentSettings& settings);
 // Either of the two ways in which labels find their predictions.
 void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
@@ -64,15 +83,49 @@ void add_anomaly_route(net::Router& router, watch::SeriesWatch& series_watch);
 void add_metrics_route(net::Router& router, std::vector<wire::Collector*> collectors,
                        watch::SeriesWatch& series_watch);
 
+// What the policy's rules may name instead of a webhook, by name. `check_lease`: empty where no
+// lease is needed.
+decide::Executors make_executors(
+    const AgentSettings& settings, const Clock& clock,
+    std::function<Result<void>(kubernetes::Client&, std::int64_t fencing_number)> check_lease,
+    std::shared_ptr<tickets::TicketDesk> ticket_desk);
+// Null where none is asked for; to be started.
+std::unique_ptr<kubernetes::LeaseHolder> lease_of(const AgentSettings::Kubernetes& settings,
+                                                  const Clock& clock,
+                                                  std::function<void()> changed);
+act::Sender::Settings sender_settings(const AgentSettings& settings);
+// Whether webhooks and tickets go to hosts that are allowed. Error "host_not_allowed", with the
+// rule.
+Result<void> check_hosts(const decide::Policy& policy, const std::vector<std::string>& allowed);
+// Prometheus for a worker of its own: what a condition's expression answers.
+std::function<decide::Answered(const std::string&)> asker_of(const AgentSettings& settings);
+
 suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
                                                  std::vector<incident::Topology::Edge> configured);
 suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
-                                                         const ingest::LabelForwarder& labels);
+                                                         const act::Journal& journal,
+                                                         const ingest::LabelForwarder& labels,
+                                                         const kubernetes::Watcher* watcher);
+
+// How the Kubernetes API is asked: as the options say, in a pod as its service account.
+kubernetes::Client::Settings kubernetes_client(const AgentSettings::Kubernetes& settings);
+// Started; null where the cluster is not watched. Its changes go to the dispatcher.
+std::unique_ptr<kubernetes::Watcher> watcher_of(const AgentSettings::Kubernetes& settings,
+                                                Dispatcher& dispatcher, const Clock& clock);
 
 // Null without a Prometheus, or when nothing is to be forecast.
 std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings, const Clock& clock);
 // 404 with a word where nothing is forecast.
 void add_forecast_route(net::Router& router, const ahead::Forecaster* forecaster);
+
+// What the pages show of Prometheus; null without one.
+std::unique_ptr<models::ModelWatch> model_watch_of(const AgentSettings& settings,
+                                                   const ahead::Forecaster* forecaster,
+                                                   const Clock& clock);
+
+// Null without a Prometheus, or where nobody is to ask what containers use.
+std::unique_ptr<models::RightSizeWatch> right_size_of(const AgentSettings& settings,
+                                                      const Clock& clock);
 
 // Null where nothing goes out by remote write.
 std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, const Clock& clock);

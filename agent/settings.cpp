@@ -17,7 +17,18 @@ void add_web_options(config::OptionTable& options, AgentSettings& settings) {
       .add("web.bearer-token-file", settings.bearer_token_file,
            "File with a token that every request but those under /-/ must bear.")
       .value_name("FILE");
+  options
+      .add("web.grafana-url", settings.grafana_url,
+           "Grafana with Outrider's dashboards; an incident's page leads to its model there.")
+      .as_url()
+      .example("https://grafana.example.com");
+  options
+      .add("web.external-url", settings.external_url,
+           "The agent's address for people: tickets link to their incident there.")
+      .as_url()
+      .example("https://outrider.example.com");
   settings.access.add_to(options, false);
+  settings.access.add_proxy_to(options);
   settings.web_tls.add_to(options, "web", "the API and the page");
 }
 
@@ -121,12 +132,38 @@ void add_forecast_options(config::OptionTable& options, AgentSettings::Forecast&
       .between(1, 3600);
 }
 
+void add_right_size_options(config::OptionTable& options, AgentSettings::RightSize& settings) {
+  options
+      .add("right-size.every", settings.every,
+           "How often Prometheus is asked what the models' containers use, for what they should "
+           "ask for (docs/right-size.md). 0: not at all. It is a dear question.")
+      .between(0, 7 * 86'400.0);
+  options.add("right-size.history", settings.history, "How much of the past counts.")
+      .between(86'400, 90.0 * 86'400);
+  options
+      .add("right-size.namespaces", settings.namespaces,
+           "A pattern, anchored: only containers of these namespaces. Without it all.")
+      .value_name("REGEX")
+      .example("models|shop");
+}
+
 void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose& settings) {
   options
       .add("diagnose.queries", settings.queries_file,
            "YAML file: metrics of suspects and calls beyond those that are asked for by default "
            "(docs/incidents.md).")
       .value_name("FILE");
+  options
+      .add("loki.url", settings.loki_url,
+           "Loki, which is asked how many lines the suspects logged, by level; no text is read "
+           "(docs/incidents.md).")
+      .as_url()
+      .example("http://127.0.0.1:3100");
+  options
+      .add("loki.tenant", settings.loki_tenant,
+           "The tenant that is asked for (X-Scope-OrgID), where Loki has several.")
+      .value_name("NAME");
+  settings.loki.add_to(options, "loki", "Loki");
   options
       .add("diagnose.baseline", settings.baseline,
            "How long before an incident's onset counts as normal.")
@@ -152,6 +189,39 @@ void add_diagnose_options(config::OptionTable& options, AgentSettings::Diagnose&
   options.add("diagnose.threads", settings.threads, "Incidents diagnosed at once.").between(1, 16);
 }
 
+void add_kubernetes_options(config::OptionTable& options, AgentSettings::Kubernetes& settings) {
+  options.add("kubernetes.watch", settings.watch,
+              "Take rollouts, scalings, configuration changes and warnings from the Kubernetes API "
+              "(docs/incidents.md).");
+  options
+      .add("kubernetes.url", settings.url,
+           "The API server. Without it that of the cluster in which the agent runs, with its "
+           "service account's token and authority.")
+      .as_url()
+      .example("https://10.96.0.1:443");
+  settings.client.add_to(options, "kubernetes", "the Kubernetes API");
+  options
+      .add("kubernetes.namespaces", settings.namespaces,
+           "Namespaces to watch, 16 at most; a role in each is enough. Without it all are watched.")
+      .value_name("NAME")
+      .example("shop");
+  options.add("actions.kubernetes", settings.acts,
+              "Carry out the policy's `kubernetes:` actions through the Kubernetes API "
+              "(docs/policy.md).");
+  options
+      .add("actions.lease", settings.lease,
+           "A Lease of the Kubernetes API: nothing is acted on but while this agent holds it, so "
+           "of two agents that name it one acts.")
+      .value_name("NAMESPACE/NAME")
+      .example("outrider/agents");
+  options
+      .add("kubernetes.cluster", settings.cluster,
+           "The cluster's name, as the label cluster of its series has it; empty where they have "
+           "none.")
+      .value_name("NAME")
+      .example("eu-1");
+}
+
 void add_truth_options(config::OptionTable& options, AgentSettings::Truth& settings) {
   options.add("truth.enabled", settings.enabled,
               "Keep the predictions that sidecars ship here (their --truth.url), and join labels "
@@ -171,6 +241,10 @@ void add_truth_options(config::OptionTable& options, AgentSettings::Truth& setti
            "sidecar is waited for.")
       .between(0, 7 * 86'400);
   options
+      .add("truth.probe-interval", settings.probe_every,
+           "How often a synthetic prediction and its label tell how fresh the outcomes are.")
+      .between(1, 60);
+  options
       .add("truth.peer-url", settings.peer_url,
            "The other agent of a pair: labels that come here are passed to it. Sidecars ship to "
            "both.")
@@ -178,9 +252,23 @@ void add_truth_options(config::OptionTable& options, AgentSettings::Truth& setti
       .value_name("URL")
       .example("http://outrider-agent-1.outrider-agent:9510");
   options
-      .add("truth.peer-bearer-token-file", settings.peer_bearer_token_file,
-           "File with the token that the other agent asks for.")
+      .add("truth.peer-bearer-token-file", settings.peer.bearer_token_file,
+           "File with the token that the other agent asks for: role administer, or label where "
+           "nothing is erased.")
       .value_name("FILE");
+  settings.peer.add_tls_to(options, "truth.peer", "the other agent");
+  settings.kafka.add_to(options, "truth.kafka", "which needs truth.enabled");
+  options.add("truth.kafka.group", settings.kafka_group, "Consumer group of the agents.")
+      .value_name("NAME");
+  options
+      .add("truth.kafka.instance", settings.kafka_instance,
+           "This agent's name in the group, which a restart keeps (static membership); empty: the "
+           "host's name.")
+      .value_name("NAME");
+  options
+      .add("truth.kafka.session-timeout", settings.kafka_session_timeout,
+           "An agent that is silent for so long loses its partitions to the others.")
+      .between(1, 1800);
 }
 
 void add_incident_options(config::OptionTable& options, AgentSettings& settings) {
@@ -203,6 +291,12 @@ void add_incident_options(config::OptionTable& options, AgentSettings& settings)
            "says so (docs/incidents.md).")
       .value_name("FILE");
   options
+      .add("changes.github-secret-file", settings.github_secret_file,
+           "File with the secret of GitHub's webhook. With it POST /api/v1/changes/github takes "
+           "what "
+           "is signed with it (X-Hub-Signature-256), and asks for no token.")
+      .value_name("FILE");
+  options
       .add("actions.max-active", settings.active_actions_max,
            "Actions queued, being sent or watched; past it none is let go.")
       .between(1, 100'000);
@@ -212,6 +306,36 @@ void add_incident_options(config::OptionTable& options, AgentSettings& settings)
       .between(0.1, 60);
   options.add("journal.max-age", settings.journal_age_max, "How long what has ended is kept.")
       .between(3600, 3650.0 * 86400);
+  options
+      .add("journal.max-bytes", settings.journal_bytes_max,
+           "The journal on disk; past it what ended longest ago goes, counted.")
+      .as_bytes()
+      .between(1 << 20, 1LL << 46);
+}
+
+void add_care_options(config::OptionTable& options, AgentSettings& settings) {
+  options.add("actions.paused", settings.paused,
+              "The kill switch: while it is on, nothing that changes production leaves the agent.");
+  options
+      .add("actions.pause-file", settings.pause_file,
+           "The kill switch as a file, such as a mounted ConfigMap: on while it is there and does "
+           "not say false.")
+      .value_name("FILE");
+  options
+      .add("actions.allowed-hosts", settings.allowed_hosts,
+           "Whom webhooks may be sent to: HOST, HOST:PORT or *.DOMAIN. Without it, to whom the "
+           "policy says.")
+      .value_name("HOST")
+      .example("trainer.shop.svc:8080");
+  options
+      .add("actions.signing-key-file", settings.signing_key_file,
+           "File with the key by which webhooks are signed (docs/policy.md): at least 16 "
+           "characters. Without it they are not.")
+      .value_name("FILE");
+  options
+      .add("tickets.max-per-hour", settings.tickets_per_hour,
+           "Tickets opened within an hour (`ticket:` of the policy); past it they wait.")
+      .between(1, 10'000);
 }
 
 }  // namespace
@@ -243,10 +367,13 @@ void add_options(config::OptionTable& options, AgentSettings& settings) {
       .example("dns+http://sidecars.shop.svc:9501");
   settings.labels.add_to(options, "labels", "the sidecars");
   add_incident_options(options, settings);
+  add_care_options(options, settings);
   add_ingest_options(options, settings.ingest);
   add_watch_options(options, settings.watch);
   add_forecast_options(options, settings.forecast);
+  add_right_size_options(options, settings.right_size);
   add_diagnose_options(options, settings.diagnose);
+  add_kubernetes_options(options, settings.kubernetes);
   add_truth_options(options, settings.truth);
   settings.remote_write.job = "outrider-agent";
   settings.remote_write.add_to(options);

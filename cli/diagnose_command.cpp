@@ -271,6 +271,9 @@ void add_live_options(config::OptionTable& options, LiveSettings& live) {
            "With --incident: ask this Prometheus anew, instead of telling what the agent found.")
       .as_url()
       .example("http://127.0.0.1:9090");
+  options.add("loki", live.loki, "With --prometheus: this Loki for how many lines were logged.")
+      .as_url()
+      .example("http://127.0.0.1:3100");
   options.add("queries", live.queries, "As the agent's --diagnose.queries.").value_name("FILE");
   options.add("baseline-length", live.times.baseline, "As the agent's --diagnose.baseline.")
       .between(300, 7 * 86400.0);

@@ -10,6 +10,7 @@
 #include "agent/suspects/live_diagnosis.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
+#include "base/net/address.h"
 #include "base/net/http_client.h"
 
 namespace outrider::cli {
@@ -26,8 +27,7 @@ constexpr Duration changes_before = std::chrono::hours(1);
 }
 
 Json ask_agent(const LiveSettings& settings, const std::string& path) {
-  std::string agent = settings.agent;
-  while (agent.ends_with('/')) agent.pop_back();
+  const std::string agent = net::without_slash(settings.agent);
   net::HttpClient client;
   const auto response = client.send({.method = "GET", .url = agent + path});
   if (!response) refuse("agent=" + agent + ": " + response.error().message);
@@ -56,13 +56,16 @@ suspects::QuerySet queries_of(const LiveSettings& settings) {
   if (!text) refuse("queries: " + text.error().message);
   auto queries = suspects::parse_queries(settings.queries, *text);
   if (!queries) refuse(queries.error().message);
+  if (settings.loki.empty() && suspects::asks_loki(*queries))
+    refuse("queries: " + settings.queries + " has a query `from: loki`: give --loki too");
   return std::move(*queries);
 }
 
 Diagnosis asked_anew(const LiveSettings& settings, const incident::Incident& incident) {
   const SystemClock clock;
   const Time now = clock.now();
-  query::Prometheus prometheus(settings.prometheus);
+  query::Prometheus prometheus(settings.prometheus), loki(suspects::loki_api(settings.loki));
+  const suspects::Sources sources = {prometheus, settings.loki.empty() ? nullptr : &loki};
   const suspects::QuerySet queries = queries_of(settings);
   const suspects::Bounds bounds;
   const suspects::Plan plan = suspects::plan_of(incident, now, settings.times);
@@ -70,7 +73,7 @@ Diagnosis asked_anew(const LiveSettings& settings, const incident::Incident& inc
   const auto unknown =
       suspects::learn_topology(prometheus, queries, incident.cluster, now, bounds, topology);
   const suspects::Collection collection =
-      suspects::gather(prometheus, queries, incident, plan, bounds, clock);
+      suspects::gather(sources, queries, incident, plan, bounds, clock);
   if (collection.suspects().empty() && !collection.unknown().empty())
     refuse("prometheus=" + settings.prometheus + ": " + collection.unknown().front());
   Diagnosis diagnosis = suspects::diagnose_live(

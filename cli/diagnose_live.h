@@ -12,7 +12,7 @@ namespace outrider::cli {
 
 struct LiveSettings {
   std::string agent = "http://127.0.0.1:9510";
-  std::string prometheus, incident, queries;
+  std::string prometheus, loki, incident, queries;
   suspects::Times times;
   bool json = false;
 };

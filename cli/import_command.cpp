@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/import_command.h"
+#include "cli/credential_files.h"
 
 #include <unistd.h>
 
@@ -31,7 +32,8 @@ constexpr std::size_t token_bytes_max = 4'096;
 constexpr std::string_view state_suffix = ".outrider-import";
 
 struct Settings {
-  std::string url, from, label, time, state, bearer_token_file, ca_file, certificate_file, key_file;
+  std::string url, from, label, time, state;
+  CredentialFiles credentials;
   std::vector<std::string> id, map;
   std::int64_t batch = 5'000;
   Duration timeout = std::chrono::seconds(60);
@@ -128,12 +130,12 @@ LabelColumns columns_of(const Settings& settings) {
 }
 
 std::string token_of(const Settings& settings) {
-  if (settings.bearer_token_file.empty()) return "";
-  const auto text = config::read_file(settings.bearer_token_file, token_bytes_max);
+  if (settings.credentials.bearer_token_file.empty()) return "";
+  const auto text = config::read_file(settings.credentials.bearer_token_file, token_bytes_max);
   if (!text) throw std::runtime_error("bearer-token-file: " + text.error().message);
   std::string token(trim(*text));
   if (token.empty()) {
-    throw std::runtime_error("bearer-token-file=" + settings.bearer_token_file +
+    throw std::runtime_error("bearer-token-file=" + settings.credentials.bearer_token_file +
                              ": expected a token, got an empty file");
   }
   return token;
@@ -209,9 +211,7 @@ int run(const Settings& settings) {
   if (done.rows == 0) begin.emplace().under_way = batching.labels;
   Delivery delivery({.url = settings.url,
                      .bearer_token = token_of(settings),
-                     .ca_file = settings.ca_file,
-                     .certificate_file = settings.certificate_file,
-                     .key_file = settings.key_file,
+                     .credentials = settings.credentials,
                      .timeout = settings.timeout,
                      .retry_for = settings.retry_for},
                     subject, state, std::move(begin), line);
@@ -228,21 +228,6 @@ int run(const Settings& settings) {
   }
   if (!state.empty()) fs::remove(state, ignored);
   return exit_status(import.progress());
-}
-
-void add_credential_options(config::OptionTable& options, Settings& settings) {
-  options
-      .add("bearer-token-file", settings.bearer_token_file,
-           "A file with the token that the address wants (--labels.bearer-token-file of the "
-           "sidecar).")
-      .value_name("FILE");
-  options.add("ca-file", settings.ca_file, "PEM of the authority to trust; without, the system's.")
-      .value_name("FILE");
-  options
-      .add("certificate-file", settings.certificate_file,
-           "PEM of the certificate to show, where the address asks for one.")
-      .value_name("FILE");
-  options.add("key-file", settings.key_file, "PEM of its key.").value_name("FILE");
 }
 
 void add_options(config::OptionTable& options, Settings& settings) {
@@ -293,7 +278,7 @@ void add_options(config::OptionTable& options, Settings& settings) {
       .add("retry-for", settings.retry_for,
            "How long a batch is sent again, while nobody answers or the answer is 5xx or 429.")
       .between(0, 86'400);
-  add_credential_options(options, settings);
+  settings.credentials.add_to(options, " (--labels.bearer-token-file of the sidecar).");
 }
 
 }  // namespace

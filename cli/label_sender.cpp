@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/core/text.h"
+#include "base/net/address.h"
 #include "base/wire/json.h"
 
 namespace outrider::cli {
@@ -17,8 +18,8 @@ constexpr std::size_t answer_bytes_max = 64 << 20;
 constexpr std::uint64_t wait_seconds_max = 60;
 constexpr std::size_t shown_bytes = 300;
 
-std::string address_of(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
+std::string address_of(const std::string& given) {
+  const std::string url = net::without_slash(given);
   return url.ends_with(path) ? url : url + std::string(path);
 }
 
@@ -69,12 +70,11 @@ Result<std::vector<LabelVerdict>> LabelSender::attempt(const std::string& body, 
   request.body = body;
   request.timeout = settings_.timeout;
   request.body_bytes_max = answer_bytes_max;
-  request.ca_file = settings_.ca_file;
-  request.certificate_file = settings_.certificate_file;
-  request.key_file = settings_.key_file;
+  settings_.credentials.apply_tls(request);
   const auto response = client_.send(request);
   if (!response) {
-    again = response.error().code == "unreachable" || response.error().code == "timeout";
+    const std::string_view code = response.error().code;
+    again = code == "unreachable" || code == "cut_off" || code == "timeout";
     return fail("unreachable", url_ + ": " + response.error().message);
   }
   // 400 may be the answer to a batch of nothing but invalid labels: then it has its results.

@@ -11,6 +11,7 @@
 #include "base/core/backoff.h"
 #include "base/core/clock.h"
 #include "base/net/http_client.h"
+#include "cli/credential_files.h"
 #include "cli/labels/label_import.h"
 
 namespace outrider::cli {
@@ -20,7 +21,7 @@ class LabelSender {
   struct Settings {
     std::string url;  // Of the API, or whole with /api/v1/labels.
     std::string bearer_token;
-    std::string ca_file, certificate_file, key_file;
+    CredentialFiles credentials;  // But the token, which stands above.
     Duration timeout = std::chrono::seconds(60);
     Duration retry_for = std::chrono::minutes(5);  // Without an answer.
   };

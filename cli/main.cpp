@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/compare_command.h"
 #include "cli/diagnose_command.h"
+#include "cli/export_command.h"
 #include "cli/forecast_command.h"
 #include "cli/import_command.h"
 #include "cli/right_size_command.h"
@@ -14,8 +15,9 @@ int main(int argc, char** argv) {
   using namespace outrider;
   return config::run_program(
       "outrider", "Asks sidecars and agents, tells them the truth, and judges files.",
-      {cli::labels_import_command(), cli::profile_command(), cli::inspect_command(),
-       cli::backtest_command(), cli::compare_command(), cli::diagnose_command(),
-       cli::forecast_command(), cli::right_size_command(), cli::inject_command()},
+      {cli::labels_import_command(), cli::export_command(), cli::profile_command(),
+       cli::inspect_command(), cli::backtest_command(), cli::compare_command(),
+       cli::diagnose_command(), cli::forecast_command(), cli::right_size_command(),
+       cli::inject_command()},
       argc, argv);
 }

@@ -6,8 +6,8 @@
 #include <stdexcept>
 
 #include "agent/query/prometheus.h"
+#include "agent/right_size/advice.h"
 #include "base/core/text.h"
-#include "cli/right_size/advice.h"
 
 namespace outrider::cli {
 namespace {
@@ -24,11 +24,8 @@ int run(const Settings& settings) {
   query::Prometheus prometheus(settings.prometheus, query_timeout);
   const std::string matchers =
       settings.name_space.empty() ? "" : "namespace=~" + query::promql_text(settings.name_space);
-  const std::string seconds =
-      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(settings.history).count()) +
-      "s";
-  Answers answers;
-  for (const Question& question : right_size_questions(seconds, matchers)) {
+  right_size::Answers answers;
+  for (const right_size::Question& question : right_size::questions(settings.history, matchers)) {
     auto answer = prometheus.query(question.promql);
     if (!answer) {
       throw std::runtime_error("prometheus=" + settings.prometheus + ": " + question.name + ": " +
@@ -36,15 +33,15 @@ int run(const Settings& settings) {
     }
     answers[question.name] = std::move(*answer);
   }
-  std::vector<RightSize> all;
-  for (const ContainerUsage& usage : usage_of(answers)) all.push_back(right_size(usage));
+  std::vector<right_size::RightSize> all;
+  for (const auto& usage : right_size::usage_of(answers)) all.push_back(right_size::advise(usage));
   if (all.empty()) {
     throw std::runtime_error("prometheus=" + settings.prometheus +
                              ": has no container; expected series of cAdvisor "
                              "(container_cpu_usage_seconds_total) and kube-state-metrics "
                              "(kube_pod_container_resource_requests)");
   }
-  std::cout << (settings.json ? right_size_json(all) + "\n" : right_size_table(all));
+  std::cout << (settings.json ? right_size::to_json(all) + "\n" : right_size::to_table(all));
   return 0;
 }
 

@@ -25,9 +25,10 @@ endif()
 find_package(SQLite3 REQUIRED)
 find_package(Protobuf 3.21 REQUIRED)
 find_package(Snappy REQUIRED)
-# It has no CMake package of its own in Debian.
+# They have no CMake package of their own in Debian.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(RDKAFKA REQUIRED IMPORTED_TARGET rdkafka>=2.0)
 # Headers only.
 find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)

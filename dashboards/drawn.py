@@ -70,7 +70,7 @@ def scaled(value, decimals, units, base):
 
 
 def seconds(value, decimals):
-    for unit, size in ((" s", 1), (" ms", 1e-3), (" µs", 1e-6)):
+    for unit, size in ((" weeks", 604800), (" days", 86400), (" hours", 3600), (" mins", 60), (" s", 1), (" ms", 1e-3), (" µs", 1e-6)):
         if abs(value) >= size or size == 1e-6:
             return f"{figure(value / size, decimals)}{unit}" if value else "0 s"
     return ""
@@ -201,7 +201,8 @@ class Plot:
     def time_axis(self):
         begin, end = self.context["from"], self.context["to"]
         room = (self.right - self.left) / 75
-        every = next(size for size in (60, 120, 180, 300, 600) if (end - begin) / size <= room or size == 600)
+        sizes = (60, 120, 180, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600)
+        every = next(size for size in sizes if (end - begin) / size <= room or size == sizes[-1])
         at = math.ceil(begin / every) * every
         while at < end:
             clock = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%H:%M")
@@ -303,6 +304,8 @@ def draw_line(plot, series, points, step, thick):
             base = " ".join(f"{plot.x(at):.1f},{plot.y(bottom if series.stacked else max(plot.low, 0)):.1f}"
                             for at, _, bottom in reversed(run))
             plot.add(f'<polygon points="{top} {base}" fill="{series.colour}" opacity="{series.fill / 100:.2f}"/>')
+        if len(run) == 1:
+            plot.add(f'<circle cx="{plot.x(run[0][0]):.1f}" cy="{plot.y(run[0][1]):.1f}" r="2" fill="{series.colour}"/>')
         dash = 'stroke-dasharray="8 6"' if series.dashed else ""
         plot.add(f'<polyline points="{top}" fill="none" stroke="{series.colour}" stroke-width="{thick}" {dash}/>')
 

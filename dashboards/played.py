@@ -6,7 +6,8 @@ fraud         the fraudsters change: its accuracy falls, and nobody retrains it
 delivery-eta  its server is slow and fails at times
 churn         is well
 
-Only traffic and faults are staged; predictor, sidecars, agent, Prometheus and Alertmanager are the real ones.
+Only traffic and faults are staged, and the past of what is ahead (past.py); predictor, sidecars, agent, Prometheus and
+Alertmanager are the real ones.
 """
 
 import csv
@@ -14,6 +15,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
@@ -21,6 +23,7 @@ import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import past
 import queries
 import story
 from processes import free_port, http_json, wait_for
@@ -138,6 +141,9 @@ class Gallery(story.Loop):
         for name, address in self.address.items():
             text = text.replace(f"${{{name}}}", address)
         (self.folder / "prometheus.yml").write_text(text)
+        blocks = past.make(self.programs, self.folder / "past", self.program("sidecar").with_name("outrider"),
+                           {"job": "outrider-agent", "instance": self.address["agent"]})
+        shutil.copytree(blocks, self.folder / "prometheus")
         self.programs.start("prometheus", ["prometheus", f"--config.file={self.folder / 'prometheus.yml'}",
                                            f"--storage.tsdb.path={self.folder / 'prometheus'}",
                                            f"--web.listen-address={self.address['prometheus']}"])
@@ -184,6 +190,7 @@ class Play:
     def __init__(self, folder, programs, length=LENGTH):
         self.loop = Gallery(folder, programs, favour_ports=False, rate=45)
         self.loop.sidecar_options = queries.remote_write(self.loop)
+        self.loop.agent_options = past.agent_options(folder)
         self.length, self.began, self.clients = length, None, []
 
     def now(self):

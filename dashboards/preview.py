@@ -26,27 +26,30 @@ import played  # noqa: E402
 import queries  # noqa: E402
 from processes import Programs, http_json  # noqa: E402
 
+HOUR = 3600
+SHOWN = {"outrider-ahead": (-24 * HOUR, 6 * HOUR)}  # From and to beside now, where not all of the play.
 SCRAPE = 15   # What Grafana takes for the scrape interval unless the data source says otherwise; the demo's is 1 s.
 POINTS = 220  # Across a panel's width, as Grafana asks for about one a few pixels.
 
 
 def ask_all(loop, began):
     """{"uid": {"from", "to", "panels": {id: [{legend, rows} …]}, "annotations": …}} of all dashboards."""
-    end = time.time()
-    step = max(1, round((end - began) / POINTS))
+    now = time.time()
     answers = {}
     for board in queries.boards():
+        begin, end = (now + beside for beside in SHOWN.get(board["uid"], (began - now, 0)))
+        step = max(1, round((end - begin) / POINTS))
         values = queries.chosen(board, model="house-price", window="5m")
 
-        def ask(target):
-            expression = queries.fill(target["expr"], values, shown=end - began, step=step, scrape=SCRAPE)
-            asked, path = {"query": expression, "time": end}, "query"
+        def ask(target, values=values, begin=begin, end=end, step=step):
+            expression = queries.fill(target["expr"], values, shown=end - begin, step=step, scrape=SCRAPE)
+            asked, path = {"query": expression, "time": now}, "query"
             if not target.get("instant"):
-                asked, path = {"query": expression, "start": began, "end": end, "step": step}, "query_range"
+                asked, path = {"query": expression, "start": begin, "end": end, "step": step}, "query_range"
             return http_json("GET", f"{loop.url('prometheus')}/api/v1/{path}?{urllib.parse.urlencode(asked)}", timeout=60)["data"]["result"]
 
         answers[board["uid"]] = {
-            "from": began, "to": end, "step": step, "values": values,
+            "from": begin, "to": end, "step": step, "values": values,
             "panels": {str(panel["id"]): [ask(target) for target in panel["targets"]] for panel in queries.panels(board)},
             "annotations": [ask(annotation) for annotation in board.get("annotations", {}).get("list", [])]}
     return answers

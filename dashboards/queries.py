@@ -18,7 +18,7 @@ NONE = {"cluster", "namespace"}  # Where no series has such a label there is not
 
 def boards():
     """The committed dashboards, in the order in which people look at them."""
-    names = ("fleet", "model", "agent", "sidecar")
+    names = ("fleet", "model", "ahead", "agent", "sidecar")
     return [json.loads((FOLDER / f"outrider-{name}.json").read_text()) for name in names]
 
 

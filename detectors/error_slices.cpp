@@ -87,10 +87,7 @@ std::uint64_t draw_wrong(std::mt19937_64& random, const LogFactorials& logs, std
 
 ErrorChange sum_of(const std::vector<ErrorChange>& slices) {
   ErrorChange sum;
-  for (const ErrorChange& slice : slices) {
-    sum.before.add(slice.before);
-    sum.since.add(slice.since);
-  }
+  for (const ErrorChange& slice : slices) sum.add(slice);
   return sum;
 }
 
@@ -254,6 +251,36 @@ void ErrorSlices::add(std::span<const std::size_t> slices, bool wrong, bool sinc
   for (std::size_t i = 0; i < counts_.size() && i < slices.size(); ++i) {
     if (slices[i] < counts_[i].size()) count(counts_[i][slices[i]]);
   }
+}
+
+ErrorSlices::ErrorSlices(std::vector<SliceFeature> features,
+                         std::vector<std::vector<ErrorChange>> counts, const ErrorChange& all)
+    : features_(std::move(features)), counts_(std::move(counts)), all_(all) {}
+
+bool ErrorSlices::merge(const ErrorSlices& other) {
+  if (features_.size() != other.features_.size()) return false;
+  for (std::size_t f = 0; f < features_.size(); ++f) {
+    const SliceFeature &mine = features_[f], &its = other.features_[f];
+    if (mine.name != its.name || (!mine.name.empty() && mine.slices != its.slices)) return false;
+  }
+  all_.add(other.all_);
+  for (std::size_t f = 0; f < features_.size(); ++f) {
+    SliceFeature& mine = features_[f];
+    for (std::size_t s = 0; s < other.counts_[f].size(); ++s) {
+      std::size_t place = s;
+      if (mine.name.empty()) {
+        const std::string& text = other.features_[f].slices[s];
+        const auto found = std::find(mine.slices.begin(), mine.slices.end(), text);
+        place = static_cast<std::size_t>(found - mine.slices.begin());
+        if (found == mine.slices.end()) {
+          mine.slices.push_back(text);
+          counts_[f].emplace_back();
+        }
+      }
+      counts_[f][place].add(other.counts_[f][s]);
+    }
+  }
+  return true;
 }
 
 SliceReport ErrorSlices::judge(const SliceRule& rule) const {

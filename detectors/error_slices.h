@@ -79,6 +79,7 @@ struct ErrorCount {
 
 struct ErrorChange {
   ErrorCount before, since;
+  void add(const ErrorChange& other) { before.add(other.before), since.add(other.since); }
   ErrorChange operator-(const ErrorChange& other) const {
     return {before - other.before, since - other.since};
   }
@@ -116,9 +117,17 @@ class ErrorSlices {
   static constexpr std::size_t none = SIZE_MAX;  // A row that is in no slice of a feature.
 
   explicit ErrorSlices(std::vector<SliceFeature> features);
+  // Counted elsewhere: `counts` by feature and slice. Their sizes agree.
+  ErrorSlices(std::vector<SliceFeature> features, std::vector<std::vector<ErrorChange>> counts,
+              const ErrorChange& all);
 
   // One joined row: its slice of each feature, or `none`.
   void add(std::span<const std::size_t> slices, bool wrong, bool since);
+
+  // The counts of other rows, of another pod say, are added to these; exact. False, and nothing
+  // changes: other features or slices. Of the feature "" each may have slices of its own, by their
+  // texts.
+  bool merge(const ErrorSlices& other);
 
   const ErrorChange& all() const { return all_; }
   const std::vector<SliceFeature>& features() const { return features_; }

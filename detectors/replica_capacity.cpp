@@ -13,9 +13,12 @@ namespace {
 
 constexpr double bin_width = 1.05;  // The ratio of a bin's ends.
 constexpr Duration block = std::chrono::minutes(5);
-constexpr double errors_wide = 2;   // Of the interval, in standard errors.
-constexpr double prior_blocks = 3;  // The spread of all bins counts as so many.
-constexpr double gap_max = 1.15;    // Neighbouring bins further apart are not interpolated.
+constexpr Duration fall = std::chrono::minutes(5);
+constexpr double fall_min = 1.25;      // The ratio of an earlier load a replica to the one at hand.
+constexpr double still_falling = 0.9;  // The ratio of a latency to the minute's before.
+constexpr double errors_wide = 2;      // Of the interval, in standard errors.
+constexpr double prior_blocks = 3;     // The spread of all bins counts as so many.
+constexpr double gap_max = 1.15;       // Neighbouring bins further apart are not interpolated.
 constexpr std::uint64_t bin_samples_min = 3;
 constexpr double queueing_min = 0.18;     // Logarithm: 20 % above the lowest latency.
 constexpr double counts_apart_min = 1.5;  // Ratio of replicas that are compared.
@@ -127,7 +130,8 @@ bool CapacityLearner::add(const LoadSample& sample) {
     return false;
   }
   const Key key{static_cast<int>(std::floor(std::log(load) / std::log(bin_width))),
-                static_cast<std::uint64_t>(std::llround(std::max(sample.replicas, 1.0)))};
+                static_cast<std::uint64_t>(std::llround(std::max(sample.replicas, 1.0))),
+                after_fall(sample)};
   if (cells_.size() >= cells_max && !cells_.contains(key)) forget_oldest();
   Cell& cell = cells_[key];
   const double latency = std::log(sample.latency);
@@ -145,6 +149,19 @@ bool CapacityLearner::add(const LoadSample& sample) {
   return true;
 }
 
+bool CapacityLearner::after_fall(const LoadSample& sample) {
+  const double load = sample.load / sample.replicas;
+  if (!recent_.empty() && sample.at < recent_.back().first) recent_.clear();
+  while (!recent_.empty() && recent_.front().first + fall < sample.at) recent_.pop_front();
+  // A long queue takes longer than that: as long as the latency still falls.
+  bool fell = !recent_.empty() && latency_after_fall_ > 0 &&
+              sample.latency < still_falling * latency_after_fall_;
+  for (const auto& [at, earlier] : recent_) fell = fell || earlier > fall_min * load;
+  recent_.emplace_back(sample.at, load);
+  latency_after_fall_ = fell ? sample.latency : 0;
+  return fell;
+}
+
 void CapacityLearner::forget_oldest() {
   const auto oldest = std::min_element(
       cells_.begin(), cells_.end(),
@@ -159,8 +176,13 @@ class CapacityCurve {
   // Of all counts of replicas, or of one.
   explicit CapacityCurve(const CapacityLearner& learner, std::uint64_t only = 0)
       : cells_(learner.cells_) {
+    std::map<int, Sums> after_fall;
     for (const auto& [key, cell] : cells_) {
-      if (only == 0 || key.second == only) add(bins_[key.first], cell);
+      const auto& [bin, replicas, fell] = key;
+      if (only == 0 || replicas == only) add((fell ? after_fall : bins_)[bin], cell);
+    }
+    for (const auto& [bin, sums] : after_fall) {
+      if (bins_[bin].samples < bin_samples_min) add(bins_[bin], sums);
     }
     std::erase_if(bins_, [](const auto& bin) { return bin.second.samples < bin_samples_min; });
     double squares = 0, samples = 0;
@@ -193,7 +215,7 @@ class CapacityCurve {
     std::map<std::uint64_t, std::uint64_t> seen;
     for (const auto& [key, cell] : cells_) {
       const auto samples = static_cast<double>(cell.samples);
-      if (std::fabs(cell.load / samples - log_load) <= 0.2) seen[key.second] += cell.samples;
+      if (std::fabs(cell.load / samples - log_load) <= 0.2) seen[std::get<1>(key)] += cell.samples;
     }
     const auto most = std::max_element(
         seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -205,10 +227,11 @@ class CapacityCurve {
     const double floor = lowest_latency() + queueing_min;
     double weights = 0, sum = 0;
     for (auto a = cells_.begin(); a != cells_.end(); ++a) {
-      for (auto b = std::next(a); b != cells_.end() && b->first.first == a->first.first; ++b) {
-        const auto few = static_cast<double>(a->first.second);
-        const auto many = static_cast<double>(b->first.second);
-        if (many < counts_apart_min * few) continue;
+      const auto& [bin, few, few_fell] = a->first;
+      for (auto b = std::next(a); b != cells_.end() && std::get<0>(b->first) == bin; ++b) {
+        const auto& [same, many, many_fell] = b->first;
+        if (few_fell || many_fell) continue;
+        if (static_cast<double>(many) < counts_apart_min * static_cast<double>(few)) continue;
         const Point of_few = point_of(sums_of(a->second)), of_many = point_of(sums_of(b->second));
         if (std::max(of_few.latency, of_many.latency) < floor) continue;
         const double weight = 1 / (of_few.error * of_few.error + of_many.error * of_many.error);
@@ -226,6 +249,14 @@ class CapacityCurve {
  private:
   using Cells = decltype(CapacityLearner::cells_);
 
+  static void add(Sums& sums, const Sums& more) {
+    sums.samples += more.samples;
+    sums.blocks += more.blocks;
+    sums.load += more.load;
+    sums.latency += more.latency;
+    sums.squares += more.squares;
+    sums.mean_latency += more.mean_latency;
+  }
   static void add(Sums& sums, const CapacityLearner::Cell& cell) {
     sums.samples += static_cast<double>(cell.samples);
     sums.blocks += static_cast<double>(cell.blocks);
@@ -333,12 +364,15 @@ double mean_wait(std::uint64_t replicas, double offered) {
   return waits / (all - offered);
 }
 
-// As many replicas at one queue as keep the wait that was seen where `capacity.replicas` bore
-// `per_replica` each.
-double staffed(double load, double per_replica, const ReplicaCapacity& capacity) {
+// The wait that was seen where `capacity.replicas` bore `per_replica` each.
+double wait_seen(double per_replica, const ReplicaCapacity& capacity) {
   const auto seen = static_cast<std::uint64_t>(std::llround(std::max(capacity.replicas, 1.0)));
-  const double wait =
-      mean_wait(seen, static_cast<double>(seen) * per_replica * capacity.service_time);
+  return mean_wait(seen, static_cast<double>(seen) * per_replica * capacity.service_time);
+}
+
+// As many replicas at one queue as keep that wait.
+double staffed(double load, double per_replica, const ReplicaCapacity& capacity) {
+  const double wait = wait_seen(per_replica, capacity);
   const double offered = load * capacity.service_time;
   auto replicas = static_cast<std::uint64_t>(offered) + 1;
   while (static_cast<double>(replicas) < staffed_max && mean_wait(replicas, offered) > wait)
@@ -395,7 +429,12 @@ ReplicasWanted replicas_for(double load, const ReplicaCapacity& capacity) {
   result.at_least = count(few);
   const std::uint64_t between = result.at_most - result.at_least;
   result.known = static_cast<double>(between) <= undecided_max;
-  result.wanted = result.known ? result.at_most - between / 2 : 0;
+  if (result.known && both && capacity.queues == Queues::not_seen) {
+    result.wanted = result.at_most - between / 2;
+  } else if (result.known) {
+    const double middle = both ? staffed(load, capacity.load, capacity) : load / capacity.load;
+    result.wanted = std::clamp(count(middle), result.at_least, result.at_most);
+  }
   result.reason = capacity.reason;
   if (!result.known) {
     result.reason += "; for " + per_second(load) + " between " + std::to_string(result.at_least) +
@@ -404,6 +443,21 @@ ReplicasWanted replicas_for(double load, const ReplicaCapacity& capacity) {
       result.reason += ": whether they share a queue shows when their count changes under load";
   }
   return result;
+}
+
+double load_borne(std::uint64_t replicas, const ReplicaCapacity& capacity) {
+  const double each = static_cast<double>(replicas) * capacity.load;
+  if (capacity.queues == Queues::one_each || !staffing_applies(capacity) ||
+      static_cast<double>(replicas) > staffed_max)
+    return each;
+  const double wait = wait_seen(capacity.load, capacity);
+  double low = 0, high = static_cast<double>(replicas);  // Service times a second.
+  while (high - low > 1e-4 * high) {
+    const double middle = (low + high) / 2;
+    (mean_wait(replicas, middle) <= wait ? low : high) = middle;
+  }
+  const double shared = low / capacity.service_time;
+  return capacity.queues == Queues::shared ? shared : std::min(each, shared);
 }
 
 }  // namespace outrider::detectors

@@ -10,6 +10,8 @@
 //   the capacity of one replica. A batching server is slow at low loads too; that branch is left
 //   out. The interval comes from the same crossing with every bin moved by two standard errors.
 //   Minutes hang together, so neighbours within five minutes count as one.
+// What had queued. In the minutes after the load a replica fell, latencies are those of requests
+//   that came before. They are kept apart, and count only in a bin that has too few others.
 // Never an extrapolation. Where no load was seen at which the objective fails, the capacity is
 //   "at least" the highest load seen healthy, and a load that may need fewer replicas than that is
 //   answered "unknown", with the count that is surely enough.
@@ -19,7 +21,7 @@
 //   and Erlang's C; where they differ by more than two, the answer is "unknown".
 // Parameters. Constants in replica_capacity.cpp; chosen on simulated M/M/1, M/M/c and batching
 //   services, other seeds and rates than those of the tests.
-// Cost. add O(log cells), memory 64 bytes a cell (bin x count of replicas), at most cells_max.
+// Cost. add O(log cells), memory 72 bytes a cell (bin x count x after a fall), at most cells_max.
 //   estimate O(cells log cells).
 // Fails. A load whose kind changes (longer requests at night) has no one capacity: the curve mixes
 //   them, and its interval widens. A new version bears another load: use one object a version.
@@ -28,10 +30,12 @@
 //   in automatic telephone exchanges", 1917.
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/core/clock.h"
@@ -65,7 +69,7 @@ struct ReplicaCapacity {
 
 struct ReplicasWanted {
   bool known = false;
-  std::uint64_t wanted = 0;    // Where known: within one of either end.
+  std::uint64_t wanted = 0;    // Where known: by the middle of the interval.
   std::uint64_t at_least = 0;  // Fewer do not suffice; 1 where nothing is known.
   std::uint64_t at_most = 0;   // So many suffice; 0: nobody knows.
   std::string reason;
@@ -91,17 +95,24 @@ class CapacityLearner {
     double mean_latency = 0;
     Time block_at{}, newest{};
   };
-  using Key = std::pair<int, std::uint64_t>;  // Bin of the load, count of replicas.
+  using Key = std::tuple<int, std::uint64_t, bool>;  // Bin of the load, replicas, after a fall.
 
   void forget_oldest();
+  bool after_fall(const LoadSample& sample);
 
   std::map<Key, Cell> cells_;
   std::uint64_t samples_ = 0;
+  std::deque<std::pair<Time, double>> recent_;  // Loads a replica of the last minutes.
+  double latency_after_fall_ = 0;               // Of the newest sample; 0: not after a fall.
 
   friend class CapacityCurve;
 };
 
 // `load`: requests a second, of all replicas together.
 ReplicasWanted replicas_for(double load, const ReplicaCapacity& capacity);
+
+// The load that so many replicas bear, by the middle of the interval; while it has not shown
+// whether they share a queue, the smaller of both laws'. `capacity` is not unknown. O(replicas).
+double load_borne(std::uint64_t replicas, const ReplicaCapacity& capacity);
 
 }  // namespace outrider::detectors

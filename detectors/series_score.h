@@ -52,14 +52,12 @@
 #include <string_view>
 
 #include "base/core/result.h"
+#include "detectors/answer_memory.h"
+#include "detectors/episode_habits.h"
+#include "detectors/hour_profile.h"
 #include "detectors/snapshot.h"
 
 namespace outrider::detectors {
-
-// The first three reach far (wide tails), the others are bounded (narrow ones).
-enum class Question : std::uint8_t { range, spike, hour, shift, spread };
-inline constexpr std::size_t question_count = 5;
-std::string_view name(Question question);
 
 struct SeriesScore {
   double score =
@@ -70,31 +68,10 @@ struct SeriesScore {
   double expected = 0;                  // What the most surprised question would have found usual.
 };
 
-struct Rarity {
-  float count = 0;        // Past answers at least as far out.
-  float bins_beyond = 0;  // How far beyond the farthest of them, when that count is 0.
-};
-
-// How often answers at least this far out came before, on either side of zero. Counts are kept
-// cumulatively ("at least bin k"), so that a look-up is O(1) and an update a few vector additions.
-template <std::size_t Bins>
-class AgingTails {
- public:
-  // `bin` may have a fraction: within a bin answers are taken to be spread evenly.
-  Rarity rarity(bool up, float bin) const;
-  void add(bool up, float bin);
-  void halve(bool keep_ones);
-  void save(SnapshotWriter& out) const;
-  bool load(SnapshotReader& in);  // False: the bytes make no sense.
-
- private:
-  std::array<std::array<std::uint16_t, Bins>, 2> at_least_{};
-};
-
 class SeriesScorer {
  public:
   // Evidence comes in as many steps, so that thresholds are few and an episode grows seldom.
-  static constexpr int steps_max = 16;
+  static constexpr int steps_max = EpisodeHabits::steps_max;
 
   // NaN (a staleness marker among them) and infinities are no samples: they score 0 and teach
   // nothing.
@@ -110,68 +87,37 @@ class SeriesScorer {
   static Result<SeriesScorer> load(SnapshotReader& in);
 
  private:
-  static constexpr std::size_t wide_bins = 24;
-  static constexpr std::size_t narrow_bins = 16;
-
-  struct Answer {
-    float far = 0;  // Signed.
-    bool asked = false;
-  };
-  using Answers = std::array<Answer, question_count>;
-  struct Surprises {  // In decades.
-    std::array<float, question_count> of{};
-    float history = 0;   // log10 of how much was seen, ...
-    float interval = 0;  // ... and of how far apart the samples are.
-  };
+  using Answers = AnswerMemory::Answers;
+  using Surprises = AnswerMemory::Surprises;
 
   // What save() writes and load() reads, in one order.
   template <class Self>
   static auto numbers(Self& self) {
     return std::array{&self.interval_,     &self.level_,      &self.deviation_,
-                      &self.before_,       &self.short_mean_, &self.usual_hour_,
+                      &self.before_,       &self.short_mean_, &self.profile_.usual_,
                       &self.short_spread_, &self.long_spread_};
   }
 
   void begin(std::int64_t timestamp_ms, double value);
-  void note_hour(std::size_t hour, std::int64_t timestamp_ms);
   Answers ask(float x, float scale, bool after_gap);
-  Surprises learn(const Answers& answers);
-  // Half of the surprise, and the answer itself into its mean and variance.
-  float distance(std::size_t question, float far);
   void follow(float x, std::size_t hour, float scale);
-  void age_if_full();
   float evidence_of(const Surprises& surprise, std::size_t most, std::int64_t timestamp_ms) const;
   float warm_up_discount(std::int64_t now_ms) const;
-  float habituation(float evidence, std::int64_t now_ms) const;
-  bool refractory(int step, int before_habit, std::int64_t now_ms);
 
   double anchor_ = 0;  // The first value: all below is relative to it, so that floats are enough.
   std::int64_t first_ms_ = 0;
   std::int64_t last_ms_ = 0;
-  std::int64_t peak_ms_ = 0;
-  std::int64_t habit_ms_ = 0;
   std::uint32_t samples_ = 0;
   float interval_ = 300;  // Seconds between samples, usually.
   float level_ = 0;
   float deviation_ = 0;
   float before_ = 0;
   float short_mean_ = 0;
-  float usual_hour_ = 0;  // What the profile had when this hour began.
   float short_spread_ = 0;
   float long_spread_ = 0;
-  std::array<float, 24> profile_{};
-  std::array<float, steps_max + 1> habits_{};  // Past episodes by their height.
-  std::array<std::uint32_t, question_count> asked_{};
-  std::array<float, question_count> answer_mean_{};
-  std::array<float, question_count> answer_variance_{};
-  std::array<std::uint8_t, 24> profile_seen_{};
-  std::uint8_t hour_ = 255;      // Of the last sample; 255: none yet.
-  std::uint8_t peak_step_ = 0;   // Of the episode at hand, ...
-  std::uint8_t peak_habit_ = 0;  // ... and before habituation.
-  bool hour_known_ = false;
-  bool keep_ones_ = true;
-  std::array<AgingTails<wide_bins>, 3> wide_;      // range, spike, hour
-  std::array<AgingTails<narrow_bins>, 2> narrow_;  // shift, spread
+  HourProfile profile_;
+  AnswerMemory answers_;
+  EpisodeHabits episodes_;
 };
 
 }  // namespace outrider::detectors

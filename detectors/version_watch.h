@@ -28,9 +28,7 @@
 //
 // Not thread-safe. Nothing here throws on any input.
 
-#include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,6 +42,10 @@
 #include "detectors/pane_looks.h"
 #include "detectors/panes.h"
 #include "detectors/reference.h"
+#include "detectors/row_projector.h"
+#include "detectors/subject_judge.h"
+#include "detectors/subject_totals.h"
+#include "detectors/verdict_board.h"
 
 namespace outrider::detectors {
 
@@ -77,7 +79,7 @@ class VersionWatch {
  public:
   explicit VersionWatch(std::shared_ptr<const Reference> reference, DriftRule rule = {});
 
-  const Reference& reference() const { return *reference_; }
+  const Reference& reference() const { return judge_.reference(); }
 
   // `features` in the order of reference().features: missing ones at the end may be left off,
   // surplus ones are ignored. `score` is the model's probability (calibration's kind), NaN when
@@ -96,12 +98,12 @@ class VersionWatch {
   // of the last judged pane, or of a window of hours that calls it drift. A subject that exceeded
   // in a look into the pane that is filling, or was warming up, is as of that look. Before the
   // first look all are warming_up.
-  const std::vector<Verdict>& verdicts() const { return verdicts_; }
+  const std::vector<Verdict>& verdicts() const { return board_.verdicts(); }
   // How many panes were judged, and how often verdicts() has changed: by a pane or by a look.
-  std::uint64_t panes_judged() const { return panes_judged_; }
-  std::uint64_t judgements() const { return judgements_; }
+  std::uint64_t panes_judged() const { return board_.panes_judged(); }
+  std::uint64_t judgements() const { return board_.judgements(); }
   FillingPane filling_pane(Time now) const;
-  const Rhythm* rhythm() const { return rhythm_ ? &*rhythm_ : nullptr; }  // Null: not watched.
+  const Rhythm* rhythm() const { return judge_.rhythm(); }  // Null: not watched.
   // The verdicts of a whole window by that window alone, without the 2-of-3 rule (a status page).
   std::vector<Verdict> judge(Window window) const;
   // All that was ever observed as one pane (a backtest without a time column).
@@ -109,11 +111,9 @@ class VersionWatch {
 
   // Subjects that have exported bins: the features, then the prediction. totals() are since
   // construction and never restored, so that exported counters start at 0.
-  std::size_t subjects() const {
-    return reference_->features.size() + (reference_->prediction ? 1 : 0);
-  }
-  const FrozenSubject& subject(std::size_t index) const { return *frozen_[index]; }
-  BinCounts totals(std::size_t subject) const;
+  std::size_t subjects() const { return judge_.first_score(); }
+  const FrozenSubject& subject(std::size_t index) const { return judge_.subject(index); }
+  BinCounts totals(std::size_t subject) const { return totals_.subject(layout(), subject); }
   const Quality& quality(std::size_t feature) const { return quality_[feature]; }
   BinCounts counts(Window window, std::size_t subject) const { return panes_.sum(window, subject); }
   std::uint64_t rows() const { return rows_; }
@@ -134,70 +134,33 @@ class VersionWatch {
  private:
   friend std::vector<Verdict> compare_versions(const VersionWatch&, const VersionWatch&, Window);
 
-  static FrameLayout layout_of(const Reference& reference);
+  static FrameLayout layout_of(const SubjectJudge& judge);
+  static std::uint64_t pane_rows_min(const SubjectJudge& judge);
   void count_number(std::size_t subject, double x);
   void count_slot(std::size_t subject, std::size_t slot);
   void observe_feature(std::size_t feature, const Value& value);
   Surprise observe_multivariate(std::span<const Value> features);
-  // What is expected of a window's hours, and of the same an hour earlier and later. No rhythm:
-  // empty.
-  struct Hours {
-    std::array<Expectation, 3> shifts;
-  };
-  using ByHours = std::optional<Hours>;
-  struct Judged {
-    Verdict verdict;
-    BinCounts against;
-  };
-  ByHours hours_of(std::span<const Rhythm::Part> parts) const;
-  ByHours hours_between(Time since, Time until) const;
-  Judged judge_subject(std::size_t subject, const BinCounts& live, const ByHours& hours) const;
   struct LongWindow;
   void on_hour(const Frame& hour, Time end);
   void judge_long(const LongWindow& window, const LongWindow& newest, std::size_t hours);
-  bool newest_agrees(std::size_t verdict, const LongWindow& window, const LongWindow& newest) const;
-  void publish();
   void on_pane(const Frame& pane, Time end);
   void note_dispersion(const Frame& pane, Time end);
   void look(Time now);
-  void take_look(std::vector<Verdict> look);
-  void take(std::vector<Verdict> pane);
-  // `live(i)` gives the counts of subject i; the verdicts are by those alone, with a share of the
-  // error budget.
-  template <class Live>
-  std::vector<Verdict> judge_counts(Live live, const ByHours& hours, double share = 1) const;
-  template <class Live>
-  Verdict judge_multivariate(Live live, const ByHours& hours) const;
-  std::string fingerprint() const;
   struct Restored;
-  bool read_restored(SnapshotReader& in, Restored& to) const;
-  void adopt(Restored restored);
+  static bool read_restored(SnapshotReader& in, Restored& to);
 
-  std::shared_ptr<const Reference> reference_;
-  DriftRule rule_;
-  std::vector<const FrozenSubject*> frozen_;  // features, prediction, PCA scores; as in the layout
-  std::size_t first_score_ = 0;               // the layout's first PCA score
+  SubjectJudge judge_;
   std::size_t calibration_ = 0;      // the layout's last subject, where there is a calibration
   std::uint64_t pane_rows_min_ = 0;  // 25 B of the subject with the most bins
   Panes panes_;
   Frame joined_;  // five-minute panes that were too small to judge alone
   Time joined_since_{};
-  std::vector<std::uint64_t> totals_;  // by slot, as a frame
-  std::vector<TailSums> total_tails_;
+  SubjectTotals totals_;
   std::vector<Quality> quality_;
-  std::vector<Dispersion> dispersions_;  // as frozen_
-  std::vector<DesignEffect> designs_;    // theirs
-  std::vector<PaneHistory> histories_;
-  std::vector<Verdict> pane_verdicts_;
-  std::map<std::size_t, Verdict> long_verdicts_;  // by index: what a long window calls drift
-  std::vector<Verdict> verdicts_;                 // of the pane, or of the long window
-  std::optional<Rhythm> rhythm_;
+  RowProjector projector_;
+  VerdictBoard board_;
   PaneLooks looks_;
-  std::vector<bool> voted_;  // as verdicts_: exceeded in a look into the pane that is filling
   std::uint64_t rows_ = 0;
-  std::uint64_t panes_judged_ = 0;
-  std::uint64_t judgements_ = 0;
-  std::vector<double> row_, z_;  // scratch of observe()
 };
 
 // Two versions over the same bins: verdicts of `candidate` with `production` in the reference's

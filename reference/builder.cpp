@@ -3,15 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <random>
 
 #include "base/core/text.h"
-#include "detectors/e_detector.h"
-#include "detectors/value_reader.h"
+#include "reference/cell_reader.h"
 #include "reference/column_scan.h"
-#include "reference/row_times.h"
-#include "reference/timed_counts.h"
+#include "reference/multivariate_counter.h"
+#include "reference/row_sample.h"
+#include "reference/subject_counter.h"
+#include "reference/timed_rows.h"
+#include "reference/truth_counter.h"
 
 namespace outrider::reference {
 namespace {
@@ -23,98 +23,10 @@ using detectors::Value;
 
 constexpr std::uint64_t progress_every = 8192;
 constexpr std::size_t classes_max = 1000;  // More classes are not listed.
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 bool listed(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
-
-double number_of(const Value& value) {
-  return detectors::as_number(value).value_or(nan);
-}
-
-// A uniform sample of whole rows, as numbers (NaN where there is none): Vitter's algorithm R with a
-// fixed seed, in the rows' order as long as all fit.
-class RowSample {
- public:
-  RowSample(std::size_t columns, const BuildSettings& settings)
-      : columns_(columns),
-        rows_max_(std::max<std::size_t>(
-            1, std::min(settings.sample_rows_max,
-                        settings.sample_cells_max / std::max<std::size_t>(columns, 1)))) {}
-
-  void add(std::span<const Value> row) {
-    std::size_t place = rows_;
-    if (rows_ < rows_max_) {
-      ++rows_;
-      cells_.resize(rows_ * columns_);
-    } else {
-      place = static_cast<std::size_t>(random_() % (seen_ + 1));
-    }
-    ++seen_;
-    if (place >= rows_max_) return;
-    for (std::size_t i = 0; i < columns_; ++i) cells_[place * columns_ + i] = number_of(row[i]);
-  }
-
-  std::size_t rows() const { return rows_; }
-  double at(std::size_t row, std::size_t column) const { return cells_[row * columns_ + column]; }
-
-  std::vector<double> sorted_finite(std::size_t column) const {
-    std::vector<double> values;
-    for (std::size_t row = 0; row < rows_; ++row) {
-      if (std::isfinite(at(row, column))) values.push_back(at(row, column));
-    }
-    std::sort(values.begin(), values.end());
-    return values;
-  }
-
- private:
-  std::size_t columns_, rows_max_, rows_ = 0;
-  std::uint64_t seen_ = 0;
-  std::mt19937_64 random_{20260101};
-  std::vector<double> cells_;
-};
-
-// Counts a subject over its frozen bins, with range and moments; finish() puts them into the
-// subject.
-class SubjectCounter {
- public:
-  explicit SubjectCounter(FrozenSubject subject) : subject_(std::move(subject)) {}
-
-  // The slot that the value is counted in; none for a wrong type.
-  std::optional<std::size_t> add(const Value& value) {
-    const auto outcome = subject_.counts.observe(subject_.bins, value);
-    if (!outcome.counted) return std::nullopt;
-    if (const double number = number_of(value); std::isfinite(number)) note(number);
-    return outcome.slot;
-  }
-
-  const Binning& bins() const { return subject_.bins; }
-
-  FrozenSubject finish() {
-    if (finite_ > 0) subject_.deviation = std::sqrt(squares_ / static_cast<double>(finite_));
-    if (subject_.bins.kind() == FeatureKind::categorical) {
-      subject_.low = subject_.high = subject_.mean = subject_.deviation = 0;
-    }
-    subject_.hash = subject_hash(subject_.bins, subject_.counts);
-    return std::move(subject_);
-  }
-
- private:
-  void note(double number) {
-    // Welford's update: exact to rounding whatever the mean.
-    ++finite_;
-    const double step = number - subject_.mean;
-    subject_.mean += step / static_cast<double>(finite_);
-    squares_ += step * (number - subject_.mean);
-    subject_.low = finite_ == 1 ? number : std::min(subject_.low, number);
-    subject_.high = finite_ == 1 ? number : std::max(subject_.high, number);
-  }
-
-  FrozenSubject subject_;
-  std::uint64_t finite_ = 0;
-  double squares_ = 0;
-};
 
 Result<Binning> categorical_bins(const ColumnScan& scan) {
   std::vector<std::string> all = scan.categories_by_count();
@@ -127,14 +39,19 @@ Result<Binning> categorical_bins(const ColumnScan& scan) {
   return Binning::categorical({at(0), at(kept)}, {at(kept), at(known)}, complete);
 }
 
+// Where the columns that are no features stand; the number of columns for none.
+struct Places {
+  std::size_t target = 0, prediction = 0, score = 0, time = 0;
+};
+
 class Builder {
  public:
   Builder(const std::vector<std::string>& columns, const BuildSettings& settings)
       : names_(columns),
         settings_(settings),
-        sample_(columns.size(), settings),
-        marks_(columns.size()),
-        refusals_(columns.size()) {
+        places_{place(settings.target), place(settings.prediction), place(settings.score),
+                place(settings.time)},
+        reader_(columns.size()) {
     begin_scan();
   }
 
@@ -148,58 +65,51 @@ class Builder {
   Result<Built> finish();
 
  private:
-  std::size_t column(const std::string& name) const {
+  std::size_t place(const std::string& name) const {
+    if (name.empty()) return names_.size();
     return static_cast<std::size_t>(std::find(names_.begin(), names_.end(), name) - names_.begin());
   }
   bool has(std::size_t column) const { return column < names_.size(); }
+  // The column of the classes that the model tells apart.
+  std::size_t truth_place() const {
+    return has(places_.target) ? places_.target : places_.prediction;
+  }
   void begin_scan();
-  std::span<const Value> read(std::span<const Value> row);
   Result<void> refuse_ambiguous();
   void decide_roles();
+  ColumnReport report_of(std::size_t column, bool leads) const;
   void decide_model_kind();
-  Result<SubjectCounter> counter(std::size_t column, FeatureKind kind, std::string name) const;
-  Result<void> freeze_multivariate();
-  void count_multivariate(std::span<const Value> row);
-  Result<std::shared_ptr<detectors::Reference>> finish_statistics();
+  TruthCounter::Settings truth_settings() const;
+  Result<SubjectCounter> counter(std::size_t column, std::string name) const;
+  Result<void> freeze_features();
+  Result<void> freeze_times();
   void count_truth(std::span<const Value> row);
-  void begin_timed_counts();
-  void begin_row(std::span<const Value> cells);
-  bool right(const Value& prediction, const Value& truth) const;
+  Result<std::shared_ptr<detectors::Reference>> finish_statistics();
 
   const std::vector<std::string>& names_;
   const BuildSettings& settings_;
+  const Places places_;
+
+  // Of the first pass.
+  CellReader reader_;
   std::vector<ColumnScan> scans_;
-  RowSample sample_;
-  std::vector<std::optional<detectors::DecimalMark>> marks_;  // Of columns that need one.
-  std::vector<std::string> refusals_;  // Why a column's mark cannot be told; mostly empty.
-  bool any_mark_ = false;
-  std::vector<Value> read_;
+  std::optional<RowSample> sample_;
+  std::optional<TimedRows> times_;  // Where there is a column of times.
   std::uint64_t rows_ = 0;
-  std::uint64_t rows_counted_ = 0;
+
   ModelKind kind_ = ModelKind::unknown;
-  // Columns; names_.size() for none.
-  std::size_t target_ = 0, prediction_ = 0, score_ = 0, time_ = 0;
-  std::string positive_;
   std::vector<ColumnReport> reports_;
-  std::vector<std::size_t> feature_columns_;
-  std::vector<SubjectCounter> features_;
-  std::optional<SubjectCounter> prediction_counter_;
 
-  std::vector<std::size_t> numeric_features_;  // Indices into features_.
-  std::optional<detectors::Pca> pca_;
-  detectors::TailTable tails_;
-  detectors::ConformalHistogram anomaly_;
-  std::vector<SubjectCounter> components_;
-  std::vector<double> row_, z_;
-
-  std::optional<RowTimes> times_;
-  std::optional<TimedCounter> timed_;
-  std::uint64_t rows_without_time_ = 0;
-  std::optional<Error> bad_time_;  // The first.
-
-  detectors::ErrorReferenceEstimator errors_;
-  std::vector<double> scores_;
-  std::vector<bool> hits_;
+  // Of the second.
+  struct Feature {
+    std::size_t column = 0;
+    SubjectCounter counter;
+  };
+  std::vector<Feature> features_;
+  std::optional<SubjectCounter> prediction_;
+  std::optional<MultivariateCounter> joint_;
+  std::optional<TruthCounter> truth_;
+  std::uint64_t rows_counted_ = 0;
 };
 
 Result<void> Builder::check_names() const {
@@ -223,50 +133,38 @@ Result<void> Builder::check_names() const {
 }
 
 void Builder::begin_scan() {
-  time_ = settings_.time.empty() ? names_.size() : column(settings_.time);
-  if (has(time_)) times_.emplace(settings_.time, "row");
+  if (has(places_.time)) times_.emplace(settings_.time);
   scans_.clear();
-  for (const std::string& name : names_) {
-    const bool every_text = listed(settings_.categorical, name) || name == settings_.target ||
-                            name == settings_.prediction;
-    scans_.emplace_back(name, settings_.distinct_max, every_text);
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    const bool every_text =
+        listed(settings_.categorical, names_[i]) || i == places_.target || i == places_.prediction;
+    scans_.emplace_back(names_[i], settings_.distinct_max, every_text);
   }
-  sample_ = RowSample(names_.size(), settings_);
+  sample_.emplace(names_.size(), settings_.sample_rows_max, settings_.sample_cells_max);
   rows_ = 0;
 }
 
 bool Builder::read_otherwise() {
+  bool otherwise = false;
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (listed(settings_.categorical, names_[i])) continue;  // Its texts are names.
-    const auto decision = scans_[i].numbers_decision();
-    marks_[i] = decision.mark;
-    refusals_[i] = decision.refusal;
-    any_mark_ = any_mark_ || decision.mark;
+    if (reader_.set(i, scans_[i].numbers_decision())) otherwise = true;
   }
-  if (any_mark_) begin_scan();
-  return any_mark_;
-}
-
-std::span<const Value> Builder::read(std::span<const Value> row) {
-  if (!any_mark_) return row;
-  read_.assign(row.begin(), row.end());
-  for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (marks_[i] && !read_[i].text.empty())
-      read_[i] = detectors::read_value(read_[i].text, *marks_[i]);
-  }
-  return read_;
+  if (otherwise) begin_scan();
+  return otherwise;
 }
 
 Result<void> Builder::refuse_ambiguous() {
   std::string mistakes;
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (refusals_[i].empty() || reports_[i].role == ColumnRole::ignored) continue;
+    if (reader_.refusal(i).empty() || reports_[i].role == ColumnRole::ignored) continue;
     if (settings_.provisional) {
       reports_[i].role = ColumnRole::ignored;
-      reports_[i].note = refusals_[i];
+      reports_[i].note = reader_.refusal(i);
       continue;
     }
-    mistakes += (mistakes.empty() ? "" : "\n") + ("column '" + names_[i] + "': ") + refusals_[i];
+    mistakes +=
+        (mistakes.empty() ? "" : "\n") + ("column '" + names_[i] + "': ") + reader_.refusal(i);
     if (reports_[i].role == ColumnRole::feature)
       mistakes += "; or name the column as one to ignore, or as categorical";
   }
@@ -275,87 +173,96 @@ Result<void> Builder::refuse_ambiguous() {
 }
 
 void Builder::scan(std::span<const Value> cells) {
-  const auto row = read(cells);
+  const auto row = reader_.read(cells);
   for (std::size_t i = 0; i < names_.size(); ++i) scans_[i].add(row[i]);
-  sample_.add(row);
+  sample_->add(row);
   ++rows_;
-  if (times_) times_->add(rows_, cells[time_]);
+  if (times_) times_->scan(rows_, cells[places_.time]);
 }
 
 void Builder::decide_roles() {
-  target_ = settings_.target.empty() ? names_.size() : column(settings_.target);
-  prediction_ = settings_.prediction.empty() ? names_.size() : column(settings_.prediction);
-  score_ = settings_.score.empty() ? names_.size() : column(settings_.score);
   bool leads = true;  // Nothing but indices so far.
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    ColumnReport report{
-        names_[i], ColumnRole::feature,  FeatureKind::numeric,   scans_[i].missing(),
-        0,         scans_[i].distinct(), scans_[i].overflowed(), ""};
-    const ColumnScan::Kind inferred = scans_[i].infer(names_[i], leads);
+    reports_.push_back(report_of(i, leads));
     leads = leads && scans_[i].is_index();
-    report.kind = inferred.kind;
-    report.note = inferred.note;
-    if (marks_[i] && report.note.empty() && !inferred.ignored) {
-      report.note = *marks_[i] == detectors::DecimalMark::comma
-                        ? "read with a decimal comma"
-                        : "read with marks between thousands";
-    }
-    if (i == target_ || i == prediction_ || i == score_) {
-      report.role = i == target_       ? ColumnRole::target
-                    : i == prediction_ ? ColumnRole::prediction
-                                       : ColumnRole::score;
-      report.note.clear();
-    } else if (i == time_) {
-      report.role = ColumnRole::time;
-      report.note.clear();
-    } else if (listed(settings_.ignore, names_[i])) {
-      report.role = ColumnRole::ignored;
-      report.note = "asked for";
-    } else if (listed(settings_.categorical, names_[i]) || listed(settings_.numeric, names_[i])) {
-      report.kind =
-          listed(settings_.numeric, names_[i]) ? FeatureKind::numeric : FeatureKind::categorical;
-      report.note = "asked for";
-    } else if (inferred.ignored) {
-      report.role = ColumnRole::ignored;
-    }
-    if (report.role == ColumnRole::feature && report.kind == FeatureKind::numeric) {
-      report.wrong_type = scans_[i].texts();
-    }
-    reports_.push_back(std::move(report));
   }
+}
+
+ColumnReport Builder::report_of(std::size_t column, bool leads) const {
+  const ColumnScan& scan = scans_[column];
+  const std::string& name = names_[column];
+  const ColumnScan::Kind inferred = scan.infer(name, leads);
+  ColumnReport report{name, ColumnRole::feature, inferred.kind,     scan.missing(),
+                      0,    scan.distinct(),     scan.overflowed(), inferred.note};
+  const auto mark = reader_.mark(column);
+  if (mark && report.note.empty() && !inferred.ignored) {
+    report.note = *mark == detectors::DecimalMark::comma ? "read with a decimal comma"
+                                                         : "read with marks between thousands";
+  }
+  const auto take_as = [&](ColumnRole role) {
+    report.role = role;
+    report.note.clear();
+  };
+  if (column == places_.target) {
+    take_as(ColumnRole::target);
+  } else if (column == places_.prediction) {
+    take_as(ColumnRole::prediction);
+  } else if (column == places_.score) {
+    take_as(ColumnRole::score);
+  } else if (column == places_.time) {
+    take_as(ColumnRole::time);
+  } else if (listed(settings_.ignore, name)) {
+    report.role = ColumnRole::ignored;
+    report.note = "asked for";
+  } else if (listed(settings_.categorical, name) || listed(settings_.numeric, name)) {
+    report.kind = listed(settings_.numeric, name) ? FeatureKind::numeric : FeatureKind::categorical;
+    report.note = "asked for";
+  } else if (inferred.ignored) {
+    report.role = ColumnRole::ignored;
+  }
+  if (report.role == ColumnRole::feature && report.kind == FeatureKind::numeric) {
+    report.wrong_type = scan.texts();
+  }
+  return report;
 }
 
 void Builder::decide_model_kind() {
   kind_ = settings_.kind;
-  const std::size_t truth = has(target_) ? target_ : prediction_;
-  if (kind_ == ModelKind::unknown && has(truth)) {
-    const ColumnScan& scan = scans_[truth];
+  if (kind_ == ModelKind::unknown && has(truth_place())) {
+    const ColumnScan& scan = scans_[truth_place()];
     const bool classes =
         scan.texts() > scan.numbers() || (!scan.overflowed() && scan.distinct() <= 2);
     kind_ = classes ? ModelKind::classification : ModelKind::regression;
   }
-  positive_ = settings_.positive;
-  // A score without a prediction beside it is taken as the probability of 1 or true.
-  if (positive_.empty() && has(score_) && !has(prediction_) && has(target_)) {
-    for (const std::string& text : scans_[target_].categories_by_count()) {
-      if (text == "1" || text == "true") positive_ = text;
-    }
-  }
-  for (const std::size_t i : {target_, prediction_}) {
+  for (const std::size_t i : {places_.target, places_.prediction}) {
     if (!has(i)) continue;
     reports_[i].kind =
         kind_ == ModelKind::classification ? FeatureKind::categorical : FeatureKind::numeric;
   }
 }
 
-Result<SubjectCounter> Builder::counter(std::size_t column, FeatureKind kind,
-                                        std::string name) const {
-  if (kind == FeatureKind::categorical) {
+TruthCounter::Settings Builder::truth_settings() const {
+  std::string positive = settings_.positive;
+  // A score without a prediction beside it is taken as the probability of 1 or true.
+  if (positive.empty() && has(places_.score) && !has(places_.prediction) && has(places_.target)) {
+    for (const std::string& text : scans_[places_.target].categories_by_count()) {
+      if (text == "1" || text == "true") positive = text;
+    }
+  }
+  return {.classification = kind_ == ModelKind::classification,
+          .tolerance = settings_.tolerance,
+          .absolute_tolerance = settings_.absolute_tolerance,
+          .positive = std::move(positive),
+          .scores_max = settings_.sample_rows_max};
+}
+
+Result<SubjectCounter> Builder::counter(std::size_t column, std::string name) const {
+  if (reports_[column].kind == FeatureKind::categorical) {
     auto bins = categorical_bins(scans_[column]);
     if (!bins) return fail(bins);
     return SubjectCounter(FrozenSubject(std::move(name), std::move(*bins)));
   }
-  const std::vector<double> sorted = sample_.sorted_finite(column);
+  const std::vector<double> sorted = sample_->sorted_finite(column);
   if (sorted.empty()) {
     return fail("bad_target",
                 "column '" + names_[column] + "': expected numbers, and there are none");
@@ -369,195 +276,89 @@ Result<void> Builder::freeze() {
   decide_roles();
   if (auto clear = refuse_ambiguous(); !clear) return clear;
   decide_model_kind();
+  if (auto made = freeze_features(); !made) return made;
+  if (has(places_.prediction)) {
+    auto made = counter(places_.prediction, "prediction");
+    if (!made) return fail(made);
+    prediction_.emplace(std::move(*made));
+  }
+  truth_.emplace(truth_settings());
+  return freeze_times();
+}
+
+Result<void> Builder::freeze_features() {
+  std::vector<MultivariateCounter::Feature> numeric;
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (reports_[i].role != ColumnRole::feature) continue;
-    if (reports_[i].kind == FeatureKind::numeric && sample_.sorted_finite(i).empty()) {
-      reports_[i].role = ColumnRole::ignored;
-      reports_[i].note = "it has no finite numbers";
+    ColumnReport& report = reports_[i];
+    if (report.role != ColumnRole::feature) continue;
+    if (report.kind == FeatureKind::numeric && sample_->sorted_finite(i).empty()) {
+      report.role = ColumnRole::ignored;
+      report.note = "it has no finite numbers";
       continue;
     }
-    auto made = counter(i, reports_[i].kind, names_[i]);
+    auto made = counter(i, names_[i]);
     if (!made) return fail(made);
-    if (reports_[i].kind == FeatureKind::numeric) numeric_features_.push_back(features_.size());
-    feature_columns_.push_back(i);
-    features_.push_back(std::move(*made));
+    if (report.kind == FeatureKind::numeric) numeric.push_back({features_.size(), i});
+    features_.push_back({i, std::move(*made)});
   }
   if (features_.empty()) {
     return fail(
         "no_features",
         "no column is a feature: see why each is ignored, and name some as numeric or categorical");
   }
-  if (has(prediction_)) {
-    auto made = counter(prediction_, reports_[prediction_].kind, "prediction");
-    if (!made) return fail(made);
-    prediction_counter_.emplace(std::move(*made));
-  }
-  if (auto made = freeze_multivariate(); !made) return made;
-  if (times_) {
-    if (auto settled = times_->settle(); !settled) return settled;
-    begin_timed_counts();
-  }
+  joint_.emplace(*sample_, std::move(numeric), settings_.bins);
   return {};
 }
 
 // The subjects in the order of a watch: features, prediction, PCA scores.
-void Builder::begin_timed_counts() {
+Result<void> Builder::freeze_times() {
+  if (!times_) return {};
   std::vector<const Binning*> subjects;
-  for (const SubjectCounter& feature : features_) subjects.push_back(&feature.bins());
-  if (prediction_counter_) subjects.push_back(&prediction_counter_->bins());
-  for (const SubjectCounter& component : components_) subjects.push_back(&component.bins());
-  timed_.emplace(subjects);
-}
-
-void Builder::begin_row(std::span<const Value> cells) {
-  if (!timed_) return;
-  timed_->begin_row(std::nullopt);
-  if (cells[time_].kind == Value::Kind::missing) {
-    ++rows_without_time_;
-    return;
-  }
-  const auto at = times_->time_of(rows_counted_ + 1, cells[time_]);
-  if (at) timed_->begin_row(*at);
-  if (!at && !bad_time_) bad_time_ = at.error();
-}
-
-Result<void> Builder::freeze_multivariate() {
-  const std::size_t d = numeric_features_.size();
-  if (d == 0) return {};
-  row_.resize(d);
-  const auto load = [&](std::size_t row) {
-    for (std::size_t i = 0; i < d; ++i) {
-      row_[i] = sample_.at(row, feature_columns_[numeric_features_[i]]);
-    }
-  };
-  // A missing value counts as the mean, as it will in live rows; a table with a gap in each row has
-  // a PCA too.
-  std::vector<double> means(d), present(d);
-  for (std::size_t row = 0; row < sample_.rows(); ++row) {
-    load(row);
-    for (std::size_t i = 0; i < d; ++i) {
-      if (!std::isfinite(row_[i])) continue;
-      present[i] += 1;
-      means[i] += (row_[i] - means[i]) / present[i];
-    }
-  }
-  detectors::Pca::Moments moments(d);
-  for (std::size_t row = 0; row < sample_.rows(); ++row) {
-    load(row);
-    for (std::size_t i = 0; i < d; ++i) {
-      if (!std::isfinite(row_[i])) row_[i] = std::isfinite(means[i]) ? means[i] : 0;
-    }
-    moments.add(row_);
-  }
-  auto pca = detectors::Pca::fit(moments);
-  if (!pca) return {};  // Nothing varies: there is no multivariate subject.
-  pca_ = std::move(*pca);
-
-  const std::size_t k = pca_->components();
-  z_.resize(k);
-  std::vector<std::vector<double>> columns(k + 2);
-  for (std::size_t row = 0; row < sample_.rows(); ++row) {
-    load(row);
-    const auto distance = pca_->project(row_, z_);
-    for (std::size_t j = 0; j < k; ++j) columns[j].push_back(z_[j]);
-    columns[k].push_back(distance.t2);
-    columns[k + 1].push_back(distance.q);
-  }
-  for (std::size_t j = 0; j < k + 2; ++j) {
-    std::sort(columns[j].begin(), columns[j].end());
-    if (j < k) tails_.add_component(columns[j]);
-    const std::string name = j < k ? "z" + std::to_string(j) : j == k ? "t2" : "q";
-    components_.emplace_back(
-        FrozenSubject(name, Binning::from_sorted_sample(columns[j], settings_.bins)));
-    columns[j] = {};
-  }
-  return {};
-}
-
-void Builder::count_multivariate(std::span<const Value> row) {
-  for (std::size_t i = 0; i < numeric_features_.size(); ++i) {
-    row_[i] = number_of(row[feature_columns_[numeric_features_[i]]]);
-  }
-  const auto distance = pca_->project(row_, z_);
-  const std::size_t first = features_.size() + (prediction_counter_ ? 1 : 0);
-  for (std::size_t j = 0; j < components_.size(); ++j) {
-    const double score = j < z_.size() ? z_[j] : j == z_.size() ? distance.t2 : distance.q;
-    const auto slot = components_[j].add(Value::of(score));
-    if (timed_ && slot) timed_->add(first + j, *slot);
-  }
-  anomaly_.add(std::max(distance.t2_shrunk, tails_.score(z_)));
-}
-
-bool Builder::right(const Value& prediction, const Value& truth) const {
-  if (kind_ == ModelKind::classification) return detectors::same_class(prediction, truth);
-  const double said = number_of(prediction), true_number = number_of(truth);
-  const double bound = settings_.tolerance * std::abs(true_number) + settings_.absolute_tolerance;
-  return std::abs(said - true_number) <= bound;  // Of a text: NaN, and wrong.
-}
-
-void Builder::count_truth(std::span<const Value> row) {
-  if (!has(target_) || row[target_].kind == Value::Kind::missing) return;
-  const Value& truth = row[target_];
-  const bool predicted = has(prediction_) && row[prediction_].kind != Value::Kind::missing;
-  if (predicted) errors_.add(!right(row[prediction_], truth));
-  if (!has(score_) || scores_.size() >= settings_.sample_rows_max) return;
-  const double score = number_of(row[score_]);
-  if (!(score >= 0 && score <= 1)) return;
-  if (!positive_.empty()) {
-    scores_.push_back(score);
-    hits_.push_back(detectors::same_class(truth, detectors::read_value(positive_)));
-  } else if (predicted) {
-    scores_.push_back(score);
-    hits_.push_back(detectors::same_class(row[prediction_], truth));
-  }
+  for (const Feature& feature : features_) subjects.push_back(&feature.counter.bins());
+  if (prediction_) subjects.push_back(&prediction_->bins());
+  for (const SubjectCounter& score : joint_->subjects()) subjects.push_back(&score.bins());
+  return times_->freeze(subjects);
 }
 
 void Builder::count(std::span<const Value> cells) {
-  const auto row = read(cells);
-  begin_row(cells);
-  for (std::size_t i = 0; i < features_.size(); ++i) {
-    const auto slot = features_[i].add(row[feature_columns_[i]]);
-    if (timed_ && slot) timed_->add(i, *slot);
-  }
-  if (prediction_counter_) {
-    const auto slot = prediction_counter_->add(row[prediction_]);
-    if (timed_ && slot) timed_->add(features_.size(), *slot);
-  }
-  if (pca_) count_multivariate(row);
-  count_truth(row);
+  const auto row = reader_.read(cells);
   ++rows_counted_;
+  if (times_) times_->begin_row(rows_counted_, cells[places_.time]);
+  std::size_t subject = 0;
+  const auto note = [&](std::optional<std::size_t> slot) {
+    if (times_ && slot) times_->add(subject, *slot);
+    ++subject;
+  };
+  for (Feature& feature : features_) note(feature.counter.add(row[feature.column]));
+  if (prediction_) note(prediction_->add(row[places_.prediction]));
+  for (const auto slot : joint_->count(row)) note(slot);
+  count_truth(row);
+}
+
+void Builder::count_truth(std::span<const Value> row) {
+  if (!has(places_.target)) return;
+  const auto cell = [&](std::size_t column) { return has(column) ? &row[column] : nullptr; };
+  truth_->add(row[places_.target], cell(places_.prediction), cell(places_.score));
 }
 
 Result<std::shared_ptr<detectors::Reference>> Builder::finish_statistics() {
   auto statistics = std::make_shared<detectors::Reference>();
-  if (timed_) {
-    auto counts = timed_->finish();
+  if (times_) {
+    auto counts = times_->finish();
     if (!counts && !settings_.provisional) {
       return fail(counts.error().code, "time=" + settings_.time + ": " + counts.error().message);
     }
     if (counts) statistics->timed = std::move(*counts);
-    if (rows_without_time_ > 0) {
-      reports_[time_].note = std::to_string(rows_without_time_) + " rows without a time";
+    if (const auto without = times_->rows_without_time(); without > 0) {
+      reports_[places_.time].note = std::to_string(without) + " rows without a time";
     }
   }
   statistics->rows = rows_;
   statistics->provisional = settings_.provisional;
-  for (SubjectCounter& feature : features_) statistics->features.push_back(feature.finish());
-  if (prediction_counter_) statistics->prediction = prediction_counter_->finish();
-  if (pca_) {
-    detectors::MultivariateReference multivariate{
-        numeric_features_, std::move(*pca_), {}, std::move(tails_), anomaly_};
-    multivariate.anomaly.freeze();
-    for (SubjectCounter& component : components_) multivariate.scores.push_back(component.finish());
-    statistics->multivariate = std::move(multivariate);
-  }
-  if (!scores_.empty()) {
-    auto calibration =
-        detectors::Calibration::fit(positive_.empty() ? detectors::Calibration::Kind::confidence
-                                                      : detectors::Calibration::Kind::binary,
-                                    scores_, hits_);
-    if (calibration) statistics->calibration = std::move(*calibration);
-  }
+  for (Feature& feature : features_) statistics->features.push_back(feature.counter.finish());
+  if (prediction_) statistics->prediction = prediction_->finish();
+  statistics->multivariate = joint_->finish();
+  statistics->calibration = truth_->calibration();
   return statistics;
 }
 
@@ -566,7 +367,7 @@ Result<Built> Builder::finish() {
     return fail("no_rows", "the rows changed between the two passes: " + std::to_string(rows_) +
                                " and " + std::to_string(rows_counted_));
   }
-  if (bad_time_) return Failure(*bad_time_);
+  if (times_ && times_->bad_time()) return Failure(*times_->bad_time());
   auto statistics = finish_statistics();
   if (!statistics) return fail(statistics);
 
@@ -579,16 +380,15 @@ Result<Built> Builder::finish() {
   reference.kind = kind_;
   reference.created = settings_.created;
   reference.source = settings_.source;
-  if (errors_.labels() > 0) {
-    const auto estimate = errors_.estimate();
+  if (const auto& errors = truth_->errors(); errors.labels() > 0) {
+    const auto estimate = errors.estimate();
     const bool regression = kind_ == ModelKind::regression;
     reference.accuracy = AccuracyReference{
-        estimate.error_rate, errors_.labels(), estimate.design_effect,
+        estimate.error_rate, errors.labels(), estimate.design_effect,
         regression ? settings_.tolerance : 0, regression ? settings_.absolute_tolerance : 0};
   }
   if (kind_ == ModelKind::classification) {
-    const std::size_t truth = has(target_) ? target_ : prediction_;
-    if (has(truth)) reference.classes = scans_[truth].categories_by_count();
+    if (has(truth_place())) reference.classes = scans_[truth_place()].categories_by_count();
     if (reference.classes.size() > classes_max) reference.classes.resize(classes_max);
   }
   for (const ColumnReport& report : built.columns) {

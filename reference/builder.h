@@ -5,22 +5,19 @@
 // rows.
 //
 //   BuildSettings settings;  settings.target = "price";
-//   auto built = build_reference(columns, rows, settings);   // rows: a function that visits all
-//   rows
+//   auto built = build_reference(columns, rows, settings);   // rows: visits all rows
 //   if (!built) …
 //   reference::to_json(built->reference);
 //   built->columns                                           // the inferred types, for people
 //
 // Pass 1 infers each column's type and draws a sample of rows (reservoir, fixed seed): quantile
-// edges,
-// PCA and tails come from the sample, which is all rows up to `sample_rows_max`. Pass 2 counts
-// every row
-// over those bins. So counts are exact, edges exact up to the sample's size; the same rows in the
-// same
-// order give the same reference. Where numbers are written with a decimal comma or marks between
-// thousands, pass 1 is made twice: the column decides how its cells are read
-// (detectors/column_numbers.h). Memory: sample_cells_max doubles and at most `distinct_max` texts a
-// column.
+// edges, PCA and tails come from the sample, which is all rows up to `sample_rows_max`. Pass 2
+// counts every row over those bins. So counts are exact, edges exact up to the sample's size; the
+// same rows in the same order give the same reference. Where numbers are written with a decimal
+// comma or marks between thousands, pass 1 is made twice: the column decides how its cells are read
+// (detectors/column_numbers.h).
+//
+// Memory: sample_cells_max doubles and at most `distinct_max` texts a column.
 // Time: O(rows x (columns + k columns)), k <= 32 PCA components.
 
 #include <cstdint>
@@ -38,25 +35,24 @@ namespace outrider::reference {
 struct BuildSettings {
   std::string model_name;
   std::string model_version;
-  ModelKind kind =
-      ModelKind::unknown;  // unknown: classification when the target is text or has <= 2 values
-  std::string target;      // a column that is the truth; not a feature. "" for none.
-  std::string prediction;  // a column that is the model's prediction; not a feature. "" for none.
-  std::string score;       // a column that is the model's probability. "" for none.
-  std::string
-      positive;  // the target's value that `score` is about; "" : score of the predicted class
-  std::string
-      time;  // a column with the rows' times: the reference knows the hour of the week. "" for none.
-  std::vector<std::string> ignore;       // columns that are no features
-  std::vector<std::string> categorical;  // columns to take as categorical whatever they look like
+  // unknown: classification when the target is text or has at most two values.
+  ModelKind kind = ModelKind::unknown;
+  // Columns that are no features; "" for none.
+  std::string target;      // The truth.
+  std::string prediction;  // The model's prediction.
+  std::string score;       // The model's probability …
+  std::string positive;    // … of this value of the target; "": of the class that it predicted.
+  std::string time;        // The rows' times: the reference knows the hour of the week.
+  std::vector<std::string> ignore;
+  // Columns to take as such whatever they look like.
+  std::vector<std::string> categorical;
   std::vector<std::string> numeric;
   double tolerance = 0.1;         // regression: right within this share of the truth …
   double absolute_tolerance = 0;  // … plus this
   std::size_t bins = detectors::default_bins;
   std::size_t sample_rows_max = 200'000;
   std::size_t sample_cells_max = 16'000'000;
-  std::size_t distinct_max =
-      10'000;  // a text column with more distinct values is ignored, and said so
+  std::size_t distinct_max = 10'000;  // A text column with more values is ignored, and said so.
   bool provisional = false;
   Time created{};
   std::string source;

@@ -292,6 +292,88 @@ void append_group(std::string& out, const Uuid& id, const PredictionView& predic
   out += group;
 }
 
+namespace {
+
+// A group up to its rows.
+struct GroupHead {
+  StoredPrediction head;
+  std::vector<std::string_view> names;
+};
+
+// `high_ms`: the 48 bits of time of the slot; the group has the lowest of them.
+GroupHead read_head(ByteReader& in, std::uint64_t slot_ms) {
+  GroupHead group;
+  const std::uint8_t flags = in.byte();
+  const std::string_view tail = in.take(id_tail_bytes);
+  if (!in.ok()) return group;
+  Uuid& id = group.head.key.id;
+  const std::uint64_t ms = slot_ms | (flags & ms_mask);
+  for (std::size_t i = 0; i < 6; ++i) id.bytes[i] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+  std::memcpy(id.bytes.data() + 6, tail.data(), id_tail_bytes);
+  group.head.rows = static_cast<std::uint32_t>(in.varint());
+  group.head.time = read_time(in, micros(id.time()));
+  group.head.model_name = in.text();
+  group.head.model_version = in.text();
+  if (flags & group_has_features) {
+    const std::uint64_t count = in.varint();
+    for (std::uint64_t i = 0; i < count && in.ok(); ++i) group.names.push_back(in.text());
+  }
+  return group;
+}
+
+}  // namespace
+
+bool for_each_row(std::string_view slot_value, std::uint64_t slot,
+                  const std::function<void(StoredPrediction&&)>& on_row) {
+  ByteReader groups(slot_value);
+  while (!groups.rest().empty()) {
+    ByteReader in(groups.text());
+    if (!groups.ok()) return false;
+    const GroupHead group = read_head(in, slot << slot_bits);
+    for (std::uint32_t row = 0; row < group.head.rows && in.ok(); ++row) {
+      StoredPrediction found = group.head;
+      found.key.row = row;
+      if (read_row(in, group.names, &found) && in.ok()) on_row(std::move(found));
+    }
+    if (!in.ok()) return false;
+  }
+  return true;
+}
+
+TakenOut take_out(std::string_view slot_value, const Uuid& id, std::optional<std::uint32_t> row,
+                  const std::function<bool(std::string_view model)>& is_meant) {
+  TakenOut taken;
+  const auto keep = [&taken](std::string_view group) { append_text(taken.value, group); };
+  ByteReader groups(slot_value);
+  while (!groups.rest().empty()) {
+    const std::string_view rest = groups.rest(), bytes = groups.text();
+    if (!groups.ok()) {  // Damaged from here on: as it is.
+      taken.value += rest;
+      break;
+    }
+    ByteReader in(bytes);
+    const GroupHead group = read_head(in, slot_of(id) << slot_bits);
+    if (!in.ok() || group.head.key.id != id || !is_meant(group.head.model_name)) {
+      keep(bytes);
+      continue;
+    }
+    std::string without;
+    for (std::uint32_t i = 0; i < group.head.rows && in.ok(); ++i) {
+      const std::string_view before = in.rest();
+      const bool had_prediction = read_row(in, group.names, nullptr);
+      if (!in.ok() || !had_prediction || (row && *row != i)) continue;
+      ++taken.rows;
+      if (!row) continue;
+      without.assign(bytes.substr(0, bytes.size() - before.size()));
+      without += static_cast<char>(row_failed);
+      without += in.rest();
+    }
+    if (!row) continue;
+    keep(without.empty() ? bytes : std::string_view(without));
+  }
+  return taken;
+}
+
 bool RowFinder::open(std::string_view slot_value, const Uuid& id) {
   is_open_ = false;
   const auto low_ms = static_cast<std::uint8_t>(id.unix_ms() & ms_mask);
@@ -402,6 +484,24 @@ std::optional<JoinedModel> joined_model(std::string_view value) {
   return in.ok() ? std::optional(model) : std::nullopt;
 }
 
+// The model stands at the end, where it is named: an agent of before it was reads the rest.
+void append_scope(std::string& out, const Scope& scope) {
+  for (const auto* part : {&scope.cluster, &scope.name_space, &scope.workload}) {
+    append_varint(out, part->has_value() ? 1 : 0);
+    if (*part) append_text(out, **part);
+  }
+  if (scope.model) append_text(out, *scope.model);
+}
+
+Scope read_scope(ByteReader& in) {
+  Scope scope;
+  for (auto* part : {&scope.cluster, &scope.name_space, &scope.workload}) {
+    if (in.varint() == 1) *part = std::string(in.text());
+  }
+  if (!in.rest().empty()) scope.model = std::string(in.text());
+  return scope;
+}
+
 std::string encode_held(const HeldLabel& held) {
   const GroundTruth& label = held.label;
   std::uint8_t flags = 0;
@@ -416,12 +516,7 @@ std::string encode_held(const HeldLabel& held) {
   append_value(out, truth::view(label.truth));
   if (label.timestamp) append_zigzag(out, micros(*label.timestamp));
   if (label.row) append_varint(out, *label.row);
-  if (flags & 8) {
-    for (const auto* part : {&held.scope.cluster, &held.scope.name_space, &held.scope.workload}) {
-      append_varint(out, part->has_value() ? 1 : 0);
-      if (*part) append_text(out, **part);
-    }
-  }
+  if (flags & 8) append_scope(out, held.scope);
   return out;
 }
 
@@ -435,11 +530,7 @@ std::optional<HeldLabel> decode_held(std::string_view value) {
   if (flags & 1) held.label.timestamp = read_time(in);
   if (flags & 2) held.label.row = static_cast<std::uint32_t>(in.varint());
   held.passed = (flags & 4) != 0;
-  if (flags & 8) {
-    for (auto* part : {&held.scope.cluster, &held.scope.name_space, &held.scope.workload}) {
-      if (in.varint() == 1) *part = std::string(in.text());
-    }
-  }
+  if (flags & 8) held.scope = read_scope(in);
   return in.ok() ? std::optional(std::move(held)) : std::nullopt;
 }
 

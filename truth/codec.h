@@ -13,6 +13,7 @@
 // so that concatenating two values of the same slot gives the value of both.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -105,6 +106,20 @@ class RowFinder {
 std::optional<StoredPrediction> find_row(std::string_view slot_value, const PredictionKey& key,
                                          std::uint32_t& rows_found);
 
+// Calls `on_row` with each row that has a prediction. False where the value does not decode to its
+// end.
+bool for_each_row(std::string_view slot_value, std::uint64_t slot,
+                  const std::function<void(StoredPrediction&&)>& on_row);
+
+// A slot's value without a request, or with one row of it as if the model had failed; of requests
+// whose model is meant. `rows` with a prediction are gone.
+struct TakenOut {
+  std::string value;
+  std::uint64_t rows = 0;
+};
+TakenOut take_out(std::string_view slot_value, const Uuid& id, std::optional<std::uint32_t> row,
+                  const std::function<bool(std::string_view model)>& is_meant);
+
 // The value under a joined row's key; the id's text is not stored when the key tells it.
 std::string encode_joined(const JoinedRow& row, std::uint32_t rows);
 std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view value);
@@ -123,6 +138,8 @@ struct HeldLabel {
   Scope scope = {};
   bool operator==(const HeldLabel&) const = default;
 };
+void append_scope(std::string& out, const Scope& scope);
+Scope read_scope(ByteReader& in);
 std::string encode_held(const HeldLabel& held);
 std::optional<HeldLabel> decode_held(std::string_view value);
 

@@ -24,11 +24,13 @@ LabelMetrics::Tally& LabelMetrics::group_tally(std::string_view model_name,
 
 void LabelMetrics::count(std::string_view model_name, std::string_view model_version,
                          LabelResult result) {
+  if (is_probe(model_name)) return;
   ++group_tally(model_name, model_version).results[static_cast<std::size_t>(result)];
 }
 
 void LabelMetrics::observe_delay(std::string_view model_name, std::string_view model_version,
                                  Duration delay) {
+  if (is_probe(model_name)) return;
   Tally& tally = group_tally(model_name, model_version);
   const double seconds = std::max(0.0, to_seconds(delay));
   const auto bucket = std::lower_bound(std::begin(delay_buckets), std::end(delay_buckets), seconds);

@@ -96,7 +96,8 @@ std::string to_text(const Value& value) {
 
 std::string_view to_string(LabelResult result) {
   static constexpr std::string_view words[label_result_count] = {
-      "joined", "early", "late", "unknown", "ambiguous", "duplicate", "invalid", "evicted"};
+      "joined",    "early",   "late",    "unknown",    "ambiguous",
+      "duplicate", "invalid", "evicted", "sampled_out"};
   return words[static_cast<std::size_t>(result)];
 }
 

@@ -122,6 +122,14 @@ struct JoinedRow {
   bool operator==(const JoinedRow&) const = default;
 };
 
+// A prediction with its truth, where that is known.
+struct LoggedRow {
+  PredictionKey key;
+  JoinedRow row;  // Its truth and `labelled` hold only where it is labelled.
+  bool labelled = false;
+  bool operator==(const LoggedRow&) const = default;
+};
+
 // What became of one label: the `result` of outrider_labels_total.
 enum class LabelResult : std::uint8_t {
   joined,     // Found its prediction (or brought it along); on disk, counted once.
@@ -133,9 +141,16 @@ enum class LabelResult : std::uint8_t {
   duplicate,  // That prediction has its label already; the first one stands.
   invalid,    // Not a label: see its message.
   evicted,    // Its prediction has fallen to the log's byte cap.
+  sampled_out,  // Its prediction is not kept, by truth.sample.
 };
-inline constexpr std::size_t label_result_count = 8;
+inline constexpr std::size_t label_result_count = 9;
 std::string_view to_string(LabelResult result);
+
+struct LabelAnswer {
+  LabelResult result = LabelResult::unknown;
+  std::string message;  // Empty for joined.
+  bool operator==(const LabelAnswer&) const = default;
+};
 
 // What a self-contained label brings along.
 struct BroughtPrediction {

@@ -28,6 +28,10 @@ bool may_be_scoped(std::string_view part) {
   return part.find(scope_separator) == std::string_view::npos;
 }
 
+bool is_probe(std::string_view scoped_model) {
+  return split_scope(scoped_model).workload == probe_workload;
+}
+
 std::string scoped_name(const Workload& workload, std::string_view model) {
   std::string name;
   name.reserve(workload.cluster.size() + workload.name_space.size() + workload.name.size() +
@@ -65,9 +69,10 @@ Labels model_labels(std::string_view scoped_model, std::string_view version) {
 
 bool Scope::holds(std::string_view scoped_model) const {
   const ScopedName name = split_scope(scoped_model);
+  if (!workload && name.workload == probe_workload) return false;
   return (!cluster || *cluster == name.cluster) &&
          (!name_space || *name_space == name.name_space) &&
-         (!workload || *workload == name.workload);
+         (!workload || *workload == name.workload) && (!model || *model == name.model);
 }
 
 std::string scope_mark(std::string_view scoped_model) {

@@ -26,6 +26,11 @@ struct Workload {
 inline constexpr char scope_separator = '\x1f';
 bool may_be_scoped(std::string_view part);
 
+// Of synthetic predictions that an agent makes to see how fresh its figures are; no sidecar's. They
+// are counted as no model's, and are within no scope that does not name them.
+inline constexpr std::string_view probe_workload = "outrider-freshness-probe";
+bool is_probe(std::string_view scoped_model);
+
 std::string scoped_name(const Workload& workload, std::string_view model);
 
 struct ScopedName {
@@ -39,8 +44,8 @@ Labels model_labels(std::string_view scoped_model, std::string_view version);
 
 // Which workloads a label may be about; what is not named may be any.
 struct Scope {
-  std::optional<std::string> cluster = {}, name_space = {}, workload = {};
-  bool any() const { return !cluster && !name_space && !workload; }
+  std::optional<std::string> cluster = {}, name_space = {}, workload = {}, model = {};
+  bool any() const { return !cluster && !name_space && !workload && !model; }
   bool holds(std::string_view scoped_model) const;
   bool operator==(const Scope&) const = default;
 };

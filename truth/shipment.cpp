@@ -42,6 +42,10 @@ Result<Sender> read_sender(const v1::Shipment& message, Time now) {
   if (sender.workload.name.empty()) {
     return invalid("\"workload\" is empty: set --truth.workload at the sidecar");
   }
+  if (sender.workload.name == probe_workload) {
+    return invalid("\"workload\" is " + std::string(probe_workload) +
+                   ", which is the agent's own: set another --truth.workload at the sidecar");
+  }
   for (const std::string* part : {&sender.workload.cluster, &sender.workload.name_space,
                                   &sender.workload.name, &sender.pod}) {
     if (!is_name(*part)) {
@@ -97,14 +101,22 @@ Result<void> Reader::read_models() {
     const Tolerance tolerance{model.relative_tolerance(), model.absolute_tolerance()};
     const bool sound = std::isfinite(tolerance.relative) && tolerance.relative >= 0 &&
                        std::isfinite(tolerance.absolute) && tolerance.absolute >= 0;
-    if (!is_name(model.name()) || !is_name(model.version()) || !sound) {
-      return invalid("a model's name, version or tolerance: expected names of at most " +
-                     std::to_string(name_bytes_max) + " bytes, and tolerances of 0 or more");
+    Sample sample;
+    if (model.sample() != 0) {
+      const std::uint32_t by = model.sampled_by() == 0 ? 1 : model.sampled_by();
+      sample = {model.sample(), (by & 1) != 0, (by & 2) != 0};
+    }
+    const bool is_share = sample.share > 0 && sample.share <= 1 && model.sampled_by() <= 3;
+    if (!is_name(model.name()) || !is_name(model.version()) || !sound || !is_share) {
+      return invalid("a model's name, version, tolerance or sample: expected names of at most " +
+                     std::to_string(name_bytes_max) +
+                     " bytes, tolerances of 0 or more, and a sample of more than 0 and at most 1");
     }
     into_.models.push_back({.name = scoped_name(into_.sender.workload, model.name()),
                             .version = model.version(),
                             .rule = {model.classification(), tolerance},
-                            .segments = {}});
+                            .segments = {},
+                            .sample = sample});
   }
   return {};
 }

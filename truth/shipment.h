@@ -22,6 +22,7 @@
 #include "truth/append_buffer.h"
 #include "truth/correctness.h"
 #include "truth/prediction.h"
+#include "truth/sample.h"
 #include "truth/scope.h"
 #include "truth/streams.h"
 #include "truth/truth_consumer.h"
@@ -38,6 +39,7 @@ struct ShipmentHead {
   Uuid stream;
   Time complete_until{};
   bool closed = false;
+  Sample sample = {};
 };
 
 struct ShipmentBody {

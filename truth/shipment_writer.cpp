@@ -139,6 +139,10 @@ std::vector<ShipmentBody> ShipmentWriter::finish(
     append_number(part, 3, rule.classification ? 1 : 0);
     append_double(part, 4, rule.tolerance.relative);
     append_double(part, 5, rule.tolerance.absolute);
+    if (head.sample.share < 1) {
+      append_double(part, 6, head.sample.share);
+      append_number(part, 7, (head.sample.by_id ? 1u : 0u) | (head.sample.by_key ? 2u : 0u));
+    }
     append_bytes(common, 7, part);
   }
   for (const Features& features : features_) {

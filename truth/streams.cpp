@@ -10,8 +10,8 @@ namespace outrider::truth {
 bool Stream::operator==(const Stream& other) const {
   return sender.workload == other.sender.workload && sender.pod == other.sender.pod &&
          sender.complete_until == other.sender.complete_until &&
-         sender.closed == other.sender.closed && next == other.next && lost == other.lost &&
-         seen == other.seen;
+         sender.closed == other.sender.closed && sender.partial == other.sender.partial &&
+         next == other.next && lost == other.lost && seen == other.seen;
 }
 
 StreamTable::Taken StreamTable::take(const Uuid& id, std::uint64_t sequence, std::uint64_t rows) {
@@ -20,7 +20,7 @@ StreamTable::Taken StreamTable::take(const Uuid& id, std::uint64_t sequence, std
   if (stream.next == unknown_next) stream.next = sequence;
   if (sequence + rows <= stream.next) return {};
   Taken taken{.fresh = true, .lost = 0};
-  if (sequence > stream.next) taken.lost = sequence - stream.next;
+  if (sequence > stream.next && !stream.sender.partial) taken.lost = sequence - stream.next;
   stream.lost += taken.lost;
   stream.next = sequence + rows;
   return taken;
@@ -68,7 +68,7 @@ std::optional<Time> StreamTable::complete_until(Time now, Duration gone_after) c
 
 std::string encode_stream(const Stream& stream) {
   std::string out;
-  out += static_cast<char>(stream.sender.closed ? 1 : 0);
+  out += static_cast<char>((stream.sender.closed ? 1 : 0) | (stream.sender.partial ? 2 : 0));
   append_text(out, stream.sender.workload.cluster);
   append_text(out, stream.sender.workload.name_space);
   append_text(out, stream.sender.workload.name);
@@ -84,7 +84,9 @@ std::optional<Stream> decode_stream(std::string_view bytes) {
   constexpr std::uint64_t ms_max = 9'200'000'000'000;  // The clock's end.
   ByteReader in(bytes);
   Stream stream;
-  stream.sender.closed = in.byte() == 1;
+  const std::uint8_t flags = in.byte();
+  stream.sender.closed = (flags & 1) != 0;
+  stream.sender.partial = (flags & 2) != 0;
   stream.sender.workload.cluster = in.text();
   stream.sender.workload.name_space = in.text();
   stream.sender.workload.name = in.text();

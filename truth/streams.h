@@ -33,6 +33,8 @@ struct Sender {
   // All predictions that were answered before this time, of the receiver's clock, are shipped.
   Time complete_until{};
   bool closed = false;  // The sidecar ended in order, and everything is here.
+  // Only a part of its rows come here, the others to other agents: what is left out is no loss.
+  bool partial = false;
 };
 
 // Of a stream that has said how far it is, and shipped nothing yet.

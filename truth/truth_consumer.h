@@ -23,6 +23,8 @@
 
 #include "truth/correctness.h"
 #include "truth/prediction.h"
+#include "truth/sample.h"
+#include "truth/scope.h"
 
 namespace outrider::truth {
 
@@ -45,6 +47,7 @@ struct ShippedModel {
   std::string version;
   JudgeRule rule;
   std::vector<std::string> segments;
+  Sample sample = {};
   bool operator==(const ShippedModel&) const = default;
 };
 
@@ -60,6 +63,9 @@ class TruthConsumer {
   // Shipped predictions are of this version. True when that changed the state: changed_state() and
   // committed() follow.
   virtual bool on_model(const ShippedModel&) { return false; }
+  // How the predictions are sampled that labels of this scope (null: any) may be of, as their
+  // sidecars say. O(model versions).
+  virtual SampleBounds sample_of(const Scope*) const { return {}; }
 };
 
 }  // namespace outrider::truth

@@ -2,45 +2,25 @@
 #include "truth/truth_join.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/core/text.h"
+#include "truth/rows.h"
 #include "truth/truth_join_group.h"
 
 namespace outrider::truth {
 namespace {
 
 constexpr std::size_t chunk_items = 1024;  // Looked up together: bounds the blocks that are pinned.
-constexpr std::size_t features_max = 10'000;
 constexpr std::size_t mark_bytes = 32;
-constexpr std::size_t held_key_bytes = 8;
 // Warehouses keep days, in whatever zone: a label's time is right to about a day.
 constexpr Duration label_time_slack = std::chrono::hours(24);
-constexpr Duration clock_slack = std::chrono::hours(1);
 constexpr std::string_view unknown_version = "unknown";
-
-SegmentTable::Limits segment_limits(const LogSettings& settings) {
-  const auto span_ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(settings.max_delay).count();
-  const auto slots = static_cast<std::uint64_t>(std::max<std::int64_t>(span_ms, 0)) >> slot_bits;
-  return {.segment_bytes = settings.bytes_max / 64,
-          .segment_slots = std::max<std::uint64_t>(slots / 64, 1)};
-}
 
 std::string mark_key(std::string_view id, std::uint32_t row) {
   const Uuid hash = alias_hash(id);
   std::string key(reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size());
   append_u32_key(key, row);
   return key;
-}
-
-// What a held label waits for: an id, or the hash of an alias or a key.
-std::vector<Uuid> awaited(const GroundTruth& label, Time now) {
-  const IdReading reading = read_id(label, now);
-  std::vector<Uuid> hashes = {alias_hash(label.id), key_hash(label.id)};
-  if (reading.key) hashes.push_back(reading.key->id);
-  if (reading.suffixed) hashes.push_back(alias_hash(reading.suffixed->first));
-  return hashes;
 }
 
 std::string rows_message(std::string_view id, std::uint32_t rows) {
@@ -53,19 +33,6 @@ std::string key_rows_message(std::string_view key, std::uint32_t rows) {
   return "the request of key " + std::string(key) + " had " + std::to_string(rows) +
          " rows; label each with its \"row\", 0 to " + std::to_string(rows - 1) +
          ", or let request.id lead to one key a row (row:/…)";
-}
-
-JoinedRow row_of(StoredPrediction&& prediction) {
-  JoinedRow row;
-  row.id = format_key(prediction.key, prediction.rows);
-  row.predicted = prediction.time;
-  row.model_name = std::move(prediction.model_name);
-  row.model_version = std::move(prediction.model_version);
-  row.prediction = std::move(prediction.prediction);
-  row.score = prediction.score;
-  row.segment = std::move(prediction.segment);
-  row.features = std::move(prediction.features);
-  return row;
 }
 
 // What the label says is what counts; what it does not say comes from the log, where it is known.
@@ -86,35 +53,6 @@ std::string mark_text(std::string_view model_name, const std::string& id) {
 
 }  // namespace
 
-std::size_t UuidHash::operator()(const Uuid& id) const {
-  std::size_t hash = 0;
-  std::memcpy(&hash, id.bytes.data() + 8, sizeof hash);
-  return hash;
-}
-
-IdReading read_id(const GroundTruth& label, Time now) {
-  IdReading reading;
-  const std::string_view text = label.id;
-  const auto plausible = [now](const std::optional<Uuid>& id) {
-    return id && id->time() <= now + clock_slack;
-  };
-  if (const auto id = parse_uuid7(text); plausible(id)) {
-    reading.key = PredictionKey{*id, label.row.value_or(0)};
-    reading.row_named = label.row.has_value();
-  }
-  const std::size_t underscore = text.rfind('_');
-  if (underscore == std::string_view::npos || underscore == 0 || label.row) return reading;
-  const std::string_view digits = text.substr(underscore + 1);
-  const auto row = digits.size() > 9 ? std::nullopt : parse_uint(digits);
-  if (!row) return reading;
-  reading.suffixed = {text.substr(0, underscore), static_cast<std::uint32_t>(*row)};
-  if (const auto id = parse_uuid7(reading.suffixed->first); plausible(id)) {
-    reading.key = PredictionKey{*id, reading.suffixed->second};
-    reading.row_named = true;
-  }
-  return reading;
-}
-
 // What has been found out about one item.
 struct TruthJoin::Work {
   IdReading reading;
@@ -129,25 +67,18 @@ struct TruthJoin::Work {
   bool in_log() const { return found.rows > 0 || found.joined; }
 };
 
-TruthJoin::TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
+TruthJoin::TruthJoin(const JoinSettings& settings, LogStore& store, KeptLog kept,
                      TruthConsumer& consumer, LabelMetrics& metrics, Time now)
     : settings_(settings),
-      store_(std::move(store)),
-      segments_(segment_limits(settings)),
+      store_(store),
+      reads_(store, kept.watermark),
+      retention_(settings, store, reads_, kept),
       consumer_(consumer),
       metrics_(metrics),
-      feature_names_(std::move(kept.feature_names)),
-      known_features_(feature_names_.begin(), feature_names_.end()),
-      written_(kept.written) {
-  for (const auto& [start, segment] : kept.segments) segments_.load(start, segment);
-  for (const auto& [number, held] : kept.held) {
-    index_held(number, held);
-    // Its prediction may have been written just before the end: look once, soon.
-    ready_.insert(number);
-    next_held_ = number + 1;
-  }
+      features_(std::move(kept.feature_names)) {
+  for (const auto& [number, held] : kept.held) held_.load(number, held);
+  for (ErasedNames::Entry& entry : kept.erased) erased_names_.add(std::move(entry));
   for (auto& [id, stream] : kept.streams) streams_.load(id, std::move(stream), now);
-  disk_bytes_ = store_->disk_bytes();
   consumer_.restore(kept.state);
 }
 
@@ -163,15 +94,17 @@ Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items
 
   std::vector<HeldLabel> labels;  // Copies: joining takes them out of held_.
   std::vector<JoinItem> ready;
-  labels.reserve(ready_.size());
-  for (const std::uint64_t number : std::exchange(ready_, {})) {
-    const auto held = held_.find(number);
-    if (held == held_.end()) continue;
+  const std::set<std::uint64_t> numbers = held_.take_ready();
+  labels.reserve(numbers.size());
+  for (const std::uint64_t number : numbers) {
+    const auto held = held_.all().find(number);
+    if (held == held_.all().end()) continue;
     labels.push_back(held->second);
     ready.push_back({.label = &labels.back().label,
                      .arrived = labels.back().arrived,
                      .held = number,
                      .passed = labels.back().passed,
+                     .asked = false,
                      .scope = labels.back().scope.any() ? nullptr : &labels.back().scope});
   }
   if (auto ok = join_chunk(ready, now, group); !ok) return fail(ok);
@@ -181,7 +114,7 @@ Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items
 
 TruthJoin::Standing TruthJoin::standing_of(const Uuid& id, Time now) const {
   if (now - id.time() > settings_.max_delay) return Standing::late;
-  return slot_of(id) < store_->watermark() ? Standing::evicted : Standing::live;
+  return slot_of(id) < reads_.watermark() ? Standing::evicted : Standing::live;
 }
 
 Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Group& group) {
@@ -195,7 +128,7 @@ Result<void> TruthJoin::join_chunk(std::span<const JoinItem> items, Time now, Gr
     LabelAnswer answer = decide(items[i], work[i], now, group);
     count(items[i], answer, work[i], owned);
     const bool waits = answer.result == LabelResult::early;
-    if (items[i].held && !waits) forget_held(*items[i].held, group);
+    if (items[i].held && !waits) held_.forget(*items[i].held, group.batch);
     group.answers.push_back(std::move(answer));
   }
   return {};
@@ -223,7 +156,7 @@ Result<void> TruthJoin::look_up_own(std::span<const JoinItem> items, std::vector
     keys.push_back(*key);
     places.push_back(i);
   }
-  auto found = store_->look_up(keys);
+  auto found = reads_.look_up(keys);
   if (!found) return fail(found);
   for (std::size_t j = 0; j < places.size(); ++j) work[places[j]].found = std::move((*found)[j]);
   return {};
@@ -231,7 +164,7 @@ Result<void> TruthJoin::look_up_own(std::span<const JoinItem> items, std::vector
 
 // The prediction that an alias or a key stands for, where it is one.
 void TruthJoin::choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
-                             std::span<const NamedPrediction> by_key, Work& work) const {
+                             std::span<const NamedPrediction> by_key, Work& work) {
   std::optional<NamedPrediction> chosen;
   for (const NamedPrediction& one : by_key) {
     // They are in the order of their time: what comes after is newer still.
@@ -271,7 +204,7 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
     hashes.push_back(suffixed ? alias_hash(suffixed->first) : Uuid{});
     scopes.insert(scopes.end(), 3, items[i].scope);
   }
-  const auto named = store_->find_named(hashes, scopes);
+  const auto named = reads_.find_named(hashes, scopes);
   if (!named) return fail(named);
 
   std::vector<PredictionKey> keys;
@@ -296,7 +229,7 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
     keys.push_back(*one.key);
     resolved.push_back(places[j]);
   }
-  auto found = store_->look_up(keys);
+  auto found = reads_.look_up(keys);
   if (!found) return fail(found);
   for (std::size_t j = 0; j < resolved.size(); ++j)
     work[resolved[j]].found = std::move((*found)[j]);
@@ -306,7 +239,7 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
     if (items[i].label->brought) continue;
     if (!work[i].found.prediction) continue;
     const std::string text = mark_text(work[i].found.prediction->model_name, items[i].label->id);
-    const auto marked = store_->has_mark(mark_key(text, items[i].label->row.value_or(0)));
+    const auto marked = reads_.has_mark(mark_key(text, items[i].label->row.value_or(0)));
     if (!marked) return fail(marked);
     if (*marked) work[i].found.joined = true;
   }
@@ -352,7 +285,9 @@ LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group&
   if (!work.found.prediction) {
     const bool failed = work.key->row < work.found.rows;
     return {LabelResult::unknown,
-            failed ? "the model gave no prediction for " + id : rows_message(id, work.found.rows)};
+            failed ? "no prediction is kept for " + id +
+                         ": the model gave none, or truth.sample left its key out"
+                   : rows_message(id, work.found.rows)};
   }
   return accept(item, *work.key, work.found.rows, row_of(std::move(*work.found.prediction)), true,
                 group);
@@ -382,14 +317,14 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
   }
   lay_over(row, *label.brought, settings_.model_name);
   std::string key = mark_key(mark_text(row.model_name, label.id), label.row.value_or(0));
-  const auto marked = store_->has_mark(key);
+  const auto marked = reads_.has_mark(key);
   if (group.marks.contains(key) || (marked && *marked)) return duplicate;
   row.id = label.id;
   row.predicted = item.arrived;
   std::string value;
   append_u64_key(value, slot_of(now));
-  group.batch.Put(store_->family(Family::marks), key, value);
-  segments_.add_joined(slot_of(now), false, mark_bytes);
+  group.batch.put(Family::marks, key, value);
+  retention_.segments().add_joined(slot_of(now), false, mark_bytes);
   group.marks.insert(std::move(key));
   row.labelled = item.arrived;
   row.truth_time = label.timestamp;
@@ -401,11 +336,27 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
   return {LabelResult::joined, ""};
 }
 
+bool TruthJoin::Group::leaves_out(const JoinItem& item, const IdReading& reading,
+                                  const TruthConsumer& consumer, const JoinSettings& settings) {
+  if (!sample || sampled != item.scope) {
+    sampled = item.scope;
+    sample = consumer.sample_of(item.scope);
+    if (!settings.shipped) sample->widen(settings.sample);
+  }
+  return reading.key ? !in_sample(format_uuid(reading.key->id), sample->by_id())
+                     : !in_sample(item.label->id, sample->by_key());
+}
+
 LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Time now,
                                       Group& group) {
   const std::string& id = item.label->id;
   const LabelAnswer unknown = {LabelResult::unknown,
                                "no prediction goes by " + id + " in this log"};
+  if ((!item.held || item.last_chance) &&
+      group.leaves_out(item, work.reading, consumer_, settings_)) {
+    return {LabelResult::sampled_out,
+            "the prediction " + id + " is not kept: truth.sample leaves its name out"};
+  }
   if (item.held) {
     if (item.last_chance) return unknown;
     return {LabelResult::early, ""};
@@ -417,12 +368,13 @@ LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Ti
     may_come = !complete_until_ || *complete_until_ < key->id.time() + settings_.early_hold;
   if (item.fan_out || !may_come) return unknown;
   if (settings_.early_hold <= Duration::zero()) return unknown;
-  if (held_.size() >= settings_.early_max || held_bytes_ >= settings_.early_bytes_max) {
+  if (held_.size() >= settings_.early_max || held_.bytes() >= settings_.early_bytes_max) {
     ++not_held_;
     return {LabelResult::unknown, unknown.message + ", and " + std::to_string(held_.size()) +
                                       " labels are held for theirs already; send it again later"};
   }
-  hold(item, group);
+  held_.add({*item.label, item.arrived, item.passed, item.scope ? *item.scope : Scope{}},
+            group.batch);
   return {LabelResult::early, "no prediction goes by " + id + " yet; held for " +
                                   format_duration(settings_.early_hold)};
 }
@@ -433,11 +385,11 @@ LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, st
   row.truth_time = item.label->timestamp;
   row.truth = item.label->truth;
   const std::string value = encode_joined(row, rows);
-  group.batch.Put(store_->family(Family::joined), prediction_key(key), value);
+  group.batch.put(Family::joined, prediction_key(key), value);
   group.joined.insert(key);
   ++group.rows;
-  segments_.add_joined(slot_of(key.id), local, value.size() + 20);
-  remember_features(row, group);
+  retention_.segments().add_joined(slot_of(key.id), local, value.size() + 20);
+  features_.add(row.features, group.batch);
   if (item.passed) return {LabelResult::joined, ""};
   metrics_.count(row.model_name, row.model_version, LabelResult::joined);
   metrics_.observe_delay(row.model_name, row.model_version, row.labelled - row.predicted);
@@ -449,7 +401,7 @@ LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, st
 // predictions decide is counted: the asking agent counts the rest, once.
 void TruthJoin::count(const JoinItem& item, const LabelAnswer& answer, const Work& work,
                       bool owned) {
-  if (answer.result == LabelResult::joined || item.passed) return;
+  if (answer.result == LabelResult::joined || item.passed || item.asked) return;
   if (item.fan_out && !owned && !item.label->brought) return;
   if (item.held && answer.result == LabelResult::early) return;  // Counted when it came.
   std::string_view name = settings_.model_name, version = unknown_version;
@@ -473,89 +425,20 @@ void TruthJoin::count(const JoinItem& item, const LabelAnswer& answer, const Wor
   metrics_.count(name, version, answer.result);
 }
 
-void TruthJoin::remember_features(const JoinedRow& row, Group& group) {
-  for (const Feature& feature : row.features) {
-    if (known_features_.size() >= features_max || known_features_.contains(feature.name)) continue;
-    const auto index = static_cast<std::uint32_t>(feature_names_.size());
-    group.batch.Put(store_->family(Family::meta), feature_key(index), feature.name);
-    known_features_.insert(feature.name);
-    feature_names_.push_back(feature.name);
-  }
-}
-
 Result<void> TruthJoin::commit(Group& group) {
   if (group.rows > 0) {
-    BatchState state(group.batch, store_->family(Family::meta));
+    BatchState state(group.batch);
     consumer_.changed_state(state);
-    add_meta(group);
+    retention_.add_meta(group.batch);
   }
-  if (group.batch.Count() > 0) {
-    const auto began = std::chrono::steady_clock::now();
-    if (auto ok = store_->write(group.batch, true); !ok) return ok;
-    metrics_.observe_sync(std::chrono::steady_clock::now() - began);
+  if (!group.batch.empty()) {
+    const auto taken = store_.write(group.batch, true);
+    if (!taken) return fail(taken);
+    metrics_.observe_sync(*taken);
   }
   metrics_.commit();
   if (group.rows > 0) consumer_.committed();
   return {};
-}
-
-void TruthJoin::add_meta(Group& group) {
-  rocksdb::ColumnFamilyHandle* meta = store_->family(Family::meta);
-  for (const std::uint64_t start : segments_.take_changed()) {
-    const auto segment = segments_.all().find(start);
-    if (segment == segments_.all().end()) {
-      group.batch.Delete(meta, segment_key(start));
-    } else {
-      group.batch.Put(meta, segment_key(start), encode_segment(segment->second));
-    }
-  }
-  std::string written;
-  append_u64_key(written, written_);
-  group.batch.Put(meta, rocksdb::Slice(meta_written.data(), meta_written.size()), written);
-}
-
-void TruthJoin::hold(const JoinItem& item, Group& group) {
-  const std::uint64_t number = next_held_++;
-  HeldLabel held{*item.label, item.arrived, item.passed, item.scope ? *item.scope : Scope{}};
-  std::string key;
-  append_u64_key(key, number);
-  group.batch.Put(store_->family(Family::early), key, encode_held(held));
-  index_held(number, held);
-}
-
-std::size_t TruthJoin::bytes_of(const HeldLabel& held) {
-  return held_key_bytes + encode_held(held).size();
-}
-
-void TruthJoin::index_held(std::uint64_t number, const HeldLabel& held) {
-  held_bytes_ += bytes_of(held);
-  for (const Uuid& hash : awaited(held.label, held.arrived)) waiting_.emplace(hash, number);
-  held_.emplace(number, held);
-}
-
-void TruthJoin::forget_held(std::uint64_t number, Group& group) {
-  const auto held = held_.find(number);
-  if (held == held_.end()) return;
-  for (const Uuid& hash : awaited(held->second.label, held->second.arrived)) {
-    const auto [first, last] = waiting_.equal_range(hash);
-    const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == number; });
-    if (entry != last) waiting_.erase(entry);
-  }
-  held_bytes_ -= bytes_of(held->second);
-  held_.erase(held);
-  std::string key;
-  append_u64_key(key, number);
-  group.batch.Delete(store_->family(Family::early), key);
-}
-
-void TruthJoin::match_held(const AppendBuffer& buffer) {
-  if (waiting_.empty()) return;
-  const auto match = [this](const Uuid& hash) {
-    const auto [first, last] = waiting_.equal_range(hash);
-    for (auto entry = first; entry != last; ++entry) ready_.insert(entry->second);
-  };
-  for (const AppendEntry& entry : buffer.entries) match(entry.id);
-  for (const AppendName& name : buffer.names) match(name.hash);
 }
 
 // Its time is over, or no prediction of before it can come any more.
@@ -565,12 +448,14 @@ bool TruthJoin::is_over(const HeldLabel& held, Time now) const {
 }
 
 Result<void> TruthJoin::maintain(Time now) {
-  if (auto ok = drop_expired(now); !ok) return ok;
+  if (auto ok = forget_streams(now); !ok) return ok;
+  if (auto ok = retention_.drop_expired(now); !ok) return ok;
+  if (auto ok = forget_erased(now); !ok) return ok;
   if (settings_.shipped) complete_until_ = streams_.complete_until(now, settings_.early_hold);
   std::vector<HeldLabel> labels;
   std::vector<JoinItem> over;
   labels.reserve(held_.size());
-  for (const auto& [number, held] : held_) {
+  for (const auto& [number, held] : held_.all()) {
     if (!is_over(held, now)) break;
     labels.push_back(held);
     over.push_back({.label = &labels.back().label,
@@ -578,58 +463,21 @@ Result<void> TruthJoin::maintain(Time now) {
                     .held = number,
                     .last_chance = true,
                     .passed = held.passed,
+                    .asked = false,
                     .scope = held.scope.any() ? nullptr : &labels.back().scope});
   }
   if (!over.empty()) {
     if (auto joined = join(over, now); !joined) return fail(joined);
   }
-  return keep_below_cap();
+  return retention_.keep_below_cap();
 }
 
-Result<void> TruthJoin::drop_expired(Time now) {
-  if (const auto gone = streams_.forget_before(now - settings_.max_delay); !gone.empty()) {
-    Group group;
-    for (const Uuid& id : gone) group.batch.Delete(store_->family(Family::meta), stream_key(id));
-    if (auto ok = store_->write(group.batch, false); !ok) return ok;
-  }
-  const std::uint64_t oldest = slot_of(now - settings_.max_delay);
-  while (const auto dropped = segments_.drop_before(oldest)) {
-    expired_ += dropped->unlabelled;
-    if (auto ok = drop(*dropped); !ok) return ok;
-  }
-  return {};
-}
-
-// Starts at 15/16 of the cap and frees down to 7/8, so that it works seldom, and the log written
-// ahead (1/16 of the cap at most) and a compaction under way still have room.
-Result<void> TruthJoin::keep_below_cap() {
-  unchecked_bytes_ = 0;
-  disk_bytes_ = store_->disk_bytes();
-  if (disk_bytes_ <= settings_.bytes_max / 8 * 7) return {};
-  const std::uint64_t wanted = disk_bytes_ - settings_.bytes_max / 4 * 3;
-  const double disk_share = static_cast<double>(disk_bytes_) /
-                            static_cast<double>(std::max<std::uint64_t>(segments_.bytes(), 1));
-  double freed = 0;
-  while (freed < static_cast<double>(wanted)) {
-    const auto dropped = segments_.drop_oldest();
-    if (!dropped) break;
-    evicted_ += dropped->unlabelled;
-    freed += static_cast<double>(dropped->bytes) * std::min(disk_share, 1.0);
-    if (auto ok = drop(*dropped); !ok) return ok;
-  }
-  disk_bytes_ = store_->disk_bytes();
-  return {};
-}
-
-Result<void> TruthJoin::drop(const SegmentTable::Dropped& dropped) {
-  Group group;
-  add_meta(group);
-  if (auto ok = store_->raise_watermark(dropped.watermark, group.batch); !ok) return ok;
-  stale_bytes_ += dropped.bytes;
-  if (stale_bytes_ > segments_.bytes() / 4) {
-    stale_bytes_ = 0;
-    store_->compact_stale();
-  }
+Result<void> TruthJoin::forget_streams(Time now) {
+  const auto gone = streams_.forget_before(now - settings_.max_delay);
+  if (gone.empty()) return {};
+  WriteBatch batch;
+  for (const Uuid& id : gone) batch.erase(Family::meta, stream_key(id));
+  if (auto ok = store_.write(batch, false); !ok) return fail(ok);
   return {};
 }
 

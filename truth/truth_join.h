@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The owner's work on one open store: writing predictions, joining groups of labels to them,
-// holding early ones, expiry and eviction. Time is an argument. Not thread-safe: the owner's thread
-// only.
+// What becomes of predictions and labels: writing predictions, joining groups of labels to them,
+// holding early ones, erasing, expiry and eviction. PURE: it decides, over the reads and write
+// batches of a store (log_store.h); time is an argument. Not thread-safe: the owner's thread only.
 //
-// An object lives as long as its store: after a failed write both are thrown away and made anew
-// from disk, so that memory never runs ahead of it.
+//   KeptLog kept = …;                                       // What the store holds of before.
+//   TruthJoin join(settings, store, std::move(kept), consumer, metrics, now);
+//   join.write_predictions(buffer);
+//   auto answers = join.join(items, now);                   // One synced write.
 //
-// How an id is understood, in this order: as a prediction id, with or without "_{row}"; as an
-// alias or a key; as an alias with "_{row}". A prediction id that the log does not know is tried as
-// an alias and a key as well, since callers use UUIDv7 too. A key is never taken apart: order_7 is
-// not row 7 of order.
+// An object lives as long as its store is good: after a failed write it is thrown away and made
+// anew from what the store holds, so that memory never runs ahead of it.
 //
 // Whose label it is, where a name has several predictions: nobody's (`ambiguous`), be it two
 // aliases, two keys or one of each. A label with a timestamp is about no prediction of a key that
-// was made more than a day after it, so a key that is used again later is clear until then.
+// was made more than a day after it, so a key that is used again later is clear until then. How an
+// id is understood: id_reading.h.
 
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "truth/append_buffer.h"
+#include "truth/erased_names.h"
+#include "truth/feature_list.h"
+#include "truth/held_labels.h"
+#include "truth/id_reading.h"
+#include "truth/join_settings.h"
+#include "truth/kept_log.h"
 #include "truth/label_metrics.h"
-#include "truth/prediction_log.h"
-#include "truth/segments.h"
-#include "truth/store.h"
+#include "truth/log_reads.h"
+#include "truth/log_store.h"
+#include "truth/retention.h"
+#include "truth/shipment.h"
+#include "truth/streams.h"
+#include "truth/truth_consumer.h"
 
 namespace outrider::truth {
-
-struct UuidHash {
-  std::size_t operator()(const Uuid& id) const;  // The id's last 8 bytes are random enough.
-};
-struct KeyHash {
-  std::size_t operator()(const PredictionKey& key) const { return UuidHash{}(key.id) + key.row; }
-};
 
 // One label of a group.
 struct JoinItem {
@@ -50,23 +49,18 @@ struct JoinItem {
   Time arrived{};
   std::optional<std::uint64_t> held;  // Its number among the held ones.
   bool last_chance = false;           // Held, and its time is over.
-  bool passed = false;                // See JoinOptions.
+  bool passed = false;                // Another agent of a pair counts it.
+  bool asked = false;                 // The other agent has counted what it is, but for joined.
   const Scope* scope = nullptr;       // Null: any workload's.
 };
 
-// What an id may mean.
-struct IdReading {
-  std::optional<PredictionKey> key;
-  bool row_named = false;
-  std::optional<std::pair<std::string_view, std::uint32_t>>
-      suffixed;  // "{alias}_{row}" taken apart.
-};
-IdReading read_id(const GroundTruth& label, Time now);
-
 class TruthJoin {
  public:
-  TruthJoin(const LogSettings& settings, std::unique_ptr<Store> store, Store::Kept kept,
-            TruthConsumer& consumer, LabelMetrics& metrics, Time now);
+  // All that is referred to must outlive it.
+  TruthJoin(const JoinSettings& settings, LogStore& store, KeptLog kept, TruthConsumer& consumer,
+            LabelMetrics& metrics, Time now);
+  TruthJoin(const TruthJoin&) = delete;
+  TruthJoin& operator=(const TruthJoin&) = delete;
 
   // Writes the buffered predictions, without waiting for the disk. Gives how many rows were
   // written.
@@ -80,30 +74,27 @@ class TruthJoin {
   // Joins the items, in order, and the held labels whose prediction has come: one synced write.
   Result<std::vector<LabelAnswer>> join(std::span<const JoinItem> items, Time now);
 
+  // Erases what goes by these names, here and of what comes later: one synced write. Answers in the
+  // same order. Error "erase_full": nothing is changed.
+  Result<std::vector<Erased>> erase(std::span<const EraseWish> wishes, Time now);
+
   // Gives up held labels whose time is over; drops what is expired or above the byte cap.
   Result<void> maintain(Time now);
-  Result<void> sync() { return store_->sync(); }
 
-  bool has_ready_labels() const { return !ready_.empty(); }
-  std::uint64_t pending() const { return segments_.pending(); }
-  std::size_t held() const { return held_.size(); }
-  std::size_t held_bytes() const { return held_bytes_; }
-  std::uint64_t not_held() const {
-    return not_held_;
-  }  // For want of room, since this object was made.
-  std::uint64_t lifetime_written() const { return written_; }
-  std::uint64_t disk_bytes() const { return disk_bytes_; }
-  // Since this object was made: the owner sums them up.
-  std::uint64_t evicted() const { return evicted_; }
-  std::uint64_t expired() const { return expired_; }
-  const std::vector<std::string>& feature_names() const { return feature_names_; }
-  const std::shared_ptr<Store>& store() const { return store_; }
+  bool has_ready_labels() const { return held_.has_ready(); }
+  std::uint64_t pending() const { return retention_.segments().pending(); }
+  const HeldLabels& held() const { return held_; }
+  // Labels that were not held, for want of room; since this object was made.
+  std::uint64_t not_held() const { return not_held_; }
+  const Retention& retention() const { return retention_; }
+  const std::vector<std::string>& feature_names() const { return features_.names(); }
   const StreamTable& streams() const { return streams_; }
 
  private:
   enum class Standing : std::uint8_t { live, late, evicted };
   struct Work;
   struct Group;
+  class Eraser;
 
   std::uint64_t put_predictions(const AppendBuffer& buffer, Group& group);
   Result<void> after_predictions(const AppendBuffer& buffer);
@@ -112,55 +103,32 @@ class TruthJoin {
   Standing standing_of(const Uuid& id, Time now) const;
   Result<void> join_chunk(std::span<const JoinItem> items, Time now, Group& group);
   Result<void> look_up_own(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
-  void choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
-                    std::span<const NamedPrediction> by_key, Work& work) const;
+  static void choose_named(const GroundTruth& label, std::span<const NamedPrediction> by_alias,
+                           std::span<const NamedPrediction> by_key, Work& work);
   Result<void> look_up_names(std::span<const JoinItem> items, std::vector<Work>& work, Time now);
   LabelAnswer decide(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_brought(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_missing(const JoinItem& item, const Work& work, Time now, Group& group);
   LabelAnswer accept(const JoinItem& item, const PredictionKey& key, std::uint32_t rows,
                      JoinedRow row, bool local, Group& group);
-  void hold(const JoinItem& item, Group& group);
   void count(const JoinItem& item, const LabelAnswer& answer, const Work& work, bool owned);
-  void remember_features(const JoinedRow& row, Group& group);
   Result<void> commit(Group& group);
-  void add_meta(Group& group);
+  Result<void> forget_streams(Time now);
+  Result<void> forget_erased(Time now);
 
-  static std::size_t bytes_of(const HeldLabel& held);
-  void index_held(std::uint64_t number, const HeldLabel& held);
-  void forget_held(std::uint64_t number, Group& group);
-  void match_held(const AppendBuffer& buffer);
-
-  Result<void> drop_expired(Time now);
-  Result<void> keep_below_cap();
-  Result<void> drop(const SegmentTable::Dropped& dropped);
-
-  const LogSettings& settings_;
-  std::shared_ptr<Store> store_;
-  SegmentTable segments_;
+  const JoinSettings& settings_;
+  LogStore& store_;
+  LogReads reads_;
+  Retention retention_;
   TruthConsumer& consumer_;
   LabelMetrics& metrics_;
-
-  std::vector<std::string> feature_names_;
-  std::unordered_set<std::string> known_features_;
-  std::uint64_t written_ = 0;
-
-  // Held labels by number, and which numbers wait for an id or the hash of an alias or a key.
-  std::map<std::uint64_t, HeldLabel> held_;
-  std::unordered_multimap<Uuid, std::uint64_t, UuidHash> waiting_;
-  std::uint64_t next_held_ = 0;
-  std::size_t held_bytes_ = 0;
+  FeatureList features_;
+  HeldLabels held_;
   std::uint64_t not_held_ = 0;
-  std::set<std::uint64_t> ready_;  // Their prediction has come.
-
+  ErasedNames erased_names_;
+  std::set<std::uint64_t> purge_;  // Slots whose erased bytes are still on disk.
   StreamTable streams_;
   std::optional<Time> complete_until_;  // Of all streams, as of the last look.
-
-  std::uint64_t disk_bytes_ = 0;
-  std::uint64_t unchecked_bytes_ = 0;  // Written since the cap was looked at.
-  std::uint64_t evicted_ = 0;
-  std::uint64_t expired_ = 0;
-  std::uint64_t stale_bytes_ = 0;  // Below the watermark and perhaps still on disk.
 };
 
 }  // namespace outrider::truth

@@ -3,8 +3,7 @@
 
 // Of truth_join*.cpp alone: one synced write, as it is gathered.
 
-#include <rocksdb/write_batch.h>
-
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,28 +20,31 @@ inline constexpr std::size_t alias_bytes = 40;  // What a name takes, about.
 // The consumer's state goes into the same write.
 class BatchState final : public StateWriter {
  public:
-  BatchState(rocksdb::WriteBatch& batch, rocksdb::ColumnFamilyHandle* meta)
-      : batch_(batch), meta_(meta) {}
+  explicit BatchState(WriteBatch& batch) : batch_(batch) {}
   void put(std::string_view key, std::string_view bytes) override {
-    batch_.Put(meta_, name(key), rocksdb::Slice(bytes.data(), bytes.size()));
+    batch_.put(Family::meta, state_key(key), bytes);
   }
-  void erase(std::string_view key) override { batch_.Delete(meta_, name(key)); }
+  void erase(std::string_view key) override { batch_.erase(Family::meta, state_key(key)); }
 
  private:
-  static std::string name(std::string_view key) {
-    return std::string(meta_state_prefix) + std::string(key);
-  }
-  rocksdb::WriteBatch& batch_;
-  rocksdb::ColumnFamilyHandle* meta_;
+  WriteBatch& batch_;
 };
 
 // What a group is going to write, and what its own earlier items have joined.
 struct TruthJoin::Group {
-  rocksdb::WriteBatch batch;
+  WriteBatch batch;
   std::unordered_set<PredictionKey, KeyHash> joined;
   std::set<std::string> marks;
   std::uint64_t rows = 0;
   std::vector<LabelAnswer> answers;
+  // Of the scope of the label at hand; those of a request have one.
+  const Scope* sampled = nullptr;
+  std::optional<SampleBounds> sample;
+  std::unordered_set<std::string> gone;  // Keys of joined rows that are erased.
+
+  // Whether no sidecar that the label may be of keeps predictions of its name.
+  bool leaves_out(const JoinItem& item, const IdReading& reading, const TruthConsumer& consumer,
+                  const JoinSettings& settings);
 };
 
 }  // namespace outrider::truth

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Predictions into the store: from the buffer of append(), and shipped ones.
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "truth/truth_join.h"
@@ -21,53 +22,55 @@ std::uint64_t TruthJoin::put_predictions(const AppendBuffer& buffer, Group& grou
   }
 
   std::uint64_t evicted = 0;
-  std::vector<rocksdb::Slice> pieces;
+  std::vector<std::string_view> pieces;
+  std::deque<std::string> remaining;  // Of requests of which something was erased.
   for (std::size_t i = 0; i < order.size();) {
     const std::uint64_t slot = slots[order[i]];
     std::uint64_t rows = 0, bytes = 0;
     pieces.clear();
     for (; i < order.size() && slots[order[i]] == slot; ++i) {
       const AppendEntry& entry = buffer.entries[order[i]];
-      const std::string_view value = buffer.group(entry);
-      pieces.emplace_back(value.data(), value.size());
+      std::string_view value = buffer.group(entry);
+      if (auto rest = erased_names_.remaining(buffer, entry)) {
+        if (rest->empty()) continue;
+        value = remaining.emplace_back(std::move(*rest));
+      }
+      pieces.push_back(value);
       rows += entry.rows;
       bytes += value.size() + entry.name_count * alias_bytes;
-      if (slot < store_->watermark()) continue;
+      if (slot < reads_.watermark()) continue;
       for (std::size_t a = 0; a < entry.name_count; ++a) {
         const AppendName& name = buffer.names[entry.first_name + a];
         const NamedPrediction named{entry.id, name.key_row.has_value(),
                                     name.key_row.value_or(whole_request)};
-        group.batch.Put(store_->family(Family::aliases), name_key(name.hash, named), entry.scope);
+        group.batch.put(Family::aliases, name_key(name.hash, named), entry.scope);
       }
     }
-    if (slot < store_->watermark()) {  // So long under way that its time has been evicted.
+    if (slot < reads_.watermark()) {  // So long under way that its time has been evicted.
       evicted += rows;
       continue;
     }
+    if (pieces.empty()) continue;
     std::string name;
     append_u64_key(name, slot);
-    const rocksdb::Slice key(name);
-    group.batch.Merge(store_->family(Family::predictions), rocksdb::SliceParts(&key, 1),
-                      rocksdb::SliceParts(pieces.data(), static_cast<int>(pieces.size())));
-    segments_.add_predictions(slot, rows, bytes);
+    group.batch.append(Family::predictions, name, pieces);
+    retention_.segments().add_predictions(slot, rows, bytes);
   }
-  written_ += buffer.rows;
+  retention_.count_written(buffer.rows);
   return evicted;
 }
 
 Result<void> TruthJoin::after_predictions(const AppendBuffer& buffer) {
-  match_held(buffer);
-  unchecked_bytes_ += buffer.bytes.size() + buffer.names.size() * alias_bytes;
-  if (unchecked_bytes_ <= settings_.bytes_max / 64) return {};
-  return keep_below_cap();
+  held_.match(buffer);
+  return retention_.after_write(buffer.bytes.size() + buffer.names.size() * alias_bytes);
 }
 
 Result<std::uint64_t> TruthJoin::write_predictions(const AppendBuffer& buffer) {
   Group group;
   const std::uint64_t evicted = put_predictions(buffer, group);
-  add_meta(group);
-  if (auto ok = store_->write(group.batch, false); !ok) return fail(ok);
-  evicted_ += evicted;
+  retention_.add_meta(group.batch);
+  if (auto ok = store_.write(group.batch, false); !ok) return fail(ok);
+  retention_.count_evicted(evicted);
   if (auto ok = after_predictions(buffer); !ok) return fail(ok);
   return buffer.rows - evicted;
 }
@@ -89,7 +92,7 @@ Result<std::vector<ShipmentTaken>> TruthJoin::take(
       if (taken.fresh) fresh.add_from(sent, entry);
     }
     streams_.note(shipment->stream, shipment->sender, now);
-    group.batch.Put(store_->family(Family::meta), stream_key(shipment->stream),
+    group.batch.put(Family::meta, stream_key(shipment->stream),
                     encode_stream(streams_.all().at(shipment->stream)));
     for (const ShippedModel& model : shipment->models) {
       metrics_.announce(model.name, model.version);
@@ -99,14 +102,14 @@ Result<std::vector<ShipmentTaken>> TruthJoin::take(
   }
   const std::uint64_t evicted = put_predictions(fresh, group);
   if (changed) {
-    BatchState state(group.batch, store_->family(Family::meta));
+    BatchState state(group.batch);
     consumer_.changed_state(state);
   }
-  add_meta(group);
+  retention_.add_meta(group.batch);
   // A shipment that only says how far its sender has come is not worth a wait for the disk.
-  if (auto ok = store_->write(group.batch, changed || fresh.rows > 0); !ok) return fail(ok);
+  if (auto ok = store_.write(group.batch, changed || fresh.rows > 0); !ok) return fail(ok);
   if (changed) consumer_.committed();
-  evicted_ += evicted;
+  retention_.count_evicted(evicted);
   if (auto ok = after_predictions(fresh); !ok) return fail(ok);
   return answers;
 }

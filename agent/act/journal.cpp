@@ -4,7 +4,11 @@
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <limits>
+#include <utility>
 
 #include "base/core/text.h"
 
@@ -28,13 +32,37 @@ CREATE INDEX IF NOT EXISTS actions_by_model ON actions (model, queued_ms);
 CREATE INDEX IF NOT EXISTS actions_by_stage ON actions (stage);
 CREATE TABLE IF NOT EXISTS places (
   action TEXT PRIMARY KEY, cluster TEXT NOT NULL, namespace TEXT NOT NULL, workload TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (
+  incident TEXT PRIMARY KEY, opened_ms INTEGER NOT NULL, model TEXT NOT NULL, workload TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cases_by_model ON cases (model, opened_ms);
+CREATE INDEX IF NOT EXISTS cases_by_workload ON cases (workload, opened_ms);
 CREATE TABLE IF NOT EXISTS events (
   number INTEGER PRIMARY KEY, action TEXT NOT NULL, at_ms INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_action ON events (action);
 CREATE TABLE IF NOT EXISTS changes (
   id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS changes_by_time ON changes (at_ms);
+CREATE INDEX IF NOT EXISTS actions_by_release ON actions (queued_ms);
+CREATE TRIGGER IF NOT EXISTS action_goes AFTER DELETE ON actions BEGIN
+  DELETE FROM events WHERE action=old.id;
+  DELETE FROM places WHERE action=old.id;
+END;
+CREATE TRIGGER IF NOT EXISTS incident_goes AFTER DELETE ON incidents BEGIN
+  DELETE FROM cases WHERE incident=old.id;
+END;
+CREATE TABLE IF NOT EXISTS words (
+  name TEXT PRIMARY KEY, by_whom TEXT NOT NULL, why TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tickets (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 )";
+
+constexpr Duration counted_for = std::chrono::hours(24 * 7);  // By the policy's limits.
+constexpr std::int64_t dropped_at_once = 2'000;
+constexpr int drops_a_call = 3;
+constexpr double kept_part = 0.95;  // Of the bytes that are allowed, where some must go.
+
+// What may be dropped of the actions, whatever the limit.
+const std::string done_with =
+    "stage='done' AND incident NOT IN (SELECT id FROM incidents WHERE open=1)";
 
 [[noreturn]] void fail_with(const std::string& file, sqlite3* database) {
   throw JournalError("journal " + file + ": " +
@@ -70,6 +98,7 @@ class Journal::Statement {
     return *this;
   }
 
+  void reset() { sqlite3_reset(statement_); }
   bool step() {  // True: a row.
     const int code = sqlite3_step(statement_);
     if (code == SQLITE_ROW) return true;
@@ -82,6 +111,7 @@ class Journal::Statement {
                                static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)))
                  : std::string();
   }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   std::int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
 
   // Every row's column 0, read as JSON of T. A row that this version cannot read is left out,
@@ -135,6 +165,7 @@ Journal::Journal(const std::string& file, Limits limits) : file_(file), limits_(
     execute(schema);
     execute(("PRAGMA user_version=" + std::to_string(schema_version)).c_str());
     learn_places();
+    learn_cases();
     execute("COMMIT");
   } catch (...) {
     sqlite3_close_v2(database_);
@@ -171,6 +202,35 @@ void Journal::learn_places() {
   for (const auto& [action, who] : found) put_place(action, who);
 }
 
+// What has ended, by what it was about: so that earlier incidents are found without reading all.
+void Journal::put_case(const incident::Incident& incident) {
+  if (incident.open || !incident.merged_into.empty()) {
+    Statement(*this, "DELETE FROM cases WHERE incident=?").bind(incident.id).step();
+    return;
+  }
+  Statement(*this,
+            "INSERT INTO cases VALUES (?,?,?,?) ON CONFLICT (incident) DO UPDATE SET "
+            "opened_ms=excluded.opened_ms, model=excluded.model, workload=excluded.workload")
+      .bind(incident.id)
+      .bind(to_unix_ms(incident.opened_at))
+      .bind(incident.model)
+      .bind(incident.workload)
+      .step();
+}
+
+// Those that an agent wrote which knew no cases.
+void Journal::learn_cases() {
+  std::vector<incident::Incident> found;
+  {
+    Statement without(
+        *this,
+        "SELECT body FROM incidents WHERE open=0 AND id NOT IN (SELECT incident FROM "
+        "cases) AND CASE WHEN json_valid(body) THEN json_extract(body, '$.state')='resolved' END");
+    found = without.all<incident::Incident>(incident::incident_from_json);
+  }
+  for (const incident::Incident& incident : found) put_case(incident);
+}
+
 Journal::~Journal() {
   sqlite3_close_v2(database_);
 }
@@ -199,6 +259,8 @@ void Journal::Write::put(const incident::Incident& incident) {
       .bind(to_unix_ms(incident.updated_at))
       .bind(wire::to_text(incident::to_json(incident)))
       .step();
+  journal_.put_case(incident);
+  journal_.changed_.insert(incident.id);
 }
 
 void Journal::Write::put(const decide::Action& action, Time now, const std::string& event) {
@@ -217,6 +279,7 @@ void Journal::Write::put(const decide::Action& action, Time now, const std::stri
       .bind(wire::to_text(decide::to_json(action)))
       .step();
   journal_.put_place(action.id, action.identity());
+  journal_.changed_.insert(action.incident);
   if (event.empty()) return;
   Statement(journal_, "INSERT INTO events (action, at_ms, text) VALUES (?,?,?)")
       .bind(action.id)
@@ -263,6 +326,17 @@ std::optional<incident::Incident> Journal::incident(const std::string& id) const
   return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
 }
 
+std::vector<incident::Incident> Journal::ended_like(const incident::Identity& who,
+                                                    std::size_t count_max) const {
+  std::lock_guard lock(mutex_);
+  Statement statement(*this,
+                      "SELECT body FROM incidents JOIN cases ON incident=id WHERE open=0 AND "
+                      "((?1 <> '' AND model=?1) OR (?2 <> '' AND workload=?2)) "
+                      "ORDER BY cases.opened_ms DESC LIMIT ?3");
+  statement.bind(who.model).bind(who.workload).bind(static_cast<std::int64_t>(count_max));
+  return statement.all<incident::Incident>(incident::incident_from_json);
+}
+
 std::vector<decide::Action> Journal::actions(std::size_t count_max) const {
   std::lock_guard lock(mutex_);
   Statement statement(*this, "SELECT body FROM actions ORDER BY created_ms DESC LIMIT ?");
@@ -279,7 +353,7 @@ std::vector<decide::Action> Journal::actions_of(const std::string& incident) con
 std::vector<decide::Action> Journal::active_actions() const {
   std::lock_guard lock(mutex_);
   Statement statement(*this,
-                      "SELECT body FROM actions WHERE stage IN ('queued','sending','watching') "
+                      "SELECT body FROM actions WHERE stage NOT IN ('held','done') "
                       "ORDER BY created_ms");
   return statement.all<decide::Action>(decide::action_from_json);
 }
@@ -306,12 +380,71 @@ std::vector<Journal::Event> Journal::events_of(const std::string& action) const 
   return found;
 }
 
+std::vector<decide::Action> Journal::released_actions(Time since) const {
+  std::lock_guard lock(mutex_);
+  Statement statement(*this,
+                      "SELECT body FROM actions WHERE queued_ms > ? AND kind NOT IN "
+                      "('ticket','notify')");
+  return statement.bind(to_unix_ms(since)).all<decide::Action>(decide::action_from_json);
+}
+
+void Journal::set_word(const std::string& name, const std::optional<Word>& word) {
+  std::lock_guard lock(mutex_);
+  if (!word) {
+    Statement(*this, "DELETE FROM words WHERE name=?").bind(name).step();
+    return;
+  }
+  Statement(*this,
+            "INSERT INTO words VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE SET "
+            "by_whom=excluded.by_whom, why=excluded.why, at_ms=excluded.at_ms")
+      .bind(name)
+      .bind(word->by)
+      .bind(word->why)
+      .bind(to_unix_ms(word->at))
+      .step();
+}
+
+std::optional<Journal::Word> Journal::word(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  Statement statement(*this, "SELECT by_whom, why, at_ms FROM words WHERE name=?");
+  statement.bind(name);
+  if (!statement.step()) return std::nullopt;
+  return Word{
+      .by = statement.text(0), .why = statement.text(1), .at = from_unix_ms(statement.number(2))};
+}
+
+void Journal::keep_ticket(const std::string& key, const std::string& text) {
+  std::lock_guard lock(mutex_);
+  if (text.empty()) {
+    Statement(*this, "DELETE FROM tickets WHERE key=?").bind(key).step();
+    return;
+  }
+  Statement(*this,
+            "INSERT INTO tickets VALUES (?,?) ON CONFLICT (key) DO UPDATE SET body=excluded.body")
+      .bind(key)
+      .bind(text)
+      .step();
+}
+
+std::vector<std::string> Journal::kept_tickets() const {
+  std::lock_guard lock(mutex_);
+  Statement statement(*this, "SELECT body FROM tickets ORDER BY key");
+  std::vector<std::string> found;
+  while (statement.step()) found.push_back(statement.text(0));
+  return found;
+}
+
+std::set<std::string> Journal::take_changed() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(changed_, {});
+}
+
 std::vector<decide::Past> Journal::past(const incident::Identity& who, Time since) const {
   std::lock_guard lock(mutex_);
-  Statement statement(
-      *this,
-      "SELECT kind, queued_ms, by_person, cluster, namespace, workload FROM actions "
-      "LEFT JOIN places ON action=id WHERE model=? AND queued_ms > ?");
+  Statement statement(*this,
+                      "SELECT kind, queued_ms, by_person, cluster, namespace, workload, stage, "
+                      "coalesce(json_extract(body, '$.life.outcome'), '') FROM actions "
+                      "LEFT JOIN places ON action=id WHERE model=? AND queued_ms > ?");
   statement.bind(who.model).bind(to_unix_ms(since));
   std::vector<decide::Past> found;
   while (statement.step()) {
@@ -325,6 +458,8 @@ std::vector<decide::Past> Journal::past(const incident::Identity& who, Time sinc
                      .automatic = statement.number(2) == 0};
     if (!kind || !may_be_same(one.who, who)) continue;
     one.kind = *kind;
+    if (statement.text(6) == decide::name(decide::Stage::done))
+      one.ended = decide::parse_outcome(statement.text(7));
     found.push_back(std::move(one));
   }
   return found;
@@ -339,39 +474,110 @@ std::vector<incident::Change> Journal::changes(Time since, std::size_t count_max
       [](const wire::Json& json) { return incident::parse_change(wire::to_text(json), Time{}); });
 }
 
-void Journal::prune(Time now) {
+std::array<Journal::Dropped, 3> Journal::prune(Time now) {
   std::lock_guard lock(mutex_);
+  std::array<Dropped, 3> dropped{};
+  drop_by_age_and_count(now, dropped);
+  Dropped& for_bytes = dropped[static_cast<std::size_t>(Why::bytes)];
+  bool any_left = true;
+  for (int i = 0; i < drops_a_call && any_left && is_over(); ++i)
+    any_left = drop_oldest(now, for_bytes);
+  if (for_bytes.all() > 0) {
+    spdlog::warn(
+        "journal {}: over --journal.max-bytes; dropped {} incidents, {} actions and {} changes "
+        "that ended longest ago",
+        file_, for_bytes.incidents, for_bytes.actions, for_bytes.changes);
+  }
+  if (!any_left) {
+    spdlog::error(
+        "journal {}: {} bytes, over --journal.max-bytes, and all of it is open or counted by the "
+        "policy's limits: raise it",
+        file_, bytes());
+  }
+  return dropped;
+}
+
+std::int64_t Journal::bytes() const {
+  std::lock_guard lock(mutex_);
+  std::int64_t figures[3] = {};
+  const char* const pragmas[3] = {"PRAGMA page_count", "PRAGMA freelist_count", "PRAGMA page_size"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    Statement statement(*this, pragmas[i]);
+    if (statement.step()) figures[i] = statement.number(0);
+  }
+  return (figures[0] - figures[1]) * figures[2];
+}
+
+void Journal::drop_by_age_and_count(Time now, std::array<Dropped, 3>& dropped) {
+  const std::int64_t oldest = to_unix_ms(now - limits_.age_max);
+  const auto run = [this](const std::string& sql, std::int64_t limit) {
+    Statement(*this, sql.c_str()).bind(limit).step();
+    return static_cast<std::size_t>(sqlite3_changes(database_));
+  };
   execute("BEGIN IMMEDIATE");
   try {
-    const std::int64_t oldest = to_unix_ms(now - limits_.age_max);
-    Statement(
-        *this,
-        "DELETE FROM incidents WHERE open=0 AND (opened_ms < ? OR id IN (SELECT id FROM incidents "
-        "WHERE open=0 ORDER BY opened_ms DESC LIMIT -1 OFFSET ?))")
-        .bind(oldest)
-        .bind(static_cast<std::int64_t>(limits_.incidents_max))
-        .step();
-    Statement(*this,
-              "DELETE FROM actions WHERE stage='done' AND (created_ms < ? OR id IN (SELECT id FROM "
-              "actions "
-              "WHERE stage='done' ORDER BY created_ms DESC LIMIT -1 OFFSET ?))")
-        .bind(oldest)
-        .bind(static_cast<std::int64_t>(limits_.actions_max))
-        .step();
-    Statement(*this, "DELETE FROM events WHERE action NOT IN (SELECT id FROM actions)").step();
-    Statement(*this, "DELETE FROM places WHERE action NOT IN (SELECT id FROM actions)").step();
-    Statement(
-        *this,
-        "DELETE FROM changes WHERE at_ms < ? OR id IN (SELECT id FROM changes ORDER BY at_ms DESC "
-        "LIMIT -1 OFFSET ?)")
-        .bind(oldest)
-        .bind(static_cast<std::int64_t>(limits_.changes_max))
-        .step();
+    dropped[0].incidents = run("DELETE FROM incidents WHERE open=0 AND opened_ms < ?", oldest);
+    dropped[0].actions =
+        run("DELETE FROM actions WHERE " + done_with + " AND created_ms < ?", oldest);
+    dropped[0].changes = run("DELETE FROM changes WHERE at_ms < ?", oldest);
+    dropped[1].incidents =
+        run("DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE open=0 "
+            "ORDER BY opened_ms DESC LIMIT -1 OFFSET ?)",
+            static_cast<std::int64_t>(limits_.incidents_max));
+    dropped[1].actions = run("DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE " +
+                                 done_with + " ORDER BY created_ms DESC LIMIT -1 OFFSET ?)",
+                             static_cast<std::int64_t>(limits_.actions_max));
+    dropped[1].changes =
+        run("DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY at_ms DESC "
+            "LIMIT -1 OFFSET ?)",
+            static_cast<std::int64_t>(limits_.changes_max));
     execute("COMMIT");
   } catch (...) {
     sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
     throw;
   }
+}
+
+// Those of all kinds that are older than the others. False: there was nothing to drop.
+bool Journal::drop_oldest(Time now, Dropped& dropped) {
+  const std::int64_t counted_since = to_unix_ms(now - counted_for);
+  const std::string where =
+      done_with + " AND (kind IN ('ticket','notify') OR queued_ms IS NULL OR queued_ms < ?1)";
+  const std::string all =
+      "(SELECT opened_ms AS at FROM incidents WHERE open=0 UNION ALL SELECT created_ms FROM "
+      "actions WHERE " +
+      where + " UNION ALL SELECT at_ms FROM changes)";
+  // As large a part of them as of the bytes; all weigh about the same.
+  Statement count(*this, ("SELECT count(*) FROM " + all).c_str());
+  const double rows = count.bind(counted_since).step() ? static_cast<double>(count.number(0)) : 0;
+  count.reset();
+  const auto there = static_cast<double>(bytes());
+  const double part = 1 - kept_part * static_cast<double>(limits_.bytes_max) / there;
+  const auto wanted = static_cast<std::int64_t>(std::ceil(rows * part));
+  std::optional<std::int64_t> until;
+  Statement oldest(
+      *this, ("SELECT max(at) FROM (SELECT at FROM " + all + " ORDER BY at LIMIT ?2)").c_str());
+  oldest.bind(counted_since).bind(std::clamp<std::int64_t>(wanted, 1, dropped_at_once));
+  if (oldest.step() && !oldest.is_null(0)) until = oldest.number(0);
+  oldest.reset();
+  if (!until) return false;
+  execute("BEGIN IMMEDIATE");
+  try {
+    const auto run = [this, &until](const std::string& sql, std::int64_t first) {
+      Statement(*this, sql.c_str()).bind(first).bind(*until).step();
+      return static_cast<std::size_t>(sqlite3_changes(database_));
+    };
+    dropped.incidents += run("DELETE FROM incidents WHERE open=?1 AND opened_ms <= ?2", 0);
+    dropped.actions +=
+        run("DELETE FROM actions WHERE " + where + " AND created_ms <= ?2", counted_since);
+    dropped.changes += run("DELETE FROM changes WHERE at_ms >= ?1 AND at_ms <= ?2",
+                           std::numeric_limits<std::int64_t>::min());
+    execute("COMMIT");
+  } catch (...) {
+    sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+  return true;
 }
 
 }  // namespace outrider::act

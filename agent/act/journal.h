@@ -19,8 +19,12 @@
 // An older agent reads the file too, so that a roll-out can be taken back: tables and columns that
 // it knows stay as they are, and what is new stands beside them.
 //
-// Limits: prune() drops what ended longest ago once there are more than the limits allow.
+// Limits: prune() drops what ended longest ago once there is more than the limits allow: too old,
+// too many, or too many bytes. Never an action of an incident that is open, which would be decided
+// and done again; nor, for bytes, an action that changed production in the last week, which the
+// policy's limits count.
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -49,6 +53,12 @@ class Journal {
     std::size_t changes_max = 10'000;
     std::size_t events_per_action_max = 200;
     Duration age_max = std::chrono::hours(24 * 90);
+    std::int64_t bytes_max = std::int64_t{1} << 30;  // In use; the file does not shrink.
+  };
+  enum class Why { age, count, bytes };
+  struct Dropped {
+    std::size_t incidents = 0, actions = 0, changes = 0;
+    std::size_t all() const { return incidents + actions + changes; }
   };
   struct Event {
     Time at;
@@ -80,29 +90,58 @@ class Journal {
   std::vector<incident::Incident> incidents(bool open,
                                             std::size_t count_max) const;  // Newest first.
   std::optional<incident::Incident> incident(const std::string& id) const;
+  // Those that have ended, were not merged, and are about a model or workload of these names;
+  // newest first.
+  std::vector<incident::Incident> ended_like(const incident::Identity& who,
+                                             std::size_t count_max) const;
 
   std::vector<decide::Action> actions(std::size_t count_max) const;  // Newest first.
   std::vector<decide::Action> actions_of(const std::string& incident) const;
-  std::vector<decide::Action> active_actions() const;  // Queued, sending, watching.
+  std::vector<decide::Action> active_actions() const;  // Neither held nor done.
   std::vector<decide::Action> held_actions() const;
   std::optional<decide::Action> action(const std::string& id) const;
   std::vector<Event> events_of(const std::string& action) const;
+
+  // Those that change production and were let go since then.
+  std::vector<decide::Action> released_actions(Time since) const;
+
+  // A person's word that holds across restarts, such as "actions are paused".
+  struct Word {
+    std::string by, why;
+    Time at;
+  };
+  void set_word(const std::string& name, const std::optional<Word>& word);
+  std::optional<Word> word(const std::string& name) const;
+
+  // What a ticket system's tickets are followed by: a text under a key; "": no longer.
+  void keep_ticket(const std::string& key, const std::string& text);
+  std::vector<std::string> kept_tickets() const;
+  // The incidents that were written, or one of their actions, since this was last asked.
+  std::set<std::string> take_changed();
 
   // What was let go since then for a model that may be the same (incident/identity.h).
   std::vector<decide::Past> past(const incident::Identity& who, Time since) const;
 
   std::vector<incident::Change> changes(Time since, std::size_t count_max) const;  // Newest first.
 
-  void prune(Time now);  // Applies the limits.
+  // Applies the limits; what went, by Why. Of bytes some thousand rows a call.
+  std::array<Dropped, 3> prune(Time now);
+  std::int64_t bytes() const;  // In use, without what was freed; the write-ahead file besides.
+  bool is_over() const { return bytes() > limits_.bytes_max; }
 
  private:
   class Statement;
   void execute(const char* sql) const;
+  void drop_by_age_and_count(Time now, std::array<Dropped, 3>& dropped);
+  bool drop_oldest(Time now, Dropped& dropped);
   void put_place(const std::string& action, const incident::Identity& who);
   void learn_places();
+  void put_case(const incident::Incident& incident);
+  void learn_cases();
 
   const std::string file_;
   const Limits limits_;
+  std::set<std::string> changed_;       // Since take_changed(), which the tickets ask for.
   mutable std::recursive_mutex mutex_;  // One connection; a Write holds it for its transaction.
   sqlite3* database_ = nullptr;
 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ahead/forecaster.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <map>
+
+#include "agent/forecast/load_samples.h"
 
 namespace outrider::ahead {
 namespace {
@@ -13,11 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t answer_values = 200'000;
 constexpr std::int64_t evaluations_max = 10'000;  // Prometheus refuses more than 11 000.
-constexpr Duration timeout = 10s;
 constexpr Duration minute = 1min;
 constexpr int pieces_a_round = 500;
-const std::string queries_name = "outrider_forecast_queries_total";
-const std::string queries_help = "Questions to Prometheus about what is forecast, by result.";
 
 Time floor_to(Time time, Duration step) {
   return Time{time.time_since_epoch() / step * step};
@@ -29,24 +25,17 @@ std::int64_t piece(std::size_t series) {
   return std::clamp<std::int64_t>(fits, 1, evaluations_max);
 }
 
-Labels without_name(Labels labels) {
-  labels.set("__name__", "");
-  return labels;
-}
-
 }  // namespace
 
 Forecaster::Forecaster(forecast::Rules rules, const Settings& settings, const Clock& clock)
     : rules_(std::move(rules)),
       settings_(settings),
       clock_(clock),
-      prometheus_(settings.prometheus_url, settings.prepare, timeout),
+      questions_(settings.prometheus_url, settings.prepare),
       board_(rules_, {.series_max = settings.series_max}),
       capacities_(rules_, board_),
       series_progress_(rules_.series.size()),
       capacity_progress_(rules_.capacity.size()),
-      answers_(registry_.counter(queries_name, queries_help, {{"result", "answered"}})),
-      failures_(registry_.counter(queries_name, queries_help, {{"result", "failed"}})),
       said_(std::make_shared<forecast::Said>()) {}
 
 void Forecaster::start() {
@@ -66,16 +55,14 @@ void Forecaster::run(const std::stop_token& stop) {
   }
 }
 
-Forecaster::Answer Forecaster::ask(const std::string& promql, Time from, Time to, Duration step) {
-  auto answer = prometheus_.query_range(promql, from, to, step);
-  (answer ? answers_ : failures_).Increment();
-  if (answer) {
-    if (!answered_) spdlog::info("forecasts: Prometheus answers again");
-  } else if (answered_) {
-    spdlog::warn("forecasts: {}: {}", promql, answer.error().message);
-  }
-  answered_ = answer.has_value();
-  return answer;
+// At this moment; nothing where Prometheus does not answer.
+std::map<Labels, double> Forecaster::ask_now(const std::string& promql) {
+  std::map<Labels, double> found;
+  const auto values = questions_.ask(promql);
+  if (!values) return found;
+  for (const query::InstantValue& value : *values)
+    found.emplace(forecast::without_name(value.labels), value.value);
+  return found;
 }
 
 // What a query gives at a time is about the step that ends there.
@@ -83,52 +70,49 @@ bool Forecaster::catch_up(std::size_t rule, Time now) {
   Progress& progress = series_progress_[rule];
   const Time newest = floor_to(now, rules_.step);
   if (progress.next == Time{}) progress.next = floor_to(now - rules_.history, rules_.step);
+  const bool is_new = progress.next <= newest;
   for (int i = 0; i < pieces_a_round && progress.next <= newest; ++i) {
     const Time to = std::min(newest, progress.next + (piece(progress.series) - 1) * rules_.step);
-    const Answer answer = ask(rules_.series[rule].query, progress.next, to, rules_.step);
+    const auto answer =
+        questions_.ask_range(rules_.series[rule].query, progress.next, to, rules_.step);
     if (!answer) return false;
     progress.series = answer->size();
     for (const Series& series : *answer) {
-      const Labels labels = without_name(series.labels);
+      const Labels labels = forecast::without_name(series.labels);
       for (const Sample& sample : series.samples)
         board_.put(rule, labels, from_unix_ms(sample.timestamp_ms - 1), sample.value);
     }
     progress.next = to + rules_.step;
   }
+  const std::string& limit = rules_.series[rule].limit;
+  if (!is_new || limit.empty()) return true;
+  for (const auto& [labels, value] : ask_now(limit)) board_.put_limit(rule, labels, value);
   return true;
 }
 
-void Forecaster::ask_limit(std::size_t rule) {
-  const std::string& limit = rules_.series[rule].limit;
-  if (limit.empty()) return;
-  const auto values = prometheus_.query(limit);
-  (values ? answers_ : failures_).Increment();
-  if (!values) return;
-  for (const query::InstantValue& value : *values)
-    board_.put_limit(rule, without_name(value.labels), value.value);
-}
-
-// A service's four questions, put together by labels and time.
+// A service's four questions, put together by labels and time; between two minutes its load and
+// replicas of this moment.
 bool Forecaster::learn(std::size_t rule, Time now) {
   const forecast::CapacityRule& asked = rules_.capacity[rule];
   Progress& progress = capacity_progress_[rule];
   const Time newest = floor_to(now, minute);
   if (progress.next == Time{}) progress.next = floor_to(now - settings_.learn_from, minute);
+  if (progress.next > newest) {
+    const auto replicas = ask_now(asked.replicas);
+    for (const auto& [labels, load] : ask_now(asked.load)) {
+      const auto count = replicas.find(labels);
+      if (count != replicas.end()) capacities_.put_now(rule, labels, now, load, count->second);
+    }
+    return true;
+  }
   for (int i = 0; i < pieces_a_round && progress.next <= newest; ++i) {
     const Time to = std::min(newest, progress.next + (piece(progress.series) - 1) * minute);
-    std::map<Labels, std::map<std::int64_t, detectors::LoadSample>> services;
+    forecast::LoadSamples services;
     const auto take = [&](const std::string& promql, double detectors::LoadSample::*member) {
-      const Answer answer = ask(promql, progress.next, to, minute);
+      const auto answer = questions_.ask_range(promql, progress.next, to, minute);
       if (!answer) return false;
       progress.series = answer->size();
-      for (const Series& series : *answer) {
-        auto& minutes = services[without_name(series.labels)];
-        for (const Sample& sample : series.samples) {
-          detectors::LoadSample& made = minutes[sample.timestamp_ms];
-          made.at = from_unix_ms(sample.timestamp_ms - 1);
-          made.*member = sample.value;
-        }
-      }
+      forecast::take_answer(services, *answer, member);
       return true;
     };
     if (!take(asked.load, &detectors::LoadSample::load) ||
@@ -149,11 +133,8 @@ bool Forecaster::learn(std::size_t rule, Time now) {
 
 void Forecaster::round(Time now) {
   bool answered = true;
-  for (std::size_t rule = 0; answered && rule < rules_.series.size(); ++rule) {
-    const bool is_new = series_progress_[rule].next <= floor_to(now, rules_.step);
+  for (std::size_t rule = 0; answered && rule < rules_.series.size(); ++rule)
     answered = catch_up(rule, now);
-    if (answered && is_new) ask_limit(rule);
-  }
   for (std::size_t rule = 0; answered && rule < rules_.capacity.size(); ++rule)
     answered = learn(rule, now);
   board_.advance(now);
@@ -167,6 +148,11 @@ void Forecaster::publish(Time now) {
                      .series = board_.entries(now),
                      .capacity = capacities_.advice(now),
                      .turned_away = board_.turned_away() + capacities_.turned_away()});
+  for (const auto& [key, entry] : said->series) {
+    if (!forecast::is_shown(key, rules_)) continue;
+    if (auto course = forecast::shown(board_, key, rules_, now))
+      said->shown.emplace(key, std::move(*course));
+  }
   std::lock_guard lock(mutex_);
   said_ = std::move(said);
 }
@@ -177,12 +163,16 @@ std::shared_ptr<const forecast::Said> Forecaster::said() const {
 }
 
 void Forecaster::collect(wire::MetricSink& sink) {
-  registry_.collect(sink);
+  questions_.collect(sink);
   forecast::collect(*said(), rules_, sink);
 }
 
 std::string Forecaster::report() const {
   return forecast::to_json(*said(), rules_);
+}
+
+std::string Forecaster::report(const forecast::Wanted& wanted) const {
+  return forecast::to_json(*said(), rules_, wanted);
 }
 
 }  // namespace outrider::ahead

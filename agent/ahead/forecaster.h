@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Asks Prometheus for the history of what is forecast, and each minute for what is new; keeps the
-// boards, and tells them on /metrics and at /api/v1/forecasts. SHELL: one thread.
+// Asks Prometheus for the history of what is forecast, and then for what is new; keeps the boards,
+// and tells them on /metrics and at /api/v1/forecasts. SHELL: one thread.
 //
+// Capacities learn from whole minutes. Between them load and replicas alone are asked, so that what
+// is wanted follows the load as soon as an autoscaler looks: the HPA does each 15 seconds.
 // The history is asked in pieces of at most some 200 000 values, so that neither side has to hold
 // much; where Prometheus does not answer, the next minute goes on from there. So an outage of
 // Prometheus leaves no gap, if Prometheus has none.
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "agent/ahead/questions.h"
 #include "agent/forecast/capacity_board.h"
 #include "agent/forecast/forecast_board.h"
 #include "agent/forecast/metrics.h"
 #include "agent/query/prometheus.h"
 #include "base/core/clock.h"
-#include "base/wire/registry.h"
+#include "base/wire/exposition.h"
 
 namespace outrider::ahead {
 
@@ -31,7 +35,7 @@ class Forecaster final : public wire::Collector {
     query::Prometheus::Prepare prepare;  // Certificates and tokens of each question.
     std::size_t series_max = 2'000;
     Duration learn_from = std::chrono::days(3);  // Minutes of the past that capacities learn from.
-    Duration every = std::chrono::minutes(1);
+    Duration every = std::chrono::seconds(15);
   };
 
   Forecaster(forecast::Rules rules, const Settings& settings, const Clock& clock);
@@ -42,25 +46,24 @@ class Forecaster final : public wire::Collector {
 
   void collect(wire::MetricSink& sink) override;
   std::string report() const;  // JSON.
+  // Of those alone whose labels are wanted, with their courses.
+  std::string report(const forecast::Wanted& wanted) const;
 
   // One round: what is new by `now`, and what follows from it. The thread's; tests call it.
   void round(Time now);
 
  private:
-  using Answer = Result<std::vector<Series>>;
-
   void run(const std::stop_token& stop);
-  Answer ask(const std::string& promql, Time from, Time to, Duration step);
+  std::map<Labels, double> ask_now(const std::string& promql);
   bool catch_up(std::size_t rule, Time now);
   bool learn(std::size_t rule, Time now);
-  void ask_limit(std::size_t rule);
   void publish(Time now);
   std::shared_ptr<const forecast::Said> said() const;
 
   const forecast::Rules rules_;
   const Settings settings_;
   const Clock& clock_;
-  query::Prometheus prometheus_;
+  Questions questions_;
   forecast::ForecastBoard board_;
   forecast::CapacityBoard capacities_;
   struct Progress {
@@ -68,10 +71,6 @@ class Forecaster final : public wire::Collector {
     std::size_t series = 1'000;  // In the last answer; before it, a guess.
   };
   std::vector<Progress> series_progress_, capacity_progress_;
-  bool answered_ = true;
-
-  wire::Registry registry_;
-  prometheus::Counter &answers_, &failures_;
 
   mutable std::mutex mutex_;  // Guards what is said.
   std::shared_ptr<const forecast::Said> said_;

@@ -4,9 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <random>
+#include <cstdint>
 
-#include "agent/api/page.h"
+#include "agent/act/journal_export.h"
+#include "agent/api/pages.h"
 #include "agent/ingest/change_events.h"
 #include "base/core/text.h"
 
@@ -21,10 +22,7 @@ using wire::Json;
 
 constexpr std::size_t list_default = 100;
 constexpr std::size_t list_max = 1'000;
-constexpr std::size_t page_incidents_max = 100;
-constexpr std::size_t page_resolved_max = 10;
-constexpr std::size_t page_actions_max = 300;
-constexpr std::size_t page_changes_max = 10;
+constexpr std::size_t limited_read = 5'000;  // Looked through for a token with limits.
 constexpr std::size_t person_bytes_max = 100;
 constexpr std::size_t invalid_alerts_max = 10;  // Told of in an answer and the log.
 
@@ -32,17 +30,17 @@ HttpResponse refuse(int status, const Error& error) {
   return error_response(status, error.code, error.message);
 }
 
-// Whether the caller's token reaches to what is of this identity.
-bool is_in_scope(const HttpRequest& request, const incident::Identity& who) {
-  return !request.scope || request.scope->covers(who.name_space, who.model);
-}
-
 // What lies outside of a token's limits is refused whole: half a webhook would look like success.
 HttpResponse out_of_scope(const std::string& what, const incident::Identity& who) {
   const auto word = [](const std::string& name) { return name.empty() ? "(none)" : name; };
+  std::string place;
+  for (const auto& [part, name] :
+       {std::pair{"cluster ", &who.cluster}, std::pair{"workload ", &who.workload}}) {
+    if (!name->empty()) place += std::string(", ") + part + *name;
+  }
   return error_response(403, "out_of_scope",
                         what + " is about namespace " + word(who.name_space) + " and model " +
-                            word(who.model) + ", which the token is not for");
+                            word(who.model) + place + ", which the token is not for");
 }
 
 // A handler that writes to the journal: when it cannot, the sender is asked to come again.
@@ -70,7 +68,32 @@ bool of_this_site(const HttpRequest& request) {
 
 std::size_t count_asked(const HttpRequest& request) {
   const auto asked = parse_uint(request.query_value("limit"));
-  return asked ? std::min<std::size_t>(static_cast<std::size_t>(*asked), list_max) : list_default;
+  return asked ? static_cast<std::size_t>(*asked) : list_default;
+}
+
+// A list that is shorter than was asked for would pass for all there is.
+std::optional<HttpResponse> refuse_limit(const HttpRequest& request) {
+  const std::string text = request.query_value("limit");
+  const auto asked = parse_uint(text);
+  if (text.empty() || (asked && *asked >= 1 && *asked <= list_max)) return std::nullopt;
+  return error_response(
+      400, "bad_limit",
+      "limit=" + text + ": expected a number from 1 to " + std::to_string(list_max));
+}
+
+// So many are read: of those that others may see only, the newest may all be somebody else's.
+std::size_t count_read(const HttpRequest& request) {
+  const bool is_limited = request.scope && request.scope->is_limited();
+  return is_limited ? limited_read : count_asked(request);
+}
+
+// The newest of those that the caller may see, as many as fit.
+template <class Items, class Show>
+void add_reached(const HttpRequest& request, const Items& items, std::size_t count_max,
+                 const Show& show, Json& list) {
+  for (const auto& item : items) {
+    if (reaches(request, item.identity()) && list.size() < count_max) list.push_back(show(item));
+  }
 }
 
 // What could not be read of a webhook, counted, logged and as JSON; the first ones by name.
@@ -99,7 +122,7 @@ HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
   }
   for (const auto& alert : webhook->alerts) {
     const incident::Identity who = incident::identity_of(alert.labels);
-    if (!is_in_scope(request, who)) return out_of_scope("an alert", who);
+    if (!reaches(request, who)) return out_of_scope("an alert", who);
   }
   const Json errors = invalid_alerts(parts, *webhook);
   if (!is_usable) return refuse(400, webhook->invalid.front().error);
@@ -117,7 +140,7 @@ HttpResponse take_alerts(const ApiParts& parts, const HttpRequest& request) {
 HttpResponse take_change(const ApiParts& parts, const HttpRequest& request) {
   const auto change = incident::parse_change(request.body, parts.clock->now());
   if (!change) return refuse(400, change.error());
-  if (!is_in_scope(request, change->identity())) {
+  if (!reaches(request, change->identity())) {
     return out_of_scope("the change", change->identity());
   }
   const bool is_new = parts.dispatcher->receive(*change);
@@ -126,7 +149,8 @@ HttpResponse take_change(const ApiParts& parts, const HttpRequest& request) {
 
 // GitHub, Argo CD and Flux in their own words; what is no change is told so, with 200.
 HttpResponse take_change_event(const ApiParts& parts, const HttpRequest& request) {
-  const std::string name(request.path_value("tool"));
+  const std::string_view named = request.path_value("tool");
+  const std::string name(named.empty() ? "github" : named);
   const auto tool = ingest::parse_change_tool(name);
   if (!tool) {
     return error_response(404, "unknown_tool",
@@ -140,8 +164,27 @@ HttpResponse take_change_event(const ApiParts& parts, const HttpRequest& request
     return refuse(400, event.error());
   }
   if (!event->change) return json_response(200, {{"ignored", event->ignored}});
+  if (!reaches(request, event->change->identity()))
+    return out_of_scope("the change", event->change->identity());
   const bool is_new = parts.dispatcher->receive(*event->change);
   return json_response(is_new ? 201 : 200, to_json(*event->change));
+}
+
+// GitHub bears no token: its signature says who it is.
+HttpResponse take_signed_change(const ApiParts& parts, const HttpRequest& request) {
+  const auto secret = parts.github_secret();
+  if (!secret) return refuse(503, secret.error());
+  const std::string_view signature = request.header("X-Hub-Signature-256");
+  if (!ingest::is_signed_by_github(signature, *secret, request.body)) {
+    spdlog::warn("change of github refused: {}", signature.empty() ? "not signed" : "wrong secret");
+    return error_response(401, "bad_signature",
+                          signature.empty()
+                              ? "expected X-Hub-Signature-256: give the webhook a secret, that of "
+                                "--changes.github-secret-file"
+                              : "X-Hub-Signature-256 is not of this body with the secret in "
+                                "--changes.github-secret-file");
+  }
+  return take_change_event(parts, request);
 }
 
 HttpResponse list_incidents(const ApiParts& parts, const HttpRequest& request) {
@@ -153,22 +196,11 @@ HttpResponse list_incidents(const ApiParts& parts, const HttpRequest& request) {
   Json list = Json::array();
   for (const bool open : {true, false}) {
     if (state == (open ? "resolved" : "open")) continue;
-    for (const auto& incident : parts.journal->incidents(open, count)) {
-      const bool is_ours = is_in_scope(request, incident.identity());
-      if (is_ours && list.size() < count) list.push_back(to_json(incident));
-    }
+    add_reached(
+        request, parts.journal->incidents(open, count_read(request)), count,
+        [](const auto& incident) { return to_json(incident); }, list);
   }
   return json_response(200, {{"incidents", list}});
-}
-
-Json action_json(const ApiParts& parts, const decide::Action& action) {
-  Json json = decide::to_public_json(action);
-  Json history = Json::array();
-  for (const auto& event : parts.journal->events_of(action.id)) {
-    history.push_back({{"at", format_rfc3339(event.at)}, {"text", event.text}});
-  }
-  json["history"] = history;
-  return json;
 }
 
 HttpResponse show_incident(const ApiParts& parts, const HttpRequest& request) {
@@ -176,30 +208,38 @@ HttpResponse show_incident(const ApiParts& parts, const HttpRequest& request) {
   if (!incident) {
     return error_response(404, "not_found", "no incident of that id; see /api/v1/incidents");
   }
-  if (!is_in_scope(request, incident->identity())) {
+  if (!reaches(request, incident->identity())) {
     return out_of_scope("the incident", incident->identity());
   }
   Json json = to_json(*incident);
   Json actions = Json::array();
-  for (const auto& action : parts.journal->actions_of(incident->id)) {
-    actions.push_back(action_json(parts, action));
-  }
+  // One incident may have alerts of several models, and so actions about each.
+  add_reached(
+      request, parts.journal->actions_of(incident->id), SIZE_MAX,
+      [&parts](const auto& action) { return action_json(parts, action); }, actions);
   json["actions"] = actions;
+  json["tickets"] = parts.tickets ? parts.tickets(incident->id) : Json::array();
   return json_response(200, json);
 }
 
 HttpResponse list_actions(const ApiParts& parts, const HttpRequest& request) {
   const std::string incident = request.query_value("incident");
-  const auto actions = incident.empty() ? parts.journal->actions(count_asked(request))
+  const auto actions = incident.empty() ? parts.journal->actions(count_read(request))
                                         : parts.journal->actions_of(incident);
+  const std::size_t count = incident.empty() ? count_asked(request) : actions.size();
   Json list = Json::array();
-  for (const auto& action : actions) list.push_back(action_json(parts, action));
-  return json_response(200, {{"actions", list}});
+  add_reached(
+      request, actions, count, [&parts](const auto& action) { return action_json(parts, action); },
+      list);
+  return json_response(200, {{"actions", list}, {"paused", parts.pause_switch->reason()}});
 }
 
 HttpResponse show_action(const ApiParts& parts, const HttpRequest& request) {
   const auto action = parts.journal->action(std::string(request.path_value("id")));
   if (!action) return error_response(404, "not_found", "no action of that id; see /api/v1/actions");
+  if (!reaches(request, action->identity())) {
+    return out_of_scope("the action", action->identity());
+  }
   return json_response(200, action_json(parts, *action));
 }
 
@@ -207,6 +247,13 @@ struct Word {
   std::string by, why;
   bool from_form = false;
 };
+
+// Who decides: the person that the way in has found out, whoever the request names; by an entry
+// of the tokens file both whom the request names and as whom it came.
+std::string person_of(const HttpRequest& request, const std::string& named) {
+  if (!request.user.empty()) return request.user;
+  return request.roles ? named + " (as " + request.caller + ")" : named;
+}
 
 // {"by": "name", "why": "…"} or the page's form by=name.
 Result<Word> read_word(const HttpRequest& request) {
@@ -224,30 +271,37 @@ Result<Word> read_word(const HttpRequest& request) {
       if (has && (*json)[key].is_string()) *target = (*json)[key].get<std::string>();
     }
   }
+  if (!request.user.empty()) word.by = request.user;
   if (trim(word.by).empty() || word.by.size() > person_bytes_max || word.why.size() > 1'000) {
     return fail("bad_person",
                 R"(say who decides, e.g. {"by": "ada", "why": "…"}; at most 100 characters)");
   }
   if (!is_valid_utf8(word.by) || !is_valid_utf8(word.why)) return fail("bad_person", "not UTF-8");
+  word.by = person_of(request, word.by);
   return word;
 }
 
-// Of an action, whose incident says whom it is about; one without an incident is about nobody.
+// Of an action; one that there is not is about nobody.
 std::optional<HttpResponse> refuse_out_of_scope(const ApiParts& parts, const HttpRequest& request,
                                                 const std::string& action_id) {
   if (!request.scope) return std::nullopt;
-  incident::Identity who;
-  if (const auto action = parts.journal->action(action_id)) {
-    if (const auto incident = parts.journal->incident(action->incident)) who = incident->identity();
-  }
-  if (is_in_scope(request, who)) return std::nullopt;
+  const auto action = parts.journal->action(action_id);
+  const incident::Identity who = action ? action->identity() : incident::Identity{};
+  if (reaches(request, who)) return std::nullopt;
   return out_of_scope("the action", who);
 }
 
+// The page tells from the journal what became of it, so that an address cannot claim anything.
+HttpResponse back_to_page(const ApiParts& parts, const std::string& id, bool is_decided) {
+  const auto action = parts.journal->action(id);
+  const std::string page =
+      action ? "/incidents/" + percent_encode(action->incident) : std::string("/actions");
+  return {.status = 303,
+          .headers = {{"Location", page + (is_decided ? "?done=" : "?refused=") +
+                                       percent_encode(id) + "#actions"}}};
+}
+
 HttpResponse person_decides(const ApiParts& parts, const HttpRequest& request, bool yes) {
-  if (!of_this_site(request)) {
-    return error_response(403, "cross_site", "the request comes from a page of another site");
-  }
   const auto word = read_word(request);
   if (!word) return refuse(400, word.error());
   const std::string id(request.path_value("id"));
@@ -255,55 +309,56 @@ HttpResponse person_decides(const ApiParts& parts, const HttpRequest& request, b
   const auto action = yes ? parts.dispatcher->approve(id, word->by)
                           : parts.dispatcher->reject(id, word->by, word->why);
   if (word->from_form) {
-    const std::string notice = action ? action->reason : action.error().message;
-    return {.status = 303, .headers = {{"Location", "/?notice=" + percent_encode(notice)}}};
+    return back_to_page(parts, id, action.has_value());
   }
   if (!action) return refuse(action.error().code == "not_found" ? 404 : 409, action.error());
   return json_response(200, action_json(parts, *action));
 }
 
-std::string make_nonce() {
-  std::random_device random;
-  std::string nonce;
-  for (int i = 0; i < 4; ++i) nonce += std::to_string(random());
-  return nonce;
-}
-
-HttpResponse show_page(const ApiParts& parts, const HttpRequest& request) {
-  PageContent content{.now = parts.clock->now(),
-                      .open = parts.journal->incidents(true, page_incidents_max),
-                      .resolved = parts.journal->incidents(false, page_resolved_max),
-                      .actions = parts.journal->actions(page_actions_max),
-                      .events = {},
-                      .changes = parts.journal->changes(parts.clock->now() - std::chrono::hours(24),
-                                                        page_changes_max),
-                      .has_policy = parts.has_policy,
-                      .dry_run = parts.dispatcher->policy()->dry_run,
-                      .policy_trouble = parts.policy_trouble(),
-                      .notice = request.query_value("notice").substr(0, 500)};
-  for (const auto& action : content.actions) {
-    content.events[action.id] = parts.journal->events_of(action.id);
+// The kill switch's person's hand. Resuming leaves the option's and the file's where they are.
+HttpResponse pause_actions(const ApiParts& parts, const HttpRequest& request, bool pause) {
+  const auto word = read_word(request);
+  if (!word) return refuse(400, word.error());
+  if (pause) {
+    parts.pause_switch->pause(word->by, word->why);
+  } else {
+    parts.pause_switch->resume();
   }
-  const std::string nonce = make_nonce();
-  HttpResponse response{.content_type = "text/html; charset=utf-8",
-                        .body = render_page(content, nonce)};
-  response.headers = {{"Content-Security-Policy", "default-src 'none'; style-src 'nonce-" + nonce +
-                                                      "'; script-src 'nonce-" + nonce +
-                                                      "'; connect-src 'self'; form-action 'self'; "
-                                                      "frame-ancestors 'none'; base-uri 'none'"},
-                      {"X-Content-Type-Options", "nosniff"},
-                      // Not no-referrer: a browser then sends "Origin: null" with our own form.
-                      {"Referrer-Policy", "same-origin"},
-                      {"Cache-Control", "no-store"}};
-  return response;
+  const std::string reason = parts.pause_switch->reason();
+  spdlog::warn("actions {} by {}{}", pause ? "paused" : "resumed", word->by,
+               pause || reason.empty() ? "" : ", but still " + reason);
+  parts.dispatcher->wake();
+  if (word->from_form) return {.status = 303, .headers = {{"Location", "/"}}};
+  return json_response(200, {{"paused", reason}});
 }
 
 HttpResponse list_changes(const ApiParts& parts, const HttpRequest& request) {
   Json list = Json::array();
-  for (const auto& change : parts.journal->changes(Time{}, count_asked(request))) {
-    if (is_in_scope(request, change.identity())) list.push_back(to_json(change));
-  }
+  add_reached(
+      request, parts.journal->changes(Time{}, count_read(request)), count_asked(request),
+      [](const auto& change) { return to_json(change); }, list);
   return json_response(200, {{"changes", list}});
+}
+
+HttpResponse export_journal(const ApiParts& parts, const HttpRequest& request) {
+  const std::string text = request.query_value("since");
+  const auto since = text.empty() ? std::optional(Time{}) : parse_rfc3339(text);
+  if (!since) {
+    return error_response(400, "bad_time", "since=" + text + ": expected RFC 3339, UTC");
+  }
+  HttpResponse response{.content_type = "application/x-ndjson"};
+  response.stream = [journal = parts.journal, since = *since](const HttpResponse::Write& write) {
+    act::export_journal(*journal, since, write);
+  };
+  return response;
+}
+
+HttpResponse show_right_size(const ApiParts& parts, const HttpRequest&) {
+  if (!parts.right_size) {
+    return error_response(404, "not_right_sizing",
+                          "not asked: give --right-size.every, such as 6h, and --prometheus.url");
+  }
+  return {.content_type = "application/json", .body = parts.right_size()};
 }
 
 HttpResponse reload(const ApiParts& parts) {
@@ -319,6 +374,12 @@ void add_routes(net::Router& router, const ApiParts& parts) {
     router.add(method, path,
                journalled(parts.metrics,
                           [parts, function](const HttpRequest& request) {
+                            if (request.method == "POST" && !of_this_site(request)) {
+                              return error_response(403, "cross_site",
+                                                    "the request comes from a page of another "
+                                                    "site");
+                            }
+                            if (const auto refused = refuse_limit(request)) return *refused;
                             return function(parts, request);
                           }),
                needs);
@@ -328,19 +389,28 @@ void add_routes(net::Router& router, const ApiParts& parts) {
   const net::Needs read_own{.role = net::Role::read, .handler_checks_scope = true};
   const net::Needs write{.role = net::Role::write, .handler_checks_scope = true};
   const net::Needs approve{.role = net::Role::approve, .handler_checks_scope = true};
-  add("GET", "/", read, show_page);
+  add_page_routes(router, parts);
   add("POST", "/api/v1/alerts", write, take_alerts);
   add("POST", "/api/v1/changes", write, take_change);
+  if (parts.github_secret)
+    add("POST", "/api/v1/changes/github", net::Needs{.role = std::nullopt}, take_signed_change);
   add("POST", "/api/v1/changes/{tool}", write, take_change_event);
   add("GET", "/api/v1/changes", read_own, list_changes);
   add("GET", "/api/v1/incidents", read_own, list_incidents);
   add("GET", "/api/v1/incidents/{id}", read_own, show_incident);
-  add("GET", "/api/v1/actions", read, list_actions);
-  add("GET", "/api/v1/actions/{id}", read, show_action);
+  add("GET", "/api/v1/actions", read_own, list_actions);
+  add("GET", "/api/v1/actions/{id}", read_own, show_action);
+  // Before {id}: the switch is of the whole agent, so a limited token is refused.
+  add("POST", "/api/v1/actions/pause", {.role = net::Role::administer},
+      [](const ApiParts& p, const HttpRequest& r) { return pause_actions(p, r, true); });
+  add("POST", "/api/v1/actions/resume", {.role = net::Role::administer},
+      [](const ApiParts& p, const HttpRequest& r) { return pause_actions(p, r, false); });
   add("POST", "/api/v1/actions/{id}/approve", approve,
       [](const ApiParts& p, const HttpRequest& r) { return person_decides(p, r, true); });
   add("POST", "/api/v1/actions/{id}/reject", approve,
       [](const ApiParts& p, const HttpRequest& r) { return person_decides(p, r, false); });
+  add("GET", "/api/v1/right-size", read, show_right_size);
+  add("GET", "/api/v1/journal", read, export_journal);
   add("GET", "/-/healthy", read,
       [](const ApiParts&, const HttpRequest&) { return net::text_response(200, "healthy\n"); });
   add("GET", "/-/ready", read, [](const ApiParts& p, const HttpRequest&) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "agent/decide/runbook.h"
 #include "agent/incident/evidence.h"
 #include "base/core/text.h"
 
@@ -13,7 +14,7 @@ namespace {
 using incident::Incident;
 using wire::Json;
 
-constexpr Duration day = std::chrono::hours(24);
+constexpr Duration week = std::chrono::hours(24 * 7);
 
 // Unique a rule and an episode of an incident; letters, digits and '-' only, so that receivers can
 // use it as a name.
@@ -49,14 +50,18 @@ std::string brief_text(const Incident& incident) {
   return text;
 }
 
-// Whether a rule that tells the diagnosis should wait for one that names a cause.
-bool waits_for_diagnosis(const Rule& rule, const Policy& policy, const Incident& incident,
-                         Time now) {
+// Until when a rule waits: to be old enough, or, where it tells the diagnosis, for one that names a
+// cause. Nothing: it does not.
+std::optional<Time> waits_until(const Rule& rule, const Policy& policy, const Incident& incident,
+                                Time now) {
+  if (now - incident.opened_at < rule.after) return incident.opened_at + rule.after;
+  if (!rule.abstain.empty()) return std::nullopt;
   // Without suspects, as where no Prometheus is given, nothing better comes.
   const bool done =
       incident.diagnosis && (incident.diagnosis->named || incident.diagnosis->suspects == 0);
   const Time began = std::max(incident.opened_at, incident.episode_at);
-  return rule.tells_diagnosis && !done && now - began < policy.diagnosis_wait;
+  const bool waits = rule.tells_diagnosis && !done && now - began < policy.diagnosis_wait;
+  return waits ? std::optional(began + policy.diagnosis_wait) : std::nullopt;
 }
 
 struct Replicas {
@@ -114,6 +119,10 @@ class IncidentFields {
     if (field == "cause") return named ? Json(diagnosis->causes.front().component) : Json();
     if (field == "cause_kind") return named ? Json(diagnosis->causes.front().kind) : Json();
     if (field == "diagnosis") return diagnosis ? Json(diagnosis->sentence) : Json();
+    if (field == "seen_before") {
+      return diagnosis && !diagnosis->earlier.sentence.empty() ? Json(diagnosis->earlier.sentence)
+                                                               : Json();
+    }
     if (field == "slices") return incident_.slices ? Json(incident_.slices->summary) : Json();
     if (field == "verdict") {
       return diagnosis ? Json(diagnosis->named ? "cause" : "insufficient_evidence") : Json();
@@ -176,8 +185,9 @@ Result<Replicas> count_replicas(const Scale& scale, const Incident& incident, co
   if (!ratio) return fail(ratio);
   // Both numbers come rounded, so that 3 x 2.667 is meant to be 8: a hundredth is no replica.
   const double wanted = std::ceil(*current * *ratio - 0.01);
-  const double kept =
-      std::clamp(wanted, static_cast<double>(scale.min), static_cast<double>(scale.max));
+  const auto step = static_cast<double>(scale.max_step);
+  const double kept = std::clamp(std::clamp(wanted, *current - step, *current + step),
+                                 static_cast<double>(scale.min), static_cast<double>(scale.max));
   if (kept == *current) {
     return fail("no_change",
                 "scale: " + format_double(*current) + " replicas are already what is wanted" +
@@ -246,14 +256,6 @@ std::optional<Time> cooled_at(const Rule& rule, const incident::Identity& who,
   return until;
 }
 
-std::int64_t automatic_today(const incident::Identity& who, const std::vector<Past>& past,
-                             Time now) {
-  return std::count_if(past.begin(), past.end(), [&](const Past& one) {
-    return one.automatic && changes_production(one.kind) && may_be_same(one.who, who) &&
-           one.at > now - day;
-  });
-}
-
 void hold(Action& action, Outcome outcome, std::string reason, bool needs_approval = false) {
   action.stage = Stage::held;
   action.outcome = outcome;
@@ -261,8 +263,7 @@ void hold(Action& action, Outcome outcome, std::string reason, bool needs_approv
   action.needs_approval = needs_approval;
 }
 
-Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, std::string key,
-              const std::vector<Past>& past, const Answers& answers, Time now) {
+Action action_of(const Rule& rule, const Incident& incident, std::string key, Time now) {
   Action action;
   action.id = std::move(key);
   action.incident = incident.id;
@@ -275,7 +276,128 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, 
   action.workload = incident.workload;
   action.owner = incident.owner;
   action.created_at = action.updated_at = action.next_at = now;
+  return action;
+}
 
+Result<Condition> condition_of(const Template& text, const IncidentFields& fields) {
+  const auto query = text.render(fields);
+  if (!query) return fail(query);
+  return parse_condition(*query);
+}
+
+Result<RunbookStep> step_of(const StepRule& rule, const std::string& action,
+                            const IncidentFields& fields) {
+  RunbookStep step;
+  step.name = rule.name;
+  step.kind = rule.kind;
+  step.executor = rule.target.executor;
+  step.undo_by_executor = rule.undo_by_executor;
+  if (step.executor.empty()) {
+    auto delivery = render(rule.webhook, fields, step_key(action, step, false));
+    if (!delivery) return fail(delivery);
+    step.delivery = std::move(*delivery);
+  } else {
+    auto target = rule.target.render(fields);
+    if (!target) return fail(target);
+    step.target = std::move(*target);
+    step.delivery.job.enabled = false;
+  }
+  if (rule.undo) {
+    auto undo = render(*rule.undo, fields, step_key(action, step, true));
+    if (!undo) return fail(undo);
+    step.undo = std::move(*undo);
+  }
+  if (!rule.check) return step;
+  auto condition = condition_of(rule.check->query, fields);
+  if (!condition) return fail(condition);
+  step.check = Verify{.condition = std::move(*condition),
+                      .within = rule.check->within,
+                      .lasting = rule.check->lasting};
+  return step;
+}
+
+Result<void> write_steps(Action& action, const Rule& rule, const IncidentFields& fields) {
+  Runbook runbook;
+  for (const StepRule& one : rule.steps) {
+    auto step = step_of(one, action.id, fields);
+    if (!step) return fail(step);
+    runbook.push_back(std::move(*step));
+  }
+  action.plan.executor = "runbook";
+  action.plan.target = to_json(runbook);
+  action.delivery.job.timeout = longest(runbook);
+  return {};
+}
+
+// Everything that follows from rule and incident: the request, or the executor's target; what must
+// hold before; how it is verified and undone.
+Result<void> write_down(Action& action, const Rule& rule, const Policy& policy,
+                        const IncidentFields& fields) {
+  Plan& plan = action.plan;
+  plan.expires = rule.expires;
+  plan.start_within = policy.start_within;
+  plan.undo_within = rule.undo_within;
+  plan.domain = policy.failure_domain.text(action.identity());
+  plan.executor = rule.target.executor;
+  plan.undo_by_executor = rule.undo_by_executor;
+  if (!rule.steps.empty()) {
+    if (auto steps = write_steps(action, rule, fields); !steps) return steps;
+  } else if (plan.executor.empty()) {
+    auto delivery = render(rule.webhook, fields, action.id);
+    if (!delivery) return fail(delivery);
+    action.delivery = std::move(*delivery);
+  } else {
+    auto target = rule.target.render(fields);
+    if (!target) return fail(target);
+    plan.target = std::move(*target);
+  }
+  if (rule.undo) {
+    auto undo = render(*rule.undo, fields, action.id + "-undo");
+    if (!undo) return fail(undo);
+    plan.undo = std::move(*undo);
+  }
+  if (rule.precondition) {
+    auto condition = condition_of(*rule.precondition, fields);
+    if (!condition) return fail(condition);
+    plan.precondition = std::move(*condition);
+  }
+  if (!rule.verify) return {};
+  plan.verify = Verify{.condition = {},
+                       .incident_ended = rule.verify->incident_ended,
+                       .within = rule.verify->within,
+                       .lasting = rule.verify->lasting};
+  if (plan.verify->incident_ended) return {};
+  auto condition = condition_of(rule.verify->query, fields);
+  if (!condition) return fail(condition);
+  plan.verify->condition = std::move(*condition);
+  return {};
+}
+
+// What the conditions say now, as evidence of the time before; and whether the first holds.
+Reading note_at_decision(Action& action, const Condition& condition, const char* of,
+                         const Situation& situation, Time now) {
+  Reading reading = read_condition(condition, situation.answer_to(condition.query),
+                                   situation.answer_to(condition.left));
+  reading.of = of;
+  reading.at = now;
+  note(action, reading);
+  return reading;
+}
+
+std::optional<double> pods_of(const Rule& rule, const Incident& incident,
+                              const std::optional<Replicas>& replicas, const Answers& answers) {
+  if (rule.pods) {
+    const auto value = value_of(*rule.pods, "pods", incident, rule, answers);
+    return value ? std::optional(*value) : std::nullopt;
+  }
+  if (replicas) return std::max(replicas->current, replicas->wanted);
+  return std::nullopt;
+}
+
+Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, std::string key,
+              const std::vector<Past>& past, const Answers& answers, const Situation& situation,
+              Time now) {
+  Action action = action_of(rule, incident, std::move(key), now);
   std::optional<Replicas> replicas;
   if (rule.scale) {
     const auto counted = count_replicas(*rule.scale, incident, rule, answers);
@@ -285,14 +407,27 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, 
     }
     replicas = *counted;
   }
-  auto delivery =
-      render(rule.webhook, IncidentFields(incident, rule, action.id, replicas), action.id);
-  if (!delivery) {
-    hold(action, Outcome::failed, "the request cannot be written: " + delivery.error().message);
+  const IncidentFields fields(incident, rule, action.id, replicas);
+  if (const auto written = write_down(action, rule, policy, fields); !written) {
+    hold(action, Outcome::failed, "the request cannot be written: " + written.error().message);
     return action;
   }
-  action.delivery = std::move(*delivery);
-
+  action.plan.pods = pods_of(rule, incident, replicas, answers);
+  if (action.plan.verify && !action.plan.verify->incident_ended)
+    note_at_decision(action, action.plan.verify->condition, "verify", situation, now);
+  const bool scales_in = replicas && replicas->wanted < replicas->current;
+  if (scales_in && is_forecast(rule, incident)) {
+    hold(action, Outcome::suppressed, "nothing is scaled in on a forecast");
+    return action;
+  }
+  if (action.plan.precondition) {
+    const Reading before =
+        note_at_decision(action, *action.plan.precondition, "precondition", situation, now);
+    if (!before.holds) {
+      hold(action, Outcome::suppressed, "the precondition does not hold: " + before.words);
+      return action;
+    }
+  }
   const auto until = cooled_at(rule, incident.identity(), past);
   if (until && now < *until) {
     hold(action, Outcome::suppressed,
@@ -300,13 +435,12 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, 
              std::string(name(rule.kind)) + ", until " + incident::plain_time(*until));
   } else if (policy.dry_run) {
     hold(action, Outcome::recommended, "dry run: the policy sends nothing");
-  } else if (rule.approval_required) {
-    hold(action, Outcome::recommended, "the policy asks for a person's approval", true);
-  } else if (changes_production(rule.kind) &&
-             automatic_today(incident.identity(), past, now) >= policy.automatic_actions_per_day) {
+  } else if (auto back = held_back(policy, rule, action, past, situation, now)) {
+    hold(action, back->outcome, std::move(back->reason), back->needs_approval);
+  } else if (scales_in && !action.plan.precondition) {
     hold(action, Outcome::recommended,
-         "breaker: " + std::to_string(policy.automatic_actions_per_day) +
-             " automatic actions on this model within a day is the limit; a person must approve",
+         "it scales in, and the rule has no 'precondition' that is read again before it: a person "
+         "must approve",
          true);
   } else {
     action.stage = Stage::queued;
@@ -316,54 +450,95 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, 
   return action;
 }
 
+// Each rule that matches, with the incident as it is told for it, until one abstains.
+template <class Visit>
+void for_each_match(const Policy& policy, const Incident& incident, const Visit& visit) {
+  const std::vector<Incident> others = told_by_all(incident);
+  for (const Rule& rule : policy.rules) {
+    const std::vector<const Incident*> matched = matching(rule, incident, others);
+    if (matched.empty()) continue;
+    if (!rule.abstain.empty()) break;
+    for (const Incident* one : matched) visit(rule, *one);
+  }
+}
+
 }  // namespace
 
 Duration lookback(const Policy& policy) {
-  Duration longest = day;
+  Duration longest = week;
   for (const Rule& rule : policy.rules) longest = std::max(longest, rule.cooldown);
   return longest;
 }
 
 std::vector<std::string> queries(const Policy& policy, const Incident& incident) {
   std::vector<std::string> wanted;
-  const std::vector<Incident> others = told_by_all(incident);
-  for (const Rule& rule : policy.rules) {
-    const std::vector<const Incident*> matched = matching(rule, incident, others);
-    if (matched.empty()) continue;
-    if (!rule.abstain.empty()) break;
-    if (!rule.scale) continue;
-    for (const Incident* one : matched) {
-      for (const Number* number : {&rule.scale->current, &rule.scale->ratio}) {
-        if (number->source != Number::Source::query) continue;
-        if (auto text = query_text(*number, *one, rule)) wanted.push_back(std::move(*text));
-      }
+  for_each_match(policy, incident, [&](const Rule& rule, const Incident& one) {
+    std::vector<const Number*> numbers;
+    if (rule.scale) numbers = {&rule.scale->current, &rule.scale->ratio};
+    if (rule.pods) numbers.push_back(&*rule.pods);
+    for (const Number* number : numbers) {
+      if (number->source != Number::Source::query) continue;
+      if (auto text = query_text(*number, one, rule)) wanted.push_back(std::move(*text));
     }
-  }
+  });
+  return wanted;
+}
+
+std::vector<std::string> conditions(const Policy& policy, const Incident& incident,
+                                    const Answers& answers) {
+  std::vector<std::string> wanted;
+  for_each_match(policy, incident, [&](const Rule& rule, const Incident& one) {
+    std::vector<const Template*> texts;
+    if (rule.precondition) texts.push_back(&*rule.precondition);
+    if (rule.verify && !rule.verify->incident_ended) texts.push_back(&rule.verify->query);
+    std::optional<Replicas> replicas;
+    if (rule.scale) {
+      if (const auto counted = count_replicas(*rule.scale, one, rule, answers)) replicas = *counted;
+    }
+    for (const Template* text : texts) {
+      const auto condition = condition_of(*text, IncidentFields(one, rule, "", replicas));
+      if (!condition) continue;
+      wanted.push_back(condition->query);
+      if (!condition->left.empty()) wanted.push_back(condition->left);
+    }
+  });
   return wanted;
 }
 
 Decisions decide(const Policy& policy, const Incident& incident, const std::vector<Past>& past,
-                 const std::set<std::string>& settled, const Answers& answers, Time now) {
+                 const std::set<std::string>& settled, const Answers& answers, Time now,
+                 const Situation& situation) {
   Decisions decisions;
-  std::vector<Past> with_own = past;  // Two rules of one kind share the cool-down at once.
+  std::vector<Past> with_own = past;     // Two rules of one kind share the cool-down at once …
+  std::optional<Situation> with_let_go;  // … and all of them the failure domain.
+  const Situation* around = &situation;
   const std::vector<Incident> others = told_by_all(incident);
   for (const Rule& rule : policy.rules) {
     const std::vector<const Incident*> matched = matching(rule, incident, others);
-    if (matched.empty() || now - incident.opened_at < rule.after) continue;
+    if (matched.empty()) continue;
+    if (const auto until = waits_until(rule, policy, incident, now)) {
+      decisions.again = std::min(decisions.again.value_or(*until), *until);
+      continue;
+    }
     if (!rule.abstain.empty()) {
       decisions.abstained = rule.name + ": " + rule.abstain;
       break;
     }
-    if (waits_for_diagnosis(rule, policy, incident, now)) continue;
     for (const Incident* one : matched) {
       // The incident's own model, or the only one: a key that does not change when others join.
       std::string suffix;
       if (changes_production(rule.kind) && one != &incident) suffix = "-" + key_part(*one);
       std::string key = idempotency_key(rule, incident, suffix);
       if (settled.contains(key)) continue;
-      Action action = act_on(rule, policy, *one, std::move(key), with_own, answers, now);
-      if (action.stage == Stage::queued)
+      Action action = act_on(rule, policy, *one, std::move(key), with_own, answers, *around, now);
+      if (action.stage == Stage::queued) {
         with_own.push_back({action.kind, action.identity(), now, true});
+        if (changes_production(action.kind)) {
+          if (!with_let_go) with_let_go = situation;
+          with_let_go->underway.push_back({action.id, action.identity()});
+          around = &*with_let_go;
+        }
+      }
       decisions.actions.push_back(std::move(action));
     }
   }

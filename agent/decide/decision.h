@@ -9,32 +9,28 @@
 // incident/identity.h): what was done to another cluster's is no reason.
 //   the request cannot be rendered           failed, held
 //   a scale number is unknown, or no change  suppressed, held
+//   scaling in on a forecast                 suppressed, held
+//   the precondition does not hold           suppressed, held
 //   the model and action are in cool-down    suppressed, held
 //   dry run                                  recommended, held
-//   approval required                        recommended, held, waits for a person
-//   the model's breaker is open              recommended, held, waits for a person
+//   what care.h holds back                   recommended or suppressed, held
+//   scaling in without a precondition        recommended, held, waits for a person
 //   otherwise                                queued
 // While an incident is open its held actions are decided anew, so what a cool-down suppressed is
 // done once the cool-down has passed and the incident still stands.
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "agent/decide/care.h"
 #include "agent/decide/policy.h"
 
 namespace outrider::decide {
 
-// An action that was let go (queued, by policy or by a person), as cool-down and breaker see it.
-struct Past {
-  Kind kind = Kind::notify;
-  incident::Identity who;
-  Time at;
-  bool automatic = true;  // Not approved by a person.
-};
-
-// How far back decide() looks: a day for the breaker, or the longest cool-down of the policy.
+// How far back decide() looks: a week for the strikes, or the longest cool-down of the policy.
 Duration lookback(const Policy& policy);
 
 // The PromQL queries that deciding about the incident needs answers to.
@@ -42,13 +38,20 @@ std::vector<std::string> queries(const Policy& policy, const incident::Incident&
 
 using Answers = std::map<std::string, double>;  // Query to its one value; absent: no answer.
 
+// And the conditions whose answers are evidence (Situation::answers): with their left sides. They
+// may name the replicas, which `answers` may say.
+std::vector<std::string> conditions(const Policy& policy, const incident::Incident& incident,
+                                    const Answers& answers);
+
 struct Decisions {
   std::vector<Action> actions;
   std::string abstained;  // "rule: reason" when a rule ended the reading.
+  // When a rule that matches will have waited long enough: its `after`, or for a diagnosis.
+  std::optional<Time> again = {};
 };
 // `settled`: ids of actions of this incident that are no longer held; they are not decided again.
 Decisions decide(const Policy& policy, const incident::Incident& incident,
                  const std::vector<Past>& past, const std::set<std::string>& settled,
-                 const Answers& answers, Time now);
+                 const Answers& answers, Time now, const Situation& situation = {});
 
 }  // namespace outrider::decide

@@ -2,9 +2,10 @@
 #include "agent/decide/policy.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
+#include "agent/decide/rule_pieces.h"
+#include "agent/decide/runbook.h"
 #include "base/core/text.h"
 
 namespace outrider::decide {
@@ -16,17 +17,6 @@ using wire::Json;
 
 constexpr std::size_t rules_max = 200;
 constexpr std::size_t name_bytes_max = 60;
-// What is known only once the cause was looked for.
-constexpr std::array<std::string_view, 6> diagnosis_fields = {"brief",     "cause",  "cause_kind",
-                                                              "diagnosis", "slices", "verdict"};
-
-constexpr std::string_view default_body =
-    R"({"action": {{ action }}, "model": {{ model | default "" }}, "version": {{ version }}, )"
-    R"("cluster": {{ cluster | default "" }}, "namespace": {{ namespace | default "" }}, )"
-    R"("workload": {{ workload | default "" }}, "owner": {{ owner | default "" }}, )"
-    R"("reason": {{ reason }}, "since": {{ since }}, "incident": {{ incident }}, )"
-    R"("idempotency_key": {{ idempotency_key }}})";
-
 bool is_name(std::string_view text) {
   if (text.empty() || text.size() > name_bytes_max) return false;
   for (const char c : text) {
@@ -35,56 +25,37 @@ bool is_name(std::string_view text) {
   return true;
 }
 
-bool is_known_field(std::string_view field) {
-  for (const std::string_view prefix : {"labels.", "annotations."}) {
-    if (field.starts_with(prefix) && field.size() > prefix.size()) return true;
-  }
-  const auto& known = field_names();
-  return std::find(known.begin(), known.end(), field) != known.end();
-}
-
-bool tells_diagnosis(const Webhook& webhook) {
-  std::vector<const Template*> templates = {&webhook.url, &webhook.body};
-  for (const auto& [header, text] : webhook.headers) templates.push_back(&text);
-  return std::any_of(templates.begin(), templates.end(), [](const Template* one) {
-    const std::vector<std::string> fields = one->fields();
-    return std::any_of(fields.begin(), fields.end(), [](const std::string& field) {
-      return std::find(diagnosis_fields.begin(), diagnosis_fields.end(), field) !=
-             diagnosis_fields.end();
-    });
+bool names_diagnosis(const Template& text) {
+  const auto& names = diagnosis_field_names();
+  const std::vector<std::string> fields = text.fields();
+  return std::any_of(fields.begin(), fields.end(), [&names](const std::string& field) {
+    return std::find(names.begin(), names.end(), field) != names.end();
   });
 }
 
-// What templates are tried with when they are loaded: nothing that a body must not survive is left
-// out.
-std::optional<Json> sample_field(std::string_view field, bool unknown) {
-  if (field.starts_with("replicas.")) return Json(3);
-  if (unknown && (field == "since" || field == "since_unix" || field == "version" ||
-                  (field != "brief" && std::find(diagnosis_fields.begin(), diagnosis_fields.end(),
-                                                 field) != diagnosis_fields.end()))) {
-    return Json();
+bool tells_diagnosis(const Rule& rule) {
+  std::vector<const Template*> templates = {&rule.webhook.url, &rule.webhook.body};
+  for (const auto& [header, text] : rule.webhook.headers) templates.push_back(&text);
+  for (const auto& [place, text] : rule.target.texts) templates.push_back(&text);
+  for (const StepRule& step : rule.steps) {
+    templates.insert(templates.end(), {&step.webhook.url, &step.webhook.body});
+    for (const auto& [place, text] : step.target.texts) templates.push_back(&text);
   }
-  if (field == "since_unix") return Json(1'700'000'000);
-  return Json("sam\"ple\\\n");
+  return std::any_of(templates.begin(), templates.end(),
+                     [](const Template* one) { return names_diagnosis(*one); });
 }
 
 class PolicyReader {
  public:
-  explicit PolicyReader(const std::string& file) : reader_(file) {}
+  PolicyReader(const std::string& file, const Executors& executors)
+      : executors_(executors), reader_(file), pieces_(reader_) {}
 
   Result<Policy> read(const std::string& text) {
     const Yaml root = reader_.parse(text);
     reader_.only_keys(root, {"dry_run", "limits", "rules"});
     Policy policy;
     policy.dry_run = reader_.boolean(root, "dry_run").value_or(policy.dry_run);
-    const Yaml limits = reader_.child(root, "limits");
-    reader_.only_keys(limits, {"automatic_actions_per_day", "cooldown", "diagnosis_wait"});
-    policy.diagnosis_wait =
-        reader_.duration(limits, "diagnosis_wait").value_or(policy.diagnosis_wait);
-    policy.automatic_actions_per_day =
-        at_least(limits, "automatic_actions_per_day", 0).value_or(policy.automatic_actions_per_day);
-    cooldown_ = reader_.duration(limits, "cooldown").value_or(std::chrono::minutes(30));
-
+    read_limits(reader_.child(root, "limits"), policy);
     const std::vector<Yaml> rules = reader_.items(root, "rules");
     if (rules.size() > rules_max) {
       reader_.mistake(reader_.child(root, "rules"),
@@ -96,11 +67,50 @@ class PolicyReader {
   }
 
  private:
+  void read_limits(const Yaml& limits, Policy& policy) {
+    reader_.only_keys(
+        limits, {"automatic_actions_per_day", "cooldown", "diagnosis_wait", "failure_domain",
+                 "quiet_hours", "actions_per_hour", "strikes", "pods_per_owner", "start_within"});
+    policy.diagnosis_wait =
+        reader_.duration(limits, "diagnosis_wait").value_or(policy.diagnosis_wait);
+    policy.automatic_actions_per_day = pieces_.at_least(limits, "automatic_actions_per_day", 0)
+                                           .value_or(policy.automatic_actions_per_day);
+    policy.actions_per_hour =
+        pieces_.at_least(limits, "actions_per_hour", 0).value_or(policy.actions_per_hour);
+    policy.strikes = pieces_.at_least(limits, "strikes", 1).value_or(policy.strikes);
+    policy.pods_per_owner =
+        pieces_.at_least(limits, "pods_per_owner", 1).value_or(policy.pods_per_owner);
+    policy.start_within = pieces_.positive(limits, "start_within", policy.start_within);
+    cooldown_ = reader_.duration(limits, "cooldown").value_or(std::chrono::minutes(30));
+    for (const Yaml& hours : reader_.items(limits, "quiet_hours"))
+      policy.quiet_hours.push_back(pieces_.read_quiet_hours(hours));
+    if (has(limits, "failure_domain")) read_domain(limits, policy.failure_domain);
+  }
+
+  void read_domain(const Yaml& limits, FailureDomain& domain) {
+    domain = {.cluster = false, .name_space = false};
+    for (const std::string& part : reader_.texts(limits, "failure_domain")) {
+      if (part == "cluster") {
+        domain.cluster = true;
+      } else if (part == "namespace") {
+        domain.name_space = true;
+      } else if (part == "workload") {
+        domain.workload = true;
+      } else if (part == "model") {
+        domain.model = true;
+      } else {
+        reader_.mistake(reader_.child(limits, "failure_domain"),
+                        "expected cluster, namespace, workload or model, got '" + part + "'");
+      }
+    }
+  }
+
   Rule read_rule(const Yaml& yaml) {
     Rule rule;
     reader_.only_keys(yaml, {"name", "match", "abstain", "action", "approval", "after", "cooldown",
-                             "webhook", "scale"});
-    rule.name = required_text(yaml, "name");
+                             "webhook", "scale", "precondition", "verify", "undo", "undo_within",
+                             "expires", "pods", "kubernetes", "ticket", "runbook"});
+    rule.name = pieces_.required_text(yaml, "name");
     if (!rule.name.empty() && !is_name(rule.name)) {
       reader_.mistake(
           reader_.child(yaml, "name"),
@@ -116,17 +126,26 @@ class PolicyReader {
     if (has(yaml, "abstain")) {
       if (rule.abstain.empty())
         reader_.mistake(reader_.child(yaml, "abstain"), "expected the reason");
-      for (const char* key : {"action", "webhook", "scale", "approval", "cooldown"}) {
+      for (const char* key :
+           {"action", "webhook", "scale", "approval", "cooldown", "precondition", "verify", "undo",
+            "undo_within", "expires", "pods", "kubernetes", "ticket", "runbook"}) {
         if (has(yaml, key)) reader_.mistake(reader_.child(yaml, key), "not beside 'abstain'");
       }
       return rule;
     }
-    const std::string kind = required_text(yaml, "action");
+    read_action(yaml, rule);
+    return rule;
+  }
+
+  void read_action(const Yaml& yaml, Rule& rule) {
+    const std::string kind = pieces_.required_text(yaml, "action");
     if (const auto parsed = parse_kind(kind)) {
       rule.kind = *parsed;
     } else if (!kind.empty()) {
-      reader_.mistake(reader_.child(yaml, "action"),
-                      "expected retrain, scale, rollback, ticket or notify, got '" + kind + "'");
+      reader_.mistake(
+          reader_.child(yaml, "action"),
+          "expected retrain, scale, rollback, restart, runbook, ticket or notify, got '" + kind +
+              "'");
     }
     const std::string approval = reader_.text(yaml, "approval").value_or("automatic");
     if (approval != "automatic" && approval != "required") {
@@ -137,14 +156,155 @@ class PolicyReader {
     const Duration fallback = changes_production(rule.kind) ? cooldown_ : Duration{};
     rule.cooldown = reader_.duration(yaml, "cooldown").value_or(fallback);
     if (has(yaml, "scale")) rule.scale = read_scale(reader_.child(yaml, "scale"));
-    has_scale_ = rule.scale.has_value();
-    if (has(yaml, "webhook")) {
-      rule.webhook = read_webhook(reader_.child(yaml, "webhook"));
-      rule.tells_diagnosis = tells_diagnosis(rule.webhook);
-    } else {
-      reader_.mistake(yaml, "expected a webhook: where the action is sent");
+    pieces_.set_has_scale(rule.scale.has_value());
+    read_effect(yaml, rule);
+    read_care(yaml, rule);
+    rule.tells_diagnosis = tells_diagnosis(rule);
+  }
+
+  // A webhook, or an executor's target.
+  void read_effect(const Yaml& yaml, Rule& rule) {
+    const bool is_runbook = rule.kind == Kind::runbook;
+    if (is_runbook || has(yaml, "runbook")) {
+      if (!is_runbook || !has(yaml, "runbook")) {
+        reader_.mistake(yaml, "expected action: runbook and the steps under runbook:");
+      }
+      for (const char* key : {"webhook", "kubernetes", "ticket", "undo"}) {
+        if (has(yaml, key))
+          reader_.mistake(reader_.child(yaml, key), "not beside 'runbook': its steps have it");
+      }
+      return read_runbook(yaml, rule);
     }
-    return rule;
+    StepRule only;
+    only.kind = rule.kind;
+    read_request(yaml, only);
+    rule.webhook = std::move(only.webhook);
+    rule.target = std::move(only.target);
+    if (!rule.target.executor.empty()) {
+      rule.always_asks = asks_for(rule.target, rule.kind);
+      rule.undo_by_executor = only.undo_by_executor;
+    }
+  }
+
+  void read_request(const Yaml& yaml, StepRule& step) {
+    std::size_t count = has(yaml, "webhook");
+    if (count > 0) step.webhook = pieces_.read_webhook(reader_.child(yaml, "webhook"));
+    for (const char* key : {"kubernetes", "ticket"}) {
+      if (!has(yaml, key)) continue;
+      ++count;
+      step.target = pieces_.read_target_of(key, reader_.child(yaml, key));
+      check_target(reader_.child(yaml, key), step);
+    }
+    if (count == 0) reader_.mistake(yaml, "expected a webhook: where the action is sent");
+    if (count > 1) reader_.mistake(yaml, "expected one of webhook, kubernetes and ticket");
+  }
+
+  void read_runbook(const Yaml& yaml, Rule& rule) {
+    const std::vector<Yaml> steps = reader_.items(yaml, "runbook");
+    if (steps.empty() || steps.size() > runbook_steps_max) {
+      reader_.mistake(reader_.child(yaml, "runbook"),
+                      "expected 1 to " + std::to_string(runbook_steps_max) + " steps");
+    }
+    std::set<std::string> names;
+    for (const Yaml& step : steps) {
+      rule.steps.push_back(read_step(step));
+      if (!names.insert(rule.steps.back().name).second)
+        reader_.mistake(reader_.child(step, "name"), "another step has this name too");
+      const StepRule& read = rule.steps.back();
+      rule.undo_by_executor |= read.undo || read.undo_by_executor;
+      const std::string asks = asks_for(read.target, read.kind);
+      if (!asks.empty()) rule.always_asks = "step " + read.name + ": " + asks;
+    }
+  }
+
+  StepRule read_step(const Yaml& yaml) {
+    StepRule step;
+    reader_.only_keys(yaml, {"name", "action", "webhook", "kubernetes", "ticket", "check", "undo"});
+    step.name = pieces_.required_text(yaml, "name");
+    if (!step.name.empty() && !is_name(step.name))
+      reader_.mistake(reader_.child(yaml, "name"), "expected a-z, 0-9 and '-'");
+    const std::string kind = reader_.text(yaml, "action").value_or("notify");
+    const auto parsed = parse_kind(kind);
+    if (!parsed || *parsed == Kind::runbook) {
+      reader_.mistake(
+          reader_.child(yaml, "action"),
+          "expected retrain, scale, rollback, restart, ticket or notify, got '" + kind + "'");
+    }
+    step.kind = parsed.value_or(Kind::notify);
+    read_request(yaml, step);
+    if (has(yaml, "check")) {
+      step.check = pieces_.read_verify(reader_.child(yaml, "check"));
+      if (step.check->incident_ended)
+        reader_.mistake(reader_.child(yaml, "check"), "expected query: PROMQL");
+    }
+    if (has(yaml, "undo")) {
+      step.undo = read_undo(yaml);
+      step.undo_by_executor = false;
+    }
+    return step;
+  }
+
+  std::string asks_for(const Target& target, Kind kind) const {
+    const auto executor = executors_.find(target.executor);
+    if (executor == executors_.end()) return {};
+    const auto sample = sample_of(target);
+    return sample ? executor->second->always_asks(kind, *sample) : std::string();
+  }
+
+  static Result<wire::Json> sample_of(const Target& target) {
+    return target.render([](std::string_view field) {
+      return field.starts_with("replicas.") ? Json(3) : Json("x");
+    });
+  }
+
+  void check_target(const Yaml& at, StepRule& rule) {
+    const auto executor = executors_.find(rule.target.executor);
+    if (executor == executors_.end()) {
+      reader_.mistake(at, "this agent has no executor '" + rule.target.executor +
+                              "': use a webhook, or start the agent with what it needs");
+      return;
+    }
+    for (const auto& [place, text] : rule.target.texts) {
+      if (executor->second->takes_placeholder(place)) continue;
+      reader_.mistake(at, place.substr(1) +
+                              ": no placeholder here: labels must not choose who is " +
+                              "asked, or with which secret");
+    }
+    const auto sample = sample_of(rule.target);
+    if (!sample) return reader_.mistake(at, sample.error().message);
+    if (const auto fits = executor->second->check_target(rule.kind, *sample); !fits)
+      return reader_.mistake(at, fits.error().message);
+    rule.undo_by_executor = executor->second->can_undo(rule.kind, *sample);
+  }
+
+  // Before, after, and how it is taken back.
+  void read_care(const Yaml& yaml, Rule& rule) {
+    if (has(yaml, "precondition")) rule.precondition = pieces_.read_condition(yaml, "precondition");
+    if (has(yaml, "verify")) rule.verify = pieces_.read_verify(reader_.child(yaml, "verify"));
+    rule.undo_within = pieces_.positive(yaml, "undo_within", rule.undo_within);
+    rule.expires = pieces_.positive(yaml, "expires", rule.expires);
+    if (has(yaml, "pods")) rule.pods = pieces_.read_number(yaml, "pods");
+    if (!has(yaml, "undo") || rule.kind == Kind::runbook) return;
+    rule.undo = read_undo(yaml);
+    rule.undo_by_executor = false;
+    if (rule.undo && !rule.verify) {
+      reader_.mistake(reader_.child(yaml, "undo"),
+                      "an undo needs the rule's 'verify', which says when it is due");
+    }
+  }
+
+  // Nothing: `false`, never.
+  std::optional<Webhook> read_undo(const Yaml& yaml) {
+    const Yaml undo = reader_.child(yaml, "undo");
+    if (undo.node.IsScalar()) {
+      if (reader_.boolean(yaml, "undo").value_or(true))
+        reader_.mistake(undo, "expected {webhook: …}, or false: never");
+      return std::nullopt;
+    }
+    reader_.only_keys(undo, {"webhook"});
+    if (has(undo, "webhook")) return pieces_.read_webhook(reader_.child(undo, "webhook"));
+    reader_.mistake(undo, "expected {webhook: …}");
+    return std::nullopt;
   }
 
   Match read_match(const Yaml& yaml) {
@@ -175,214 +335,22 @@ class PolicyReader {
 
   Scale read_scale(const Yaml& yaml) {
     Scale scale;
-    reader_.only_keys(yaml, {"current", "ratio", "min", "max"});
-    scale.current = read_number(yaml, "current");
-    scale.ratio = read_number(yaml, "ratio");
-    scale.min = at_least(yaml, "min", 0).value_or(scale.min);
-    scale.max = at_least(yaml, "max", 1).value_or(scale.max);
+    reader_.only_keys(yaml, {"current", "ratio", "min", "max", "max_step"});
+    scale.current = pieces_.read_number(yaml, "current");
+    scale.ratio = pieces_.read_number(yaml, "ratio");
+    scale.min = pieces_.at_least(yaml, "min", 0).value_or(scale.min);
+    scale.max = pieces_.at_least(yaml, "max", 1).value_or(scale.max);
+    scale.max_step = pieces_.at_least(yaml, "max_step", 1).value_or(scale.max_step);
     if (scale.max < scale.min) reader_.mistake(reader_.child(yaml, "max"), "less than min");
     return scale;
   }
 
-  Number read_number(const Yaml& parent, const char* key) {
-    Number number;
-    const Yaml yaml = reader_.child(parent, key);
-    const std::string expected =
-        "expected one of {value: 3}, {label: NAME}, {annotation: NAME}, {query: PROMQL}";
-    reader_.only_keys(yaml, {"value", "label", "annotation", "query"});
-    if (!yaml.node.IsDefined() || !yaml.node.IsMap() || yaml.node.size() != 1) {
-      reader_.mistake(yaml.node.IsDefined() ? yaml : parent, std::string(key) + ": " + expected);
-      return number;
-    }
-    if (has(yaml, "value")) number.value = reader_.number(yaml, "value").value_or(0);
-    if (has(yaml, "label")) {
-      number.source = Number::Source::label;
-      number.name = required_text(yaml, "label");
-    } else if (has(yaml, "annotation")) {
-      number.source = Number::Source::annotation;
-      number.name = required_text(yaml, "annotation");
-    } else if (has(yaml, "query")) {
-      number.source = Number::Source::query;
-      number.query = read_template(yaml, "query", Template::Place::promql);
-    }
-    return number;
-  }
+  bool has(const Yaml& parent, const char* key) const { return pieces_.has(parent, key); }
 
-  Webhook read_webhook(const Yaml& yaml) {
-    Webhook webhook;
-    reader_.only_keys(yaml, {"url", "method", "headers", "body", "authorization", "ca_file",
-                             "timeout", "retry_for", "accept", "job"});
-    read_target(yaml, webhook);
-    const std::string content_type = read_headers(yaml, webhook);
-    read_body(yaml, content_type, webhook);
-    Delivery& defaults = webhook.defaults;
-    const Yaml authorization = reader_.child(yaml, "authorization");
-    reader_.only_keys(authorization, {"type", "credentials_file"});
-    if (has(yaml, "authorization")) {
-      defaults.authorization_type =
-          reader_.text(authorization, "type").value_or(defaults.authorization_type);
-      defaults.credentials_file = required_text(authorization, "credentials_file");
-    }
-    defaults.ca_file = reader_.text(yaml, "ca_file").value_or("");
-    defaults.timeout = positive(yaml, "timeout", defaults.timeout);
-    defaults.retry_for = reader_.duration(yaml, "retry_for").value_or(defaults.retry_for);
-    for (const std::string& status : reader_.texts(yaml, "accept")) {
-      const auto number = parse_int(status);
-      if (number && *number >= 200 && *number <= 499) {
-        defaults.accept.push_back(static_cast<int>(*number));
-      } else {
-        reader_.mistake(reader_.child(yaml, "accept"),
-                        "expected statuses from 200 to 499, got '" + status + "'");
-      }
-    }
-    read_job(yaml, defaults.job);
-    return webhook;
-  }
-
-  void read_target(const Yaml& yaml, Webhook& webhook) {
-    webhook.method = reader_.text(yaml, "method").value_or(webhook.method);
-    if (webhook.method != "POST" && webhook.method != "PUT" && webhook.method != "PATCH") {
-      reader_.mistake(reader_.child(yaml, "method"),
-                      "expected POST, PUT or PATCH, got '" + webhook.method + "'");
-    }
-    required_text(yaml, "url");
-    webhook.url = read_template(yaml, "url", Template::Place::url);
-    const std::string_view start = webhook.url.leading_text();
-    const std::size_t scheme = start.starts_with("http://")    ? 7
-                               : start.starts_with("https://") ? 8
-                                                               : 0;
-    const std::size_t host_end = start.find_first_of("/?#", scheme);
-    const bool whole_host = scheme > 0 && start.size() > scheme &&
-                            (webhook.url.fields().empty() || host_end != std::string_view::npos);
-    if (has(yaml, "url") && !whole_host) {
-      reader_.mistake(
-          reader_.child(yaml, "url"),
-          "expected http://HOST… or https://HOST… with no placeholder in HOST: labels must not "
-          "choose who is called");
-    }
-  }
-
-  std::string read_headers(const Yaml& yaml, Webhook& webhook) {
-    std::string content_type = "application/json";
-    const Yaml headers = reader_.child(yaml, "headers");
-    bool typed = false;
-    for (const auto& [header, value] : reader_.entries(headers)) {
-      if (iequals_ascii(header, "Idempotency-Key") || iequals_ascii(header, "Content-Length") ||
-          iequals_ascii(header, "Host")) {
-        reader_.mistake(value, "is set by the agent");
-        continue;
-      }
-      if (iequals_ascii(header, "Authorization")) {
-        reader_.mistake(
-            value, "keep secrets out of the policy: use authorization: {credentials_file: FILE}");
-        continue;
-      }
-      if (iequals_ascii(header, "Content-Type")) {
-        content_type = lower_ascii(reader_.text(headers, header).value_or(""));
-        typed = true;
-      }
-      webhook.headers.emplace_back(header, read_template(headers, header, Template::Place::header));
-    }
-    if (!typed) {
-      webhook.headers.emplace_back("Content-Type",
-                                   *Template::parse("application/json", Template::Place::header));
-    }
-    return content_type;
-  }
-
-  void read_body(const Yaml& yaml, const std::string& content_type, Webhook& webhook) {
-    const bool json = content_type.find("json") != std::string::npos;
-    const Template::Place place = json ? Template::Place::json
-                                  : content_type.find("urlencoded") != std::string::npos
-                                      ? Template::Place::url
-                                      : Template::Place::text;
-    if (!has(yaml, "body")) {
-      webhook.body = *Template::parse(default_body, Template::Place::json);
-      if (!json) reader_.mistake(yaml, "expected a body, as its Content-Type is not JSON");
-      return;
-    }
-    webhook.body = read_template(yaml, "body", place);
-    if (!json) return;
-    for (const bool unknown : {false, true}) {
-      const auto sample = webhook.body.render(
-          [unknown](std::string_view field) { return sample_field(field, unknown); });
-      const auto parsed = sample ? wire::parse_json(*sample) : Result<Json>(Json());
-      if (parsed) continue;
-      reader_.mistake(reader_.child(yaml, "body"),
-                      "with its placeholders filled in it is no JSON: " + parsed.error().message);
-      return;
-    }
-  }
-
-  void read_job(const Yaml& yaml, JobWatch& job) {
-    const Yaml watch = reader_.child(yaml, "job");
-    reader_.only_keys(watch, {"watch", "url", "state", "succeeded", "failed", "every", "timeout"});
-    job.enabled = reader_.boolean(watch, "watch").value_or(job.enabled);
-    job.url_pointer = pointer(watch, "url", job.url_pointer);
-    job.state_pointer = pointer(watch, "state", job.state_pointer);
-    if (has(watch, "succeeded")) job.succeeded = reader_.texts(watch, "succeeded");
-    if (has(watch, "failed")) job.failed = reader_.texts(watch, "failed");
-    job.every = positive(watch, "every", job.every);
-    job.timeout = positive(watch, "timeout", job.timeout);
-  }
-
-  std::string pointer(const Yaml& parent, const char* key, const std::string& fallback) {
-    const std::string text = reader_.text(parent, key).value_or(fallback);
-    if (!text.empty() && text.front() != '/') {
-      reader_.mistake(reader_.child(parent, key), "expected a JSON pointer such as /job/url");
-    }
-    return text;
-  }
-
-  Template read_template(const Yaml& parent, const std::string& key, Template::Place place) {
-    auto parsed = Template::parse(reader_.text(parent, key).value_or(""), place);
-    if (!parsed) {
-      reader_.mistake(reader_.child(parent, key), parsed.error().message);
-      return {};
-    }
-    for (const std::string& field : parsed->fields()) {
-      if (!is_known_field(field)) {
-        std::string all;
-        for (const std::string_view known : field_names()) all += std::string(known) + ", ";
-        reader_.mistake(reader_.child(parent, key), "unknown placeholder '" + field +
-                                                        "'; known are " + all +
-                                                        "labels.NAME and annotations.NAME");
-      } else if (field.starts_with("replicas.") && !has_scale_) {
-        reader_.mistake(reader_.child(parent, key), "'" + field + "' needs the rule's 'scale'");
-      }
-    }
-    return std::move(*parsed);
-  }
-
-  std::string required_text(const Yaml& parent, const char* key) {
-    const auto text = reader_.text(parent, key);
-    if (!has(parent, key) || (text && text->empty())) {
-      reader_.mistake(parent, "'" + std::string(key) + "' is missing");
-    }
-    return text.value_or("");
-  }
-
-  std::optional<std::int64_t> at_least(const Yaml& parent, const char* key, std::int64_t low) {
-    const auto number = reader_.integer(parent, key);
-    if (!number || *number >= low) return number;
-    reader_.mistake(reader_.child(parent, key), "expected at least " + std::to_string(low));
-    return std::nullopt;
-  }
-
-  Duration positive(const Yaml& parent, const char* key, Duration fallback) {
-    const Duration duration = reader_.duration(parent, key).value_or(fallback);
-    if (duration > Duration{}) return duration;
-    reader_.mistake(reader_.child(parent, key), "expected more than 0s");
-    return fallback;
-  }
-
-  bool has(const Yaml& parent, const char* key) const {
-    return reader_.child(parent, key).node.IsDefined();
-  }
-
+  const Executors& executors_;
   YamlReader reader_;
+  RulePieces pieces_;
   Duration cooldown_{};
-  bool has_scale_ = false;  // Of the rule at hand.
   std::set<std::string> names_;
 };
 
@@ -403,9 +371,9 @@ const std::vector<std::string_view>& field_names() {
       "model",           "namespace",  "opened",
       "owner",           "reason",     "replicas.current",
       "replicas.wanted", "rule",       "runbook_url",
-      "severity",        "since",      "since_unix",
-      "slices",          "summary",    "verdict",
-      "version",         "workload"};
+      "seen_before",     "severity",   "since",
+      "since_unix",      "slices",     "summary",
+      "verdict",         "version",    "workload"};
   return names;
 }
 
@@ -443,8 +411,53 @@ bool Match::holds(const incident::Incident& incident) const {
   });
 }
 
-Result<Policy> parse_policy(const std::string& file, const std::string& text) {
-  return PolicyReader(file).read(text);
+bool FailureDomain::may_share(const incident::Identity& a, const incident::Identity& b) const {
+  const auto same = [](bool counts, const std::string& x, const std::string& y) {
+    return !counts || x.empty() || y.empty() || x == y;
+  };
+  return same(cluster, a.cluster, b.cluster) && same(name_space, a.name_space, b.name_space) &&
+         same(workload, a.workload, b.workload) && same(model, a.model, b.model);
+}
+
+std::string FailureDomain::text(const incident::Identity& who) const {
+  std::string text;
+  const auto add = [&text](bool counts, const char* part, const std::string& value) {
+    if (counts && !value.empty()) text += (text.empty() ? "" : " ") + (part + ("=" + value));
+  };
+  add(cluster, "cluster", who.cluster);
+  add(name_space, "namespace", who.name_space);
+  add(workload, "workload", who.workload);
+  add(model, "model", who.model);
+  return text.empty() ? "the fleet" : text;
+}
+
+const QuietHours* quiet_at(const std::vector<QuietHours>& all, Time now) {
+  const auto day = std::chrono::floor<std::chrono::days>(now);
+  const std::size_t today = std::chrono::weekday(day).c_encoding();
+  const auto minute = static_cast<int>(std::chrono::floor<std::chrono::minutes>(now - day).count());
+  for (const QuietHours& hours : all) {
+    const bool began_today = hours.days[today], began_yesterday = hours.days[(today + 6) % 7];
+    const bool over_night = hours.to <= hours.from;
+    if (!over_night && began_today && minute >= hours.from && minute < hours.to) return &hours;
+    if (over_night && began_today && minute >= hours.from) return &hours;
+    if (over_night && began_yesterday && minute < hours.to) return &hours;
+  }
+  return nullptr;
+}
+
+Result<Json> Target::render(const Template::Fields& fields) const {
+  Json json = raw;
+  for (const auto& [place, text] : texts) {
+    auto value = text.render(fields);
+    if (!value) return fail(value);
+    json[Json::json_pointer(place)] = std::move(*value);
+  }
+  return json;
+}
+
+Result<Policy> parse_policy(const std::string& file, const std::string& text,
+                            const Executors& executors) {
+  return PolicyReader(file, executors).read(text);
 }
 
 }  // namespace outrider::decide

@@ -35,11 +35,16 @@ void find_log_changes(Work& work) {
     if (time < work.time.begin) rows.before.push_back(time);
     if (time >= work.time.begin && time < work.time.end) rows.now.push_back(time);
   }
+  const Grid& calm = work.time.calm_grid;
+  for (const CalmWindow& one : work.time.windows) {
+    const double from = calm.time(one.first);
+    rows.calm.emplace_back(from, from + static_cast<double>(one.length) * work.time.width);
+  }
   for (const std::vector<LogCount>& counts : question.logs)
     work.logs.push_back(log_changes(counts, rows));
 }
 
-// Of the search window, or of one calm window; those have no logs.
+// Of the search window, or of one calm window.
 std::vector<GroupExcess> groups_of(const Work& work, std::optional<std::size_t> calm_window) {
   std::vector<GroupExcess> out(work.channels.size());
   for (std::size_t c = 0; c < out.size(); ++c) {
@@ -47,9 +52,10 @@ std::vector<GroupExcess> groups_of(const Work& work, std::optional<std::size_t> 
       double& group = out[c][one.group];
       group = std::max(group, calm_window ? one.calm_windows[*calm_window] : one.excess);
     }
-    if (calm_window || work.logs.empty()) continue;
-    out[c].more_lines = work.logs[c].more.excess;
-    out[c].fewer_lines = work.logs[c].fewer.excess;
+    if (work.logs.empty()) continue;
+    const LogChanges& logs = work.logs[c];
+    out[c].more_lines = calm_window ? logs.calm_more[*calm_window] : logs.more.excess;
+    out[c].fewer_lines = calm_window ? logs.calm_fewer[*calm_window] : logs.fewer.excess;
   }
   return out;
 }

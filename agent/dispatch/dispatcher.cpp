@@ -20,7 +20,13 @@ using incident::IncidentBook;
 
 constexpr std::size_t changes_looked_at = 1'000;
 constexpr Duration changes_lookback = std::chrono::hours(24);
-constexpr Duration journal_retry = std::chrono::seconds(1);
+constexpr Duration release_window = std::chrono::hours(1);
+constexpr Duration silence = std::chrono::seconds(3);  // That one failure stands for.
+// So many that changed, and as many that waited: the lock is held while they are decided.
+constexpr std::size_t decided_at_once = 32;
+// What waits for one of the places that there are for active actions, as others for a domain.
+constexpr char free_place[] = " a place among the active";
+constexpr Duration held_takes = std::chrono::milliseconds(10);  // Of the time, for each held one.
 
 bool is_active(const Action& action) {
   return action.stage != Stage::held && action.stage != Stage::done;
@@ -43,7 +49,8 @@ Dispatcher::Dispatcher(Settings settings, const Clock& clock, Journal& journal,
       metrics_(metrics),
       dependencies_(std::move(dependencies)),
       policy_(std::make_shared<decide::Policy>()),
-      book_(settings.book) {}
+      book_(settings.book),
+      active_(settings.active_actions_max, clock, journal, metrics) {}
 
 void Dispatcher::restore() {
   std::lock_guard lock(mutex_);
@@ -54,14 +61,22 @@ void Dispatcher::restore() {
   for (Incident& incident : journal_.incidents(false, settings_.book.resolved_max)) {
     book_.restore(std::move(incident));
   }
+  bring_up_all();
+  for (const Action& action : journal_.held_actions()) {
+    active_.ledger().note(action);
+    const Incident* incident = book_.find(action.incident);
+    if (!incident || !incident->open) agenda_.ended(action.incident);
+  }
+  for (const Action& action : journal_.released_actions(now - release_window))
+    active_.ledger().note(action);
   Journal::Write write(journal_);
   for (Action& action : journal_.active_actions()) {
     const std::string event = decide::take_up_again(action, now);
     if (!event.empty()) {
-      save(write, action, action.outcome, event);
+      active_.save(write, action, action.outcome, event);
       spdlog::warn("action {}: {}", action.id, event);
     }
-    activate(std::move(action));
+    active_.add(std::move(action));
   }
   write.commit();
   publish_state();
@@ -71,10 +86,17 @@ void Dispatcher::set_policy(PolicyPointer policy) {
   {
     std::lock_guard lock(mutex_);
     policy_ = std::move(policy);
+    bring_up_all();
     metrics_.set_dry_run(policy_->dry_run);
     has_news_ = true;
   }
   news_.notify_all();
+}
+
+// New ones still come before them.
+void Dispatcher::bring_up_all() {
+  for (const Incident* incident : book_.open())
+    agenda_.wait(incident->id, incident->opened_at, Time{});
 }
 
 Dispatcher::PolicyPointer Dispatcher::policy() const {
@@ -91,6 +113,7 @@ Dispatcher::Receipt Dispatcher::receive(const wire::AlertWebhook& webhook) {
     for (const wire::WebhookAlert& alert : webhook.alerts) {
       const IncidentBook::Heard heard = book_.on_alert(alert, now);
       metrics_.count_alert(heard.what);
+      if (heard.what == IncidentBook::What::resolved) metrics_.observe_signals(*heard.incident);
       ++receipt.results[std::string(incident::name(heard.what))];
       if (heard.what == IncidentBook::What::refused) {
         spdlog::warn("alert {}: turned away, as {} incidents are open or its incident is full",
@@ -117,6 +140,14 @@ Dispatcher::Receipt Dispatcher::receive(const wire::AlertWebhook& webhook) {
       if (incident && book_.find(id) == incident) write.put(*incident);
     }
     write.commit();
+    for (const auto& [id, touched_incident] : touched) {
+      const Incident* incident = book_.find(id);
+      if (incident && incident->open) {
+        agenda_.changed(id, incident->opened_at, now);
+      } else {
+        agenda_.ended(id);
+      }
+    }
     has_news_ = true;
     publish_state();
   }
@@ -141,12 +172,10 @@ bool Dispatcher::receive(const incident::Change& change) {
   {
     std::lock_guard lock(mutex_);
     Journal::Write write(journal_);
-    is_new = write.put(change);
+    is_new = write.put(change);  // Incidents are told of it with their facts.
     write.commit();
-    has_news_ = true;
   }
   metrics_.count_change();
-  news_.notify_all();
   return is_new;
 }
 
@@ -167,6 +196,17 @@ std::vector<Incident> Dispatcher::open_incidents() const {
   return open;
 }
 
+void Dispatcher::each_open(const std::function<void(const Incident&)>& visit) const {
+  std::lock_guard lock(mutex_);
+  book_.each_open(visit);
+}
+
+std::optional<Incident> Dispatcher::incident(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  const Incident* found = book_.find(id);
+  return found ? std::optional(*found) : std::nullopt;
+}
+
 std::vector<incident::Change> Dispatcher::changes_since(Time since) const {
   return journal_.changes(since, changes_looked_at);
 }
@@ -182,6 +222,7 @@ void Dispatcher::receive(const std::string& id, incident::Diagnosis diagnosis,
     Journal::Write write(journal_);
     write.put(*incident);
     write.commit();
+    if (incident->open) agenda_.changed(id, incident->opened_at, clock_.now());
     has_news_ = true;
   }
   news_.notify_all();
@@ -196,17 +237,22 @@ Result<Action> Dispatcher::by_person(const std::string& id,
   const Time now = clock_.now();
   if (auto ok = word(*action, now); !ok) return fail(ok);
   Journal::Write write(journal_);
-  save(write, *action, before, action->reason);
+  active_.save(write, *action, before, action->reason);
   write.commit();
+  active_.ledger().note(*action);
   spdlog::info("action {}: {}", action->id, action->reason);
-  if (is_active(*action)) activate(*action);
+  if (is_active(*action)) active_.add(*action);
   publish_state();
   due_.notify_all();
   return *action;
 }
 
 Result<Action> Dispatcher::approve(const std::string& id, const std::string& person) {
-  return by_person(id, [&](Action& action, Time now) {
+  return by_person(id, [&](Action& action, Time now) -> Result<void> {
+    const std::string paused = dependencies_.paused ? dependencies_.paused() : std::string();
+    if (!paused.empty() && decide::changes_production(action.kind))
+      return fail("paused", paused + "; resume first");
+    if (!decide::lapse(action, now).empty()) return fail("expired", action.reason);
     return decide::approve(action, person, policy_->dry_run, now);
   });
 }
@@ -218,85 +264,189 @@ Result<Action> Dispatcher::reject(const std::string& id, const std::string& pers
 }
 
 void Dispatcher::look() {
-  std::vector<Incident> open;
-  PolicyPointer policy;
+  std::vector<Agenda::Due> due;
   {
     std::lock_guard lock(mutex_);
     has_news_ = false;
-    for (const Incident* incident : book_.open()) open.push_back(*incident);
-    policy = policy_;
+    due = agenda_.take(clock_.now(), decided_at_once);
   }
-  ask_about(open);
-  const decide::Answers answers = answers_for(*policy, open);
+  try {
+    look_at(due);
+  } catch (...) {
+    // They are as undecided as they were.
+    std::lock_guard lock(mutex_);
+    for (const Agenda::Due& one : due) {
+      const Incident* incident = book_.find(one.incident);
+      if (incident && incident->open)
+        agenda_.changed(incident->id, incident->opened_at, one.changed_at.value_or(clock_.now()));
+    }
+    throw;
+  }
+}
+
+void Dispatcher::look_at(const std::vector<Agenda::Due>& due) {
+  std::vector<Incident> incidents;
+  PolicyPointer policy;
+  {
+    std::lock_guard lock(mutex_);
+    policy = policy_;
+    for (const Agenda::Due& one : due) {
+      const Incident* incident = book_.find(one.incident);
+      if (incident && incident->open) incidents.push_back(*incident);
+    }
+  }
+  ask_about(incidents);
+  const decide::Answers answers = answers_for(*policy, incidents);
+  auto conditions = conditions_for(*policy, incidents, answers);
   std::lock_guard lock(mutex_);
-  save_unsaved();
-  decide_all(*policy, answers);
+  active_.save_unsaved();
+  const bool any_ended = active_.look([this](const std::string& id) {
+    const Incident* incident = book_.find(id);
+    return !incident || !incident->open;
+  });
+  if (any_ended) agenda_.hurry();
+  // Another policy by now wants other answers: set_policy has brought up all but these.
+  if (policy != policy_) return bring_up_all();
+  decide_all(*policy, due, answers, std::move(conditions));
   call_off_ended();
   publish_state();
+  has_news_ |= agenda_.has_due(clock_.now());
   due_.notify_all();
 }
 
+// What is lacking is rows, as a rule, and those come: soon at first, then less often.
+std::optional<Time> Dispatcher::facts_due_at(const Incident& incident) const {
+  const auto& asked_at = incident.facts.asked_at;
+  if (!asked_at) return incident.opened_at;
+  const Time grown = *asked_at + (*asked_at - incident.opened_at);  // Half of its age then.
+  const Time due = std::min(*asked_at + settings_.facts_every,
+                            std::max(*asked_at + settings_.facts_soonest, grown));
+  const bool unclear = incident.inputs == incident::Inputs::not_judged &&
+                       due - incident.opened_at <= settings_.facts_for;
+  return unclear ? std::optional(due) : std::nullopt;
+}
+
+bool Dispatcher::facts_are_due(const Incident& incident, Time now) const {
+  const auto due = facts_due_at(incident);
+  return !incident.facts.asked_at || (due && now >= *due);
+}
+
 void Dispatcher::ask_about(const std::vector<Incident>& incidents) {
-  std::string silent;  // Once Prometheus does not answer, the others are not made to wait for it.
+  std::vector<std::pair<std::string, incident::Facts>> found;
   for (const Incident& incident : incidents) {
     const Time now = clock_.now();
-    const auto& asked_at = incident.facts.asked_at;
-    const bool unclear = incident.inputs == incident::Inputs::not_judged &&
-                         now - incident.opened_at <= settings_.facts_for;
-    // What is lacking is rows, as a rule, and those come: soon at first, then less often.
-    const Duration patience = std::clamp<Duration>((now - incident.opened_at) / 2,
-                                                   settings_.facts_soonest, settings_.facts_every);
-    if (asked_at && !(unclear && now - *asked_at >= patience)) continue;
+    if (!facts_are_due(incident, now)) continue;
     incident::Facts facts;
-    if (silent.empty()) {
+    facts.trouble = answers_.facts.at(now);
+    if (facts.trouble.empty()) {
       facts = dependencies_.facts(incident, now);
       metrics_.count_query(facts.trouble.empty());
-    } else {
-      facts.trouble = silent;
+      if (!facts.trouble.empty()) answers_.facts = {facts.trouble, clock_.now() + silence};
     }
     facts.asked_at = now;
-    silent = facts.trouble;
-
-    std::lock_guard lock(mutex_);
-    const auto changes = journal_.changes(now - changes_lookback, changes_looked_at);
-    const Incident* current = book_.set_facts(incident.id, std::move(facts), changes);
-    if (!current) continue;
-    Journal::Write write(journal_);
-    write.put(*current);
-    write.commit();
+    found.emplace_back(incident.id, std::move(facts));
   }
+  if (found.empty()) return;
+  std::lock_guard lock(mutex_);
+  const auto changes = journal_.changes(clock_.now() - changes_lookback, changes_looked_at);
+  Journal::Write write(journal_);
+  for (auto& [id, facts] : found) {
+    if (const Incident* current = book_.set_facts(id, std::move(facts), changes))
+      write.put(*current);
+  }
+  write.commit();
 }
 
 decide::Answers Dispatcher::answers_for(const decide::Policy& policy,
                                         const std::vector<Incident>& incidents) {
   const Time now = clock_.now();
-  std::erase_if(answers_, [&](const auto& entry) {
-    return now - entry.second.asked_at > settings_.answers_last;
+  std::erase_if(answers_.values, [&](const auto& entry) {
+    return now - entry.second.second > settings_.answers_last;
   });
   decide::Answers answers;
   bool silent = false;
   for (const Incident& incident : incidents) {
     for (const std::string& query : decide::queries(policy, incident)) {
-      auto cached = answers_.find(query);
-      if (cached == answers_.end() && !silent) {
-        cached = answers_.emplace(query, CachedAnswer{dependencies_.value(query), now}).first;
-        silent = !cached->second.value;
+      auto cached = answers_.values.find(query);
+      if (cached == answers_.values.end() && !silent) {
+        const std::optional<double> value = dependencies_.value(query);
+        cached = answers_.values.emplace(query, std::pair(value, now)).first;
+        silent = !value;
         metrics_.count_query(!silent);
       }
-      if (cached != answers_.end() && cached->second.value) answers[query] = *cached->second.value;
+      if (cached != answers_.values.end() && cached->second.first)
+        answers[query] = *cached->second.first;
     }
   }
   return answers;
 }
 
-void Dispatcher::decide_all(const decide::Policy& policy, const decide::Answers& answers) {
-  std::vector<Action> let_go;
-  Journal::Write write(journal_);
-  for (const Incident* incident : book_.open()) {
-    if (incident->facts.asked_at) decide_one(policy, *incident, answers, write, let_go);
+std::map<std::string, decide::Answered> Dispatcher::conditions_for(
+    const decide::Policy& policy, const std::vector<Incident>& incidents,
+    const decide::Answers& numbers) {
+  const Time now = clock_.now();
+  std::erase_if(answers_.conditions, [&](const auto& entry) {
+    return now - entry.second.second > settings_.answers_last;
+  });
+  std::map<std::string, decide::Answered> answers;
+  for (const Incident& incident : incidents) {
+    for (const std::string& query : decide::conditions(policy, incident, numbers)) {
+      auto cached = answers_.conditions.find(query);
+      if (cached == answers_.conditions.end()) {
+        decide::Answered answered{.values = std::nullopt, .trouble = answers_.condition.at(now)};
+        if (answered.trouble.empty() && dependencies_.ask) {
+          answered = dependencies_.ask(query);
+          metrics_.count_query(answered.values.has_value());
+          if (!answered.values) answers_.condition = {answered.trouble, clock_.now() + silence};
+        }
+        cached = answers_.conditions.emplace(query, std::pair(std::move(answered), now)).first;
+      }
+      answers[query] = cached->second.first;
+    }
   }
+  return answers;
+}
+
+decide::Situation Dispatcher::situation_at(Time now,
+                                           std::map<std::string, decide::Answered> answers) {
+  decide::Situation situation;
+  situation.underway = active_.underway();
+  situation.paused = dependencies_.paused ? dependencies_.paused() : std::string();
+  active_.ledger().add_releases(now - release_window, situation);
+  situation.answers = std::move(answers);
+  return situation;
+}
+
+void Dispatcher::decide_all(const decide::Policy& policy, const std::vector<Agenda::Due>& due,
+                            const decide::Answers& answers,
+                            std::map<std::string, decide::Answered> conditions) {
+  std::vector<const Incident*> incidents;
+  for (const Agenda::Due& one : due) {
+    const Incident* incident = book_.find(one.incident);
+    if (incident && incident->open && incident->facts.asked_at) incidents.push_back(incident);
+  }
+  std::stable_sort(incidents.begin(), incidents.end(), [](const Incident* a, const Incident* b) {
+    return a->opened_at < b->opened_at;
+  });
+  Round round{.situation = situation_at(clock_.now(), std::move(conditions))};
+  std::vector<std::pair<const Incident*, Next>> next;
+  Journal::Write write(journal_);
+  for (const Incident* incident : incidents)
+    next.emplace_back(incident, decide_one(policy, *incident, answers, write, round));
   write.commit();
-  for (Action& action : let_go) activate(std::move(action));
+  for (Action& action : round.written) {
+    active_.ledger().note(action);
+    if (is_active(action)) active_.add(std::move(action));
+  }
+  const Time now = clock_.now();
+  for (const auto& [incident, coming] : next) {
+    const auto facts = facts_due_at(*incident), again = coming.at;
+    agenda_.wait(incident->id, incident->opened_at,
+                 again && facts ? std::min(again, facts) : (again ? again : facts), coming.domains);
+  }
+  for (const Agenda::Due& one : due) {
+    if (one.changed_at) metrics_.observe_decision(now - *one.changed_at);
+  }
 }
 
 std::vector<decide::Past> Dispatcher::past_of(const Incident& incident, Time since) const {
@@ -314,31 +464,49 @@ std::vector<decide::Past> Dispatcher::past_of(const Incident& incident, Time sin
   return past;
 }
 
-void Dispatcher::decide_one(const decide::Policy& policy, const Incident& incident,
-                            const decide::Answers& answers, Journal::Write& write,
-                            std::vector<Action>& let_go) {
+// What is held may be let go by time alone. However many there are, so many are decided a second.
+Duration Dispatcher::held_every() const {
+  return std::max(settings_.held_every, static_cast<Duration::rep>(agenda_.waiting()) * held_takes);
+}
+
+Dispatcher::Next Dispatcher::decide_one(const decide::Policy& policy, const Incident& incident,
+                                        const decide::Answers& answers, Journal::Write& write,
+                                        Round& round) {
   const Time now = clock_.now();
   std::map<std::string, Action> held;
   std::set<std::string> settled;
+  Next next;
+  const auto come_up = [&next](Time at) { next.at = next.at ? std::min(*next.at, at) : at; };
   for (Action& action : journal_.actions_of(incident.id)) {
-    if (action.stage == Stage::held && !action.decided_by_person) {
+    const bool is_held = action.stage == Stage::held && !action.decided_by_person;
+    const bool waits = decide::waits_after_refusal(action, now);
+    if (is_held && waits) come_up(action.next_at);
+    if (is_held && !waits) {
       held.emplace(action.id, std::move(action));
     } else {
       settled.insert(action.id);
     }
   }
   const auto past = past_of(incident, now - decide::lookback(policy));
-  for (Action& action : decide::decide(policy, incident, past, settled, answers, now).actions) {
-    if (action.stage == Stage::queued &&
-        active_.size() + let_go.size() >= settings_.active_actions_max) {
+  auto decisions = decide::decide(policy, incident, past, settled, answers, now, round.situation);
+  if (decisions.again) come_up(*decisions.again);
+  for (Action& action : decisions.actions) {
+    if (action.stage != Stage::queued) {
+      come_up(now + held_every());
+      next.domains.insert(action.plan.domain);
+    } else if (active_.size() + round.let_go >= settings_.active_actions_max) {
       metrics_.count_turned_away();
+      come_up(now + held_every());
+      next.domains.insert(free_place);
       continue;
     }
     const auto before = held.find(action.id);
     const bool is_new = before == held.end();
     if (!is_new) {
-      if (!differs(before->second, action)) continue;
       action.created_at = before->second.created_at;
+      action.course.refusals = before->second.course.refusals;
+      decide::lapse(action, now);
+      if (!differs(before->second, action)) continue;
     }
     if (is_new || before->second.outcome != action.outcome) {
       metrics_.count_outcome(action.kind, action.outcome);
@@ -348,140 +516,102 @@ void Dispatcher::decide_one(const decide::Policy& policy, const Incident& incide
         ": " + action.reason;
     write.put(action, now, event);
     spdlog::info("action {} {}", action.id, event);
-    if (action.stage == Stage::queued) let_go.push_back(std::move(action));
+    if (action.stage == Stage::queued) {
+      ++round.let_go;
+      if (decide::changes_production(action.kind)) {
+        round.situation.underway.push_back({.id = action.id, .who = action.identity()});
+        ++round.situation.automatic_last_hour;
+        round.situation.pods_last_hour[action.owner] += action.plan.pods.value_or(0);
+      }
+    }
+    round.written.push_back(std::move(action));
   }
+  return next;
 }
 
 void Dispatcher::call_off_ended() {
   const Time now = clock_.now();
-  const auto ended = [this](const Action& action) {
-    const Incident* incident = book_.find(action.incident);
+  const auto ended = [this](const std::string& id) {
+    const Incident* incident = book_.find(id);
     return !incident || !incident->open;
   };
-  std::vector<Action> candidates;
-  for (Action& action : journal_.held_actions()) candidates.push_back(std::move(action));
-  for (const auto& [id, active] : active_) {
-    if (!active.busy) candidates.push_back(active.action);
+  std::vector<Action> over = active_.idle_of(ended);
+  const std::set<std::string> incidents = agenda_.take_ended();
+  try {
+    for (const std::string& id : incidents) {
+      if (!ended(id)) continue;
+      for (Action& action : journal_.actions_of(id)) {
+        if (action.stage == Stage::held) over.push_back(std::move(action));
+      }
+    }
+    Journal::Write write(journal_);
+    std::erase_if(over, [&](Action& action) {
+      const Outcome before = action.outcome;
+      if (!decide::call_off(action, now)) return true;
+      active_.save(write, action, before, action.reason);
+      return false;
+    });
+    write.commit();
+  } catch (const JournalError&) {
+    for (const std::string& id : incidents) agenda_.ended(id);
+    throw;
   }
-  Journal::Write write(journal_);
-  std::vector<std::string> over;
-  for (Action& action : candidates) {
-    const Outcome before = action.outcome;
-    if (!ended(action) || !decide::call_off(action, now)) continue;
-    save(write, action, before, action.reason);
-    over.push_back(action.id);
+  for (Action& action : over) {
+    active_.ledger().note(action);
+    active_.remove(action.id);
+    agenda_.hurry(action.plan.domain);
+    if (is_active(action)) active_.add(std::move(action));
   }
-  write.commit();
-  for (const std::string& id : over) active_.erase(id);
+  if (!over.empty()) agenda_.hurry(free_place);
+}
+
+ActiveActions::Gates Dispatcher::gates() const {
+  return {.paused = dependencies_.paused,
+          .fencing = dependencies_.fencing,
+          .domain = policy_->failure_domain};
 }
 
 std::optional<Action> Dispatcher::take_due(Duration limit) {
   std::unique_lock lock(mutex_);
-  const auto next_due = [this]() -> Active* {
-    const Time now = clock_.now();
-    Active* earliest = nullptr;
-    for (auto& [id, active] : active_) {
-      if (active.busy || active.unsaved || active.action.next_at > now) continue;
-      if (!earliest || active.action.next_at < earliest->action.next_at) earliest = &active;
-    }
-    return earliest;
-  };
-  Active* active = next_due();
-  if (!active) {
+  auto action = active_.take_due(gates());
+  if (!action && limit > Duration{} && !stopping_) {
     due_.wait_for(lock, limit);
-    active = next_due();
+    action = active_.take_due(gates());
   }
-  if (!active || stopping_) return std::nullopt;
-  if (active->action.stage == Stage::watching) {
-    active->busy = true;
-    return active->action;
-  }
-  Action action = active->action;
-  const Outcome before = action.outcome;
-  decide::begin_attempt(action, clock_.now());
-  try {
-    Journal::Write write(journal_);
-    save(write, action, before, "attempt " + std::to_string(action.attempts) + " begins");
-    write.commit();
-  } catch (const JournalError& error) {
-    // Without a journalled intent nothing leaves the agent.
-    metrics_.count_journal_failure();
-    spdlog::error("action {} waits: {}", action.id, error.what());
-    active->action.next_at = clock_.now() + journal_retry;
-    return std::nullopt;
-  }
-  active->action = action;
-  active->busy = true;
-  return action;
+  return stopping_ ? std::nullopt : action;
 }
 
-void Dispatcher::give_back(Action action, const decide::Answer& answer) {
+void Dispatcher::give_back(Action action, const decide::Findings& findings) {
   std::lock_guard lock(mutex_);
-  const Time now = clock_.now();
-  const Outcome before = action.outcome;
-  std::string event;
-  if (action.stage == Stage::watching) {
-    event = decide::take_job_answer(action, answer, now);
-  } else {
-    metrics_.count_attempt(answer.status);
-    const double unit = std::uniform_real_distribution<double>(0, 1)(random_);
-    event = decide::take_answer(action, answer, now, unit);
-  }
-  const auto found = active_.find(action.id);
-  if (found == active_.end()) return;
-  Active& active = found->second;
-  active.busy = false;
-  active.action = std::move(action);
-  if (event.empty()) return;
-  spdlog::info("action {} {}: {}", active.action.id, decide::name(active.action.outcome), event);
+  const std::string domain = action.plan.domain;
+  const auto given = active_.give_back(std::move(action), findings);
+  due_.notify_all();  // A precondition that holds is followed by the request at once.
+  if (given == ActiveActions::Given::nothing_new) return;
+  publish_state();
+  if (given != ActiveActions::Given::ended) return;
+  agenda_.hurry(domain);
+  agenda_.hurry(free_place);
   has_news_ = true;
   news_.notify_all();
-  try {
-    Journal::Write write(journal_);
-    save(write, active.action, before, event);
-    write.commit();
-    if (!is_active(active.action)) active_.erase(found);
-  } catch (const JournalError& error) {
-    metrics_.count_journal_failure();
-    spdlog::error("action {}: its outcome is not on disk yet: {}", active.action.id, error.what());
-    active.unsaved = true;
-  }
-  publish_state();
-}
-
-void Dispatcher::save_unsaved() {
-  for (auto it = active_.begin(); it != active_.end();) {
-    Active& active = it->second;
-    if (active.unsaved) {
-      Journal::Write write(journal_);
-      write.put(active.action, clock_.now(), active.action.reason);
-      write.commit();
-      active.unsaved = false;
-    }
-    it = is_active(active.action) ? std::next(it) : active_.erase(it);
-  }
-}
-
-void Dispatcher::save(Journal::Write& write, const Action& action, Outcome before,
-                      const std::string& event) {
-  write.put(action, clock_.now(), event);
-  if (action.outcome != before) metrics_.count_outcome(action.kind, action.outcome);
-}
-
-void Dispatcher::activate(Action action) {
-  const std::string id = action.id;
-  active_.insert_or_assign(id, Active{.action = std::move(action)});
 }
 
 void Dispatcher::publish_state() {
-  std::size_t awaiting = 0;
-  for (const Action& action : journal_.held_actions()) awaiting += action.needs_approval;
-  metrics_.set_state(book_.open_count(), active_.size(), awaiting);
+  metrics_.set_state(book_.open_count(), active_.size(), active_.ledger().awaiting());
 }
 
 bool Dispatcher::wait_for_news(Duration limit) {
   std::unique_lock lock(mutex_);
   return news_.wait_for(lock, limit, [this] { return has_news_ || stopping_; });
+}
+
+void Dispatcher::wake() {
+  {
+    std::lock_guard lock(mutex_);
+    agenda_.hurry();
+    has_news_ = true;
+  }
+  news_.notify_all();
+  due_.notify_all();
 }
 
 void Dispatcher::stop() {

@@ -8,7 +8,11 @@
 //
 //   webhook thread   receive()                     alerts -> incidents, committed before the 200
 //   dispatcher thread   look()                        facts -> evidence -> decisions, committed
-//   sender threads   take_due() … give_back()      intent committed before the request leaves
+//
+// A look is about the incidents that have changed since they were decided, and those that time may
+// decide otherwise (agenda.h), a bounded number of each.
+//
+//   workers             take_due() … give_back()      intent committed before the request leaves
 //
 // After kill -9: restore() takes the journal's word. An action whose request may or may not have
 // left is sent again with the same Idempotency-Key: at least once, and once for a receiver that
@@ -19,12 +23,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <string>
 
 #include "agent/act/journal.h"
 #include "agent/decide/decision.h"
-#include "agent/decide/delivery.h"
+#include "agent/decide/life.h"
+#include "agent/dispatch/active_actions.h"
+#include "agent/dispatch/agenda.h"
 #include "agent/dispatch/metrics.h"
 #include "agent/incident/incident_book.h"
 #include "base/wire/alert_webhook.h"
@@ -42,11 +47,18 @@ class Dispatcher {
     Duration facts_every = std::chrono::seconds(30);   // … and at last.
     Duration facts_for = std::chrono::hours(1);        // … and no longer than that after opening.
     Duration answers_last = std::chrono::seconds(15);  // Of the policy's own queries.
+    // What is held is decided anew so often; where more than 200 are, 100 of them a second.
+    Duration held_every = std::chrono::seconds(2);
   };
   // Asks the dependencies; called without the lock, from the dispatcher thread only.
   struct Dependencies {
     std::function<incident::Facts(const incident::Incident&, Time now)> facts;
     std::function<std::optional<double>(const std::string& promql)> value;
+    // The series that a condition's expression answers.
+    std::function<decide::Answered(const std::string& promql)> ask = {};
+    // What lets actions go: from any thread, and quick.
+    std::function<std::string()> paused = {};
+    std::function<std::optional<std::int64_t>()> fencing = {};
   };
   using PolicyPointer = std::shared_ptr<const decide::Policy>;
 
@@ -77,43 +89,69 @@ class Dispatcher {
 
   // For whoever finds out why: the open incidents, the changes since then, and what was found.
   std::vector<incident::Incident> open_incidents() const;
+  // Without a copy of each; what it calls must not call the dispatcher.
+  void each_open(const std::function<void(const incident::Incident&)>& visit) const;
+  std::optional<incident::Incident> incident(const std::string& id) const;
   std::vector<incident::Change> changes_since(Time since) const;
   void receive(const std::string& incident, incident::Diagnosis diagnosis,
                std::optional<incident::Slices> slices);
 
-  void look();                         // One round over the open incidents.
+  void look();                         // One round over the incidents that are due.
   bool wait_for_news(Duration limit);  // Until something makes a look worthwhile, or the limit.
 
-  // An action that is due, its attempt journalled; nothing when none came due within `limit`.
+  // An action that is due, its attempt journalled; nothing when none came due within `limit`. Its
+  // stage says what is to be done (act/worker.h).
   std::optional<decide::Action> take_due(Duration limit);
-  void give_back(decide::Action action, const decide::Answer& answer);
+  void give_back(decide::Action action, const decide::Findings& findings);
+  void wake();  // Something outside has changed what may be done.
   void stop();  // wait_for_news and take_due return at once.
 
  private:
-  struct Active {
-    decide::Action action;
-    bool busy = false;     // In a sender's hands.
-    bool unsaved = false;  // The journal failed when it was given back; tried again at each look.
+  // Once Prometheus does not answer, the next incidents are not made to wait for it.
+  struct Silence {
+    std::string trouble;
+    Time until;
+    std::string at(Time now) const { return now < until ? trouble : std::string(); }
   };
-  struct CachedAnswer {
-    std::optional<double> value;
-    Time asked_at;
+  struct CachedAnswers {
+    std::map<std::string, std::pair<std::optional<double>, Time>> values;
+    std::map<std::string, std::pair<decide::Answered, Time>> conditions;
+    Silence facts, condition;
+  };
+  // What one look writes, until it is on disk.
+  struct Round {
+    decide::Situation situation = {};
+    std::vector<decide::Action> written = {};
+    std::size_t let_go = 0;
   };
 
+  void look_at(const std::vector<Agenda::Due>& due);
+  bool facts_are_due(const incident::Incident& incident, Time now) const;
+  std::optional<Time> facts_due_at(const incident::Incident& incident) const;
   void ask_about(const std::vector<incident::Incident>& incidents);
   decide::Answers answers_for(const decide::Policy& policy,
                               const std::vector<incident::Incident>& incidents);
-  void decide_all(const decide::Policy& policy, const decide::Answers& answers);
-  void decide_one(const decide::Policy& policy, const incident::Incident& incident,
-                  const decide::Answers& answers, act::Journal::Write& write,
-                  std::vector<decide::Action>& let_go);
+  std::map<std::string, decide::Answered> conditions_for(
+      const decide::Policy& policy, const std::vector<incident::Incident>& incidents,
+      const decide::Answers& answers);
+  decide::Situation situation_at(Time now, std::map<std::string, decide::Answered> answers);
+  void decide_all(const decide::Policy& policy, const std::vector<Agenda::Due>& due,
+                  const decide::Answers& answers,
+                  std::map<std::string, decide::Answered> conditions);
+  // When it is to be decided anew: at that time (nothing: once it changes), and when an action ends
+  // in one of these failure domains.
+  struct Next {
+    std::optional<Time> at = {};
+    std::set<std::string> domains = {};
+  };
+  Next decide_one(const decide::Policy& policy, const incident::Incident& incident,
+                  const decide::Answers& answers, act::Journal::Write& write, Round& round);
+  Duration held_every() const;
   std::vector<decide::Past> past_of(const incident::Incident& incident, Time since) const;
   void call_off_ended();
-  void save_unsaved();
-  void save(act::Journal::Write& write, const decide::Action& action, decide::Outcome before,
-            const std::string& event);
+  void bring_up_all();
   void publish_state();
-  void activate(decide::Action action);
+  ActiveActions::Gates gates() const;
   Result<decide::Action> by_person(const std::string& id,
                                    const std::function<Result<void>(decide::Action&, Time)>& word);
 
@@ -130,9 +168,9 @@ class Dispatcher {
   bool stopping_ = false;
   PolicyPointer policy_;
   incident::IncidentBook book_;
-  std::map<std::string, Active> active_;  // By action id.
-  std::mt19937_64 random_{std::random_device{}()};
-  std::map<std::string, CachedAnswer> answers_;  // Dispatcher thread only.
+  ActiveActions active_;
+  Agenda agenda_;
+  CachedAnswers answers_;  // Dispatcher thread only.
 };
 
 }  // namespace outrider

@@ -11,6 +11,7 @@ AgentMetrics::AgentMetrics() {
   register_alerts();
   register_actions();
   register_policy();
+  register_journal();
   const auto query = [this](const char* result) {
     return &registry_.counter("outrider_agent_prometheus_queries_total",
                               "Questions put to Prometheus, by whether they were answered.",
@@ -23,7 +24,7 @@ AgentMetrics::AgentMetrics() {
                               {{"verdict", verdict}});
   };
   diagnoses_ = {diagnosis("insufficient_evidence"), diagnosis("cause")};
-  journal_failures_ = &registry_.counter("outrider_agent_journal_failures_total",
+  journal_.failures = &registry_.counter("outrider_agent_journal_failures_total",
                                          "Writes to the journal that failed.");
 }
 
@@ -53,6 +54,14 @@ void AgentMetrics::register_alerts() {
       &registry_.counter("outrider_agent_alerts_truncated_total",
                          "Alerts that Alertmanager left out of its webhooks (max_alerts).");
   changes_ = &registry_.counter("outrider_agent_changes_total", "Change events taken in.");
+  const auto signals = [this](const char* kind) {
+    return &registry_.counts(
+        "outrider_agent_incident_signals",
+        "What an incident was made of when it ended: alerts (told apart by their labels), "
+        "notifications of them with repeats and copies, changes near it.",
+        {{"kind", kind}});
+  };
+  signals_ = {signals("alerts"), signals("notifications"), signals("changes")};
   state_.open = &registry_.gauge("outrider_agent_incidents_open", "Incidents that are open.");
 }
 
@@ -72,8 +81,11 @@ void AgentMetrics::register_actions() {
                            "Requests sent to receivers, by class of the answer's status.",
                            {{"status", i == 0 ? "none" : std::to_string(i) + "xx"}});
   }
-  turned_away_ = &registry_.counter("outrider_agent_actions_turned_away_total",
-                                    "Actions not let go because too many were active.");
+  decisions_.delay =
+      &registry_.latency("outrider_agent_decision_delay_seconds",
+                         "From when an incident changed until the decision about it was on disk.");
+  decisions_.turned_away = &registry_.counter("outrider_agent_actions_turned_away_total",
+                                              "Actions not let go because too many were active.");
   state_.active = &registry_.gauge("outrider_agent_actions_active",
                                    "Actions that are queued, being sent, or whose job is watched.");
   state_.awaiting = &registry_.gauge("outrider_agent_actions_awaiting_approval",
@@ -91,6 +103,35 @@ void AgentMetrics::register_policy() {
                        "When the current policy was loaded, in seconds since the epoch.");
   policy_.dry_run->Set(1);
   policy_.reload_succeeded->Set(1);
+}
+
+void AgentMetrics::register_journal() {
+  journal_.bytes = &registry_.gauge("outrider_agent_journal_bytes",
+                                    "What the journal takes on disk, without what was freed.");
+  constexpr std::array limits = {"age", "count", "bytes"};
+  constexpr std::array what = {"incident", "action", "change"};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    for (std::size_t j = 0; j < what.size(); ++j) {
+      journal_.dropped[i][j] =
+          &registry_.counter("outrider_agent_journal_dropped_total",
+                             "What has ended and was dropped from the journal, by the limit.",
+                             {{"limit", limits[i]}, {"what", what[j]}});
+    }
+  }
+}
+
+void AgentMetrics::count_dropped(const std::array<act::Journal::Dropped, 3>& dropped) {
+  for (std::size_t i = 0; i < dropped.size(); ++i) {
+    const std::array counts = {dropped[i].incidents, dropped[i].actions, dropped[i].changes};
+    for (std::size_t j = 0; j < counts.size(); ++j)
+      journal_.dropped[i][j]->Increment(static_cast<double>(counts[j]));
+  }
+}
+
+void AgentMetrics::observe_signals(const incident::Incident& incident) {
+  signals_.alerts->Observe(static_cast<double>(incident.members.size()));
+  signals_.notifications->Observe(static_cast<double>(incident.notifications));
+  signals_.changes->Observe(static_cast<double>(incident.changes.size()));
 }
 
 void AgentMetrics::count_attempt(int status) {

@@ -29,6 +29,14 @@ std::string sentence_of(const Advice& advice, double objective, bool has_course)
     return "scale from " + std::to_string(replicas) + " to " + std::to_string(advice.now.wanted) +
            " now: the load is " + rounded(advice.load) + " requests a second, and " + bears;
   }
+  const bool more_ahead = advice.ahead && advice.ahead->wanted.wanted > replicas;
+  if (!more_ahead && advice.soon.replicas.wanted > replicas) {
+    return "scale from " + std::to_string(replicas) + " to " +
+           std::to_string(advice.soon.replicas.wanted) +
+           " now: before a replica serves the load may grow beyond what is there; with as many the "
+           "chance of that is " +
+           rounded(100 * advice.soon.chance_short) + " %; " + bears;
+  }
   if (!advice.ahead) {
     return std::to_string(replicas) + (replicas == 1 ? " replica suffices" : " replicas suffice") +
            " now; ahead: unknown" + (has_course ? "" : ", the load is not forecast yet");
@@ -47,6 +55,23 @@ std::string sentence_of(const Advice& advice, double objective, bool has_course)
          clock_time(peak.at) + "; " + bears;
 }
 
+// By bisection: what a load needs grows with it.
+std::optional<double> borne_by(double replicas, const detectors::ReplicaCapacity& capacity) {
+  const auto suffices = [&](double load) {
+    const auto needed = detectors::replicas_for(load, capacity);
+    const std::uint64_t count = needed.known ? needed.wanted : needed.at_most;
+    return count > 0 && static_cast<double>(count) <= replicas;
+  };
+  double low = 0, high = 10 * capacity.load * std::max(replicas, 1.0);
+  if (!(replicas >= 1) || !std::isfinite(high) || !suffices(1e-6 * high) || suffices(high))
+    return std::nullopt;
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    (suffices(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
 }  // namespace
 
 bool CapacityBoard::put(std::size_t rule, const Labels& labels,
@@ -57,14 +82,38 @@ bool CapacityBoard::put(std::size_t rule, const Labels& labels,
       ++turned_away_;
       return false;
     }
-    place = services_.emplace(Key{rule, labels}, Service{}).first;
+    place = services_.emplace(Key{rule, labels}, Service(rules_.capacity[rule])).first;
   }
   Service& service = place->second;
   if (sample.at >= service.newest.at) {
     service.newest = sample;
     service.peak = std::max(service.peak, sample.load);
   }
+  service.growth.add(sample.at, sample.load);
+  service.capacity.reset();
   return service.learner.add(sample);
+}
+
+void CapacityBoard::put_now(std::size_t rule, const Labels& labels, Time at, double load,
+                            double replicas) {
+  const auto place = services_.find({rule, labels});
+  const bool sound = std::isfinite(load) && load > 0 && std::isfinite(replicas) && replicas > 0;
+  if (!sound || place == services_.end() || at <= place->second.newest.at) return;
+  Service& service = place->second;
+  service.newest.at = at;
+  service.newest.load = load;
+  service.newest.replicas = replicas;
+  service.growth.begin_from(load);
+}
+
+// Asked at each look, and new with each minute only.
+const detectors::ReplicaCapacity& CapacityBoard::capacity_of(const Key& key,
+                                                             const Service& service) const {
+  if (!service.capacity) {
+    const double objective = to_seconds(rules_.capacity[key.first].objective);
+    service.capacity = service.learner.estimate(objective);
+  }
+  return *service.capacity;
 }
 
 void CapacityBoard::check(const detectors::ReplicaCapacity& capacity, Service& service,
@@ -87,8 +136,7 @@ void CapacityBoard::advance(Time now) {
   const std::int64_t now_slot = now.time_since_epoch() / rules_.step;
   for (auto& [key, service] : services_) {
     if (service.slot == now_slot) continue;
-    const CapacityRule& rule = rules_.capacity[key.first];
-    const auto capacity = service.learner.estimate(to_seconds(rule.objective));
+    const detectors::ReplicaCapacity& capacity = capacity_of(key, service);
     check(capacity, service, now_slot);
     service.slot = now_slot;
     service.peak = 0;
@@ -106,10 +154,13 @@ Advice CapacityBoard::advise(const Key& key, const Service& service, Time now) c
   const CapacityRule& rule = rules_.capacity[key.first];
   const double objective = to_seconds(rule.objective);
   Advice advice;
-  advice.capacity = service.learner.estimate(objective);
+  advice.capacity = capacity_of(key, service);
   advice.replicas = service.newest.replicas;
   advice.load = service.newest.load;
   advice.now = detectors::replicas_for(advice.load, advice.capacity);
+  advice.bears = borne_by(std::round(advice.replicas), advice.capacity);
+  advice.soon =
+      detectors::worth_having(service.growth, advice.capacity, advice.now, rule.miss_cost);
   advice.checks = service.checks;
   const auto course = forecasts_.course(key.first, key.second, now);
   const auto window =

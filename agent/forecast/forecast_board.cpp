@@ -232,4 +232,19 @@ std::optional<Course> ForecastBoard::course(std::size_t rule, const Labels& labe
   return course;
 }
 
+std::vector<double> ForecastBoard::past(std::size_t rule, const Labels& labels, Time now,
+                                        std::size_t slots) const {
+  std::vector<double> values(slots, std::numeric_limits<double>::quiet_NaN());
+  const auto place = series_.find({rule, labels});
+  if (place == series_.end()) return values;
+  const Tracked& tracked = place->second;
+  const std::int64_t first = slot_of(now) + 1 - static_cast<std::int64_t>(slots);
+  for (std::size_t i = 0; i < slots; ++i) {
+    const std::int64_t at = first + static_cast<std::int64_t>(i) - tracked.first_slot;
+    if (at >= 0 && at < static_cast<std::int64_t>(tracked.values.size()))
+      values[i] = static_cast<double>(tracked.values[static_cast<std::size_t>(at)]);
+  }
+  return values;
+}
+
 }  // namespace outrider::forecast

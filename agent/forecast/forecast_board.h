@@ -80,6 +80,9 @@ class ForecastBoard {
   };
   std::map<Key, Entry> entries(Time now) const;
   std::optional<Course> course(std::size_t rule, const Labels& labels, Time now) const;
+  // The newest `slots` values, the step at hand the last of them; NaN: none.
+  std::vector<double> past(std::size_t rule, const Labels& labels, Time now,
+                           std::size_t slots) const;
 
   std::size_t size() const { return series_.size(); }
   std::uint64_t turned_away() const { return turned_away_; }

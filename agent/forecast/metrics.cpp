@@ -13,9 +13,11 @@ using wire::MetricSink;
 using wire::MetricType;
 using wire::SeriesKey;
 
-// A gauge may not have the label `quantile`, says promtool: it is for summaries and for what is
-// untyped.
-constexpr MetricType with_quantiles = MetricType::unknown;
+// The label is `bound`, not `quantile`: that one belongs to summaries, promtool refuses it on a
+// gauge, and what is untyped Grafana and KEDA do not know what to do with.
+constexpr const char* low = "low";
+constexpr const char* estimate = "estimate";
+constexpr const char* high = "high";
 
 SeriesKey key_of(Labels labels, std::initializer_list<Label> more) {
   for (const Label& label : more) labels.set(label.name, label.value);
@@ -23,21 +25,20 @@ SeriesKey key_of(Labels labels, std::initializer_list<Label> more) {
 }
 
 void forecasts(const Said& said, const Rules& rules, MetricSink& sink) {
-  sink.family({"outrider_forecast", with_quantiles,
-               "The value that a series is forecast to have after `horizon`: quantiles 0.05, 0.5 "
-               "and 0.95. Draw it with an offset of the horizon."});
+  sink.family({"outrider_forecast", MetricType::gauge,
+               "The value that a series is forecast to have after `horizon`: the median, and the "
+               "ends of the 90 % interval. Draw it with an offset of the horizon."});
   for (const auto& [key, entry] : said.series) {
     const std::string& name = rules.series[key.first].name;
     for (const HorizonForecast& at : entry.horizons) {
       const std::string horizon = format_duration(at.horizon);
-      const auto put = [&](const char* quantile, double value) {
-        sink.value(
-            key_of(key.second, {{"forecast", name}, {"horizon", horizon}, {"quantile", quantile}}),
-            value);
+      const auto put = [&](const char* bound, double value) {
+        sink.value(key_of(key.second, {{"forecast", name}, {"horizon", horizon}, {"bound", bound}}),
+                   value);
       };
-      put("0.05", at.low);
-      put("0.5", at.middle);
-      put("0.95", at.high);
+      put(low, at.low);
+      put(estimate, at.middle);
+      put(high, at.high);
     }
   }
 }
@@ -55,19 +56,18 @@ void checks(const Said& said, const Rules& rules, MetricSink& sink, const char* 
 }
 
 void limits(const Said& said, const Rules& rules, MetricSink& sink) {
-  sink.family({"outrider_forecast_seconds_to_limit", with_quantiles,
-               "When a series is forecast to reach its limit: quantile 0.05 is the earliest, 0.95 "
-               "the latest; +Inf: not within the longest horizon."});
+  sink.family({"outrider_forecast_seconds_to_limit", MetricType::gauge,
+               "When a series is forecast to reach its limit: low is the earliest (19 of 20 are "
+               "later), high the latest; +Inf: not within the longest horizon."});
   for (const auto& [key, entry] : said.series) {
     if (!entry.to_limit) continue;
-    const auto put = [&](const char* quantile, const std::optional<Duration>& time) {
-      sink.value(
-          key_of(key.second, {{"forecast", rules.series[key.first].name}, {"quantile", quantile}}),
-          time ? to_seconds(*time) : std::numeric_limits<double>::infinity());
+    const auto put = [&](const char* bound, const std::optional<Duration>& time) {
+      sink.value(key_of(key.second, {{"forecast", rules.series[key.first].name}, {"bound", bound}}),
+                 time ? to_seconds(*time) : std::numeric_limits<double>::infinity());
     };
-    put("0.05", entry.to_limit->earliest);
-    put("0.5", entry.to_limit->expected);
-    put("0.95", entry.to_limit->latest);
+    put(low, entry.to_limit->earliest);
+    put(estimate, entry.to_limit->expected);
+    put(high, entry.to_limit->latest);
   }
 }
 
@@ -92,22 +92,25 @@ void capacities(const Said& said, const Rules& rules, MetricSink& sink) {
               "of its interval; high is +Inf where no load was too much yet.",
               [](const Advice& advice, const auto& put) {
                 if (advice.capacity.knowledge == detectors::Knowledge::unknown) return;
-                put({{"bound", "estimate"}}, advice.capacity.load);
-                put({{"bound", "low"}}, advice.capacity.low);
-                put({{"bound", "high"}}, advice.capacity.high);
+                put({{"bound", estimate}}, advice.capacity.load);
+                put({{"bound", low}}, advice.capacity.low);
+                put({{"bound", high}}, advice.capacity.high);
               });
   of_services(said, rules, sink, "outrider_replicas",
               "Replicas that served, by the query of the capacity rule.",
               [](const Advice& advice, const auto& put) { put({}, advice.replicas); });
-  of_services(said, rules, sink, "outrider_replicas_wanted",
-              "Replicas that the load needs, now and at the peak within the shortest horizon "
-              "(`when`); absent where it is not known. Ahead is never less than now.",
-              [](const Advice& advice, const auto& put) {
-                if (advice.now.known)
-                  put({{"when", "now"}}, static_cast<double>(advice.now.wanted));
-                if (advice.ahead && advice.ahead->wanted.known)
-                  put({{"when", "ahead"}}, static_cast<double>(advice.ahead->wanted.wanted));
-              });
+  of_services(
+      said, rules, sink, "outrider_replicas_wanted",
+      "Replicas that the load needs by `when`: now, at the peak within the shortest horizon "
+      "(ahead), or that are worth having until what is asked for now serves (cold_start); "
+      "absent where it is not known. None is less than now.",
+      [](const Advice& advice, const auto& put) {
+        if (advice.now.known) put({{"when", "now"}}, static_cast<double>(advice.now.wanted));
+        if (advice.soon.replicas.known)
+          put({{"when", "cold_start"}}, static_cast<double>(advice.soon.replicas.wanted));
+        if (advice.ahead && advice.ahead->wanted.known)
+          put({{"when", "ahead"}}, static_cast<double>(advice.ahead->wanted.wanted));
+      });
   sink.family(
       {"outrider_replicas_forecast_checks_total", MetricType::counter,
        "Replicas that were said to be wanted one horizon ahead, beside what the load needed "

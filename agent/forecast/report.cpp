@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/forecast/report.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/core/text.h"
@@ -48,6 +49,38 @@ Json series_json(const ForecastBoard::Key& key, const ForecastBoard::Entry& entr
   return json;
 }
 
+Json values_json(const std::vector<double>& values) {
+  Json json = Json::array();
+  for (const double value : values) json.push_back(finite_or_null(value));
+  return json;
+}
+
+Json course_json(const Shown& shown) {
+  return {{"from", format_rfc3339(shown.ahead.first)},
+          {"step_seconds", to_seconds(shown.ahead.step)},
+          {"expected", values_json(shown.ahead.middle)},
+          {"low", values_json(shown.ahead.low)},
+          {"high", values_json(shown.ahead.high)},
+          {"past_from", format_rfc3339(shown.past_from)},
+          {"past_step_seconds", to_seconds(shown.past_step)},
+          {"past", values_json(shown.past)}};
+}
+
+// Of each stretch of so many steps its last expected value, its lowest low and its highest high.
+Course thinned(const Course& course, std::size_t points) {
+  const std::size_t stretch = (course.middle.size() + points - 1) / points;
+  if (stretch <= 1) return course;
+  const auto steps = static_cast<std::int64_t>(stretch);
+  Course thin{.first = course.first + (steps - 1) * course.step, .step = steps * course.step};
+  for (std::size_t i = 0; i + stretch <= course.middle.size(); i += stretch) {
+    const auto begin = static_cast<std::ptrdiff_t>(i), end = begin + steps;
+    thin.middle.push_back(course.middle[i + stretch - 1]);
+    thin.low.push_back(*std::min_element(course.low.begin() + begin, course.low.begin() + end));
+    thin.high.push_back(*std::max_element(course.high.begin() + begin, course.high.begin() + end));
+  }
+  return thin;
+}
+
 Json wanted_json(const detectors::ReplicasWanted& wanted) {
   Json json = {{"known", wanted.known}, {"reason", wanted.reason}, {"at_least", wanted.at_least}};
   json["wanted"] = wanted.known ? Json(wanted.wanted) : Json();
@@ -61,6 +94,7 @@ Json capacity_json(const CapacityBoard::Key& key, const Advice& advice, const Ru
                {"says", advice.sentence},
                {"replicas", advice.replicas},
                {"load", advice.load},
+               {"bears", advice.bears ? Json(*advice.bears) : Json()},
                {"now", wanted_json(advice.now)}};
   json["replica"] = {{"knowledge", to_string(advice.capacity.knowledge)},
                      {"load", finite_or_null(advice.capacity.load)},
@@ -69,6 +103,9 @@ Json capacity_json(const CapacityBoard::Key& key, const Advice& advice, const Ru
                      {"queues", to_string(advice.capacity.queues)},
                      {"minutes", advice.capacity.samples},
                      {"reason", advice.capacity.reason}};
+  json["cold_start"] = wanted_json(advice.soon.replicas);
+  json["cold_start"]["chance_short"] =
+      advice.soon.replicas.known ? Json(advice.soon.chance_short) : Json();
   json["ahead"] = Json();
   if (advice.ahead) {
     json["ahead"] = wanted_json(advice.ahead->wanted);
@@ -84,15 +121,42 @@ Json capacity_json(const CapacityBoard::Key& key, const Advice& advice, const Ru
 
 }  // namespace
 
+bool is_shown(const ForecastBoard::Key& key, const Rules& rules) {
+  return key.first < rules.capacity.size() || !rules.series[key.first].limit.empty() ||
+         !key.second.get("model_name").empty();
+}
+
+std::optional<Shown> shown(const ForecastBoard& board, const ForecastBoard::Key& key,
+                           const Rules& rules, Time now) {
+  const auto course = board.course(key.first, key.second, now);
+  if (!course) return std::nullopt;
+  constexpr auto points = static_cast<std::int64_t>(Shown::points_max);
+  return Shown{.past_from = course->first - points * rules.step,
+               .past_step = rules.step,
+               .past = board.past(key.first, key.second, now, Shown::points_max),
+               .ahead = thinned(*course, Shown::points_max)};
+}
+
 std::string to_json(const Said& said, const Rules& rules) {
+  return to_json(said, rules, nullptr);
+}
+
+std::string to_json(const Said& said, const Rules& rules, const Wanted& wanted) {
   Json json = {{"at", format_rfc3339(said.at)},
                {"turned_away", said.turned_away},
                {"series", Json::array()},
                {"capacity", Json::array()}};
-  for (const auto& [key, entry] : said.series)
-    json["series"].push_back(series_json(key, entry, rules));
-  for (const auto& [key, advice] : said.capacity)
-    json["capacity"].push_back(capacity_json(key, advice, rules));
+  for (const auto& [key, entry] : said.series) {
+    if (wanted && !wanted(key.second)) continue;
+    Json series = series_json(key, entry, rules);
+    const auto found = said.shown.find(key);
+    if (wanted && found != said.shown.end()) series["course"] = course_json(found->second);
+    json["series"].push_back(std::move(series));
+  }
+  for (const auto& [key, advice] : said.capacity) {
+    if (!wanted || wanted(key.second))
+      json["capacity"].push_back(capacity_json(key, advice, rules));
+  }
   return json.dump();
 }
 

@@ -99,8 +99,8 @@ class Reader {
   }
 
   void read_capacity(const Yaml& item) {
-    reader_.only_keys(
-        item, {"name", "load", "replicas", "latency", "mean_latency", "objective", "cold_start"});
+    reader_.only_keys(item, {"name", "load", "replicas", "latency", "mean_latency", "objective",
+                             "cold_start", "miss_cost"});
     CapacityRule rule{.name = name_of(item),
                       .load = needed(item, "load"),
                       .replicas = needed(item, "replicas"),
@@ -112,6 +112,10 @@ class Reader {
     rule.cold_start = reader_.duration(item, "cold_start").value_or(rule.cold_start);
     if (rule.cold_start < Duration{} || rule.cold_start > 6h)
       reader_.mistake(reader_.child(item, "cold_start"), "expected between 0s and 6h");
+    rule.miss_cost = reader_.number(item, "miss_cost").value_or(rule.miss_cost);
+    if (!(rule.miss_cost > 0 && rule.miss_cost <= 1'000))
+      reader_.mistake(reader_.child(item, "miss_cost"),
+                      "expected hours of the whole fleet, above 0 and at most 1000");
     rules_.series.push_back(
         {.name = rule.name, .query = rule.load, .limit = "", .horizons = horizons_});
     rules_.capacity.push_back(std::move(rule));

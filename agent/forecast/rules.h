@@ -21,6 +21,7 @@
 //       mean_latency: …
 //       objective: 500ms
 //       cold_start: 1m              # from asking for a replica until it serves
+//       miss_cost: 2                # what an hour above it costs, in hours of the whole fleet
 //
 // A capacity's load is forecast too, under the capacity's name.
 
@@ -45,6 +46,7 @@ struct CapacityRule {
   std::string load, replicas, latency, mean_latency;
   Duration objective{};
   Duration cold_start = std::chrono::minutes(1);
+  double miss_cost = 2;  // An hour above the objective, in hours of the whole fleet.
 };
 
 struct Rules {

@@ -13,6 +13,26 @@
 
 namespace outrider::incident {
 
+// Earlier incidents that are like one at hand (earlier.h).
+struct Earlier {
+  struct Action {
+    std::string action, outcome;
+    std::optional<Duration> ended_after;  // From its sending to the end of the alerts.
+  };
+  struct Case {
+    std::string incident;
+    Time opened_at = {}, ended_at = {};
+    std::string alike;       // "the same alerts and the same cause".
+    std::string cause = {};  // "shop/checkout (cpu)"; "": none was named.
+    std::vector<Action> actions = {};
+  };
+  std::size_t times = 0;  // Of all that are known.
+  std::string sentence;   // "" where there are none.
+  std::vector<Case> cases;
+
+  static constexpr std::size_t cases_max = 5;
+};
+
 struct Diagnosis {
   struct Cause {
     std::string component;
@@ -26,6 +46,13 @@ struct Diagnosis {
     std::string component, kind, what, version;
     Time at;
   };
+  // One metric of a cause as it was measured, for whoever looks later; NaN where nothing was.
+  struct Shown {
+    std::string component, metric;
+    Time from;
+    Duration step{};
+    std::vector<double> values;
+  };
   Time made_at;
   bool named = false;  // Else: insufficient evidence.
   double p = 1;        // How often calm times look as bad.
@@ -34,16 +61,19 @@ struct Diagnosis {
   std::vector<Cause> causes;  // The whole ranking, the likeliest first, up to causes_max.
   std::size_t suspects = 0;   // How many were ranked.
   std::optional<Blamed> change;
+  std::vector<Shown> shown = {};     // Of the likeliest causes, what moved most.
   std::string scope;                 // Which components were ranked, and why those.
   std::vector<std::string> unknown;  // What was not answered, or has no series.
-  Time from, at, to;                 // Baseline's begin, the assumed onset, the last row asked for.
+  Earlier earlier;
+  Time from, at, to;  // Baseline's begin, the assumed onset, the last row asked for.
 
   static constexpr std::size_t causes_max = 200;
 };
 
 // The keys of `outrider diagnose --json`, and beside them `sentence`, `made_at`, `scope`,
-// `suspects`, `unknown`, `from`, `at`, `to`.
+// `suspects`, `shown`, `unknown`, `from`, `at`, `to`.
 wire::Json to_json(const Diagnosis& diagnosis);
+wire::Json to_json(const Earlier& earlier);
 // Throws wire::Json::exception or std::invalid_argument on what to_json did not write.
 Diagnosis read_diagnosis(const wire::Json& json);
 

@@ -296,6 +296,8 @@ std::vector<std::string> brief_lines(const Incident& incident) {
   lines.push_back(diagnosis.sentence);
   if (incident.slices && !incident.slices->summary.empty())
     lines.push_back("Slices: " + incident.slices->summary);
+  if (!diagnosis.earlier.sentence.empty())
+    lines.push_back("S" + diagnosis.earlier.sentence.substr(1));  // "seen twice before, …"
   if (!diagnosis.causes.empty()) {
     const auto& evidence = diagnosis.causes.front().evidence;
     // A cause that is named has its first evidence in the sentence.
@@ -331,6 +333,8 @@ void explain(Incident& incident) {
 
   if (incident.slices && !incident.slices->summary.empty())
     lines.push_back({"slices", incident.slices->summary});
+  if (incident.diagnosis && !incident.diagnosis->earlier.sentence.empty())
+    lines.push_back({"seen_before", "S" + incident.diagnosis->earlier.sentence.substr(1) + "."});
 
   for (const Change& change : incident.changes) {
     lines.push_back({"change", change_line(change, incident)});
@@ -373,7 +377,10 @@ std::vector<Change> related_changes(const Incident& incident, const std::vector<
                       (incident.open || change.at <= incident.resolved_at.value_or(change.at));
     if (concerns && near) related.push_back(change);
   }
-  const auto distance = [anchor](const Change& c) { return std::chrono::abs(c.at - anchor); };
+  // What somebody did before what the pods suffered.
+  const auto distance = [anchor](const Change& c) {
+    return std::pair(c.is_warning(), std::chrono::abs(c.at - anchor));
+  };
   std::stable_sort(related.begin(), related.end(),
                    [&](const Change& a, const Change& b) { return distance(a) < distance(b); });
   if (related.size() > changes_max) related.resize(changes_max);

@@ -6,21 +6,20 @@
 
 #include "base/core/enum_names.h"
 #include "base/core/text.h"
+#include "base/wire/json_time.h"
 
 namespace outrider::incident {
 namespace {
 
 using wire::Json;
+using wire::read_time;
+using wire::time_json;
 
 constexpr std::size_t change_text_bytes_max = 1'024;
 constexpr std::size_t timeline_max = 100;
 constexpr std::array<EnumName<Inputs>, 3> inputs_words = {{{Inputs::not_judged, "not_judged"},
                                                            {Inputs::unchanged, "unchanged"},
                                                            {Inputs::changed, "changed"}}};
-
-Json time_json(const std::optional<Time>& time) {
-  return time ? Json(format_rfc3339(*time)) : Json();
-}
 
 Json labels_json(const Labels& labels) {
   Json object = Json::object();
@@ -29,14 +28,6 @@ Json labels_json(const Labels& labels) {
 }
 
 // Reads what to_json wrote; throws Json::exception or std::invalid_argument on anything else.
-std::optional<Time> read_time(const Json& json, const char* key) {
-  const Json& value = json.at(key);
-  if (value.is_null()) return std::nullopt;
-  const auto time = parse_rfc3339(value.get<std::string>());
-  if (!time) throw std::invalid_argument(std::string(key) + ": no time");
-  return time;
-}
-
 Time read_known_time(const Json& json, const char* key) {
   const auto time = read_time(json, key);
   if (!time) throw std::invalid_argument(std::string(key) + ": no time");
@@ -148,6 +139,10 @@ Json timeline_json(const Incident& incident) {
   };
   for (const Change& change : incident.changes) {
     const std::string& who = change.workload.empty() ? change.model : change.workload;
+    if (change.is_warning()) {
+      add(change.at, "warning", who + ": " + change.summary);
+      continue;
+    }
     add(change.at, "change",
         change.kind + (change.version.empty() ? "" : " " + change.version) +
             (who.empty() ? "" : " of " + who));
@@ -295,8 +290,8 @@ Result<Change> parse_change(std::string_view body, Time now) {
     }
   }
   if (change.kind != "deployment" && change.kind != "promotion" && change.kind != "rollback" &&
-      change.kind != "config" && change.kind != "scale") {
-    return bad_change("kind: expected deployment, promotion, rollback, config or scale");
+      change.kind != "config" && change.kind != "scale" && !change.is_warning()) {
+    return bad_change("kind: expected deployment, promotion, rollback, config, scale or warning");
   }
   if (const auto at = json->find("at"); at != json->end() && !at->is_null()) {
     const auto time = change_time(*at);

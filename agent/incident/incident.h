@@ -27,6 +27,8 @@ struct Change {
   Time at;
   std::string cluster = {}, name_space = {}, workload = {};  // "" where the sender does not say.
   Identity identity() const { return {cluster, name_space, workload, model, version}; }
+  // A symptom that Kubernetes tells (pods that do not run): in the timeline, never blamed.
+  bool is_warning() const { return kind == "warning"; }
   bool operator==(const Change&) const = default;
 };
 
@@ -82,7 +84,8 @@ struct Facts {
 
 // One line of plain words for a person who was asleep a minute ago.
 struct Evidence {
-  // cause, alert, place, onset, inputs, slices, change, anomalies, pods, grouped, unknown
+  // cause, alert, place, onset, inputs, slices, seen_before, change, anomalies, pods, grouped,
+  // unknown
   std::string kind;
   std::string text;
 };

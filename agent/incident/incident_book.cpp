@@ -224,17 +224,47 @@ IncidentBook::Heard IncidentBook::open_new(const wire::WebhookAlert& alert, Labe
   latest_[key] = incident.id;
   ++open_count_;
   note(incident, key, alert.labels, alert.starts_at);
+  by_model_[incident.model].insert(incident.id);
   const auto placed = incidents_.emplace(incident.id, std::move(incident)).first;
   return {What::opened, &placed->second};
+}
+
+void IncidentBook::set_rules(GroupingRules rules) {
+  rules_ = std::move(rules);
+  find_neighbours();
+}
+
+void IncidentBook::set_topology(Topology topology) {
+  reach_.set(std::move(topology), rules_.hops_max);
+  find_neighbours();
+}
+
+void IncidentBook::find_neighbours() {
+  neighbourhood_.clear();
+  for (const auto& [id, signals] : told_) {
+    for (const auto& [key, told] : signals)
+      neighbourhood_.add(id, handles_of(told, reach_, rules_));
+  }
 }
 
 void IncidentBook::note(const Incident& incident, const std::string& key, const Labels& labels,
                         Time starts_at) {
   if (is_about_accuracy(incident)) return;
-  Told& told = told_[incident.id].try_emplace(key, Told{labels, {}, starts_at}).first->second;
-  if (labels.get("pod").empty() && labels.get("instance").empty() && labels.get("node").empty())
-    return;
-  for (const Component& machine : spot_of(labels).machines) told.machines.insert(machine);
+  const auto [at, is_new] = told_[incident.id].try_emplace(key, Told{labels, {}, starts_at});
+  Told& told = at->second;
+  const std::size_t machines = told.machines.size();
+  const bool has_place =
+      !labels.get("pod").empty() || !labels.get("instance").empty() || !labels.get("node").empty();
+  if (has_place) {
+    for (const Component& machine : spot_of(labels).machines) told.machines.insert(machine);
+  }
+  if (is_new || told.machines.size() > machines)
+    neighbourhood_.add(incident.id, handles_of(told, reach_, rules_));
+}
+
+void IncidentBook::unnote(const std::string& id) {
+  told_.erase(id);
+  neighbourhood_.remove(id);
 }
 
 void IncidentBook::note_all(const Incident& incident) {
@@ -245,9 +275,15 @@ void IncidentBook::note_all(const Incident& incident) {
 // A young incident about the accuracy of what the alert is about.
 Incident* IncidentBook::accuracy_home(const wire::WebhookAlert& alert) {
   const Identity who = identity_of(alert.labels);
-  for (auto& [id, incident] : incidents_) {
-    if (incident.open && is_about_accuracy(incident) && !who.model.empty() &&
-        may_be_same(who, incident.identity()) &&
+  if (who.model.empty()) return nullptr;
+  std::set<std::string> ids;
+  for (const std::string& model : {who.model, std::string()}) {
+    const auto found = by_model_.find(model);
+    if (found != by_model_.end()) ids.insert(found->second.begin(), found->second.end());
+  }
+  for (const std::string& id : ids) {
+    Incident& incident = incidents_.at(id);
+    if (incident.open && is_about_accuracy(incident) && may_be_same(who, incident.identity()) &&
         is_near(alert.starts_at, incident.episode_at, rules_.within)) {
       return &incident;
     }
@@ -269,10 +305,12 @@ IncidentBook::Heard IncidentBook::join(Incident& home, const wire::WebhookAlert&
   return {What::grouped, &home};
 }
 
-std::vector<Told> IncidentBook::seated(std::vector<Seat>& seats, Time now) const {
+std::vector<Told> IncidentBook::seated(const Told& alert, std::vector<Seat>& seats,
+                                       Time now) const {
   std::vector<Told> out;
   int number = 0;
-  for (const auto& [id, signals] : told_) {
+  for (const std::string& id : neighbourhood_.around(handles_of(alert, reach_, rules_))) {
+    const auto& signals = told_.at(id);
     const Incident& incident = incidents_.at(id);
     ++number;
     const bool settled = restored_.contains(id) || now - incident.opened_at > rules_.within;
@@ -310,6 +348,7 @@ void IncidentBook::move_signal(Incident& from, const std::string& key, Incident&
   auto& told = told_[from.id];
   if (const auto node = told.find(key); node != told.end()) {
     told_[to.id].insert_or_assign(key, node->second);
+    neighbourhood_.add(to.id, handles_of(node->second, reach_, rules_));
     told_[from.id].erase(key);
   }
 }
@@ -343,7 +382,7 @@ void IncidentBook::settle(Incident& incident, Time now) {
   if (!incident.merged_into.empty() && incident.open) {
     incident.open = false;
     incident.resolved_at = now;
-    told_.erase(incident.id);
+    unnote(incident.id);
     --open_count_;
   }
   explain(incident);
@@ -409,11 +448,11 @@ IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert,
     explain(*home);
     return heard;
   }
-  std::vector<Seat> seats;
-  std::vector<Told> told = seated(seats, now);
-  told.push_back({alert.labels, {}, alert.starts_at});
   const Spot spot = spot_of(alert.labels);
-  told.back().machines.insert(spot.machines.begin(), spot.machines.end());
+  const Told heard_now{alert.labels, {spot.machines.begin(), spot.machines.end()}, alert.starts_at};
+  std::vector<Seat> seats;
+  std::vector<Told> told = seated(heard_now, seats, now);
+  told.push_back(heard_now);
   const std::vector<Placement> placed = place(told, reach_, rules_);
 
   // The oldest incident with whose lead it stands; else those of the others that it stands with
@@ -475,7 +514,7 @@ void IncidentBook::close_if_quiet(Incident& incident, Time now) {
   if (!incident.open || !quiet) return;
   incident.open = false;
   incident.resolved_at = now;
-  told_.erase(incident.id);
+  unnote(incident.id);
   restored_.erase(incident.id);
   --open_count_;
 }
@@ -494,6 +533,9 @@ void IncidentBook::forget_oldest_resolved() {
   };
   forget(oldest->second.key);
   for (const Signal& signal : oldest->second.grouped) forget(signal.key);
+  const auto its_model = by_model_.find(oldest->second.model);
+  its_model->second.erase(oldest->first);
+  if (its_model->second.empty()) by_model_.erase(its_model);
   incidents_.erase(oldest);
 }
 
@@ -522,6 +564,7 @@ void IncidentBook::restore(Incident incident) {
       latest = incident.id;
   }
   const std::string id = incident.id;
+  by_model_[incident.model].insert(id);
   const Incident& placed = incidents_.emplace(id, std::move(incident)).first->second;
   if (!placed.open) return;
   note_all(placed);
@@ -557,6 +600,12 @@ const Incident* IncidentBook::find(const std::string& id) const {
 Incident* IncidentBook::find_current(const std::string& key) {
   const auto latest = latest_.find(key);
   return latest == latest_.end() ? nullptr : &incidents_.at(latest->second);
+}
+
+void IncidentBook::each_open(const std::function<void(const Incident&)>& visit) const {
+  for (const auto& [id, incident] : incidents_) {
+    if (incident.open) visit(incident);
+  }
 }
 
 std::vector<const Incident*> IncidentBook::open() const {

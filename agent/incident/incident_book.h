@@ -32,6 +32,7 @@
 // An incident that fires again within `reopen_window` of its end is reopened; later it is a new
 // one.
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -39,6 +40,7 @@
 
 #include "agent/incident/grouping.h"
 #include "agent/incident/incident.h"
+#include "agent/incident/neighbourhood.h"
 #include "base/wire/alert_webhook.h"
 
 namespace outrider::incident {
@@ -85,8 +87,8 @@ class IncidentBook {
   IncidentBook() : IncidentBook(Limits{}) {}
   explicit IncidentBook(Limits limits) : limits_(limits) {}
 
-  void set_rules(GroupingRules rules) { rules_ = std::move(rules); }
-  void set_topology(Topology topology) { reach_.set(std::move(topology), rules_.hops_max); }
+  void set_rules(GroupingRules rules);   // O(signals of the open incidents); so is
+  void set_topology(Topology topology);  // this.
 
   Heard on_alert(const wire::WebhookAlert& alert, Time now);
 
@@ -101,6 +103,7 @@ class IncidentBook {
 
   const Incident* find(const std::string& id) const;
   std::vector<const Incident*> open() const;  // Oldest first.
+  void each_open(const std::function<void(const Incident&)>& visit) const;
   std::size_t open_count() const { return open_count_; }
 
  private:
@@ -117,7 +120,8 @@ class IncidentBook {
     std::string incident;
     std::size_t signal = 0;  // 0: the lead.
   };
-  std::vector<Told> seated(std::vector<Seat>& seats, Time now) const;
+  // Of the incidents that the alert may have to do with.
+  std::vector<Told> seated(const Told& alert, std::vector<Seat>& seats, Time now) const;
   void move_signal(Incident& from, const std::string& key, Incident& to, const std::string& why);
   Incident& split_off(Incident& from, const std::string& key, Time now);
   std::vector<std::string> rearrange(const std::vector<Seat>& seats,
@@ -125,6 +129,8 @@ class IncidentBook {
   void settle(Incident& incident, Time now);
   void note(const Incident& incident, const std::string& key, const Labels& labels, Time starts_at);
   void note_all(const Incident& incident);
+  void unnote(const std::string& id);
+  void find_neighbours();
   void close_if_quiet(Incident& incident, Time now);
   void forget_oldest_resolved();
 
@@ -133,6 +139,8 @@ class IncidentBook {
   std::map<std::string, std::string> latest_;  // Key to the id of its latest incident.
   // What of the open incidents may be placed anew: by id, their signals by key.
   std::map<std::string, std::map<std::string, Told>> told_;
+  Neighbourhood neighbourhood_;                            // Of those.
+  std::map<std::string, std::set<std::string>> by_model_;  // Ids; under "" those that name none.
   // Restored ones stay as they were: right after a restart nobody knows yet what depends on what.
   std::set<std::string> restored_;
   GroupingRules rules_;

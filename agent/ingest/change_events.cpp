@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <array>
 
+#include "base/core/digest.h"
 #include "base/core/enum_names.h"
 #include "base/core/text.h"
+#include "base/net/http_server.h"
 #include "base/wire/json.h"
 
 namespace outrider::ingest {
@@ -176,6 +178,12 @@ Result<ChangeEvent> parse_change_event(ChangeTool tool, std::string_view body,
                                             : of_flux(*json, now);
   if (event && event->change) fill(*event->change, place);
   return event;
+}
+
+bool is_signed_by_github(std::string_view signature, std::string_view secret,
+                         std::string_view body) {
+  return !secret.empty() &&
+         net::equal_in_constant_time(signature, "sha256=" + hmac_sha256_hex(secret, body));
 }
 
 }  // namespace outrider::ingest

@@ -38,4 +38,9 @@ struct ChangeEvent {
 Result<ChangeEvent> parse_change_event(ChangeTool tool, std::string_view body,
                                        const ChangePlace& place, Time now);
 
+// Whether GitHub's header X-Hub-Signature-256 ("sha256=…") is of this body, with this secret.
+// Source: GitHub, "Validating webhook deliveries". Takes equally long for every wrong one.
+bool is_signed_by_github(std::string_view signature, std::string_view secret,
+                         std::string_view body);
+
 }  // namespace outrider::ingest

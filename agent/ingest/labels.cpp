@@ -194,7 +194,8 @@ net::HttpResponse make_response(const Labels& labels, const std::vector<LabelAns
 
 std::string_view to_string(LabelOutcome outcome) {
   static constexpr std::string_view words[label_outcome_count] = {
-      "joined", "duplicate", "ambiguous", "invalid", "late", "evicted", "unknown", "unavailable"};
+      "joined",  "duplicate",   "ambiguous", "invalid",    "late",
+      "evicted", "sampled_out", "unknown",   "unavailable"};
   return words[static_cast<std::size_t>(outcome)];
 }
 
@@ -407,6 +408,7 @@ void LabelForwarder::count(const std::vector<ForwardedLabel>& labels,
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const LabelOutcome outcome = answers[i].outcome;
     const bool everybodys = outcome == LabelOutcome::late || outcome == LabelOutcome::evicted ||
+                            outcome == LabelOutcome::sampled_out ||
                             outcome == LabelOutcome::unknown || outcome == LabelOutcome::invalid;
     const bool ours = !labels[i].self_contained || outcome == LabelOutcome::unavailable;
     if (ours && (everybodys || outcome == LabelOutcome::unavailable)) {
@@ -420,7 +422,8 @@ void LabelForwarder::collect(wire::MetricSink& sink) {
   sink.family({"outrider_labels_total", wire::MetricType::counter,
                "Labels that came through the agent and that no sidecar has counted."});
   for (const LabelOutcome outcome :
-       {LabelOutcome::invalid, LabelOutcome::late, LabelOutcome::evicted, LabelOutcome::unknown}) {
+       {LabelOutcome::invalid, LabelOutcome::late, LabelOutcome::evicted, LabelOutcome::sampled_out,
+        LabelOutcome::unknown}) {
     sink.value(wire::SeriesKey({{"model_name", "unknown"},
                                 {"model_version", "unknown"},
                                 {"result", std::string(to_string(outcome))}}),

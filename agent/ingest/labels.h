@@ -10,13 +10,13 @@
 //   router.add("POST", "/api/v1/labels", [&](const HttpRequest& r) { return forwarder.take(r); });
 //
 // A label's result is the best of the sidecars' results: joined, duplicate, ambiguous, invalid,
-// late, evicted, unknown, in this order. `unknown`, `late` and `evicted` are given only when every
+// late, evicted, sampled_out, unknown, in this order. The last four are given only when every
 // sidecar has answered; otherwise the label is `unavailable`: nobody has it, the answer's status is
 // 503 with Retry-After, and sending all again is safe, as what was joined is then a duplicate.
 //
 // Counting: what a sidecar's own predictions decide is counted there; the agent counts what only
-// all of them together know (unknown, late, evicted), and what it could not read (invalid). So sum
-// by (result) (outrider_labels_total) is right over sidecars and agent.
+// all of them together know (unknown, late, evicted, sampled_out), and what it could not read
+// (invalid). So sum by (result) (outrider_labels_total) is right over sidecars and agent.
 //
 // An alias under which two pods made a prediction each (a gateway's retry) is joined in both: each
 // pod knows of one only. Within a pod it is ambiguous.
@@ -48,10 +48,11 @@ enum class LabelOutcome : std::uint8_t {
   invalid,
   late,
   evicted,
+  sampled_out,
   unknown,
   unavailable,
 };
-inline constexpr std::size_t label_outcome_count = 8;
+inline constexpr std::size_t label_outcome_count = 9;
 std::string_view to_string(LabelOutcome outcome);
 
 struct LabelAnswer {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "agent/ingest/series_limits.h"
 #include "base/core/text.h"
 #include "base/wire/snappy_block.h"
 
@@ -168,24 +169,29 @@ RemoteWriteReceiver::Answer RemoteWriteReceiver::answer_to(const HttpRequest& re
   }
   const Admission::Leave leave(admission_, bytes);
   auto workspace = borrow();
-  Answer answer = work_on(*workspace, request.body, version);
+  Answer answer = work_on(*workspace, request, version);
   give_back(std::move(workspace));
   return answer;
 }
 
 RemoteWriteReceiver::Answer RemoteWriteReceiver::work_on(Workspace& workspace,
-                                                         std::string_view body,
+                                                         const HttpRequest& request,
                                                          RemoteWriteVersion version) {
   const auto refuse = [](const Error& error) -> Answer {
     if (error.code == "too_large") return {Outcome::too_large, 413, error.message, {}};
     return {Outcome::malformed, 400, error.message, {}};
   };
-  const auto message =
-      wire::decompress_snappy(body, settings_.decompressed_bytes_max, workspace.decompressed);
+  const auto message = wire::decompress_snappy(request.body, settings_.decompressed_bytes_max,
+                                               workspace.decompressed);
   if (!message) return refuse(message.error());
-  decompressed_bytes_ += message->size();
+  tally_.decompressed_bytes += message->size();
   if (const auto read = workspace.request.decode(version, *message); !read) {
     return refuse(read.error());
+  }
+  if (request.scope) {
+    if (auto why = outside_of(*request.scope, workspace.request, settings_.request.labels))
+      return {Outcome::out_of_scope, 403, std::move(*why), {}};
+    workspace.request.forget_metadata();
   }
   Answer answer;
   store(workspace, version, answer.report);
@@ -268,10 +274,10 @@ HttpResponse RemoteWriteReceiver::respond(const Answer& answer, RemoteWriteVersi
 
 std::unique_ptr<RemoteWriteReceiver::Workspace> RemoteWriteReceiver::borrow() {
   {
-    std::lock_guard lock(workspaces_mutex_);
-    if (!workspaces_.empty()) {
-      auto workspace = std::move(workspaces_.back());
-      workspaces_.pop_back();
+    std::lock_guard lock(idle_.mutex);
+    if (!idle_.list.empty()) {
+      auto workspace = std::move(idle_.list.back());
+      idle_.list.pop_back();
       return workspace;
     }
   }
@@ -280,27 +286,27 @@ std::unique_ptr<RemoteWriteReceiver::Workspace> RemoteWriteReceiver::borrow() {
 
 void RemoteWriteReceiver::give_back(std::unique_ptr<Workspace> workspace) {
   if (workspace->memory_bytes() > workspace_bytes_max) return;
-  std::lock_guard lock(workspaces_mutex_);
-  if (workspaces_.size() < idle_workspaces_max) workspaces_.push_back(std::move(workspace));
+  std::lock_guard lock(idle_.mutex);
+  if (idle_.list.size() < idle_workspaces_max) idle_.list.push_back(std::move(workspace));
 }
 
 void RemoteWriteReceiver::count(const Answer& answer, RemoteWriteVersion version, std::size_t bytes,
                                 Duration took) {
-  ++requests_[static_cast<std::size_t>(version)][static_cast<std::size_t>(answer.outcome)];
+  ++tally_.requests[static_cast<std::size_t>(version)][static_cast<std::size_t>(answer.outcome)];
   const WriteReport& report = answer.report;
-  samples_ += report.samples;
-  histograms_ += report.histograms;
-  exemplars_ += report.exemplars;
-  repetitions_ += report.repetitions;
-  metadata_refused_ += report.metadata_refused;
-  compressed_bytes_ += bytes;
+  tally_.samples += report.samples;
+  tally_.histograms += report.histograms;
+  tally_.exemplars += report.exemplars;
+  tally_.repetitions += report.repetitions;
+  tally_.metadata_refused += report.metadata_refused;
+  tally_.compressed_bytes += bytes;
   for (std::size_t i = 0; i < refusal_count; ++i) {
-    if (report.refused[i] > 0) refused_[i] += report.refused[i];
+    if (report.refused[i] > 0) tally_.refused[i] += report.refused[i];
   }
   const auto bucket = std::lower_bound(std::begin(wire::latency_buckets),
                                        std::end(wire::latency_buckets), to_seconds(took));
-  ++durations_[static_cast<std::size_t>(bucket - std::begin(wire::latency_buckets))];
-  duration_ns_ += static_cast<std::uint64_t>(took.count());
+  ++tally_.durations[static_cast<std::size_t>(bucket - std::begin(wire::latency_buckets))];
+  tally_.duration_ns += static_cast<std::uint64_t>(took.count());
 }
 
 // A sender that keeps sending what is refused must not fill the log.

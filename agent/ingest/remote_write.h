@@ -10,9 +10,11 @@
 //
 // Answers: 204 when all was stored; 400 with a text body when some of it was refused (the rest is
 // stored) or the message is none; 413 past a limit of the request; 415 for another Content-Type or
-// -Encoding; 503 with Retry-After when requests at hand take all the memory they may, or the
-// consumer cannot keep up: then nothing of the request was stored. To 2.0 each answer bears the
-// Written headers.
+// -Encoding; 403 where the token is limited and a series of the request lies outside of its limits
+// (series_limits.h; metadata of such a token is passed over, as a family's type is the whole
+// fleet's); 503 with Retry-After when requests at hand take all the memory they may, or the
+// consumer cannot keep up. After 403, 413, 415 and 503 nothing of the request was stored. To 2.0
+// each answer bears the Written headers.
 //
 // Bounded: bytes of requests being worked on (in_flight_bytes_max, then up to waiting_max requests
 // wait for wait_max), decompressed bytes, series and samples of a request (WriteRequest::Limits),
@@ -129,10 +131,11 @@ class RemoteWriteReceiver final : public wire::Collector {
     too_large,
     unsupported,  // 415.
     pressure,     // 503.
+    out_of_scope  // 403.
   };
-  static constexpr std::size_t outcome_count = 6;
+  static constexpr std::size_t outcome_count = 7;
   static constexpr std::array<std::string_view, outcome_count> outcome_words = {
-      "stored", "partial", "malformed", "too_large", "unsupported", "pressure"};
+      "stored", "partial", "malformed", "too_large", "unsupported", "pressure", "out_of_scope"};
 
   struct Partition {
     Partition(const SeriesPartition::Settings& settings, Families& families, SeriesCount& count,
@@ -151,7 +154,8 @@ class RemoteWriteReceiver final : public wire::Collector {
   };
 
   Answer answer_to(const net::HttpRequest& request, wire::RemoteWriteVersion version);
-  Answer work_on(Workspace& workspace, std::string_view body, wire::RemoteWriteVersion version);
+  Answer work_on(Workspace& workspace, const net::HttpRequest& request,
+                 wire::RemoteWriteVersion version);
   void store(Workspace& workspace, wire::RemoteWriteVersion version, WriteReport& report);
   void store_in(Workspace& workspace, std::size_t partition, Time now, WriteReport& report,
                 bool is_more);
@@ -174,16 +178,20 @@ class RemoteWriteReceiver final : public wire::Collector {
   SeriesCount series_count_;
   Admission admission_;
   std::vector<std::unique_ptr<Partition>> partitions_;
-  std::mutex workspaces_mutex_;
-  std::vector<std::unique_ptr<Workspace>> workspaces_;
+  struct {  // That no request works with.
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Workspace>> list;
+  } idle_;
 
   using Count = std::atomic<std::uint64_t>;
-  std::array<std::array<Count, outcome_count>, 2> requests_{};
-  Count samples_{0}, histograms_{0}, exemplars_{0}, repetitions_{0}, metadata_refused_{0};
-  Count compressed_bytes_{0}, decompressed_bytes_{0};
-  std::array<Count, refusal_count> refused_{};
-  std::array<Count, std::size(wire::latency_buckets) + 1> durations_{};
-  Count duration_ns_{0};
+  struct {
+    std::array<std::array<Count, outcome_count>, 2> requests{};
+    Count samples{0}, histograms{0}, exemplars{0}, repetitions{0}, metadata_refused{0};
+    Count compressed_bytes{0}, decompressed_bytes{0};
+    std::array<Count, refusal_count> refused{};
+    std::array<Count, std::size(wire::latency_buckets) + 1> durations{};
+    Count duration_ns{0};
+  } tally_;
   std::atomic<std::int64_t> said_at_s_{0};
 };
 

@@ -25,24 +25,25 @@ void RemoteWriteReceiver::collect(MetricSink& sink) {
 void RemoteWriteReceiver::collect_requests(MetricSink& sink) {
   sink.family({"outrider_agent_remote_write_requests_total", MetricType::counter,
                "Remote write requests by version and outcome."});
-  for (std::size_t version = 0; version < requests_.size(); ++version) {
+  for (std::size_t version = 0; version < tally_.requests.size(); ++version) {
     for (std::size_t i = 0; i < outcome_count; ++i) {
       sink.value(SeriesKey(Labels{{"version", version == 0 ? "1.0" : "2.0"},
                                   {"outcome", std::string(outcome_words[i])}}),
-                 static_cast<double>(requests_[version][i].load()));
+                 static_cast<double>(tally_.requests[version][i].load()));
     }
   }
   std::array<std::uint64_t, std::size(wire::latency_buckets) + 1> durations{};
-  for (std::size_t i = 0; i < durations.size(); ++i) durations[i] = durations_[i].load();
+  for (std::size_t i = 0; i < durations.size(); ++i) durations[i] = tally_.durations[i].load();
   sink.family({"outrider_agent_remote_write_request_duration_seconds", MetricType::histogram,
                "From the whole request to its answer."});
   sink.histogram(SeriesKey(), {.upper_bounds = wire::latency_buckets,
                                .bucket_counts = durations,
-                               .sum = static_cast<double>(duration_ns_.load()) / 1e9});
+                               .sum = static_cast<double>(tally_.duration_ns.load()) / 1e9});
   single(sink, "outrider_agent_remote_write_compressed_bytes_total", MetricType::counter,
-         "Bytes of the bodies as they came.", static_cast<double>(compressed_bytes_.load()));
+         "Bytes of the bodies as they came.", static_cast<double>(tally_.compressed_bytes.load()));
   single(sink, "outrider_agent_remote_write_decompressed_bytes_total", MetricType::counter,
-         "Bytes of the bodies decompressed.", static_cast<double>(decompressed_bytes_.load()));
+         "Bytes of the bodies decompressed.",
+         static_cast<double>(tally_.decompressed_bytes.load()));
   single(sink, "outrider_agent_remote_write_in_flight_bytes", MetricType::gauge,
          "Bytes of the requests being worked on.",
          static_cast<double>(admission_.in_flight_bytes()));
@@ -50,24 +51,24 @@ void RemoteWriteReceiver::collect_requests(MetricSink& sink) {
 
 void RemoteWriteReceiver::collect_samples(MetricSink& sink) {
   single(sink, "outrider_agent_remote_write_samples_total", MetricType::counter, "Samples stored.",
-         static_cast<double>(samples_.load()));
+         static_cast<double>(tally_.samples.load()));
   single(sink, "outrider_agent_remote_write_histograms_total", MetricType::counter,
-         "Native histograms stored.", static_cast<double>(histograms_.load()));
+         "Native histograms stored.", static_cast<double>(tally_.histograms.load()));
   single(sink, "outrider_agent_remote_write_exemplars_total", MetricType::counter,
-         "Exemplars stored.", static_cast<double>(exemplars_.load()));
+         "Exemplars stored.", static_cast<double>(tally_.exemplars.load()));
   single(
       sink, "outrider_agent_remote_write_repeated_samples_total", MetricType::counter,
       "Samples, histograms and exemplars that were stored already, with the same time and value.",
-      static_cast<double>(repetitions_.load()));
+      static_cast<double>(tally_.repetitions.load()));
   sink.family({"outrider_agent_remote_write_refused_total", MetricType::counter,
                "Samples, histograms and exemplars refused, by reason."});
   for (std::size_t i = 1; i < refusal_count; ++i) {
     sink.value(SeriesKey(Labels{{"reason", std::string(to_string(static_cast<Refusal>(i)))}}),
-               static_cast<double>(refused_[i].load()));
+               static_cast<double>(tally_.refused[i].load()));
   }
   single(sink, "outrider_agent_remote_write_metadata_refused_total", MetricType::counter,
          "Metadata of families past their limit, or without a valid name.",
-         static_cast<double>(metadata_refused_.load()));
+         static_cast<double>(tally_.metadata_refused.load()));
 }
 
 void RemoteWriteReceiver::collect_series(MetricSink& sink) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/ingest/remote_write.h"
+#include "agent/ingest/series_limits.h"
 #include "base/core/text.h"
 
 namespace outrider::ingest {
@@ -105,7 +106,7 @@ Json series_json(const SeriesPartition& partition, std::uint32_t slot, const Fam
       json["histogram"] = histogram_json(*histogram);
     }
   }
-  for (const SeriesPartition::StoredExemplar& exemplar : partition.exemplars()) {
+  for (const StoredExemplar& exemplar : partition.exemplars()) {
     if (!(exemplar.fingerprint == record.fingerprint)) continue;
     json["exemplars"].push_back({{"labels", labels_json(exemplar.labels)},
                                  {"value", value_pair(0, exemplar.value)[1]},
@@ -118,6 +119,11 @@ bool matches(const SeriesTable& table, std::uint32_t slot, const std::vector<Lab
   return std::all_of(wanted.begin(), wanted.end(), [&](const Label& label) {
     return table.label(slot, label.name) == label.value;
   });
+}
+
+bool may_see(const HttpRequest& request, const SeriesTable& table, std::uint32_t slot) {
+  return !request.scope ||
+         reaches(*request.scope, [&](std::string_view name) { return table.label(slot, name); });
 }
 
 }  // namespace
@@ -158,6 +164,7 @@ HttpResponse RemoteWriteReceiver::list(const HttpRequest& request) const {
       if (begin >= table.slots()) break;
       for (std::uint32_t slot = begin; slot < std::min(end, table.slots()) && !truncated; ++slot) {
         if (!table.record(slot).in_use || !matches(table, slot, wanted)) continue;
+        if (!may_see(request, table, slot)) continue;
         truncated = found.size() >= limit;
         if (!truncated) found.push_back(series_json(partition->series, slot, families_));
       }

@@ -13,26 +13,14 @@ using series::IncomingSeries;
 using series::MetricKind;
 using wire::Hash128;
 using wire::SeriesFault;
-using Kind = RecentSamples::Kind;
+using Kind = SampleOrder::Kind;
 
-constexpr std::size_t chunk_series = 256;     // Handed on at once.
-constexpr std::size_t chunk_histograms = 64;  // Decoded at once.
-constexpr std::size_t index_ahead = 16;       // How far memory is fetched before it is needed.
+constexpr std::size_t index_ahead = 16;  // How far memory is fetched before it is needed.
 constexpr std::size_t record_ahead = 8;
 constexpr std::size_t tidy_share = 300;  // A call looks at one record of so many.
 
-Refusal refusal_of(SeriesFault fault) {
-  static_assert(static_cast<int>(Refusal::malformed_labels) ==
-                static_cast<int>(SeriesFault::malformed_labels));
-  return static_cast<Refusal>(fault);
-}
-
 std::uint64_t bits_of(double value) {
   return std::bit_cast<std::uint64_t>(value);
-}
-
-std::int64_t ms_of(Duration duration) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
 
 std::uint32_t seconds_of(Time time) {
@@ -56,29 +44,6 @@ std::string show_time(std::int64_t timestamp_ms) {
 
 }  // namespace
 
-std::string_view to_string(Refusal refusal) {
-  switch (refusal) {
-    case Refusal::series_limit:
-      return "series_limit";
-    case Refusal::label_bytes_limit:
-      return "label_bytes_limit";
-    case Refusal::out_of_order:
-      return "out_of_order";
-    case Refusal::duplicate_timestamp:
-      return "duplicate_timestamp";
-    case Refusal::too_far_ahead:
-      return "too_far_ahead";
-    case Refusal::too_old:
-      return "too_old";
-    case Refusal::invalid_histogram:
-      return "invalid_histogram";
-    case Refusal::invalid_exemplar:
-      return "invalid_exemplar";
-    default:
-      return wire::to_string(static_cast<SeriesFault>(refusal));
-  }
-}
-
 std::uint64_t WriteReport::refused_total() const {
   std::uint64_t total = 0;
   for (const std::uint64_t count : refused) total += count;
@@ -89,14 +54,14 @@ SeriesPartition::SeriesPartition(const Settings& settings, Families& families, S
                                  series::SeriesSink* sink)
     : settings_(settings),
       families_(families),
-      sink_(sink),
-      table_(settings.table, count, [this](std::uint32_t slot, SeriesTable::Departure departure) {
-        forget(slot, departure);
-      }) {
-  incoming_.reserve(chunk_series);
-  decoded_.reserve(chunk_histograms);
-  arrays_.resize(chunk_histograms);
-}
+      table_(settings.table, count,
+             [this](std::uint32_t slot, SeriesTable::Departure departure) {
+               forget(slot, departure);
+             }),
+      order_(settings.ahead_max, settings.age_max),
+      exemplars_(settings.exemplars_max),
+      histograms_(settings.histogram_bytes_max),
+      batch_(sink, settings.partition) {}
 
 std::size_t SeriesPartition::partition_of(const Hash128& fingerprint, std::size_t partitions) {
   return static_cast<std::size_t>(((fingerprint.high >> 32) * partitions) >> 32);
@@ -107,10 +72,8 @@ void SeriesPartition::take(const wire::WriteRequest& request,
                            bool is_more) {
   request_ = &request;
   report_ = &report;
-  if (!is_more) ++request_number_;
   now_ = now;
-  window_ = {to_unix_ms(now) - ms_of(settings_.age_max),
-             to_unix_ms(now) + ms_of(settings_.ahead_max)};
+  order_.begin(now, is_more);
   moved_.clear();
   const auto all = request.series();
   for (std::size_t i = 0; i < indexes.size(); ++i) {
@@ -120,7 +83,7 @@ void SeriesPartition::take(const wire::WriteRequest& request,
     }
     take_one(indexes[i]);
   }
-  flush();
+  batch_.flush();
 }
 
 void SeriesPartition::take_one(std::uint32_t index) {
@@ -136,7 +99,7 @@ void SeriesPartition::take_one(std::uint32_t index) {
   if (series.histogram_count > 0) take_histograms(series, index, *place);
   if (series.exemplar_count > 0) take_exemplars(series, index, *place);
   // The labels of a new series are views into scratch memory that the next one uses.
-  if (flush_now_) flush();
+  if (batch_.has_new()) batch_.flush();
 }
 
 std::optional<SeriesPartition::Place> SeriesPartition::find_or_insert(std::uint32_t index) {
@@ -147,16 +110,14 @@ std::optional<SeriesPartition::Place> SeriesPartition::find_or_insert(std::uint3
 // The key is unknown: the series is new, or its labels came in an unusual order or encoding.
 std::optional<SeriesPartition::Place> SeriesPartition::look_at_labels(std::uint32_t index) {
   const wire::WriteRequest::Series& series = request_->series()[index];
-  const std::string_view encoded = request_->encoded_labels(series, encoded_);
-  const SeriesFault fault = wire::parse_labels(encoded, settings_.labels, labels_);
+  const SeriesFault fault = labels_.read(*request_, series, settings_.labels);
   if (fault != SeriesFault::none) {
     refuse_series(index, refusal_of(fault), request_->describe(series, fault, index));
     return std::nullopt;
   }
   Hash128 fingerprint = series.key;
-  wire::encode_labels(labels_, canonical_);
-  if (canonical_ != encoded) {
-    fingerprint = wire::fingerprint_of(canonical_);
+  if (!labels_.are_canonical()) {
+    fingerprint = labels_.fingerprint();
     const std::size_t partition = partition_of(fingerprint, settings_.partitions);
     if (partition != settings_.partition) {
       moved_.emplace_back(index, partition);
@@ -165,11 +126,13 @@ std::optional<SeriesPartition::Place> SeriesPartition::look_at_labels(std::uint3
     if (const auto slot = table_.find(fingerprint)) return Place{*slot, false};
   }
   if (!has_something_to_store(series)) {
-    if (series.metadata > 0) take_metadata_of_stranger(series);
+    // It takes no room in the table, but what is said of its family holds.
+    if (series.metadata > 0)
+      set_family(labels_.metric_name(), request_->metadata()[series.metadata - 1]);
     refuse_times(series, index);
     return std::nullopt;
   }
-  const auto slot = table_.insert(fingerprint, labels_, now_);
+  const auto slot = table_.insert(fingerprint, labels_.all(), now_);
   if (!slot) {
     const Refusal refusal =
         slot.error().code == "series_limit" ? Refusal::series_limit : Refusal::label_bytes_limit;
@@ -177,17 +140,10 @@ std::optional<SeriesPartition::Place> SeriesPartition::look_at_labels(std::uint3
     return std::nullopt;
   }
   SeriesTable::Record& record = table_.record(*slot);
-  if (const auto family = families_.find(metric_name())) {
+  if (const auto family = families_.find(labels_.metric_name())) {
     record.metric_kind = static_cast<std::uint8_t>(family->kind) & 0xF;
   }
   return Place{*slot, true};
-}
-
-std::string_view SeriesPartition::metric_name() const {
-  for (const LabelView& label : labels_) {
-    if (label.name == "__name__") return label.value;
-  }
-  return {};
 }
 
 // A new series takes room only when something of it will be stored.
@@ -195,57 +151,13 @@ bool SeriesPartition::has_something_to_store(const wire::WriteRequest::Series& s
   if (series.histogram_count > 0 || series.exemplar_count > 0) return true;
   const auto samples = request_->samples_of(series);
   return std::any_of(samples.begin(), samples.end(), [this](const Sample& sample) {
-    return sample.timestamp_ms >= window_.earliest_ms && sample.timestamp_ms <= window_.latest_ms;
+    return order_.judge_time(sample.timestamp_ms) == Refusal::none;
   });
 }
 
 void SeriesPartition::refuse_times(const wire::WriteRequest::Series& series, std::uint32_t index) {
-  for (const Sample& sample : request_->samples_of(series)) {
-    refuse_sample(
-        index,
-        sample.timestamp_ms < window_.earliest_ms ? Refusal::too_old : Refusal::too_far_ahead,
-        sample.timestamp_ms);
-  }
-}
-
-Refusal SeriesPartition::judge(RecentSamples::Kind kind, const SeriesTable::Record& record,
-                               std::int64_t timestamp_ms, std::uint64_t value_bits,
-                               bool& repetition) const {
-  const bool is_histogram = kind == RecentSamples::Kind::histogram;
-  repetition = false;
-  if (record.has_sample && timestamp_ms <= record.last_timestamp_ms) {
-    if (timestamp_ms < record.last_timestamp_ms) {
-      repetition = recent_.has(kind, record.fingerprint, timestamp_ms, value_bits);
-      return repetition ? Refusal::none : Refusal::out_of_order;
-    }
-    if (value_bits != record.last_value_bits || is_histogram != record.last_is_histogram) {
-      return Refusal::duplicate_timestamp;
-    }
-    repetition = true;
-    return Refusal::none;
-  }
-  if (timestamp_ms > window_.latest_ms) return Refusal::too_far_ahead;
-  if (timestamp_ms < window_.earliest_ms) return Refusal::too_old;
-  return Refusal::none;
-}
-
-// Of a request with several samples of one series all are remembered: Prometheus sends each as a
-// series of its own.
-void SeriesPartition::note_stored(Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
-                                  std::uint64_t value_bits) {
-  const bool has_others = record.has_sample && record.last_request == request_number_;
-  if (has_others) {
-    if (!record.last_is_remembered)
-      recent_.remember(record.last_is_histogram ? Kind::histogram : Kind::sample,
-                       record.fingerprint, record.last_timestamp_ms, record.last_value_bits);
-    recent_.remember(kind, record.fingerprint, timestamp_ms, value_bits);
-  }
-  record.last_is_remembered = has_others;
-  record.last_timestamp_ms = timestamp_ms;
-  record.last_value_bits = value_bits;
-  record.has_sample = true;
-  record.last_is_histogram = kind == Kind::histogram;
-  record.last_request = request_number_;
+  for (const Sample& sample : request_->samples_of(series))
+    refuse_sample(index, order_.judge_time(sample.timestamp_ms), sample.timestamp_ms);
 }
 
 // Hands on each run of samples that nothing interrupts: one, nearly always, and without copying.
@@ -266,10 +178,11 @@ void SeriesPartition::take_samples(const wire::WriteRequest::Series& series, std
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const std::uint64_t bits = bits_of(samples[i].value);
     bool repetition = false;
-    const Refusal refusal = judge(Kind::sample, record, samples[i].timestamp_ms, bits, repetition);
+    const Refusal refusal =
+        order_.judge(Kind::sample, record, samples[i].timestamp_ms, bits, repetition);
     if (refusal == Refusal::none) ++report_->samples;
     if (refusal == Refusal::none && !repetition) {
-      note_stored(Kind::sample, record, samples[i].timestamp_ms, bits);
+      order_.note_stored(Kind::sample, record, samples[i].timestamp_ms, bits);
       continue;
     }
     end_run(i);
@@ -291,8 +204,7 @@ void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, 
   SeriesTable::Record& record = table_.record(place.slot);
   IncomingSeries incoming = begin_incoming(place, record);
   for (const std::string_view encoded : request_->histograms_of(series)) {
-    if (decoded_.size() == chunk_histograms) flush();
-    const auto histogram = wire::decode_histogram(encoded, arrays_[decoded_.size()]);
+    const auto histogram = batch_.decode(encoded);
     if (!histogram) {
       ++report_->refused[static_cast<std::size_t>(Refusal::invalid_histogram)];
       add_message(request_->name_of(series, index) + ": " + histogram.error().message);
@@ -301,7 +213,7 @@ void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, 
     const std::uint64_t bits = wire::fingerprint_of(encoded).low;
     bool repetition = false;
     const Refusal refusal =
-        judge(Kind::histogram, record, histogram->timestamp_ms, bits, repetition);
+        order_.judge(Kind::histogram, record, histogram->timestamp_ms, bits, repetition);
     if (refusal != Refusal::none) {
       refuse_sample(index, refusal, histogram->timestamp_ms);
       continue;
@@ -311,16 +223,14 @@ void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, 
       ++report_->repetitions;
       continue;
     }
-    note_stored(Kind::histogram, record, histogram->timestamp_ms, bits);
+    order_.note_stored(Kind::histogram, record, histogram->timestamp_ms, bits);
     record.has_ended = is_stale_marker(histogram->sum);
     if (histogram->start_timestamp_ms != 0) {
       record.start_timestamp_ms = histogram->start_timestamp_ms;
     }
-    keep_histogram(place.slot, encoded);
-    decoded_.push_back(*histogram);
+    histograms_.keep(place.slot, encoded);
     incoming.start_timestamp_ms = histogram->start_timestamp_ms;
-    incoming.histograms = std::span(&decoded_.back(), 1);
-    hand_on(incoming, record);
+    hand_on(incoming, record, &*histogram);
   }
   record.last_seen_s = seconds_of(now_);
 }
@@ -337,20 +247,13 @@ void SeriesPartition::take_exemplars(const wire::WriteRequest::Series& series, s
     ++report_->exemplars;
     const Hash128 fingerprint = table_.record(place.slot).fingerprint;
     const std::uint64_t bits = wire::fingerprint_of(encoded).low;
-    if (recent_.has(Kind::exemplar, fingerprint, exemplar->timestamp_ms, bits)) {
+    if (order_.note_exemplar(fingerprint, exemplar->timestamp_ms, bits)) {
       ++report_->repetitions;
       continue;
     }
-    recent_.remember(Kind::exemplar, fingerprint, exemplar->timestamp_ms, bits);
-    if (settings_.exemplars_max == 0) continue;
     StoredExemplar stored{fingerprint, {}, exemplar->value, exemplar->timestamp_ms};
     for (const LabelView& label : exemplar->labels) stored.labels.set(label.name, label.value);
-    if (exemplars_.size() < settings_.exemplars_max) {
-      exemplars_.push_back(std::move(stored));
-    } else {
-      exemplars_[next_exemplar_] = std::move(stored);
-      next_exemplar_ = (next_exemplar_ + 1) % settings_.exemplars_max;
-    }
+    exemplars_.add(std::move(stored));
   }
   table_.record(place.slot).last_seen_s = seconds_of(now_);
 }
@@ -366,33 +269,13 @@ void SeriesPartition::take_metadata(const wire::WriteRequest::Series& series, co
   set_family(table_.label(place.slot, "__name__"), metadata);
 }
 
-// Metadata of a series that has no samples yet and so takes no room in the table.
-void SeriesPartition::take_metadata_of_stranger(const wire::WriteRequest::Series& series) {
-  set_family(metric_name(), request_->metadata()[series.metadata - 1]);
-}
-
 void SeriesPartition::set_family(std::string_view metric, const wire::WireMetadata& metadata) {
   const MetricKind kind = kind_of(metadata.type);
   const std::string_view family = family_of(metric, kind);
   const Families::Outcome outcome = families_.set(family, metadata);
   if (outcome == Families::Outcome::refused) ++report_->metadata_refused;
-  if (outcome == Families::Outcome::changed && sink_) sink_->take_metadata(family, kind);
-}
-
-void SeriesPartition::keep_histogram(std::uint32_t slot, std::string_view encoded) {
-  const auto kept = histograms_.find(slot);
-  const std::size_t before = kept == histograms_.end() ? 0 : kept->second.size();
-  if (histogram_bytes_ - before + encoded.size() > settings_.histogram_bytes_max) {
-    ++histograms_not_kept_;
-    return;
-  }
-  histogram_bytes_ += encoded.size() - before;
-  histograms_[slot] = encoded;
-}
-
-std::string_view SeriesPartition::histogram_of(std::uint32_t slot) const {
-  const auto kept = histograms_.find(slot);
-  return kept == histograms_.end() ? std::string_view() : std::string_view(kept->second);
+  if (outcome == Families::Outcome::changed && batch_.sink())
+    batch_.sink()->take_metadata(family, kind);
 }
 
 void SeriesPartition::refuse_series(std::uint32_t index, Refusal refusal, std::string message) {
@@ -432,31 +315,23 @@ IncomingSeries SeriesPartition::begin_incoming(const Place& place,
                                                const SeriesTable::Record& record) {
   IncomingSeries incoming;
   incoming.slot = place.slot;
-  incoming.is_new = sink_ && !record.handed_on;
+  incoming.is_new = batch_.sink() && !record.handed_on;
   incoming.kind = static_cast<MetricKind>(record.metric_kind);
   incoming.fingerprint = {record.fingerprint.low, record.fingerprint.high};
   if (!incoming.is_new) return incoming;
   // It may have come before, but nothing of it was stored.
-  if (!place.is_new) table_.view_labels(place.slot, labels_);
-  incoming.labels = labels_;
+  if (!place.is_new) labels_.read(table_, place.slot);
+  incoming.labels = labels_.all();
   return incoming;
 }
 
-void SeriesPartition::hand_on(IncomingSeries& incoming, SeriesTable::Record& record) {
-  if (!sink_) return;
-  if (incoming_.size() == chunk_series) flush();
-  incoming_.push_back(incoming);
-  flush_now_ = flush_now_ || incoming.is_new;
+void SeriesPartition::hand_on(IncomingSeries& incoming, SeriesTable::Record& record,
+                              const NativeHistogram* decoded) {
+  if (!batch_.sink()) return;
+  decoded ? batch_.add(incoming, *decoded) : batch_.add(incoming);
   record.handed_on = true;
   incoming.is_new = false;
   incoming.labels = {};
-}
-
-void SeriesPartition::flush() {
-  if (sink_ && !incoming_.empty()) sink_->take(settings_.partition, incoming_);
-  incoming_.clear();
-  decoded_.clear();
-  flush_now_ = false;
 }
 
 void SeriesPartition::tidy(Time now) {
@@ -464,13 +339,9 @@ void SeriesPartition::tidy(Time now) {
 }
 
 void SeriesPartition::forget(std::uint32_t slot, SeriesTable::Departure departure) {
-  flush();  // The sink must not be given a sample of a slot after it was told that it is gone.
   ++departed_[static_cast<std::size_t>(departure)];
-  if (const auto kept = histograms_.find(slot); kept != histograms_.end()) {
-    histogram_bytes_ -= kept->second.size();
-    histograms_.erase(kept);
-  }
-  if (sink_) sink_->forget(settings_.partition, slot);
+  histograms_.forget(slot);
+  batch_.forget(slot);
 }
 
 Labels SeriesPartition::labels_of(std::size_t, std::uint32_t slot) const {

@@ -21,41 +21,21 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "agent/ingest/exemplar_ring.h"
 #include "agent/ingest/families.h"
-#include "agent/ingest/recent_samples.h"
+#include "agent/ingest/histogram_store.h"
+#include "agent/ingest/refusal.h"
+#include "agent/ingest/request_labels.h"
+#include "agent/ingest/sample_order.h"
 #include "agent/ingest/series_table.h"
+#include "agent/ingest/sink_batch.h"
 #include "agent/series/series_sink.h"
 #include "base/wire/remote_write_decode.h"
 
 namespace outrider::ingest {
-
-// The words are the metric's label `reason`. The first ones are SeriesFault's.
-enum class Refusal : std::uint8_t {
-  none,
-  bad_reference,
-  mixed_samples,
-  too_many_labels,
-  label_too_long,
-  empty_label_name,
-  duplicate_label,
-  no_metric_name,
-  invalid_utf8,
-  malformed_labels,
-  series_limit,
-  label_bytes_limit,
-  out_of_order,
-  duplicate_timestamp,
-  too_far_ahead,
-  too_old,
-  invalid_histogram,
-  invalid_exemplar,
-};
-inline constexpr std::size_t refusal_count = 18;
-std::string_view to_string(Refusal refusal);
 
 // What became of one request.
 struct WriteReport {
@@ -102,27 +82,18 @@ class SeriesPartition final : public series::SeriesDirectory {
   // calls.
   void tidy(Time now);
 
-  struct StoredExemplar {
-    wire::Hash128 fingerprint;
-    Labels labels;
-    double value = 0;
-    std::int64_t timestamp_ms = 0;
-  };
   const SeriesTable& table() const { return table_; }
-  std::span<const StoredExemplar> exemplars() const { return exemplars_; }
+  std::span<const StoredExemplar> exemplars() const { return exemplars_.all(); }
   // The newest histogram of a series as encoded, or nothing.
-  std::string_view histogram_of(std::uint32_t slot) const;
+  std::string_view histogram_of(std::uint32_t slot) const { return histograms_.find(slot); }
   std::uint64_t departed(SeriesTable::Departure departure) const {
     return departed_[static_cast<std::size_t>(departure)];
   }
-  std::uint64_t histograms_not_kept() const { return histograms_not_kept_; }
+  std::uint64_t histograms_not_kept() const { return histograms_.not_kept(); }
 
   Labels labels_of(std::size_t partition, std::uint32_t slot) const override;
 
  private:
-  struct Window {  // What times are taken.
-    std::int64_t earliest_ms, latest_ms;
-  };
   struct Place {
     std::uint32_t slot = 0;
     bool is_new = false;
@@ -130,7 +101,6 @@ class SeriesPartition final : public series::SeriesDirectory {
   void take_one(std::uint32_t index);
   std::optional<Place> find_or_insert(std::uint32_t index);
   std::optional<Place> look_at_labels(std::uint32_t index);
-  std::string_view metric_name() const;  // Of labels_.
   bool has_something_to_store(const wire::WriteRequest::Series& series) const;
   void take_samples(const wire::WriteRequest::Series& series, std::uint32_t index,
                     const Place& place);
@@ -139,47 +109,31 @@ class SeriesPartition final : public series::SeriesDirectory {
   void take_exemplars(const wire::WriteRequest::Series& series, std::uint32_t index,
                       const Place& place);
   void take_metadata(const wire::WriteRequest::Series& series, const Place& place);
-  void take_metadata_of_stranger(const wire::WriteRequest::Series& series);
   void set_family(std::string_view metric, const wire::WireMetadata& metadata);
   void refuse_times(const wire::WriteRequest::Series& series, std::uint32_t index);
   series::IncomingSeries begin_incoming(const Place& place, const SeriesTable::Record& record);
-  Refusal judge(RecentSamples::Kind kind, const SeriesTable::Record& record,
-                std::int64_t timestamp_ms, std::uint64_t value_bits, bool& repetition) const;
-  void note_stored(RecentSamples::Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
-                   std::uint64_t value_bits);
-  void keep_histogram(std::uint32_t slot, std::string_view encoded);
   void refuse_series(std::uint32_t index, Refusal refusal, std::string message);
   void refuse_sample(std::uint32_t index, Refusal refusal, std::int64_t timestamp_ms);
   void add_message(std::string message);
-  void hand_on(series::IncomingSeries& incoming, SeriesTable::Record& record);
-  void flush();
+  void hand_on(series::IncomingSeries& incoming, SeriesTable::Record& record,
+               const NativeHistogram* decoded = nullptr);
   void forget(std::uint32_t slot, SeriesTable::Departure departure);
 
   const Settings settings_;
   Families& families_;
-  series::SeriesSink* const sink_;
   SeriesTable table_;
-  RecentSamples recent_;
-  std::vector<StoredExemplar> exemplars_;  // A ring.
-  std::size_t next_exemplar_ = 0;
-  std::unordered_map<std::uint32_t, std::string> histograms_;
-  std::size_t histogram_bytes_ = 0;
-  std::uint64_t histograms_not_kept_ = 0;
+  SampleOrder order_;
+  ExemplarRing exemplars_;
+  HistogramStore histograms_;
   std::array<std::uint64_t, 2> departed_{};
+  SinkBatch batch_;
 
   // Of the take() under way.
   const wire::WriteRequest* request_ = nullptr;
   WriteReport* report_ = nullptr;
-  std::uint16_t request_number_ = 0;  // Modulo 2^16.
   Time now_{};
-  Window window_{};
   std::vector<std::pair<std::uint32_t, std::size_t>> moved_;
-  std::vector<series::IncomingSeries> incoming_;  // Waits for flush().
-  bool flush_now_ = false;                        // Some of it looks into labels_.
-  std::vector<LabelView> labels_;                 // Of the one new series at hand.
-  std::string encoded_, canonical_;
-  std::vector<wire::HistogramArrays> arrays_;
-  std::vector<NativeHistogram> decoded_;  // Never grows past its capacity: it is looked into.
+  RequestLabels labels_;  // Of the one new series at hand.
 };
 
 }  // namespace outrider::ingest

@@ -10,6 +10,7 @@
 
 #include "agent/query/inputs_since.h"
 #include "base/core/text.h"
+#include "base/net/address.h"
 #include "base/wire/json.h"
 
 namespace outrider::query {
@@ -21,6 +22,7 @@ using wire::Json;
 constexpr std::size_t instant_answer_bytes_max = 16 << 20;
 constexpr double seconds_max = 9e9;  // A Time holds that.
 constexpr std::size_t subjects_max = 1'000;
+constexpr std::size_t reason_bytes_max = 200;
 constexpr std::array<std::string_view, 4> states = {"warming_up", "stable", "warning", "drift"};
 
 std::size_t gravity(std::string_view state) {
@@ -166,9 +168,7 @@ Prometheus::Prometheus(std::string url, Duration timeout)
           std::move(url), [](net::ClientRequest&) -> Result<void> { return {}; }, timeout) {}
 
 Prometheus::Prometheus(std::string url, Prepare prepare, Duration timeout)
-    : url_(std::move(url)), prepare_(std::move(prepare)), timeout_(timeout) {
-  while (url_.ends_with('/')) url_.pop_back();
-}
+    : url_(net::without_slash(std::move(url))), prepare_(std::move(prepare)), timeout_(timeout) {}
 
 Result<net::ClientResponse> Prometheus::post(const std::string& path, std::string form,
                                              std::size_t answer_bytes_max, Duration timeout) {
@@ -183,7 +183,13 @@ Result<net::ClientResponse> Prometheus::post(const std::string& path, std::strin
   if (prepare_) {
     if (auto prepared = prepare_(request); !prepared) return fail(prepared);
   }
-  return client_.send(request);
+  auto response = client_.send(request);
+  // What is no API of Prometheus's says in its own words what it did not like.
+  if (response && response->status >= 400 && !trim(response->body).starts_with('{')) {
+    return fail("query_failed", "status " + std::to_string(response->status) + ": " +
+                                    std::string(trim(response->body).substr(0, reason_bytes_max)));
+  }
+  return response;
 }
 
 Result<std::vector<InstantValue>> Prometheus::query(const std::string& promql,

@@ -33,6 +33,18 @@ std::string first_of(const Labels& labels, const std::vector<std::string>& names
   return {};
 }
 
+// A template may hold what was logged: its figures are left out, and it is cut.
+std::string masked(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, Collection::log_site_bytes_max)) {
+    const bool is_digit = c >= '0' && c <= '9';
+    if (!is_digit) out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    if (is_digit && (out.empty() || out.back() != '#')) out += '#';
+  }
+  while (!out.empty() && !is_valid_utf8(out)) out.pop_back();
+  return out;
+}
+
 void put(double& into, double value, Combine combine) {
   if (std::isnan(into)) {
     into = value;
@@ -156,6 +168,56 @@ void Collection::add(const MetricQuery& query, const std::vector<Series>& series
   }
 }
 
+std::optional<std::uint32_t> Collection::log_site(const std::string& name) {
+  if (const auto known = log_site_numbers_.find(name); known != log_site_numbers_.end())
+    return known->second;
+  if (log_sites_.size() == log_sites_max) return std::nullopt;
+  const auto number = static_cast<std::uint32_t>(log_sites_.size());
+  log_sites_.push_back(name);
+  log_site_numbers_.emplace(name, number);
+  return number;
+}
+
+void Collection::add_logs(const LogsQuery& query, const std::vector<Series>& series) {
+  const MetricQuery like{.family = query.family,
+                         .needs = query.needs,
+                         .metric = "log lines",
+                         .promql = "",
+                         .component = query.component,
+                         .name_space = query.name_space};
+  std::size_t nameless = 0, past_limit = 0;
+  for (const Series& one : series) {
+    ++series_;
+    const auto suspect = suspect_of(like, one.labels);
+    const std::string name = masked(first_of(one.labels, query.site));
+    if (!suspect || name.empty()) {
+      ++nameless;
+      continue;
+    }
+    const bool has_room = suspects_.contains(*suspect) || suspects_.size() < suspects_max;
+    const auto site = has_room ? log_site(name) : std::nullopt;
+    if (!site) {
+      ++past_limit;
+      continue;
+    }
+    Metrics& metrics = suspects_[*suspect];
+    if (metrics.logs_family.empty()) metrics.logs_family = query.family;
+    if (metrics.logs_family != query.family) continue;
+    for (const Sample& sample : one.samples) {
+      if (std::isfinite(sample.value) && sample.value >= 0)
+        metrics.logs.push_back({to_seconds(from_unix_ms(sample.timestamp_ms).time_since_epoch()),
+                                *site, sample.value});
+    }
+  }
+  if (nameless > 0)
+    unknown(std::to_string(nameless) + " series of log lines (" + query.family +
+            ") name no component, or no level or template");
+  if (past_limit > 0)
+    unknown(std::to_string(past_limit) + " series of log lines: more than " +
+            std::to_string(suspects_max) + " suspects or " + std::to_string(log_sites_max) +
+            " levels and templates");
+}
+
 void Collection::add_versions(const std::vector<Series>& series) {
   for (const Series& one : series) {
     std::optional<Time> first;
@@ -187,6 +249,9 @@ void Collection::add_versions(const std::vector<Series>& series) {
 }
 
 void Collection::fold(Metrics& into, Metrics from) {
+  if (into.logs_family.empty()) into.logs_family = from.logs_family;
+  if (into.logs_family == from.logs_family)
+    into.logs.insert(into.logs.end(), from.logs.begin(), from.logs.end());
   for (auto& [metric, values] : from.values) {
     const std::string kind = kind_of_metric(metric);
     const std::string& family = from.family.at(kind);
@@ -213,6 +278,16 @@ void Collection::merge_names() {
     fold(suspects_.at(first->second), std::move(it->second));
     it = suspects_.erase(it);
   }
+  leave_out_silent();
+}
+
+// Lines alone say too little: no other metric speaks for the component or against it.
+void Collection::leave_out_silent() {
+  const std::size_t left_out =
+      std::erase_if(suspects_, [](const auto& one) { return one.second.values.empty(); });
+  if (left_out > 0)
+    unknown("log lines of " + std::to_string(left_out) +
+            " components: Prometheus has no other metrics of them");
 }
 
 }  // namespace outrider::suspects

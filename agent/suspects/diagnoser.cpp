@@ -3,7 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "agent/incident/evidence.h"
 #include "agent/suspects/live_diagnosis.h"
@@ -17,7 +19,9 @@ using incident::Incident;
 
 constexpr Duration look_every = 500ms;
 constexpr Duration joined_after = 15s;
+constexpr Duration facts_within = 5s;
 constexpr std::array<Duration, 5> again_after = {30s, 2min, 5min, 10min, 20min};
+constexpr std::size_t due_at_once = 8;
 constexpr Duration changes_before = 1h;  // The onset: as long as a change is prior odds.
 
 std::size_t changes_of(const Incident& incident) {
@@ -37,7 +41,11 @@ std::vector<incident::Change> near_changes(std::vector<incident::Change> changes
 }  // namespace
 
 bool is_due(const Incident& incident, const std::optional<Looked>& looked, Time now) {
-  if (!looked || looked->episode != incident.episode_at) return true;
+  if (!looked || looked->episode != incident.episode_at) {
+    // Slices are asked since when the change began, which the facts tell.
+    const bool waits = incident::is_about_accuracy(incident) && !incident.facts.asked_at;
+    return !waits || now - incident.opened_at >= facts_within;
+  }
   const bool joined =
       incident.members.size() > looked->alerts || changes_of(incident) > looked->changes;
   if (joined && now - looked->at >= joined_after) return true;
@@ -87,6 +95,10 @@ void Diagnoser::watch_topology() {
     }
     const Time now = clock_.now();
     auto unknown = learn_topology(prometheus, settings_.queries, "", now, bounds(), topology);
+    if (dependencies_.owners) {
+      for (const incident::Topology::Edge& edge : dependencies_.owners())
+        topology.learn(edge.from, edge.to, edge.source, edge.seen_at);
+    }
     topology.forget(now - settings_.topology_age_max);
     dependencies_.topology(topology);
     std::lock_guard lock(mutex_);
@@ -95,40 +107,66 @@ void Diagnoser::watch_topology() {
   } while (rest(settings_.topology_every));
 }
 
-// The incident that is due and was looked at the fewest times: a new one before an older one.
-std::optional<Incident> Diagnoser::take() {
-  std::vector<Incident> open = dependencies_.open();
+// Those that are due and were looked at the fewest times: new ones before older ones. A few at
+// once, as finding them goes through all that are open; few, as a new one has to wait for them.
+void Diagnoser::find_due() {
   const Time now = clock_.now();
+  std::vector<std::tuple<int, Time, std::string>> found;
+  std::map<std::string, Looked> kept;  // Of those that are open still.
+  dependencies_.each_open([&](const Incident& incident) {
+    std::optional<Looked> looked;
+    if (auto node = looked_.extract(incident.id)) {
+      looked = node.mapped();
+      kept.insert(std::move(node));
+    }
+    if (busy_.contains(incident.id) || !is_due(incident, looked, now)) return;
+    const int times = looked && looked->episode == incident.episode_at ? looked->times : 0;
+    found.emplace_back(times, incident.opened_at, incident.id);
+  });
+  looked_ = std::move(kept);
+  const auto end = found.begin() + static_cast<std::ptrdiff_t>(std::min(found.size(), due_at_once));
+  std::partial_sort(found.begin(), end, found.end());
+  for (auto it = found.begin(); it != end; ++it) due_.push_back(std::get<2>(*it));
+}
+
+std::optional<std::string> Diagnoser::next_due() {
   std::lock_guard lock(mutex_);
-  std::set<std::string> ids;
-  const Incident* best = nullptr;
-  int best_times = 0;
-  for (const Incident& incident : open) {
-    ids.insert(incident.id);
-    if (busy_.contains(incident.id)) continue;
-    const auto found = looked_.find(incident.id);
+  if (due_.empty()) find_due();
+  if (due_.empty()) return std::nullopt;
+  std::string id = std::move(due_.front());
+  due_.pop_front();
+  busy_.insert(id);
+  return id;
+}
+
+std::optional<Incident> Diagnoser::take() {
+  while (const auto id = next_due()) {
+    auto incident = dependencies_.incident(*id);
+    const Time now = clock_.now();
+    std::lock_guard lock(mutex_);
+    const auto found = looked_.find(*id);
     const std::optional<Looked> looked =
         found == looked_.end() ? std::nullopt : std::optional(found->second);
-    const int times = looked && looked->episode == incident.episode_at ? looked->times : 0;
-    if (!is_due(incident, looked, now) || (best != nullptr && times >= best_times)) continue;
-    best = &incident;
-    best_times = times;
+    // It may have ended or changed since it was found.
+    if (incident && incident->open && is_due(*incident, looked, now)) {
+      const int times = looked && looked->episode == incident->episode_at ? looked->times : 0;
+      looked_[*id] = {now, incident->episode_at, incident->members.size(), changes_of(*incident),
+                      times + 1};
+      return incident;
+    }
+    busy_.erase(*id);
   }
-  std::erase_if(looked_, [&ids](const auto& entry) { return !ids.contains(entry.first); });
-  if (best == nullptr) return std::nullopt;
-  busy_.insert(best->id);
-  looked_[best->id] = {now, best->episode_at, best->members.size(), changes_of(*best),
-                       best_times + 1};
-  return *best;
+  return std::nullopt;
 }
 
 void Diagnoser::diagnose_on() {
   query::Prometheus prometheus(settings_.prometheus_url, settings_.prepare);
-  net::HttpClient client;
+  query::Prometheus loki(loki_api(settings_.loki_url), settings_.loki_prepare);
+  const Sources sources = {prometheus, settings_.loki_url.empty() ? nullptr : &loki};
   while (rest(look_every)) {
     while (const auto incident = take()) {
       try {
-        diagnose(prometheus, client, *incident);
+        diagnose(sources, *incident);
       } catch (const std::exception& error) {
         // The journal's: the next look writes it again.
         spdlog::error("incident {}: its diagnosis is not kept: {}", incident->id, error.what());
@@ -140,8 +178,7 @@ void Diagnoser::diagnose_on() {
   }
 }
 
-void Diagnoser::diagnose(query::Prometheus& prometheus, net::HttpClient& client,
-                         const Incident& incident) {
+void Diagnoser::diagnose(const Sources& sources, const Incident& incident) {
   const Time now = clock_.now();
   incident::Diagnosis diagnosis;
   if (settings_.prometheus_url.empty()) {
@@ -152,7 +189,7 @@ void Diagnoser::diagnose(query::Prometheus& prometheus, net::HttpClient& client,
   } else {
     const Plan plan = plan_of(incident, now, settings_.times);
     const Collection collection =
-        gather(prometheus, settings_.queries, incident, plan, bounds(), clock_);
+        gather(sources, settings_.queries, incident, plan, bounds(), clock_);
     incident::Topology topology;
     std::vector<std::string> unknown;
     {
@@ -165,21 +202,28 @@ void Diagnoser::diagnose(query::Prometheus& prometheus, net::HttpClient& client,
                       near_changes(dependencies_.changes(plan.at - changes_before), incident), now);
     diagnosis.unknown.insert(diagnosis.unknown.end(), unknown.begin(), unknown.end());
   }
-  dependencies_.give(incident.id, std::move(diagnosis), slices_of(client, incident));
+  if (dependencies_.earlier) diagnosis.earlier = dependencies_.earlier(incident, diagnosis);
+  dependencies_.give(incident.id, std::move(diagnosis), slices_of(sources.prometheus, incident));
 }
 
-std::optional<incident::Slices> Diagnoser::slices_of(net::HttpClient& client,
+std::optional<incident::Slices> Diagnoser::slices_of(query::Prometheus& prometheus,
                                                      const Incident& incident) {
   if (!incident::is_about_accuracy(incident) || incident.model.empty()) return std::nullopt;
-  const auto sidecars = dependencies_.sidecars();
-  if (!sidecars) {
-    incident::Slices none = choose_slices({}, clock_.now());
-    none.summary = "not known: " + sidecars.error().message;
+  const auto configured = dependencies_.sidecars();
+  std::vector<std::string> instances;
+  if (!settings_.prometheus_url.empty())
+    instances = model_instances(prometheus, incident, settings_.bounds.timeout);
+  const SliceSidecars sidecars =
+      choose_sidecars(configured.value_or(std::vector<std::string>()), instances);
+  if (sidecars.urls.empty() && !configured) {
+    incident::Slices none;
+    none.asked_at = clock_.now();
+    none.summary = "not known: " + configured.error().message;
     return none;
   }
   SliceBounds bounds = settings_.slices;
   bounds.cancelled = &stopping_;
-  return ask_slices(client, *sidecars, incident, bounds, clock_);
+  return ask_slices(sidecars, incident, bounds, clock_);
 }
 
 }  // namespace outrider::suspects

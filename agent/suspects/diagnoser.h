@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -29,8 +31,8 @@ struct Looked {
   std::size_t alerts = 0, changes = 0;
   int times = 0;
 };
-// PURE. At once; then after 30 s, 2, 5, 10 and 20 minutes; and where alerts or changes have joined,
-// 15 s after the last look.
+// PURE. At once, of a model's accuracy once Prometheus was asked for facts; then after 30 s, 2, 5,
+// 10 and 20 minutes; and where alerts or changes have joined, 15 s after the last look.
 bool is_due(const incident::Incident& incident, const std::optional<Looked>& looked, Time now);
 
 class Diagnoser {
@@ -38,6 +40,8 @@ class Diagnoser {
   struct Settings {
     std::string prometheus_url;          // "": none; every diagnosis says so.
     query::Prometheus::Prepare prepare;  // Certificates and tokens of each question to it.
+    std::string loki_url;                // "": none.
+    query::Prometheus::Prepare loki_prepare;
     SliceBounds slices;
     QuerySet queries;
     Times times;
@@ -48,12 +52,19 @@ class Diagnoser {
     std::vector<incident::Topology::Edge> configured;  // Edges that people wrote down.
   };
   struct Dependencies {
-    std::function<std::vector<incident::Incident>()> open;
+    // Calls it with each open incident, in any order; what it is called with may ask for nothing.
+    std::function<void(const std::function<void(const incident::Incident&)>& visit)> each_open;
+    std::function<std::optional<incident::Incident>(const std::string& id)> incident;
     std::function<std::vector<incident::Change>(Time since)> changes;
     std::function<void(const std::string& id, incident::Diagnosis, std::optional<incident::Slices>)>
         give;
     std::function<void(const incident::Topology&)> topology;  // Each time that it was asked for.
     std::function<Result<std::vector<std::string>>()> sidecars;
+    // Who owns what by the cluster's owner references; empty where the cluster is not watched.
+    std::function<std::vector<incident::Topology::Edge>()> owners;
+    // Earlier incidents like it; null: none are known.
+    std::function<incident::Earlier(const incident::Incident&, const incident::Diagnosis&)>
+        earlier = {};
   };
 
   Diagnoser(Settings settings, const Clock& clock, Dependencies dependencies);
@@ -65,9 +76,10 @@ class Diagnoser {
   void diagnose_on();
   void watch_topology();
   std::optional<incident::Incident> take();
-  void diagnose(query::Prometheus& prometheus, net::HttpClient& client,
-                const incident::Incident& incident);
-  std::optional<incident::Slices> slices_of(net::HttpClient& client,
+  std::optional<std::string> next_due();
+  void find_due();
+  void diagnose(const Sources& sources, const incident::Incident& incident);
+  std::optional<incident::Slices> slices_of(query::Prometheus& prometheus,
                                             const incident::Incident& incident);
   bool rest(Duration time);  // False: stopping.
 
@@ -81,6 +93,7 @@ class Diagnoser {
   std::atomic<bool> stopping_{false};
   std::map<std::string, Looked> looked_;
   std::set<std::string> busy_;
+  std::deque<std::string> due_;  // The next to be looked at, few of them: see find_due().
   incident::Topology topology_;
   std::vector<std::string> topology_unknown_;
   std::vector<std::thread> threads_;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/core/text.h"
+#include "base/net/address.h"
 
 namespace outrider::suspects {
 namespace {
@@ -25,6 +26,7 @@ std::string cluster_matcher(const std::string& cluster) {
 std::string needed_names(const QuerySet& queries) {
   std::set<std::string> names = {predictions};
   for (const MetricQuery& one : queries.metrics) names.insert(one.needs);
+  for (const LogsQuery& one : queries.logs) names.insert(one.needs);
   std::string text;
   for (const std::string& one : names) {
     if (!one.empty()) text += (text.empty() ? "" : "|") + query::regex_text(one);
@@ -34,9 +36,9 @@ std::string needed_names(const QuerySet& queries) {
 
 class Asking {
  public:
-  Asking(Prometheus& prometheus, const incident::Incident& incident, const Bounds& bounds,
+  Asking(const Sources& sources, const incident::Incident& incident, const Bounds& bounds,
          const Clock& clock, Collection& out)
-      : prometheus_(prometheus),
+      : sources_(sources),
         incident_(incident),
         bounds_(bounds),
         clock_(clock),
@@ -45,7 +47,7 @@ class Asking {
 
   // The metrics that exist, or nothing where Prometheus does not answer.
   std::optional<std::set<std::string>> existing(const QuerySet& queries) {
-    const auto answer = prometheus_.query(
+    const auto answer = sources_.prometheus.query(
         "group by (__name__) ({__name__=~" + query::promql_text(needed_names(queries)) + "})",
         bounds_.timeout);
     if (!answer) {
@@ -58,6 +60,25 @@ class Asking {
   }
 
   std::optional<std::vector<Series>> ask(const std::string& promql, const std::string& what) {
+    return ask(sources_.prometheus, promql, what, out_.plan().step);
+  }
+  // Rows of a whole window: those that overlap would count a line twice.
+  std::optional<std::vector<Series>> ask(const LogsQuery& logs) {
+    const bool of_loki = logs.from == LogStore::loki;
+    return ask(of_loki ? *sources_.loki : sources_.prometheus, logs.query,
+               "log lines (" + logs.family + ")", out_.plan().rate);
+  }
+
+  void tell_skipped() {
+    if (skipped_ > 0) {
+      out_.unknown(std::to_string(skipped_) + " questions to Prometheus: the time of " +
+                   format_duration(bounds_.total) + " was over");
+    }
+  }
+
+ private:
+  std::optional<std::vector<Series>> ask(Prometheus& source, const std::string& query,
+                                         const std::string& what, Duration step) {
     const Plan& plan = out_.plan();
     const std::string rate = format_duration(plan.rate);
     const std::string cluster = cluster_matcher(incident_.cluster);
@@ -71,8 +92,8 @@ class Asking {
       const std::string scope = narrow ? "namespace=" + query::promql_text(incident_.name_space) +
                                              (cluster.empty() ? "" : ",") + cluster
                                        : cluster;
-      auto series = prometheus_.query_range(filled(promql, scope, rate), plan.from, plan.to,
-                                            plan.step, bounds_.bytes_max, bounds_.timeout);
+      auto series = source.query_range(filled(query, scope, rate), plan.from, plan.to, step,
+                                       bounds_.bytes_max, bounds_.timeout);
       if (series) {
         if (narrow) out_.unknown(what + " outside namespace " + incident_.name_space);
         return std::move(*series);
@@ -87,15 +108,7 @@ class Asking {
     return std::nullopt;
   }
 
-  void tell_skipped() {
-    if (skipped_ > 0) {
-      out_.unknown(std::to_string(skipped_) + " questions to Prometheus: the time of " +
-                   format_duration(bounds_.total) + " was over");
-    }
-  }
-
- private:
-  Prometheus& prometheus_;
+  const Sources& sources_;
   const incident::Incident& incident_;
   const Bounds& bounds_;
   const Clock& clock_;
@@ -130,11 +143,15 @@ std::optional<Component> component_of(const Labels& labels, const std::string& n
 
 }  // namespace
 
-Collection gather(Prometheus& prometheus, const QuerySet& queries,
+std::string loki_api(const std::string& url) {
+  return net::without_slash(url) + "/loki";
+}
+
+Collection gather(const Sources& sources, const QuerySet& queries,
                   const incident::Incident& incident, const Plan& plan, const Bounds& bounds,
                   const Clock& clock) {
   Collection out(plan);
-  Asking asking(prometheus, incident, bounds, clock, out);
+  Asking asking(sources, incident, bounds, clock, out);
   const auto existing = asking.existing(queries);
   if (!existing) return out;
   tell_absent(queries, *existing, out);
@@ -142,6 +159,11 @@ Collection gather(Prometheus& prometheus, const QuerySet& queries,
     if (!one.needs.empty() && !existing->contains(one.needs)) continue;
     if (const auto series = asking.ask(one.promql, one.metric + " (" + one.family + ")"))
       out.add(one, *series);
+  }
+  for (const LogsQuery& one : queries.logs) {
+    if (!one.needs.empty() && !existing->contains(one.needs)) continue;
+    if (one.from == LogStore::loki && sources.loki == nullptr) continue;
+    if (const auto series = asking.ask(one)) out.add_logs(one, *series);
   }
   if (existing->contains(predictions)) {
     const std::string by = "cluster, namespace, job, workload, model_name, model_version";

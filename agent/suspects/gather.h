@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Asks Prometheus for the metrics of an incident's suspects and for who depends on whom. SHELL; not
-// thread-safe: one Prometheus a thread.
+// Asks Prometheus for the metrics of an incident's suspects and for who depends on whom, and Loki,
+// where one is given, for how many lines they logged. SHELL; not thread-safe: one of each a thread.
 //
 // Bounds. One question that lists which metrics exist, then one a metric that does: at most
 //   `total` altogether, `timeout` and `bytes_max` each. An answer that is too large is asked for
@@ -24,7 +24,17 @@ struct Bounds {
   const std::atomic<bool>* cancelled = nullptr;  // When it turns true no further question is asked.
 };
 
-Collection gather(query::Prometheus& prometheus, const QuerySet& queries,
+// Loki answers a range of LogQL as Prometheus one of PromQL, under /loki. Source: Loki's
+// documentation, "HTTP API: query logs within a range of time".
+struct Sources {
+  query::Prometheus& prometheus;
+  query::Prometheus* loki = nullptr;  // None: what is `from: loki` is not asked.
+};
+
+// Where the API of Prometheus hangs at a Loki.
+std::string loki_api(const std::string& url);
+
+Collection gather(const Sources& sources, const QuerySet& queries,
                   const incident::Incident& incident, const Plan& plan, const Bounds& bounds,
                   const Clock& clock);
 

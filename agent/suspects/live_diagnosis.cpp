@@ -6,6 +6,7 @@
 #include <set>
 
 #include "agent/diagnose/evidence.h"
+#include "agent/suspects/shown_rows.h"
 #include "base/core/text.h"
 
 namespace outrider::suspects {
@@ -18,6 +19,8 @@ using incident::Topology;
 
 constexpr int hops_max = 6;
 constexpr std::size_t unknown_max = 20;
+constexpr std::size_t shown_causes = 3;
+constexpr double shown_probability = 0.05;
 
 double seconds_of(Time time) {
   return to_seconds(time.time_since_epoch());
@@ -157,6 +160,19 @@ bool has_errors(const Collection::Metrics& metrics) {
   return metrics.values.contains("errors") || metrics.values.contains("availability");
 }
 
+// Logged lines, where any suspect has them.
+void add_logs(const std::vector<const Collection::Metrics*>& metrics, const Collection& collection,
+              diagnose::Question& question) {
+  std::set<double> times;
+  for (const Collection::Metrics* one : metrics) {
+    for (const diagnose::LogCount& count : one->logs) times.insert(count.time);
+  }
+  if (times.empty()) return;
+  for (const Collection::Metrics* one : metrics) question.logs.push_back(one->logs);
+  question.log_sites = collection.log_sites();
+  question.log_times.assign(times.begin(), times.end());
+}
+
 // Calls between suspects that both tell of requests. Machines answer for no latency and no errors,
 // and a callee that reports none would be made to share its caller's.
 void add_graph(const Topology& topology, const std::vector<const Collection::Metrics*>& metrics,
@@ -207,9 +223,10 @@ Case case_of(const Collection& collection, const Topology& topology, const Scope
   question.graph.callees.resize(out.suspects.size());
   question.graph.callers.resize(out.suspects.size());
   add_graph(topology, metrics, out);
+  add_logs(metrics, collection, question);
   for (const Change& change : changes) {
     for (std::size_t i = 0; i < out.suspects.size(); ++i) {
-      if (!concerns(change, *out.suspects[i])) continue;
+      if (change.is_warning() || !concerns(change, *out.suspects[i])) continue;
       question.changes.push_back({i, seconds_of(change.at), change.kind,
                                   change.summary.empty() ? change.version : change.summary});
       out.changes.push_back(&change);
@@ -245,7 +262,7 @@ void add_changes_without_suspects(const Case& asked, const Scope& scope,
   std::set<std::string> told;
   for (const Change& change : changes) {
     const Component place{change.cluster, change.name_space, change.workload, false};
-    if (change.workload.empty() || !names(scope.places, place) ||
+    if (change.is_warning() || change.workload.empty() || !names(scope.places, place) ||
         std::find(asked.changes.begin(), asked.changes.end(), &change) != asked.changes.end()) {
       continue;
     }
@@ -269,6 +286,19 @@ void refine_kind(const Incident& incident, const Suspect& suspect, bool promoted
     cause.evidence.emplace_back(
         "no input's drift score rose; inputs were not judged, so drift is not excluded");
   }
+}
+
+// Of the likeliest causes, as far as anything speaks against them.
+std::vector<incident::Diagnosis::Shown> shown_of(const Collection& collection, const Case& asked,
+                                                 const diagnose::Diagnosis& found) {
+  std::vector<incident::Diagnosis::Shown> shown;
+  for (std::size_t i = 0; i < std::min(shown_causes, found.causes.size()); ++i) {
+    const diagnose::Cause& cause = found.causes[i];
+    if (cause.evidence.empty() || cause.probability < shown_probability) continue;
+    for (auto& rows : shown_rows(collection, *asked.suspects[cause.component]))
+      shown.push_back(std::move(rows));
+  }
+  return shown;
 }
 
 }  // namespace
@@ -312,6 +342,7 @@ incident::Diagnosis diagnose_live(const Collection& collection, const Topology& 
     if (cause.onset) out.causes.back().onset = Time(from_seconds(*cause.onset));
     refine_kind(incident, *asked.suspects[cause.component], promoted, out.causes.back());
   }
+  out.shown = shown_of(collection, asked, found);
   out.unknown = scope.unknown;
   out.unknown.insert(out.unknown.end(), collection.unknown().begin(), collection.unknown().end());
   add_changes_without_suspects(asked, scope, all, out.unknown);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/suspects/metric_query.h"
 
+#include <algorithm>
 #include <array>
 
 #include "agent/diagnose/channels.h"
@@ -9,6 +10,8 @@
 
 namespace outrider::suspects {
 namespace {
+
+constexpr const char* from_file = "--diagnose.queries";
 
 constexpr std::size_t queries_max = 200;
 constexpr std::array<EnumName<Role>, 4> roles = {{{Role::workload, "workload"},
@@ -232,7 +235,7 @@ void read_query(config::YamlReader& reader, const config::Yaml& item, QuerySet& 
   reader.only_keys(item,
                    {"metric", "query", "needs", "component", "namespace", "role", "pods", "a_row"});
   MetricQuery query;
-  query.family = "--diagnose.queries";
+  query.family = from_file;
   query.metric = reader.text(item, "metric").value_or("");
   query.promql = reader.text(item, "query").value_or("");
   query.needs = reader.text(item, "needs").value_or("");
@@ -258,11 +261,38 @@ void read_query(config::YamlReader& reader, const config::Yaml& item, QuerySet& 
   out.metrics.push_back(std::move(query));
 }
 
+void read_logs(config::YamlReader& reader, const config::Yaml& item, QuerySet& out) {
+  reader.only_keys(item, {"query", "from", "needs", "component", "namespace", "site"});
+  LogsQuery logs;
+  logs.family = from_file;
+  logs.query = reader.text(item, "query").value_or("");
+  logs.needs = reader.text(item, "needs").value_or("");
+  logs.component = reader.texts(item, "component");
+  logs.name_space = reader.text(item, "namespace").value_or("namespace");
+  const std::string from = reader.text(item, "from").value_or("prometheus");
+  if (from != "prometheus" && from != "loki")
+    reader.mistake(item, "from '" + from + "': expected prometheus or loki");
+  logs.from = from == "loki" ? LogStore::loki : LogStore::prometheus;
+  if (logs.from == LogStore::loki && !logs.needs.empty())
+    reader.mistake(item, "needs: of metrics of Prometheus; Loki has none");
+  if (auto site = reader.texts(item, "site"); !site.empty()) logs.site = std::move(site);
+  if (logs.query.find("$rate") == std::string::npos) {
+    reader.mistake(
+        item,
+        logs.from == LogStore::loki
+            ? "expected query: LogQL that counts lines within $rate, such as sum by (namespace, "
+              "app, level) (count_over_time({app=~\".+\", $scope} | logfmt [$rate]))"
+            : "expected query: PromQL that counts lines within $rate, such as sum by "
+              "(namespace, workload, level) (increase(log_lines_total{$scope}[$rate]))");
+  }
+  out.logs.push_back(std::move(logs));
+}
+
 void read_calls(config::YamlReader& reader, const config::Yaml& item, QuerySet& out) {
   reader.only_keys(item,
                    {"query", "needs", "caller", "callee", "caller_namespace", "callee_namespace"});
   CallsQuery calls;
-  calls.family = "--diagnose.queries";
+  calls.family = from_file;
   calls.promql = reader.text(item, "query").value_or("");
   calls.needs = reader.text(item, "needs").value_or("");
   calls.caller = reader.text(item, "caller").value_or("");
@@ -286,6 +316,20 @@ void replace_all(std::string& text, const std::string& what, const std::string& 
 
 QuerySet default_queries() {
   QuerySet out;
+  for (const char* counter :
+       {"logback_events_total", "log4j2_events_total", "log_messages_total"}) {
+    out.logs.push_back({.family = "log lines by level",
+                        .needs = counter,
+                        .query = sum_by("cluster, namespace, job, workload, service_name, level",
+                                        std::string("increase(") + counter + "{$scope}[$rate])")});
+  }
+  // What Loki itself finds out: a stream's service, and a line's level.
+  out.logs.push_back({.family = "Loki",
+                      .needs = "",
+                      .query = sum_by("cluster, namespace, service_name, detected_level",
+                                      "count_over_time({service_name=~\".+\", $scope}[$rate])"),
+                      .from = LogStore::loki,
+                      .site = {"detected_level"}});
   add_outrider(out.metrics);
   add_opentelemetry(out.metrics);
   add_service_graph(out.metrics);
@@ -306,20 +350,32 @@ QuerySet default_queries() {
 Result<QuerySet> parse_queries(const std::string& file, const std::string& text) {
   config::YamlReader reader(file);
   const config::Yaml root = reader.parse(text);
-  reader.only_keys(root, {"queries", "calls"});
+  reader.only_keys(root, {"queries", "logs", "calls"});
   QuerySet out = default_queries();
-  const auto queries = reader.items(root, "queries"), calls = reader.items(root, "calls");
-  if (queries.size() + calls.size() > queries_max) {
+  const auto queries = reader.items(root, "queries"), calls = reader.items(root, "calls"),
+             logs = reader.items(root, "logs");
+  if (queries.size() + calls.size() + logs.size() > queries_max) {
     reader.mistake(root, "expected at most " + std::to_string(queries_max) + " queries");
   } else {
     for (const config::Yaml& item : queries) read_query(reader, item, out);
+    QuerySet asked;
+    for (const config::Yaml& item : logs) read_logs(reader, item, asked);
+    // A component's lines are of one source: the user's comes first.
+    out.logs.insert(out.logs.begin(), asked.logs.begin(), asked.logs.end());
     for (const config::Yaml& item : calls) read_calls(reader, item, out);
   }
   if (auto read = reader.finish(); !read) return fail(read);
   return out;
 }
 
+bool asks_loki(const QuerySet& queries) {
+  return std::any_of(queries.logs.begin(), queries.logs.end(), [](const LogsQuery& one) {
+    return one.family == from_file && one.from == LogStore::loki;
+  });
+}
+
 std::string filled(std::string promql, const std::string& scope, const std::string& rate) {
+  if (scope.empty()) replace_all(promql, ", $scope", "");
   replace_all(promql, "$scope", scope);
   replace_all(promql, "$rate", rate);
   return promql;

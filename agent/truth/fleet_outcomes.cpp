@@ -2,7 +2,9 @@
 #include "agent/truth/fleet_outcomes.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "agent/truth/token_limits.h"
 #include "truth/append_buffer.h"
 #include "truth/codec.h"
 #include "truth/scope.h"
@@ -40,6 +42,8 @@ std::string FleetOutcomes::encode(const Name& name, const Kept& kept) {
   truth::append_varint(out, static_cast<std::uint64_t>(to_unix_ms(kept.newest)));
   truth::append_varint(out, kept.segments.size());
   for (const std::string& segment : kept.segments) truth::append_text(out, segment);
+  truth::append_number(out, kept.sample.share);
+  out += static_cast<char>((kept.sample.by_id ? 1 : 0) | (kept.sample.by_key ? 2 : 0));
   return out;
 }
 
@@ -55,6 +59,12 @@ bool FleetOutcomes::decode(std::string_view bytes, Name& name, Kept& kept) {
   kept.newest = from_unix_ms(static_cast<std::int64_t>(in.varint() & 0xFFFFFFFFFFF));
   const std::uint64_t segments = std::min<std::uint64_t>(in.varint(), segments_max);
   for (std::uint64_t i = 0; i < segments && in.ok(); ++i) kept.segments.emplace_back(in.text());
+  if (!in.rest().empty()) {  // Written by an agent that knew of samples.
+    kept.sample.share = in.number();
+    const std::uint8_t by = in.byte();
+    kept.sample.by_id = (by & 1) != 0;
+    kept.sample.by_key = (by & 2) != 0;
+  }
   return in.ok();
 }
 
@@ -68,6 +78,7 @@ std::pair<const FleetOutcomes::Name, FleetOutcomes::Version>& FleetOutcomes::ver
 void FleetOutcomes::restore(std::span<const truth::StateBlob> blobs) {
   const std::lock_guard lock(mutex_);
   pending_.clear();
+  pending_probes_ = 0;
   changed_.clear();
   for (auto& [name, version] : versions_) version.kept = {};
   for (const truth::StateBlob& blob : blobs) {
@@ -83,8 +94,9 @@ void FleetOutcomes::restore(std::span<const truth::StateBlob> blobs) {
 bool FleetOutcomes::on_model(const truth::ShippedModel& model) {
   const std::lock_guard lock(mutex_);
   auto& [name, version] = version_of({model.name, model.version});
-  bool changed = version.kept.rule != model.rule;
+  bool changed = version.kept.rule != model.rule || version.kept.sample != model.sample;
   version.kept.rule = model.rule;
+  version.kept.sample = model.sample;
   for (const std::string& segment : model.segments) {
     auto& known = version.kept.segments;
     if (known.size() >= segments_max ||
@@ -99,8 +111,21 @@ bool FleetOutcomes::on_model(const truth::ShippedModel& model) {
   return changed;
 }
 
+truth::SampleBounds FleetOutcomes::sample_of(const truth::Scope* scope) const {
+  truth::SampleBounds bounds;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, version] : versions_) {
+    if (!scope || scope->holds(name.first)) bounds.widen(version.kept.sample);
+  }
+  return bounds;
+}
+
 void FleetOutcomes::on_joined(const truth::JoinedRow& row) {
   const std::lock_guard lock(mutex_);
+  if (truth::is_probe(row.model_name)) {
+    ++pending_probes_;
+    return;
+  }
   auto& [name, version] = version_of({row.model_name, row.model_version});
   Pending pending{
       .name = name,
@@ -128,6 +153,7 @@ void FleetOutcomes::committed() {
     version.outcomes.add(one.judgement, one.segment);
     version.newest = std::max(version.newest, one.predicted);
   }
+  probes_ += std::exchange(pending_probes_, 0);
   pending_.clear();
   changed_.clear();
 }
@@ -204,10 +230,16 @@ void FleetOutcomes::collect_errors(wire::MetricSink& sink) const {
   sum("outrider_truth_squared_total", "Sum of the truth squared.", &Sums::truth_squared);
 }
 
-wire::Json FleetOutcomes::status() const {
+std::uint64_t FleetOutcomes::probes() const {
+  const std::lock_guard lock(mutex_);
+  return probes_;
+}
+
+wire::Json FleetOutcomes::status(const net::Scope* limits) const {
   const std::lock_guard lock(mutex_);
   wire::Json json = wire::Json::array();
   for (const auto& [name, version] : versions_) {
+    if (!reaches(limits, name.first)) continue;
     const truth::ScopedName of = truth::split_scope(name.first);
     json.push_back({{"cluster", of.cluster},
                     {"namespace", of.name_space},
@@ -215,7 +247,8 @@ wire::Json FleetOutcomes::status() const {
                     {"model", of.model},
                     {"version", name.second},
                     {"labels", version.kept.correct + version.kept.wrong},
-                    {"correct", version.kept.correct}});
+                    {"correct", version.kept.correct},
+                    {"sample", version.kept.sample.share}});
   }
   return json;
 }

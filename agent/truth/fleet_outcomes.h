@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/net/access.h"
 #include "base/wire/exposition.h"
 #include "base/wire/json.h"
 #include "truth/correctness.h"
@@ -38,10 +39,14 @@ class FleetOutcomes final : public truth::TruthConsumer, public wire::Collector 
   void changed_state(truth::StateWriter& out) override;
   void committed() override;
   bool on_model(const truth::ShippedModel& model) override;
+  truth::SampleBounds sample_of(const truth::Scope* scope) const override;
 
   void collect(wire::MetricSink& sink) override;
   // Of each version: whose it is, and its labels since the store was made.
-  wire::Json status() const;
+  // Of those that the limits (null: none) reach to.
+  wire::Json status(const net::Scope* limits = nullptr) const;
+  // Joined labels of the freshness probe, which are in nothing else here.
+  std::uint64_t probes() const;
 
  private:
   using Name = std::pair<std::string, std::string>;  // Scoped model, version.
@@ -49,6 +54,7 @@ class FleetOutcomes final : public truth::TruthConsumer, public wire::Collector 
   struct Kept {
     truth::JudgeRule rule;
     std::vector<std::string> segments;
+    truth::Sample sample;
     std::uint64_t correct = 0, wrong = 0;
     Time newest{};
   };
@@ -76,6 +82,7 @@ class FleetOutcomes final : public truth::TruthConsumer, public wire::Collector 
   std::map<Name, Version> versions_;
   std::set<Name> changed_;
   std::vector<Pending> pending_;
+  std::uint64_t probes_ = 0, pending_probes_ = 0;
 };
 
 }  // namespace outrider::fleet

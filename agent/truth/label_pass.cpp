@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/truth/label_pass.h"
 
+#include "base/net/address.h"
+
 #include <array>
 
 namespace outrider::fleet {
@@ -9,11 +11,9 @@ namespace {
 remote_write::Courier::Settings courier_settings(const LabelPass::Settings& settings) {
   remote_write::Courier::Settings made;
   made.name = "labels for the other agent";
-  made.url = settings.url;
-  while (made.url.ends_with('/')) made.url.pop_back();
-  made.url += LabelPass::path;
+  made.url = net::without_slash(settings.url) + std::string(LabelPass::path);
   made.content_type = "application/octet-stream";
-  made.bearer_token_file = settings.bearer_token_file;
+  made.prepare = settings.prepare;
   made.queue.folder = settings.folder;
   made.queue.bytes_max = settings.bytes_max;
   made.queue.age_max = settings.age_max;

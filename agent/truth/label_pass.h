@@ -9,6 +9,7 @@
 //   router.add("POST", LabelPass::path, …);     // at the other: unpack(), then as any labels, passed
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,8 +28,8 @@ class LabelPass final : public wire::Collector {
   static constexpr std::size_t body_bytes_max = 3 << 20;  // Of one request with labels.
 
   struct Settings {
-    std::string url;  // The other agent's.
-    std::string bearer_token_file;
+    std::string url;                                                // The other agent's.
+    std::function<Result<void>(net::ClientRequest&)> prepare = {};  // As whom.
     std::filesystem::path folder;
     std::uint64_t bytes_max = std::uint64_t{1} << 30;
     Duration age_max = std::chrono::hours(24 * 30);

@@ -4,15 +4,10 @@
 #include <array>
 #include <cstdio>
 
-#include "base/wire/exposition.h"
+#include "agent/series/anomaly.h"
 
 namespace outrider::watch {
 namespace {
-
-// Not "container": the incident book takes it for a replica's name.
-constexpr std::array<std::string_view, 9> owners = {"app",       "cluster",    "deployment",
-                                                    "job",       "model_name", "model_version",
-                                                    "namespace", "service",    "workload"};
 
 std::string short_number(double value) {
   std::array<char, 32> text{};
@@ -39,29 +34,13 @@ std::string_view in_words(detectors::Question question) {
 
 }  // namespace
 
-std::string series_text(const Labels& labels, std::string_view quantity) {
-  Labels rest = labels;
-  rest.set("__name__", "");
-  std::string text(quantity);
-  if (!text.empty()) text += " of ";
-  text += labels.get("__name__");
-  const wire::SeriesKey key(std::move(rest));
-  return key.text().empty() ? text : text + "{" + std::string(key.text()) + "}";
-}
-
-Labels owner_labels(const Labels& labels) {
-  Labels kept;
-  for (const std::string_view name : owners) kept.set(name, labels.get(name));
-  return kept;
-}
-
 wire::WebhookAlert make_alert(const series::Finding& finding) {
   wire::WebhookAlert alert;
   alert.firing = finding.observed.news != series::News::ended;
-  alert.labels = owner_labels(finding.labels);
+  alert.labels = series::owner_labels(finding.labels);
   alert.labels.set("alertname", anomaly_alert);
   alert.labels.set("severity", "warning");
-  const std::string text = series_text(finding.labels, finding.quantity);
+  const std::string text = series::series_text(finding.labels, finding.quantity);
   alert.labels.set("anomaly_series", text);
   const std::int64_t start = finding.episode_ms != 0 ? finding.episode_ms : finding.timestamp_ms;
   alert.starts_at = from_unix_ms(start);

@@ -2,19 +2,13 @@
 #pragma once
 
 // Watches what comes in by remote write: scores it, keeps the alert budget, raises anomalies, sends
-// scores back, and remembers all of it over a restart. SHELL; thread-safe. series/ decides; this
-// holds the locks.
+// scores back, and remembers all of it over a restart. SHELL; thread-safe. series/ decides
+// (anomaly_book.h says what is raised); this holds the locks.
 //
 //   SeriesWatch watch(settings, rules, clock, {.alerts = ..., .write = ...});
 //   RemoteWriteReceiver receiver(receiver_settings, clock, &watch);
-//   watch.set_directory([&](std::size_t p) -> const series::SeriesDirectory& { return
-//   receiver.directory(p); });
+//   watch.set_directory([&](std::size_t p) -> auto& { return receiver.directory(p); });
 //   watch.start();                // the thread that raises, sends and saves
-//
-// What is raised: an episode's beginning, if the incident of its owner is open already or the
-// budget allows one more; otherwise it is held back (counted, and listed). An episode's end
-// resolves it. Anomalies that were open when the agent stopped and whose series does not come back
-// within an hour are resolved.
 //
 // Limits: series watched, histograms, findings waiting (findings_max, undelivered_max), scores
 // shown and sent back (shown_max, the highest), each with a counter.
@@ -23,15 +17,16 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "agent/series/alert_budget.h"
-#include "agent/series/quantile_board.h"
-#include "agent/series/series_board.h"
+#include "agent/series/anomaly_book.h"
 #include "agent/series/series_sink.h"
+#include "agent/watch/findings_inbox.h"
+#include "agent/watch/series_boards.h"
 #include "base/wire/alert_webhook.h"
 #include "base/wire/exposition.h"
 #include "base/wire/json.h"
@@ -39,9 +34,7 @@
 
 namespace outrider::watch {
 
-class StateWriter;
-
-class SeriesWatch final : public series::SeriesSink, public wire::Collector, series::BucketTaker {
+class SeriesWatch final : public series::SeriesSink, public wire::Collector {
  public:
   struct Settings {
     std::size_t partitions = 4;
@@ -94,83 +87,47 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector, ser
   wire::Json anomalies() const;
 
  private:
-  struct Partition {
-    Partition(const series::SeriesBoard::Settings& settings, const series::WatchRules& rules)
-        : board(settings, rules) {}
-    std::mutex mutex;
-    series::SeriesBoard board;
-  };
-  struct Shard {
-    Shard(const std::vector<double>& quantiles, std::size_t max) : board(quantiles, max) {}
-    std::mutex mutex;
-    series::QuantileBoard board;
-  };
   struct Scores final : wire::Collector {
     explicit Scores(SeriesWatch& of) : watch(of) {}
     void collect(wire::MetricSink& sink) override { watch.collect_scores(sink); }
     SeriesWatch& watch;
   };
-  enum class Outcome : std::uint8_t { raised, grew, joined, held_back, ended };
-  struct Shown {
-    series::Finding finding;
-    Outcome outcome = Outcome::raised;
-  };
 
-  std::optional<std::uint64_t> bind(std::span<const LabelView> labels) override;
-  void release(std::uint64_t histogram) override;
-  void take(std::uint64_t histogram, double bound, std::span<const Sample> samples,
-            series::Findings& findings) override;
-
-  series::WatchTerms terms() const;
-  void hand_over(series::Findings findings);
-  void tick(Time now);
-  std::size_t count_watched();
-  void judge_one(const series::Finding& finding, Time now, wire::AlertWebhook& webhook);
-  void show(const series::Finding& finding, Outcome outcome);
-  void resolve_orphans(Time now, wire::AlertWebhook& webhook);
+  wire::AlertWebhook judge(const FindingsInbox::Content& found, Time now);
   void deliver();
   void drop_undelivered();
   void write_scores(Time now);
-  void forget_old(Time now);
+  void save_now_and_then(Time now);
   void restore();
-  Result<void> restore_chunk(std::string_view chunk);
-  template <class Part>
-  void save_part(Part& part, std::string_view kind, StateWriter& writer);
   void run();
   void collect_scores(wire::MetricSink& sink) const;
 
   const Settings settings_;
-  const series::WatchRules rules_;
   const Clock& clock_;
   const Dependencies dependencies_;
   Directory directory_;
   Scores scores_{*this};
-  std::vector<std::unique_ptr<Partition>> partitions_;
-  std::vector<std::unique_ptr<Shard>> shards_;
-  std::atomic<double> threshold_{1};
-  std::atomic<std::uint64_t> scored_{0}, findings_dropped_{0};
+  SeriesBoards boards_;
+  FindingsInbox inbox_;
 
-  std::mutex findings_mutex_;
-  std::vector<series::Finding> findings_;        // Not judged yet.
-  std::map<double, std::uint64_t> scores_seen_;  // In sixteen steps, so it stays small.
+  mutable std::mutex mutex_;  // Guards the book; never held while a board's is.
+  series::AnomalyBook book_;
 
-  mutable std::mutex mutex_;  // Guards what follows; never held while a partition's is.
-  series::AlertBudget budget_;
-  std::map<std::string, Shown> shown_;         // By series_text.
-  std::map<std::string, Labels> open_;         // Raised and not ended: the alert's labels.
-  std::map<std::string, std::size_t> owners_;  // Open anomalies by their incident's key.
-  std::map<std::string, Labels> orphans_;      // Open since before the start, not heard of since.
-  std::map<std::string, Labels> written_;      // What was sent back last, to mark its end.
-  std::array<std::uint64_t, 5> outcomes_{};
-  std::uint64_t saves_failed_ = 0;
-  std::uint64_t unread_ = 0;  // States that there was no room for at the start.
+  // The thread's own.
+  struct Own {
+    Time started_at, written_at, saved_at;
+    std::map<std::string, Labels> written;  // What was sent back last, to mark its end.
+    wire::AlertWebhook undelivered;
+  };
+  Own own_;
+  std::atomic<std::uint64_t> alerts_dropped_{0}, saves_failed_{0};
 
-  wire::AlertWebhook undelivered_;  // The thread's own, as what follows.
-  Time started_at_{}, written_at_{}, saved_at_{};
-
-  std::mutex wake_mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
+  struct Wake {
+    std::mutex mutex;
+    std::condition_variable condition;
+    bool stopping = false;
+  };
+  Wake wake_;
   bool stopped_ = false;
   std::thread thread_;
 };

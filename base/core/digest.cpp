@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
@@ -51,6 +52,29 @@ std::string Sha256::hex() {
 std::string sha256_hex(std::string_view bytes) {
   Sha256 digest;
   digest.update(bytes);
+  return digest.hex();
+}
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view bytes) {
+  constexpr std::size_t block = 64;
+  std::array<std::uint8_t, block> padded{};
+  Sha256 digest;
+  if (key.size() > block) {
+    digest.update(key);
+    const auto hashed = digest.bytes();
+    std::copy(hashed.begin(), hashed.end(), padded.begin());
+  } else {
+    std::copy(key.begin(), key.end(), padded.begin());
+  }
+  const auto pass = [&](std::uint8_t pad, std::string_view message) {
+    std::string start;
+    for (const std::uint8_t byte : padded) start.push_back(static_cast<char>(byte ^ pad));
+    digest.update(start);
+    digest.update(message);
+  };
+  pass(0x36, bytes);
+  const auto inner = digest.bytes();
+  pass(0x5c, std::string_view(reinterpret_cast<const char*>(inner.data()), inner.size()));
   return digest.hex();
 }
 

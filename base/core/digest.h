@@ -34,4 +34,7 @@ class Sha256 {
 
 std::string sha256_hex(std::string_view bytes);
 
+// HMAC-SHA-256 (RFC 2104), in 64 hexadecimal digits: that `bytes` come from somebody who has `key`.
+std::string hmac_sha256_hex(std::string_view key, std::string_view bytes);
+
 }  // namespace outrider

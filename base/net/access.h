@@ -40,18 +40,28 @@ struct Needs {
   bool handler_checks_scope = false;
 };
 
-// Namespaces and models that a token is limited to.
-struct Scope {
-  std::vector<std::string> namespaces, models;  // {}: all.
+// Whom something is about; "": that is not known.
+struct Subject {
+  std::string_view cluster = {}, name_space = {}, workload = {}, model = {};
+};
 
-  bool is_limited() const { return !namespaces.empty() || !models.empty(); }
-  // Whether it reaches to what is of this namespace and model. What has no name lies outside of a
-  // limit.
-  bool covers(std::string_view name_space, std::string_view model) const {
+// Namespaces, models, clusters and workloads (the label job) that a token is limited to.
+struct Scope {
+  std::vector<std::string> namespaces = {}, models = {}, clusters = {}, workloads = {};  // {}: all.
+
+  bool is_limited() const {
+    return !namespaces.empty() || !models.empty() || !clusters.empty() || !workloads.empty();
+  }
+  // Whether it reaches to what is about this subject. What has no name lies outside of a limit.
+  bool covers(const Subject& subject) const {
     const auto has = [](const std::vector<std::string>& list, std::string_view name) {
       return list.empty() || std::find(list.begin(), list.end(), name) != list.end();
     };
-    return has(namespaces, name_space) && has(models, model);
+    return has(namespaces, subject.name_space) && has(models, subject.model) &&
+           has(clusters, subject.cluster) && has(workloads, subject.workload);
+  }
+  bool covers(std::string_view name_space, std::string_view model) const {
+    return covers({.name_space = name_space, .model = model});
   }
 };
 

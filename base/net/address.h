@@ -19,4 +19,10 @@ struct Address {
 };
 Result<Address> parse_address(std::string_view text);
 
+// Without the slashes at its end, so that a path can be put behind it.
+std::string without_slash(std::string url);
+
+// This host's name, in Kubernetes the pod's; "" where it has none.
+std::string host_name();
+
 }  // namespace outrider::net

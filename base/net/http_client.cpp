@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <mutex>
 #include <stdexcept>
 
@@ -13,13 +14,24 @@ namespace {
 
 struct Receiver {
   ClientResponse response;
-  std::size_t body_bytes_max;
-  bool too_large = false;
+  const ClientRequest& request;
+  CURL* curl;
+  bool too_large = false, given_up = false;
 };
+
+bool is_success(CURL* curl) {
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  return status >= 200 && status < 300;
+}
 
 std::size_t on_body(char* bytes, std::size_t, std::size_t count, void* target) {
   auto& receiver = *static_cast<Receiver*>(target);
-  if (receiver.response.body.size() + count > receiver.body_bytes_max) {
+  if (receiver.request.on_piece && is_success(receiver.curl)) {
+    receiver.given_up = !receiver.request.on_piece({bytes, count});
+    return receiver.given_up ? 0 : count;
+  }
+  if (receiver.response.body.size() + count > receiver.request.body_bytes_max) {
     receiver.too_large = true;
     return 0;  // Ends the transfer.
   }
@@ -63,26 +75,53 @@ long ms(Duration duration) {
   return static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
 
+// What ends an exchange before its time.
+void set_ends(CURL* curl, const ClientRequest& request) {
+  if (request.cancelled) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(request.cancelled));
+  }
+  if (request.idle_timeout > Duration::zero()) {
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(1L, ms(request.idle_timeout) / 1000));
+  }
+}
+
 // A certificate that is not accepted, or that cannot be read.
 bool is_of_tls(CURLcode code) {
   return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
          code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE;
 }
 
-Failure describe(CURLcode code, const ClientRequest& request, bool too_large, const char* detail) {
+// Nothing can have reached the other side.
+bool is_before_the_request(CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+         code == CURLE_COULDNT_RESOLVE_PROXY;
+}
+
+Failure describe(CURLcode code, const Receiver& receiver, const char* detail) {
+  const ClientRequest& request = receiver.request;
   const std::string where = request.method + " " + request.url + ": ";
-  if (too_large) {
+  if (receiver.too_large) {
     return fail("body_too_large",
                 where + "the answer is larger than " + format_bytes(request.body_bytes_max));
   }
-  if (code == CURLE_ABORTED_BY_CALLBACK) return fail("cancelled", where + "given up");
+  if (code == CURLE_ABORTED_BY_CALLBACK || receiver.given_up)
+    return fail("cancelled", where + "given up");
+  if (code == CURLE_OPERATION_TIMEDOUT && request.idle_timeout > Duration::zero()) {
+    return fail("timeout", where + "nothing came for " + format_duration(request.idle_timeout) +
+                               ", or no end within " + format_duration(request.timeout));
+  }
   if (code == CURLE_OPERATION_TIMEDOUT) {
     return fail("timeout", where + "no answer within " + format_duration(request.timeout));
   }
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return fail("bad_url", where + "expected http://HOST[:PORT]/PATH or https://…");
   }
-  return fail(is_of_tls(code) ? "tls_failed" : "unreachable",
+  return fail(is_of_tls(code)               ? "tls_failed"
+              : is_before_the_request(code) ? "unreachable"
+                                            : "cut_off",
               where + (detail[0] ? detail : curl_easy_strerror(code)));
 }
 
@@ -113,7 +152,7 @@ HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   CURL* curl = handle_->curl;
   curl_easy_reset(curl);  // Options only: live connections stay.
-  Receiver receiver{.response = {}, .body_bytes_max = request.body_bytes_max};
+  Receiver receiver{.response = {}, .request = request, .curl = curl};
   char detail[CURL_ERROR_SIZE] = "";
   curl_slist* headers = curl_slist_append(nullptr, "Expect:");
   for (const Header& header : request.headers) {
@@ -139,11 +178,7 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
   set_credentials(curl, request);
-  if (request.cancelled) {
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, const_cast<std::atomic<bool>*>(request.cancelled));
-  }
+  set_ends(curl, request);
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
@@ -154,7 +189,7 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
   curl_slist_free_all(address);
-  if (code != CURLE_OK) return describe(code, request, receiver.too_large, detail);
+  if (code != CURLE_OK) return describe(code, receiver, detail);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   receiver.response.status = static_cast<int>(status);

@@ -3,8 +3,10 @@
 
 // An HTTP client on libcurl: one request at a time, with deadlines and a limit on the answer's
 // size. It keeps its connection alive between requests. Not thread-safe: one client a thread.
+// An answer without an end (a watch) goes to the request's on_piece as it comes.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +34,10 @@ struct ClientRequest {
   std::string connect_to = {};
   // When it turns true, the exchange ends within about a second, as "cancelled".
   const std::atomic<bool>* cancelled = nullptr;
+  // Where set, the body of a 2xx answer goes here as it comes, not into the response, and
+  // body_bytes_max does not bound it. False ends the exchange as "cancelled".
+  std::function<bool(std::string_view)> on_piece = {};
+  Duration idle_timeout{};  // "timeout" after so long without a byte, in whole seconds; 0: none.
 };
 
 struct ClientResponse {
@@ -48,8 +54,10 @@ class HttpClient {
   HttpClient(HttpClient&&) noexcept;
   HttpClient& operator=(HttpClient&&) noexcept;
 
-  // Any status is a success here. Errors: "unreachable", "tls_failed" (a certificate that one side
-  // does not accept, or that cannot be read), "timeout", "body_too_large", "bad_url", "cancelled".
+  // Any status is a success here. Errors: "unreachable" (no connection, so nothing was sent),
+  // "cut_off" (a connection that ended before the answer), "tls_failed" (a certificate that one
+  // side does not accept, or that cannot be read), "timeout", "body_too_large", "bad_url",
+  // "cancelled".
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:

@@ -98,6 +98,11 @@ std::string_view HttpRequest::header(std::string_view name) const {
   return {};
 }
 
+bool HttpRequest::may(Role role) const {
+  return !roles || std::any_of(roles->begin(), roles->end(),
+                               [role](Role own) { return own == role || own == Role::administer; });
+}
+
 std::string_view HttpRequest::path_value(std::string_view name) const {
   for (const auto& [key, value] : path_values) {
     if (key == name) return value;
@@ -313,7 +318,8 @@ class HttpServer::Impl {
     const auto client =
         tls_peers_.find(static_cast<std::uint16_t>(mg_get_request_info(connection)->remote_port));
     if (!client || request.peer != "127.0.0.1") return false;
-    request.peer = *client;
+    request.peer = client->address;
+    request.certificate_names = client->names;
     return true;
   }
 
@@ -353,7 +359,7 @@ class HttpServer::Impl {
     const std::string_view method = mg_get_request_info(connection)->request_method;
     std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " +
                        std::string(reason_phrase(response.status)) + "\r\n";
-    const bool has_body = response.status != 204;
+    const bool has_body = response.status != 204 && response.status != 304;
     if (has_body) head += "Content-Type: " + response.content_type + "\r\n";
     for (const Header& header : response.headers)
       head += header.name + ": " + header.value + "\r\n";

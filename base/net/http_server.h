@@ -46,8 +46,17 @@ struct HttpRequest {
   std::vector<Header> headers;
   std::string body;
   std::string peer;  // The client's address, without port.
+  // URI and DNS names of the client's certificate, where the port asks for one and it is good.
+  std::vector<std::string> certificate_names = {};
   // What its token is limited to, where the route's handler is to check it; nullptr: to nothing.
   std::shared_ptr<const Scope> scope = nullptr;
+  std::string caller = {};  // The token's name, or the user's; "" where nobody is asked.
+  // A person, as a password or an authenticating proxy says; "" where only a token is known, or
+  // nobody is asked.
+  std::string user = {};
+  // What the caller may do; nullptr: everything. So a page can leave out what would be refused.
+  std::shared_ptr<const std::vector<Role>> roles = nullptr;
+  bool may(Role role) const;
 
   std::string_view header(std::string_view name) const;      // "" when absent.
   std::string_view path_value(std::string_view name) const;  // Of a "{name}" in the route.
@@ -85,7 +94,8 @@ bool has_bearer(const HttpRequest& request, std::string_view token);
 class Guard {
  public:
   virtual ~Guard() = default;
-  // What a request is answered that is refused. May set the request's scope.
+  // What a request is answered that is refused. May set the request's scope and
+  // caller.
   virtual std::optional<HttpResponse> refuse(HttpRequest& request, const Needs& needs) = 0;
 };
 

@@ -28,6 +28,7 @@
 #include <string>
 
 #include "base/core/clock.h"
+#include "base/net/tls_backend.h"
 #include "base/net/tls_peers.h"
 #include "base/net/tls_port.h"
 #include "base/tls/session.h"
@@ -54,11 +55,11 @@ class TlsRelay {
   bool pump(Instant now);
   void give_up(tls::HandshakeResult result);  // Closes; counts the handshake if it is not over.
   bool is_over() const { return client_ < 0; }
-  Instant deadline() const { return deadline_; }        // Then give_up(timeout).
-  bool has_asked() const { return source_port_ != 0; }  // It has begun a request.
+  Instant deadline() const { return deadline_; }            // Then give_up(timeout).
+  bool has_asked() const { return backend_.was_opened(); }  // It has begun a request.
 
   int client() const { return client_; }
-  int backend() const { return backend_; }
+  int backend() const { return backend_.socket(); }
   // EPOLLIN, EPOLLOUT.
   std::uint32_t client_interest() const;
   std::uint32_t backend_interest() const;
@@ -69,8 +70,6 @@ class TlsRelay {
   bool read_backend(Instant now);
   void after_handshake(Instant now);
   void answer_plain_http();
-  bool open_backend();
-  void end_backend(bool is_cut_off);
   void begin_closing(Instant now);
   bool drop_input();
   void close_all();
@@ -79,11 +78,11 @@ class TlsRelay {
   const std::string peer_;
   const std::shared_ptr<const tls::Context> context_;
   tls::Session session_;
-  int client_, backend_ = -1;
-  std::uint16_t source_port_ = 0;
-  std::string ciphertext_in_, to_backend_, to_client_;
+  int client_;
+  TlsBackend backend_;
+  std::string ciphertext_in_, to_client_;
   State state_ = State::shaking;
-  bool is_counted_ = false, request_ended_ = false, backend_shut_ = false, client_shut_ = false;
+  bool is_counted_ = false, client_shut_ = false;
   Instant deadline_;
 };
 

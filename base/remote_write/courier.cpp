@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/core/version.h"
 #include "base/wire/retry_after.h"
@@ -42,18 +41,18 @@ Courier::~Courier() {
 
 bool Courier::append(std::string_view body, std::uint64_t items) {
   const bool taken = queue_.append(body, {.samples = items}, to_unix_ms(clock_.now()));
-  const std::lock_guard hold(wake_mutex_);
-  called_ = true;
-  wake_.notify_one();
+  const std::lock_guard hold(wake_.mutex);
+  wake_.called = true;
+  wake_.condition.notify_one();
   return taken;
 }
 
 bool Courier::stop(Duration limit) {
   {
-    const std::lock_guard hold(wake_mutex_);
-    if (!stopping_) deadline_ = SteadyClock::now() + std::min<Duration>(limit, 1h);
-    stopping_ = called_ = true;
-    wake_.notify_all();
+    const std::lock_guard hold(wake_.mutex);
+    if (!wake_.stopping) wake_.deadline = SteadyClock::now() + std::min<Duration>(limit, 1h);
+    wake_.stopping = wake_.called = true;
+    wake_.condition.notify_all();
     if (limit <= Duration::zero()) cancelled_ = true;
   }
   if (thread_.joinable()) thread_.join();
@@ -63,11 +62,12 @@ bool Courier::stop(Duration limit) {
 void Courier::run() {
   for (;;) {
     const Instant next = work();
-    std::unique_lock hold(wake_mutex_);
-    if (stopping_ && (SteadyClock::now() >= deadline_ || empty())) break;
-    wake_.wait_until(hold, std::min(next, deadline_), [this] { return called_; });
-    called_ = false;
-    if (stopping_ && SteadyClock::now() >= deadline_) break;
+    std::unique_lock hold(wake_.mutex);
+    if (wake_.stopping && (SteadyClock::now() >= wake_.deadline || empty())) break;
+    wake_.condition.wait_until(hold, std::min(next, wake_.deadline),
+                               [this] { return wake_.called; });
+    wake_.called = false;
+    if (wake_.stopping && SteadyClock::now() >= wake_.deadline) break;
   }
   queue_.sync();
 }
@@ -93,17 +93,15 @@ Courier::Answer Courier::post(std::string_view body) {
   net::ClientRequest request{.method = "POST", .url = settings_.url};
   request.headers = {{"Content-Type", settings_.content_type},
                      {"User-Agent", "Outrider/" + std::string(outrider::version())}};
-  if (!settings_.bearer_token_file.empty()) {
-    const auto token = config::read_file(settings_.bearer_token_file, 4'096);
-    if (!token) return {.status = 0, .retry_after = "", .words = token.error().message};
-    request.headers.push_back({"Authorization", "Bearer " + std::string(trim(*token))});
+  if (settings_.prepare) {
+    if (auto ok = settings_.prepare(request); !ok)
+      return {.status = 0, .retry_after = "", .words = ok.error().message};
   }
   request.body = body;
   if (settings_.trailer) request.body += settings_.trailer();
   request.timeout = settings_.timeout;
   request.connect_timeout = std::min<Duration>(settings_.timeout, request.connect_timeout);
   request.body_bytes_max = answer_bytes_max;
-  request.ca_file = settings_.ca_file;
   request.cancelled = &cancelled_;
   const auto response = client_.send(request);
   sent_at_ = SteadyClock::now();
@@ -127,7 +125,7 @@ Courier::Instant Courier::conclude(const Queue::Record* record, const Answer& an
   }
   if (taken || is_final(answer.status)) {
     if (taken) {
-      told_status_ = -1;
+      told_.status = -1;
     } else {
       note_trouble(answer, items, true);
     }
@@ -152,9 +150,9 @@ Courier::Instant Courier::conclude(const Queue::Record* record, const Answer& an
 // The receiver's words as they are, once a minute for the same status.
 void Courier::note_trouble(const Answer& answer, std::uint64_t items, bool given_up) {
   const Instant now = SteadyClock::now();
-  if (answer.status == told_status_ && now - told_ < tell_every && !given_up) return;
-  told_status_ = answer.status;
-  told_ = now;
+  if (answer.status == told_.status && now - told_.at < tell_every && !given_up) return;
+  told_.status = answer.status;
+  told_.at = now;
   const std::string words = answer.words.substr(0, words_max);
   if (given_up) {
     spdlog::error("{}: status {} from {}: {} are given up: {}", settings_.name, answer.status,

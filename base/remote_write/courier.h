@@ -44,8 +44,8 @@ class Courier {
     std::string name;  // For the log.
     std::string url;
     std::string content_type;
-    std::string bearer_token_file = {};  // Read at each attempt.
-    std::string ca_file = {};            // PEM of the authority to trust; empty: the system's.
+    // Certificates and token of each attempt; what it cannot read is tried again.
+    std::function<Result<void>(net::ClientRequest&)> prepare = {};
     Duration timeout = std::chrono::seconds(10);
     // Put behind a body each time it is sent.
     std::function<std::string()> trailer = {};
@@ -98,13 +98,18 @@ class Courier {
   net::HttpClient client_;
   Backoff backoff_{{.initial = std::chrono::milliseconds(30), .max = std::chrono::seconds(10)}};
   std::minstd_rand random_;
-  Instant retry_at_{}, synced_{}, sent_at_{}, told_{};
-  int told_status_ = -1;
+  Instant retry_at_{}, synced_{}, sent_at_{};
+  struct {  // What the log was told last.
+    Instant at{};
+    int status = -1;
+  } told_;
 
-  std::mutex wake_mutex_;
-  std::condition_variable wake_;
-  bool called_ = false, stopping_ = false;
-  Instant deadline_ = Instant::max();
+  struct {
+    std::mutex mutex;
+    std::condition_variable condition;
+    bool called = false, stopping = false;
+    Instant deadline = Instant::max();
+  } wake_;
   std::atomic<bool> cancelled_{false};
 
   mutable std::mutex tally_mutex_;

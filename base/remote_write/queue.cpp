@@ -106,7 +106,7 @@ Queue::Queue(Settings settings, const Clock& clock)
       }()),
       clock_(clock) {
   figures_.disk_usable = open_disk();
-  if (!figures_.disk_usable) retry_disk_at_ = clock_.now() + settings_.retry_disk_every;
+  if (!figures_.disk_usable) disk_.retry_at = clock_.now() + settings_.retry_disk_every;
 }
 
 Queue::~Queue() {
@@ -120,35 +120,36 @@ bool Queue::open_disk() {
   fs::create_directories(settings_.folder, error);
   auto lock = File::open(settings_.folder / "lock", O_RDWR | O_CREAT);
   if (!lock || ::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) return false;
-  position_file_ = File::open(settings_.folder / "position", O_RDWR | O_CREAT);
-  if (!position_file_) return false;
-  lock_ = std::move(lock);
+  disk_.position_file = File::open(settings_.folder / "position", O_RDWR | O_CREAT);
+  if (!disk_.position_file) return false;
+  disk_.lock = std::move(lock);
   read_position();
   read_folder();
   return true;
 }
 
 void Queue::read_position() {
-  const std::string slots = position_file_->read(0, 2 * position_slot_bytes);
+  const std::string slots = disk_.position_file->read(0, 2 * position_slot_bytes);
   for (std::size_t at = 0; at + position_slot_bytes <= slots.size(); at += position_slot_bytes) {
     const std::string_view slot = std::string_view(slots).substr(at, position_slot_bytes);
     if (crc32_of(slot.substr(0, 16)) != get_number(slot, 16, 4)) continue;
     const std::uint64_t writes = get_number(slot, 0, 8);
-    if (writes < position_writes_) continue;
-    position_writes_ = writes;
-    position_ = get_number(slot, 8, 8);
+    if (writes < disk_.position_writes) continue;
+    disk_.position_writes = writes;
+    disk_.position = get_number(slot, 8, 8);
   }
 }
 
 // Two slots in turn: a write that is cut leaves the one before.
 void Queue::write_position() {
-  if (!position_file_) return;
-  ++position_writes_;
+  if (!disk_.position_file) return;
+  ++disk_.position_writes;
   std::string slot;
-  put_number(slot, position_writes_, 8);
-  put_number(slot, position_, 8);
+  put_number(slot, disk_.position_writes, 8);
+  put_number(slot, disk_.position, 8);
   put_number(slot, crc32_of(slot), 4);
-  if (!position_file_->write(settings_.write, slot, (position_writes_ % 2) * position_slot_bytes)) {
+  if (!disk_.position_file->write(settings_.write, slot,
+                                  (disk_.position_writes % 2) * position_slot_bytes)) {
     ++figures_.write_errors;  // What is sent again after a restart is tolerated.
   }
 }
@@ -159,7 +160,7 @@ void Queue::read_folder() {
   for (const auto& entry : fs::directory_iterator(settings_.folder, error)) {
     if (const auto number = segment_number(entry.path())) paths[*number] = entry.path();
   }
-  std::uint64_t last_number = position_ > 0 ? position_ - 1 : 0;
+  std::uint64_t last_number = disk_.position > 0 ? disk_.position - 1 : 0;
   for (const auto& [first_number, path] : paths) {
     Segment segment = scan(path, last_number);
     last_number = std::max(last_number, first_number);
@@ -169,8 +170,8 @@ void Queue::read_folder() {
     }
     add(figures_.pending, segment.pending);
     figures_.records_pending += segment.records_pending;
-    disk_bytes_ += segment.bytes;
-    segments_[first_number] = std::move(segment);
+    disk_.bytes += segment.bytes;
+    disk_.segments[first_number] = std::move(segment);
   }
   load_memory_numbers(last_number);
 }
@@ -188,7 +189,7 @@ Queue::Segment Queue::scan(const fs::path& path, std::uint64_t& last_number) {
     if (!found.record) break;
     const RecordHeader& header = found.record->header;
     last_number = std::max(last_number, header.number);
-    if (header.number < position_) continue;
+    if (header.number < disk_.position) continue;
     add(segment.pending, header.counts);
     ++segment.records_pending;
   }
@@ -197,9 +198,9 @@ Queue::Segment Queue::scan(const fs::path& path, std::uint64_t& last_number) {
 
 // Batches that were queued before the disk could be read come after what is on it.
 void Queue::load_memory_numbers(std::uint64_t last_number) {
-  for (Record& record : memory_) record.header.number += last_number;
-  next_number_ += last_number;
-  ++epoch_;
+  for (Record& record : memory_.records) record.header.number += last_number;
+  disk_.next_number += last_number;
+  ++memory_.epoch;
   front_.reset();
   taken_ = false;
 }
@@ -213,15 +214,15 @@ bool Queue::append(std::string_view payload, const Counts& counts, std::int64_t 
     return false;
   }
   retry_disk();
-  const RecordHeader header{.number = next_number_++,
+  const RecordHeader header{.number = disk_.next_number++,
                             .time_ms = to_unix_ms(clock_.now()),
                             .newest_ms = newest_ms,
                             .counts = counts};
   add(figures_.pending, counts);
   ++figures_.records_pending;
-  if (!memory_.empty() || !figures_.disk_usable || !write_to_disk(header, payload)) {
-    memory_.push_back({.header = header, .payload = std::string(payload)});
-    memory_bytes_ += payload.size() + sizeof(Record);
+  if (!memory_.records.empty() || !figures_.disk_usable || !write_to_disk(header, payload)) {
+    memory_.records.push_back({.header = header, .payload = std::string(payload)});
+    memory_.bytes += payload.size() + sizeof(Record);
     trim_memory();
   }
   evict();
@@ -230,54 +231,54 @@ bool Queue::append(std::string_view payload, const Counts& counts, std::int64_t 
 
 // While the disk fails, one try every so often, which brings what is in memory first.
 void Queue::retry_disk() {
-  if (figures_.disk_usable && memory_.empty()) return;
+  if (figures_.disk_usable && memory_.records.empty()) return;
   const Time now = clock_.now();
-  if (now < retry_disk_at_ && retry_disk_at_ - now <= settings_.retry_disk_every) return;
-  retry_disk_at_ = now + settings_.retry_disk_every;
-  if (!lock_ && !open_disk()) return;
-  while (!memory_.empty()) {
-    const Record& record = memory_.front();
+  if (now < disk_.retry_at && disk_.retry_at - now <= settings_.retry_disk_every) return;
+  disk_.retry_at = now + settings_.retry_disk_every;
+  if (!disk_.lock && !open_disk()) return;
+  while (!memory_.records.empty()) {
+    const Record& record = memory_.records.front();
     if (!write_to_disk(record.header, record.payload)) return;
-    memory_bytes_ -= record.payload.size() + sizeof(Record);
-    memory_.pop_front();
+    memory_.bytes -= record.payload.size() + sizeof(Record);
+    memory_.records.pop_front();
   }
   figures_.disk_usable = true;
   evict();
 }
 
 bool Queue::write_to_disk(const RecordHeader& header, std::string_view payload) {
-  if (tail_ && segments_.rbegin()->second.bytes >= settings_.segment_bytes) {
-    sync_later_.push_back(std::exchange(tail_, nullptr));
+  if (disk_.tail && disk_.segments.rbegin()->second.bytes >= settings_.segment_bytes) {
+    disk_.sync_later.push_back(std::exchange(disk_.tail, nullptr));
   }
-  if (!tail_ && !begin_segment(header.number)) {
+  if (!disk_.tail && !begin_segment(header.number)) {
     ++figures_.write_errors;
     figures_.disk_usable = false;
     return false;
   }
-  Segment& segment = segments_.rbegin()->second;
+  Segment& segment = disk_.segments.rbegin()->second;
   const std::string bytes = encode_record(header, payload);
-  if (!tail_->write(settings_.write, bytes, segment.bytes)) {
+  if (!disk_.tail->write(settings_.write, bytes, segment.bytes)) {
     ++figures_.write_errors;
     figures_.disk_usable = false;
-    retry_disk_at_ = clock_.now() + settings_.retry_disk_every;
+    disk_.retry_at = clock_.now() + settings_.retry_disk_every;
     // What was written of the record goes; where that fails too, the reader skips it.
-    if (::ftruncate(tail_->get(), static_cast<off_t>(segment.bytes)) != 0) tail_.reset();
+    if (::ftruncate(disk_.tail->get(), static_cast<off_t>(segment.bytes)) != 0) disk_.tail.reset();
     return false;
   }
   segment.bytes += bytes.size();
-  disk_bytes_ += bytes.size();
+  disk_.bytes += bytes.size();
   add(segment.pending, header.counts);
   ++segment.records_pending;
-  dirty_ = true;
+  disk_.dirty = true;
   return true;
 }
 
 bool Queue::begin_segment(std::uint64_t first_number) {
   const fs::path path = settings_.folder / segment_name(first_number);
-  tail_ = File::open(path, O_RDWR | O_CREAT | O_TRUNC);
-  if (!tail_) return false;
-  folder_dirty_ = true;
-  segments_[first_number] = {.path = path, .bytes = 0, .pending = {}, .records_pending = 0};
+  disk_.tail = File::open(path, O_RDWR | O_CREAT | O_TRUNC);
+  if (!disk_.tail) return false;
+  disk_.folder_dirty = true;
+  disk_.segments[first_number] = {.path = path, .bytes = 0, .pending = {}, .records_pending = 0};
   return true;
 }
 
@@ -286,10 +287,10 @@ void Queue::sync() {
   bool folder = false;
   {
     const std::lock_guard hold(mutex_);
-    files.swap(sync_later_);
-    if (dirty_ && tail_) files.push_back(tail_);
-    dirty_ = false;
-    folder = std::exchange(folder_dirty_, false);
+    files.swap(disk_.sync_later);
+    if (disk_.dirty && disk_.tail) files.push_back(disk_.tail);
+    disk_.dirty = false;
+    folder = std::exchange(disk_.folder_dirty, false);
   }
   for (const auto& file : files) ::fdatasync(file->get());
   if (!folder) return;
@@ -301,9 +302,9 @@ void Queue::sync() {
 // ---- Limits ----
 
 void Queue::evict() {
-  while (disk_bytes_ > settings_.bytes_max && !segments_.empty()) {
-    if (tail_ && segments_.size() == 1) tail_.reset();
-    drop_segment(segments_.begin(), figures_.dropped.queue_full);
+  while (disk_.bytes > settings_.bytes_max && !disk_.segments.empty()) {
+    if (disk_.tail && disk_.segments.size() == 1) disk_.tail.reset();
+    drop_segment(disk_.segments.begin(), figures_.dropped.queue_full);
   }
 }
 
@@ -311,11 +312,11 @@ void Queue::evict() {
 void Queue::drop_segment(std::map<std::uint64_t, Segment>::iterator place, std::uint64_t& counter) {
   Segment& segment = place->second;
   const auto next = std::next(place);
-  const bool holds_front =
-      front_ && front_->header.number >= place->first &&
-      (next == segments_.end()
-           ? memory_.empty() || front_->header.number < memory_.front().header.number
-           : front_->header.number < next->first);
+  const bool holds_front = front_ && front_->header.number >= place->first &&
+                           (next == disk_.segments.end()
+                                ? memory_.records.empty() ||
+                                      front_->header.number < memory_.records.front().header.number
+                                : front_->header.number < next->first);
   if (holds_front) {
     if (taken_) forget(segment, front_->header);
     front_.reset();
@@ -324,16 +325,16 @@ void Queue::drop_segment(std::map<std::uint64_t, Segment>::iterator place, std::
   counter += segment.pending.samples;
   subtract(figures_.pending, segment.pending);
   figures_.records_pending -= segment.records_pending;
-  disk_bytes_ -= segment.bytes;
+  disk_.bytes -= segment.bytes;
   std::error_code error;
   fs::remove(segment.path, error);
-  if (window_segment_ == place->first) window_segment_ = 0;
-  segments_.erase(place);
+  if (window_.segment == place->first) window_.segment = 0;
+  disk_.segments.erase(place);
 }
 
 void Queue::trim_memory() {
-  while (memory_bytes_ > settings_.memory_bytes_max && !memory_.empty()) {
-    const Record& record = memory_.front();
+  while (memory_.bytes > settings_.memory_bytes_max && !memory_.records.empty()) {
+    const Record& record = memory_.records.front();
     const bool is_front = front_ && front_->header.number == record.header.number;
     if (!is_front || !taken_) figures_.dropped.memory_full += record.header.counts.samples;
     if (is_front) {
@@ -342,8 +343,8 @@ void Queue::trim_memory() {
     }
     subtract(figures_.pending, record.header.counts);
     --figures_.records_pending;
-    memory_bytes_ -= record.payload.size() + sizeof(Record);
-    memory_.pop_front();
+    memory_.bytes -= record.payload.size() + sizeof(Record);
+    memory_.records.pop_front();
   }
 }
 
@@ -359,9 +360,9 @@ std::optional<Queue::Record> Queue::front() {
   for (;;) {
     if (!front_) {
       front_ = front_on_disk();
-      if (!front_ && !memory_.empty()) front_ = memory_.front();
+      if (!front_ && !memory_.records.empty()) front_ = memory_.records.front();
       if (!front_) return std::nullopt;
-      front_->epoch = epoch_;
+      front_->epoch = memory_.epoch;
     }
     if (taken_ || !is_too_old(front_->header)) {
       taken_ = true;
@@ -373,14 +374,14 @@ std::optional<Queue::Record> Queue::front() {
 }
 
 std::optional<Queue::Record> Queue::front_on_disk() {
-  while (!segments_.empty()) {
+  while (!disk_.segments.empty()) {
     if (const auto found = read_next()) {
-      if (found->header.number < position_) continue;
+      if (found->header.number < disk_.position) continue;
       return Record{.header = found->header, .payload = std::string(found->payload)};
     }
-    if (tail_ && segments_.size() == 1) return std::nullopt;  // More may come.
+    if (disk_.tail && disk_.segments.size() == 1) return std::nullopt;  // More may come.
     // Sound when it was written or opened, and not to be read now: so much was damaged since.
-    const auto first = segments_.begin();
+    const auto first = disk_.segments.begin();
     if (first->second.records_pending > 0) ++figures_.damaged_places;
     drop_segment(first, figures_.dropped.damaged);
   }
@@ -389,28 +390,28 @@ std::optional<Queue::Record> Queue::front_on_disk() {
 
 // The next sound record of the first segment.
 std::optional<StoredRecord> Queue::read_next() {
-  const auto& [first_number, segment] = *segments_.begin();
-  if (window_segment_ != first_number) {
-    window_segment_ = first_number;
-    window_offset_ = window_at_ = 0;
-    window_.clear();
+  const auto& [first_number, segment] = *disk_.segments.begin();
+  if (window_.segment != first_number) {
+    window_.segment = first_number;
+    window_.offset = window_.at = 0;
+    window_.bytes.clear();
   }
   for (bool loaded = false;; loaded = true) {
-    const Found found = next_record(window_, window_at_);
+    const Found found = next_record(window_.bytes, window_.at);
     if (found.record) {
-      window_at_ = found.end;
+      window_.at = found.end;
       return found.record;
     }
-    const bool is_complete = window_offset_ + window_.size() >= segment.bytes;
+    const bool is_complete = window_.offset + window_.bytes.size() >= segment.bytes;
     if (loaded || is_complete) return std::nullopt;
-    window_offset_ += window_at_;
-    window_at_ = 0;
-    const std::size_t bytes = segment.bytes - window_offset_;
-    if (tail_ && segments_.size() == 1) {
-      window_ = tail_->read(window_offset_, bytes);
+    window_.offset += window_.at;
+    window_.at = 0;
+    const std::size_t bytes = segment.bytes - window_.offset;
+    if (disk_.tail && disk_.segments.size() == 1) {
+      window_.bytes = disk_.tail->read(window_.offset, bytes);
     } else {
       const auto file = File::open(segment.path, O_RDONLY);
-      window_ = file ? file->read(window_offset_, bytes) : "";
+      window_.bytes = file ? file->read(window_.offset, bytes) : "";
     }
   }
 }
@@ -427,33 +428,33 @@ void Queue::release_front() {
   const RecordHeader header = front_->header;
   front_.reset();
   taken_ = false;
-  position_ = std::max(position_, header.number + 1);
+  disk_.position = std::max(disk_.position, header.number + 1);
   write_position();
-  if (!memory_.empty() && memory_.front().header.number == header.number) {
-    memory_bytes_ -= memory_.front().payload.size() + sizeof(Record);
-    memory_.pop_front();
+  if (!memory_.records.empty() && memory_.records.front().header.number == header.number) {
+    memory_.bytes -= memory_.records.front().payload.size() + sizeof(Record);
+    memory_.records.pop_front();
     subtract(figures_.pending, header.counts);
     --figures_.records_pending;
     return;
   }
-  const auto after = segments_.upper_bound(header.number);
-  if (after != segments_.begin()) forget(std::prev(after)->second, header);
+  const auto after = disk_.segments.upper_bound(header.number);
+  if (after != disk_.segments.begin()) forget(std::prev(after)->second, header);
 }
 
 void Queue::release(const Record& record) {
   const std::lock_guard hold(mutex_);
-  if (record.epoch != epoch_) return;  // Renumbered meanwhile: it is sent again.
+  if (record.epoch != memory_.epoch) return;  // Renumbered meanwhile: it is sent again.
   if (front_ && front_->header.number == record.header.number) {
     release_front();
     return;
   }
-  position_ = std::max(position_, record.header.number + 1);  // Dropped meanwhile.
+  disk_.position = std::max(disk_.position, record.header.number + 1);  // Dropped meanwhile.
   write_position();
 }
 
 void Queue::keep(const Record& record) {
   const std::lock_guard hold(mutex_);
-  if (front_ && record.epoch == epoch_ && front_->header.number == record.header.number) {
+  if (front_ && record.epoch == memory_.epoch && front_->header.number == record.header.number) {
     taken_ = false;
   }
 }
@@ -461,8 +462,8 @@ void Queue::keep(const Record& record) {
 Queue::Figures Queue::figures() const {
   const std::lock_guard hold(mutex_);
   Figures figures = figures_;
-  figures.disk_bytes = disk_bytes_;
-  figures.memory_bytes = memory_bytes_;
+  figures.disk_bytes = disk_.bytes;
+  figures.memory_bytes = memory_.bytes;
   return figures;
 }
 

@@ -137,27 +137,33 @@ class Queue {
   const Clock& clock_;
   mutable std::mutex mutex_;
 
-  std::unique_ptr<File> lock_, position_file_;
-  std::shared_ptr<File> tail_;                 // Being written; shared with a sync() under way.
-  std::map<std::uint64_t, Segment> segments_;  // By first number. The last one is tail_'s, if any.
-  std::uint64_t disk_bytes_ = 0;
-  std::uint64_t next_number_ = 1;
-  std::uint64_t position_ = 0;  // The first number that is not delivered.
-  std::uint64_t position_writes_ = 0;
-  bool dirty_ = false;                             // tail_ was written since the last sync.
-  bool folder_dirty_ = false;                      // A segment was begun since.
-  std::vector<std::shared_ptr<File>> sync_later_;  // Ended since.
-  Time retry_disk_at_{};
+  struct {
+    std::unique_ptr<File> lock, position_file;
+    std::shared_ptr<File> tail;                 // Being written; shared with a sync() under way.
+    std::map<std::uint64_t, Segment> segments;  // By first number. The last one is tail's, if any.
+    std::uint64_t bytes = 0;
+    std::uint64_t next_number = 1;
+    std::uint64_t position = 0;  // The first number that is not delivered.
+    std::uint64_t position_writes = 0;
+    bool dirty = false;                             // tail was written since the last sync.
+    bool folder_dirty = false;                      // A segment was begun since.
+    std::vector<std::shared_ptr<File>> sync_later;  // Ended since.
+    Time retry_at{};
+  } disk_;
 
-  std::deque<Record> memory_;
-  std::uint64_t memory_bytes_ = 0;
-  std::uint64_t epoch_ = 0;
+  struct {
+    std::deque<Record> records;
+    std::uint64_t bytes = 0;
+    std::uint64_t epoch = 0;
+  } memory_;
 
   // The reader's place: a stretch of the first segment.
-  std::uint64_t window_segment_ = 0;  // 0: none.
-  std::uint64_t window_offset_ = 0;   // Of window_[0] in the segment.
-  std::string window_;
-  std::size_t window_at_ = 0;
+  struct {
+    std::uint64_t segment = 0;  // 0: none.
+    std::uint64_t offset = 0;   // Of bytes[0] in the segment.
+    std::string bytes;
+    std::size_t at = 0;
+  } window_;
   std::optional<Record> front_;  // Read, not released.
   bool taken_ = false;           // front_ is with the sender.
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/remote_write/self_export.h"
 
-#include <unistd.h>
-
+#include "base/net/address.h"
 #include "base/wire/exposed.h"
 #include "base/wire/remote_write/exposed_series.h"
 
@@ -27,9 +26,8 @@ void SelfExport::end(Time now) {
 }
 
 std::string default_instance(std::uint16_t port) {
-  char name[256] = "";
-  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost:0";
-  return std::string(name) + ":" + std::to_string(port);
+  const std::string name = net::host_name();
+  return name.empty() ? "localhost:0" : name + ":" + std::to_string(port);
 }
 
 }  // namespace outrider::remote_write

@@ -115,7 +115,7 @@ Sender::Sender(const Options& options, const std::filesystem::path& folder, cons
       delivery_(delivery_settings(options)),
       random_(std::random_device{}()) {
   check_files(options);
-  tally_.version = delivery_.version(clock.now());
+  tally_.sums.version = delivery_.version(clock.now());
   const auto figures = queue_.figures();
   if (figures.records_pending > 0) {
     spdlog::info("remote write: {} samples of before wait to be sent", figures.pending.samples);
@@ -136,8 +136,8 @@ Sender::~Sender() {
 
 void Sender::append(std::vector<WriteSeries> series) {
   {
-    const std::lock_guard hold(buffer_mutex_);
-    if (closed_) return;
+    const std::lock_guard hold(buffer_.mutex);
+    if (buffer_.closed) return;
     for (WriteSeries& one : series) {
       for (const Label& label : external_labels_) {
         if (one.labels.get(label.name).empty()) one.labels.set(label.name, label.value);
@@ -146,10 +146,10 @@ void Sender::append(std::vector<WriteSeries> series) {
     }
   }
   {
-    const std::lock_guard hold(wake_mutex_);
-    called_ = true;
+    const std::lock_guard hold(wake_.mutex);
+    wake_.called = true;
   }
-  wake_.notify_all();
+  wake_.condition.notify_all();
 }
 
 void Sender::put(WriteSeries series) {
@@ -165,33 +165,33 @@ void Sender::put(WriteSeries series) {
     put(std::move(part));
   }
   if (series.samples.empty()) return;
-  if (buffer_samples_ + series.samples.size() > limit) cut();
-  if (buffer_.empty()) buffer_since_ = SteadyClock::now();
-  buffer_samples_ += series.samples.size();
-  buffer_.push_back(std::move(series));
-  if (buffer_samples_ >= limit) cut();
+  if (buffer_.samples + series.samples.size() > limit) cut();
+  if (buffer_.series.empty()) buffer_.since = SteadyClock::now();
+  buffer_.samples += series.samples.size();
+  buffer_.series.push_back(std::move(series));
+  if (buffer_.samples >= limit) cut();
 }
 
 void Sender::cut() {
-  if (buffer_.empty()) return;
-  const std::int64_t newest = newest_of(buffer_);
-  queue_.append(compress(encode_v2(buffer_)), count(buffer_), newest);
-  buffer_.clear();
-  buffer_samples_ = 0;
-  const std::lock_guard hold(tally_mutex_);
-  tally_.highest_ms = std::max(tally_.highest_ms, newest);
+  if (buffer_.series.empty()) return;
+  const std::int64_t newest = newest_of(buffer_.series);
+  queue_.append(compress(encode_v2(buffer_.series)), count(buffer_.series), newest);
+  buffer_.series.clear();
+  buffer_.samples = 0;
+  const std::lock_guard hold(tally_.mutex);
+  tally_.sums.highest_ms = std::max(tally_.sums.highest_ms, newest);
 }
 
 void Sender::flush() {
   {
-    const std::lock_guard hold(buffer_mutex_);
+    const std::lock_guard hold(buffer_.mutex);
     cut();
   }
   {
-    const std::lock_guard hold(wake_mutex_);
-    called_ = true;
+    const std::lock_guard hold(wake_.mutex);
+    wake_.called = true;
   }
-  wake_.notify_all();
+  wake_.condition.notify_all();
 }
 
 // ---- Sending ----
@@ -199,16 +199,17 @@ void Sender::flush() {
 void Sender::run() {
   for (;;) {
     const Instant next = work();
-    std::unique_lock hold(wake_mutex_);
+    std::unique_lock hold(wake_.mutex);
     const Instant now = SteadyClock::now();
-    if (stopping_ && (now >= deadline_ || queue_.figures().records_pending == 0)) break;
-    wake_.wait_until(hold, std::min(next, deadline_), [this] { return called_; });
-    called_ = false;
+    if (wake_.stopping && (now >= wake_.deadline || queue_.figures().records_pending == 0)) break;
+    wake_.condition.wait_until(hold, std::min(next, wake_.deadline),
+                               [this] { return wake_.called; });
+    wake_.called = false;
   }
   queue_.sync();
-  const std::lock_guard hold(wake_mutex_);
-  has_ended_ = true;
-  ended_.notify_all();
+  const std::lock_guard hold(wake_.mutex);
+  wake_.has_ended = true;
+  wake_.ended.notify_all();
 }
 
 // One step; returns when the next one is due.
@@ -216,18 +217,18 @@ Sender::Instant Sender::work() {
   const Instant now = SteadyClock::now();
   Instant next = now + sync_every;
   {
-    const std::lock_guard hold(buffer_mutex_);
-    if (!buffer_.empty()) {
-      const Instant due = buffer_since_ + options_.batch_deadline;
+    const std::lock_guard hold(buffer_.mutex);
+    if (!buffer_.series.empty()) {
+      const Instant due = buffer_.since + options_.batch_deadline;
       if (now >= due) cut();
       if (now < due) next = std::min(next, due);
     }
   }
-  if (now - synced_ >= sync_every) {
-    synced_ = now;
+  if (now - due_.synced >= sync_every) {
+    due_.synced = now;
     queue_.sync();
   }
-  if (now < retry_at_) return std::min(next, retry_at_);
+  if (now < due_.retry_at) return std::min(next, due_.retry_at);
   const auto record = queue_.front();
   if (!record) return next;
   return std::min(next, send(*record));
@@ -240,12 +241,13 @@ Sender::Instant Sender::send(const Queue::Record& record) {
     const Answer answer = exchange(version, record);
     const Duration took = SteadyClock::now() - began;
     {
-      const std::lock_guard hold(tally_mutex_);
-      ++tally_.requests[static_cast<std::size_t>(std::clamp(answer.status / 100, 0, 5))];
+      const std::lock_guard hold(tally_.mutex);
+      ++tally_.sums.requests[static_cast<std::size_t>(std::clamp(answer.status / 100, 0, 5))];
       const auto* bound = std::lower_bound(std::begin(wire::latency_buckets),
                                            std::end(wire::latency_buckets), to_seconds(took));
-      ++tally_.duration_counts[static_cast<std::size_t>(bound - std::begin(wire::latency_buckets))];
-      tally_.duration_sum += to_seconds(took);
+      ++tally_.sums
+            .duration_counts[static_cast<std::size_t>(bound - std::begin(wire::latency_buckets))];
+      tally_.sums.duration_sum += to_seconds(took);
     }
     const double unit = std::uniform_real_distribution<double>()(random_);
     const Step step = delivery_.after(answer, record.header.counts, clock_.now(), unit);
@@ -260,25 +262,25 @@ Sender::Instant Sender::conclude(const Queue::Record& record, const Step& step,
   const Counts& counts = record.header.counts;
   if (step.what == Step::What::retry) {
     queue_.keep(record);
-    retry_at_ = SteadyClock::now() + std::max<Duration>(step.at - clock_.now(), 1ms);
-    const std::lock_guard hold(tally_mutex_);
-    tally_.samples_retried += counts.samples;
-    return retry_at_;
+    due_.retry_at = SteadyClock::now() + std::max<Duration>(step.at - clock_.now(), 1ms);
+    const std::lock_guard hold(tally_.mutex);
+    tally_.sums.samples_retried += counts.samples;
+    return due_.retry_at;
   }
   queue_.release(record);
-  const std::lock_guard hold(tally_mutex_);
-  tally_.version = delivery_.version(clock_.now());
+  const std::lock_guard hold(tally_.mutex);
+  tally_.sums.version = delivery_.version(clock_.now());
   if (step.what == Step::What::given_up) {
-    tally_.samples_failed[std::to_string(answer.status)] += counts.samples;
-    tally_.exemplars_failed += counts.exemplars;
+    tally_.sums.samples_failed[std::to_string(answer.status)] += counts.samples;
+    tally_.sums.exemplars_failed += counts.exemplars;
     return SteadyClock::now();
   }
-  tally_.samples_sent += counts.samples - step.samples_refused;
-  tally_.exemplars_sent += counts.exemplars - step.exemplars_refused;
-  tally_.exemplars_failed += step.exemplars_refused;
-  if (step.samples_refused > 0) tally_.samples_failed["partial_write"] += step.samples_refused;
-  tally_.highest_sent_ms = std::max(tally_.highest_sent_ms, record.header.newest_ms);
-  told_status_ = -1;
+  tally_.sums.samples_sent += counts.samples - step.samples_refused;
+  tally_.sums.exemplars_sent += counts.exemplars - step.exemplars_refused;
+  tally_.sums.exemplars_failed += step.exemplars_refused;
+  if (step.samples_refused > 0) tally_.sums.samples_failed["partial_write"] += step.samples_refused;
+  tally_.sums.highest_sent_ms = std::max(tally_.sums.highest_sent_ms, record.header.newest_ms);
+  told_.status = -1;
   return SteadyClock::now();
 }
 
@@ -295,14 +297,14 @@ Answer Sender::exchange(Version version, const Queue::Record& record) {
   if (!response) {
     const bool tls = response.error().code == "tls_failed";
     note_trouble(record, 0, response.error().message + (tls ? tls_hint : ""));
-    const std::lock_guard hold(tally_mutex_);
-    tally_.tls_failures += tls ? 1 : 0;
+    const std::lock_guard hold(tally_.mutex);
+    tally_.sums.tls_failures += tls ? 1 : 0;
     return {};
   }
   if (response->status / 100 != 2) note_trouble(record, response->status, response->body);
   {
-    const std::lock_guard hold(tally_mutex_);
-    tally_.bytes_sent += bytes;
+    const std::lock_guard hold(tally_.mutex);
+    tally_.sums.bytes_sent += bytes;
   }
   const auto written = [&](const char* what) {
     return std::string(
@@ -343,7 +345,7 @@ Result<net::ClientRequest> Sender::request(Version version, const Queue::Record&
   request.verify_tls = options_.verify_tls;
   request.certificate_file = options_.certificate_file;
   request.key_file = options_.key_file;
-  request.cancelled = &cancelled_;
+  request.cancelled = &wake_.cancelled;
   if (version == Version::v2) {
     request.body = record.payload;
     return request;
@@ -359,19 +361,19 @@ Result<net::ClientRequest> Sender::request(Version version, const Queue::Record&
 
 bool Sender::wants_metadata(std::string_view family) {
   const Instant now = SteadyClock::now();
-  if (now - metadata_since_ >= metadata_every || metadata_sent_.size() >= families_max) {
-    metadata_since_ = now;
-    metadata_sent_.clear();
+  if (now - metadata_.since >= metadata_every || metadata_.sent.size() >= families_max) {
+    metadata_.since = now;
+    metadata_.sent.clear();
   }
-  return metadata_sent_.insert(std::string(family)).second;
+  return metadata_.sent.insert(std::string(family)).second;
 }
 
 // The receiver's words as they are, once a minute for the same status.
 void Sender::note_trouble(const Queue::Record& record, int status, const std::string& what) {
   const Instant now = SteadyClock::now();
-  if (status == told_status_ && now - told_ < tell_every) return;
-  told_status_ = status;
-  told_ = now;
+  if (status == told_.status && now - told_.at < tell_every) return;
+  told_.status = status;
+  told_.at = now;
   const std::string words = what.substr(0, told_bytes_max);
   if (status == 0) {
     spdlog::warn("remote write: {} samples not sent yet: {}", record.header.counts.samples, words);
@@ -383,18 +385,18 @@ void Sender::note_trouble(const Queue::Record& record, int status, const std::st
 
 bool Sender::stop(Duration limit) {
   {
-    const std::lock_guard hold(buffer_mutex_);
+    const std::lock_guard hold(buffer_.mutex);
     cut();
-    closed_ = true;
+    buffer_.closed = true;
   }
   {
-    std::unique_lock hold(wake_mutex_);
-    stopping_ = called_ = true;
-    deadline_ = SteadyClock::now() + std::min<Duration>(limit, 1h);
-    wake_.notify_all();
-    ended_.wait_until(hold, deadline_, [this] { return has_ended_; });
+    std::unique_lock hold(wake_.mutex);
+    wake_.stopping = wake_.called = true;
+    wake_.deadline = SteadyClock::now() + std::min<Duration>(limit, 1h);
+    wake_.condition.notify_all();
+    wake_.ended.wait_until(hold, wake_.deadline, [this] { return wake_.has_ended; });
   }
-  cancelled_ = true;
+  wake_.cancelled = true;
   if (thread_.joinable()) thread_.join();
   return queue_.figures().records_pending == 0;
 }
@@ -405,8 +407,8 @@ void Sender::collect(wire::MetricSink& sink) {
   const Queue::Figures figures = queue_.figures();
   Tally tally;
   {
-    const std::lock_guard hold(tally_mutex_);
-    tally = tally_;
+    const std::lock_guard hold(tally_.mutex);
+    tally = tally_.sums;
   }
   const auto single = [&sink](const char* name, MetricType type, const char* help, double value) {
     sink.family({name, type, help});

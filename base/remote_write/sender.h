@@ -56,7 +56,7 @@ class Sender final : public wire::Collector {
  private:
   using Instant = std::chrono::steady_clock::time_point;
 
-  void put(WriteSeries series);  // Under buffer_mutex_, as cut().
+  void put(WriteSeries series);  // Under buffer_.mutex, as cut().
   void cut();
 
   void run();
@@ -74,25 +74,37 @@ class Sender final : public wire::Collector {
   std::vector<net::Header> headers_;
   Queue queue_;
 
-  std::mutex buffer_mutex_;
-  std::vector<WriteSeries> buffer_;
-  std::uint64_t buffer_samples_ = 0;
-  Instant buffer_since_{};
-  bool closed_ = false;
+  struct {
+    std::mutex mutex;
+    std::vector<WriteSeries> series;
+    std::uint64_t samples = 0;
+    Instant since{};
+    bool closed = false;
+  } buffer_;
 
   // The sending thread's own.
   net::HttpClient client_;
   Delivery delivery_;
   std::minstd_rand random_;
-  Instant retry_at_{}, synced_{}, metadata_since_{}, told_{};
-  int told_status_ = -1;
-  std::set<std::string, std::less<>> metadata_sent_;  // Of 1.0, since metadata_since_.
+  struct {
+    Instant retry_at{}, synced{};
+  } due_;
+  struct {  // What the log was told last.
+    Instant at{};
+    int status = -1;
+  } told_;
+  struct {
+    Instant since{};
+    std::set<std::string, std::less<>> sent;  // Of 1.0, since then.
+  } metadata_;
 
-  std::mutex wake_mutex_;
-  std::condition_variable wake_, ended_;
-  bool called_ = false, stopping_ = false, has_ended_ = false;
-  Instant deadline_ = Instant::max();
-  std::atomic<bool> cancelled_{false};
+  struct {
+    std::mutex mutex;
+    std::condition_variable condition, ended;
+    bool called = false, stopping = false, has_ended = false;
+    Instant deadline = Instant::max();
+    std::atomic<bool> cancelled{false};  // What is being sent, too.
+  } wake_;
 
   struct Tally {
     std::uint64_t samples_sent = 0, exemplars_sent = 0, samples_retried = 0, bytes_sent = 0;
@@ -104,8 +116,10 @@ class Sender final : public wire::Collector {
     std::int64_t highest_ms = 0, highest_sent_ms = 0;
     Version version = Version::v2;
   };
-  std::mutex tally_mutex_;
-  Tally tally_;
+  struct {
+    std::mutex mutex;
+    Tally sums;
+  } tally_;
   std::thread thread_;  // Last: it uses all of the above.
 };
 

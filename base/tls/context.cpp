@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/core/text.h"
 #include "base/tls/session.h"
 
 namespace outrider::tls {
@@ -21,7 +22,12 @@ constexpr long ticket_seconds = 3600;
 constexpr unsigned char protocols[] = "\x08http/1.1";  // As ALPN writes a list.
 constexpr unsigned protocols_size = sizeof protocols - 1;
 constexpr unsigned char http2_and_1[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
-constexpr char ciphers_of_1_2[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+constexpr unsigned char http1_and_2[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1', 2, 'h', '2'};
+// In the order in which a server chooses: Mozilla's "intermediate" configuration.
+constexpr char ciphers_of_1_2[] =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE+AESGCM:ECDHE+CHACHA20";
+constexpr char ciphers_of_1_3[] =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 struct Free {
   void operator()(BIO* bio) const { BIO_free(bio); }
@@ -73,12 +79,14 @@ Time end_of(const X509& certificate) {
 int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_size,
                     const unsigned char* offered, unsigned offered_size, void*) {
   const auto* context = static_cast<const Context*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
-  const bool has_http2 = context->alpn() == Alpn::http2_first;
-  const unsigned char* ours = has_http2 ? http2_and_1 : protocols;
+  const Alpn alpn = context->alpn();
+  const unsigned char* ours = alpn == Alpn::http2_first   ? http2_and_1
+                              : alpn == Alpn::http1_first ? http1_and_2
+                                                          : protocols;
+  const unsigned size = alpn == Alpn::http1 ? protocols_size : sizeof http2_and_1;
   unsigned char* found = nullptr;
-  if (SSL_select_next_proto(&found, chosen_size, ours,
-                            has_http2 ? sizeof http2_and_1 : protocols_size, offered,
-                            offered_size) != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&found, chosen_size, ours, size, offered, offered_size) !=
+      OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *chosen = found;
   return SSL_TLSEXT_ERR_OK;
@@ -101,6 +109,17 @@ std::string_view text_of(const ASN1_STRING* string) {
           static_cast<std::size_t>(ASN1_STRING_length(string))};
 }
 
+// Calls it with each URI and DNS name: GEN_URI or GEN_DNS, and the text.
+template <class Visit>
+void each_name(const X509& certificate, Visit visit) {
+  const Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_URI || name->type == GEN_DNS) visit(name->type, text_of(name->d.ia5));
+  }
+}
+
 bool are_equal_without_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
@@ -117,12 +136,15 @@ Context::Context(Side side, std::string host, ClientRules rules, Alpn alpn)
   if (ssl == nullptr) throw std::runtime_error("OpenSSL: " + library_error());
   SSL_CTX_set_app_data(ssl, this);
   SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
-  if (SSL_CTX_set_cipher_list(ssl, ciphers_of_1_2) != 1)
+  if (SSL_CTX_set_cipher_list(ssl, ciphers_of_1_2) != 1 ||
+      SSL_CTX_set_ciphersuites(ssl, ciphers_of_1_3) != 1)
     throw std::runtime_error("OpenSSL: " + library_error());
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);  // 32 KiB less an idle connection.
   SSL_CTX_set_max_cert_list(ssl, peer_certificates_bytes_max);
   if (side == Side::server) {
+    // Ours is the order, but a client that wants ChaCha20 first has no fast AES.
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);  // Tickets hold the state.
     SSL_CTX_set_session_id_context(ssl, reinterpret_cast<const unsigned char*>("outrider"), 8);
     SSL_CTX_set_timeout(ssl, ticket_seconds);
@@ -207,21 +229,28 @@ Result<void> Context::trust(const Material& material) {
   return {};
 }
 
+std::vector<std::string> alternative_names(const X509& certificate) {
+  std::vector<std::string> found;
+  each_name(certificate, [&found](int kind, std::string_view text) {
+    const bool is_uri = text.find(':') != std::string_view::npos;
+    if (kind == GEN_URI && is_uri) found.emplace_back(text);
+    if (kind == GEN_DNS && !is_uri && text.find('/') == std::string_view::npos)
+      found.push_back(lower_ascii(text));
+  });
+  return found;
+}
+
 bool Context::takes(const X509& certificate) const {
   if (rules_.names.empty()) return true;
-  const Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    const auto is_taken = [&](auto equal) {
-      const std::string_view text = text_of(name->d.ia5);
-      return std::any_of(rules_.names.begin(), rules_.names.end(),
-                         [&](const std::string& allowed) { return equal(text, allowed); });
-    };
-    if (name->type == GEN_URI && is_taken([](auto a, auto b) { return a == b; })) return true;
-    if (name->type == GEN_DNS && is_taken(are_equal_without_case)) return true;
-  }
-  return false;
+  bool is_taken = false;
+  each_name(certificate, [&](int kind, std::string_view text) {
+    is_taken =
+        is_taken ||
+        std::any_of(rules_.names.begin(), rules_.names.end(), [&](const std::string& allowed) {
+          return kind == GEN_URI ? text == allowed : are_equal_without_case(text, allowed);
+        });
+  });
+  return is_taken;
 }
 
 }  // namespace outrider::tls

@@ -9,8 +9,9 @@
 //   Session session(**context);
 //
 // TLS 1.2 (ECDHE with AEAD ciphers alone) and 1.3; ALPN "http/1.1", and "h2" of a server that may
-// speak it; no compression, no renegotiation. A server issues stateless tickets for resumption,
-// valid for an hour and until its context is replaced. A peer's certificates are at most 32 KiB.
+// speak it or a session that asks for it; no compression, no renegotiation. A server issues
+// stateless tickets for resumption, valid for an hour and until its context is replaced. A peer's
+// certificates are at most 32 KiB.
 //
 // Thread-safe.
 
@@ -43,8 +44,14 @@ struct ClientRules {
   std::vector<std::string> names;  // URI or DNS SANs, one of which it must have. {}: any.
 };
 
-// What a server's clients may speak: HTTP/1.1 alone, or HTTP/2 where they offer it.
-enum class Alpn : std::uint8_t { http1, http2_first };
+// The URI and DNS names among a certificate's subject alternative names: URIs as they stand there,
+// DNS names in lower case. Left out is what is none: a DNS name with ':' or '/' would pass for a
+// URI.
+std::vector<std::string> alternative_names(const X509& certificate);
+
+// What a server's clients may speak: HTTP/1.1 alone, or HTTP/2 too; and which of the two where a
+// client offers both.
+enum class Alpn : std::uint8_t { http1, http2_first, http1_first };
 
 class Context {
  public:

@@ -12,6 +12,7 @@
 namespace outrider::tls {
 
 namespace {
+constexpr unsigned char http2_alone[] = {2, 'h', '2'};  // As ALPN writes a list.
 constexpr std::size_t unasked_bytes_max = 32 << 10, bytes_without_plaintext_max = 256 << 10;
 }  // namespace
 
@@ -87,7 +88,7 @@ HandshakeResult of_verification(long error) {
 
 }  // namespace
 
-Session::Session(const Context& context, Resumption* resumption)
+Session::Session(const Context& context, Resumption* resumption, Offer offer)
     : context_(context), resumption_(resumption), ssl_(SSL_new(context.get())) {
   SSL* ssl = ssl_.get();
   if (ssl == nullptr) throw std::bad_alloc();
@@ -100,8 +101,16 @@ Session::Session(const Context& context, Resumption* resumption)
   }
   SSL_set_connect_state(ssl);
   expect_host(ssl, context.host());
+  if (offer == Offer::http2) SSL_set_alpn_protos(ssl, http2_alone, sizeof http2_alone);
   if (resumption_ != nullptr && resumption_->get() != nullptr)
     SSL_set_session(ssl, resumption_->get());
+}
+
+bool Session::has_agreed_on_http2() const {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
 }
 
 // A connection that ends without close_notify does not spoil its session for the next one: OpenSSL
@@ -172,6 +181,14 @@ void Session::shake_hands() {
   }
   const int error = SSL_get_error(ssl_.get(), done);
   if (error != SSL_ERROR_WANT_READ) note_failure(error);
+}
+
+std::vector<std::string> Session::peer_names() const {
+  const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  const bool is_verified = (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER) != 0 &&
+                           SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+  if (certificate == nullptr || !is_verified) return {};
+  return alternative_names(*certificate);
 }
 
 // A resumed session's certificate was verified when the session was new, and may have ended since.

@@ -26,6 +26,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/tls/context.h"
 #include "base/tls/handshake_result.h"
@@ -53,8 +54,11 @@ class Session {
     ended,  // The peer's close_notify came.
     failed
   };
+  // What a client offers by ALPN, the one alone.
+  enum class Offer : std::uint8_t { http1, http2 };
   // The context must outlive it; so must the resumption, which a client may be given.
-  explicit Session(const Context& context, Resumption* resumption = nullptr);
+  explicit Session(const Context& context, Resumption* resumption = nullptr,
+                   Offer offer = Offer::http1);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -74,6 +78,10 @@ class Session {
   // Decoded and not handed over, because `into` was full.
   bool holds_plaintext() const { return SSL_pending(ssl_.get()) > 0; }
   bool was_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+  // What the peer's verified certificate calls it (alternative_names); none: it has shown none. Of
+  // a handshake that is over, a resumed one too.
+  std::vector<std::string> peer_names() const;
+  bool has_agreed_on_http2() const;  // By ALPN, once the handshake is over.
   // Of a handshake that is over.
   HandshakeResult result() const { return result_; }
   // Why it failed, for people: OpenSSL's words.

@@ -20,4 +20,18 @@ void AccessOptions::add_to(config::OptionTable& table, bool with_namespace) {
       .value_name("NAME");
 }
 
+void AccessOptions::add_proxy_to(config::OptionTable& table) {
+  table
+      .add("web.trusted-user-header", user_header,
+           "The header in which an authenticating proxy names the person (docs/access.md). It is "
+           "believed of --web.trusted-proxies only.")
+      .value_name("HEADER")
+      .example("X-Forwarded-User");
+  table
+      .add("web.trusted-proxies", proxies,
+           "The addresses from which that proxy's connections come, one by one or as ranges.")
+      .value_name("ADDRESS")
+      .example("10.0.0.0/8");
+}
+
 }  // namespace outrider::web

@@ -54,6 +54,12 @@ std::optional<std::string_view> credentials_of(std::string_view field, std::stri
   return trim(field.substr(scheme.size() + 1));
 }
 
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 std::string roles_of(const Token& token) {
   std::string words;
   for (const Role role : token.roles)
@@ -62,14 +68,16 @@ std::string roles_of(const Token& token) {
 }
 
 std::string limits_of(const net::Scope& scope) {
-  const auto join = [](const char* what, const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text += (text.empty() ? what : ", ") + name;
-    return text;
+  const auto listed = [](const char* what, const std::vector<std::string>& names) {
+    return names.empty() ? "" : what + join(names);
   };
-  const std::string namespaces = join("namespaces ", scope.namespaces);
-  const std::string models = join("models ", scope.models);
-  return namespaces + (namespaces.empty() || models.empty() ? "" : " and ") + models;
+  std::string all;
+  for (const std::string& one :
+       {listed("clusters ", scope.clusters), listed("namespaces ", scope.namespaces),
+        listed("workloads ", scope.workloads), listed("models ", scope.models)}) {
+    if (!one.empty()) all += (all.empty() ? "" : " and ") + one;
+  }
+  return all;
 }
 
 }  // namespace
@@ -80,7 +88,8 @@ Guard::Guard(Settings settings)
                                             : std::make_unique<Tokens>(settings_.tokens_file)) {}
 
 bool Guard::is_open() const {
-  return !tokens_ && settings_.single_token.empty() && !settings_.passwords;
+  return !tokens_ && settings_.single_token.empty() && !settings_.passwords &&
+         settings_.proxy.header.empty();
 }
 
 std::optional<HttpResponse> Guard::refuse(HttpRequest& request, const Needs& needs) {
@@ -88,7 +97,12 @@ std::optional<HttpResponse> Guard::refuse(HttpRequest& request, const Needs& nee
   const bool is_read = request.method == "GET" || request.method == "HEAD";
   if (request.path.starts_with("/-/") && (is_read || !tokens_)) return std::nullopt;
 
-  const bool asks_readers = tokens_ || settings_.passwords || !settings_.reading_is_open;
+  const auto user = settings_.proxy.user_of(request);
+  if (!user) return unauthorised(Reason::no_credentials, user.error().message);
+  if (*user) return judge_user(request, needs, **user);
+
+  const bool asks_readers = tokens_ || settings_.passwords || !settings_.proxy.header.empty() ||
+                            !settings_.reading_is_open;
   if (!asks_readers && *needs.role == Role::read) return std::nullopt;
 
   const std::string_view field = request.header("Authorization");
@@ -97,32 +111,64 @@ std::optional<HttpResponse> Guard::refuse(HttpRequest& request, const Needs& nee
     const std::size_t colon = pair.find(':');
     const std::string_view view = pair;
     if (colon != std::string::npos &&
-        settings_.passwords(view.substr(0, colon), view.substr(colon + 1)))
+        settings_.passwords(view.substr(0, colon), view.substr(colon + 1))) {
+      request.caller = request.user = view.substr(0, colon);
       return std::nullopt;
+    }
     return unauthorised(Reason::wrong_password, "the user name or password is wrong");
   }
-  const auto bearer = credentials_of(field, "Bearer");
-  if (!bearer || (!tokens_ && settings_.single_token.empty()))
-    return unauthorised(Reason::no_credentials,
-                        "this listener wants " + wanted() + " in the Authorization header");
-  if (!settings_.single_token.empty() &&
-      net::equal_in_constant_time(*bearer, settings_.single_token))
-    return std::nullopt;
   const Tokens::List list = tokens_ ? tokens_->get() : nullptr;
+  if (field.empty() && list) {
+    if (const Token* token = find_certificate(*list, request.certificate_names)) {
+      request.caller = token->name;
+      return judge(request, needs, *token, "the certificate " + token->name);
+    }
+  }
+  const auto bearer = credentials_of(field, "Bearer");
+  if (!bearer || (!tokens_ && settings_.single_token.empty())) {
+    const std::string names = join(request.certificate_names);
+    return unauthorised(
+        Reason::no_credentials,
+        "this listener wants " + wanted() + " in the Authorization header" +
+            (list && !names.empty() ? "; under san, its tokens file has none of the names of the "
+                                      "client's certificate: " +
+                                          names
+                                    : ""));
+  }
+  if (!settings_.single_token.empty() &&
+      net::equal_in_constant_time(*bearer, settings_.single_token)) {
+    request.caller = "the port's token";
+    return std::nullopt;
+  }
   const Token* token = list ? find_token(*list, *bearer) : nullptr;
   if (token == nullptr)
     return unauthorised(Reason::unknown_token, "the token is none that this listener knows");
-  return judge(request, needs, *token);
+  request.caller = token->name;
+  return judge(request, needs, *token, "the token " + token->name);
+}
+
+std::optional<HttpResponse> Guard::judge_user(HttpRequest& request, const Needs& needs,
+                                              const std::string& user) {
+  request.caller = request.user = user;
+  if (!tokens_) return std::nullopt;
+  const Tokens::List list = tokens_->get();
+  const Token* token = find_user(*list, user);
+  if (token != nullptr) return judge(request, needs, *token, "the user " + user);
+  return forbidden(Reason::missing_role, "missing_role",
+                   request.method + " " + request.path + " needs the role " +
+                       std::string(to_string(*needs.role)) + "; the user " + user +
+                       " has none: name him in the tokens file, under user");
 }
 
 std::optional<HttpResponse> Guard::judge(HttpRequest& request, const Needs& needs,
-                                         const Token& token) {
+                                         const Token& token, const std::string& who) {
   const std::string what = request.method + " " + request.path;
   if (!token.may(*needs.role)) {
     return forbidden(Reason::missing_role, "missing_role",
-                     what + " needs the role " + std::string(to_string(*needs.role)) +
-                         "; the token " + token.name + " has " + roles_of(token));
+                     what + " needs the role " + std::string(to_string(*needs.role)) + "; " + who +
+                         " has " + roles_of(token));
   }
+  request.roles = std::make_shared<const std::vector<Role>>(token.roles);
   if (!token.scope.is_limited()) return std::nullopt;
   if (needs.handler_checks_scope) {
     request.scope = std::make_shared<const net::Scope>(token.scope);
@@ -135,12 +181,14 @@ std::optional<HttpResponse> Guard::judge(HttpRequest& request, const Needs& need
   };
   return forbidden(Reason::out_of_scope, "out_of_scope",
                    what + " is about " + named("namespace", subject.name_space) + " and " +
-                       named("model", subject.model) + "; the token " + token.name +
-                       " is limited to " + limits_of(token.scope));
+                       named("model", subject.model) + "; " + who + " is limited to " +
+                       limits_of(token.scope));
 }
 
 std::string Guard::wanted() const {
   const bool has_token = tokens_ || !settings_.single_token.empty();
+  if (!has_token && !settings_.passwords)
+    return "the proxy that names the person (--web.trusted-proxies), or a bearer token";
   if (!has_token) return "a user name and password";
   return settings_.passwords ? "a bearer token, or a user name and password," : "a bearer token";
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Who is let in at a port: by a token with roles, by the one token of the port, or by user name and
-// password. SHELL.
+// Who is let in at a port: by a token with roles, by the one token of the port, by user name and
+// password, because an authenticating proxy names the person, or by a name of the certificate that
+// it has shown, where no Authorization header says anything else. SHELL.
 //
 //   auto guard = std::make_shared<Guard>(Guard::Settings{.port = "admin", .tokens_file = file});
 //   HttpServer server({.listen_address = …, .guard = guard}, router);
 //
-// Without any of the three everybody may do everything. With one, a request that brings nothing, or
+// Without any of them everybody may do everything. With one, a request that brings nothing, or
 // something unknown, is answered 401; one whose token lacks the route's role, or is limited to
 // other namespaces or models, 403, and the message names what is missing. A user with a password
-// and the port's one token may do everything. GET below /-/ is open, for probes; so is the rest
-// below it where there are no tokens with roles.
+// and the port's one token may do everything, and so may whom the proxy names; where there are
+// tokens with roles, their file says what that person may do. GET below /-/ is open, for probes; so
+// is the rest below it where there are no tokens with roles.
 //
 // A token's limits: where the route's handler knows whom a request is about, it decides
 // (Needs::handler_checks_scope); elsewhere a port is about one namespace and one model as a whole,
@@ -33,6 +35,7 @@
 #include "base/net/http_server.h"
 #include "base/web/passwords.h"
 #include "base/web/tokens.h"
+#include "base/web/trusted_proxy.h"
 #include "base/wire/exposition.h"
 
 namespace outrider::web {
@@ -48,6 +51,7 @@ class Guard final : public net::Guard {
     std::string tokens_file = "";   // "": no tokens with roles.
     std::string single_token = "";  // "": none. It may do everything.
     Passwords passwords = {};       // None: nobody has one.
+    TrustedProxy proxy = {};        // None: no header is believed.
     // Where there are neither tokens with roles nor passwords, who only reads is not asked.
     bool reading_is_open = false;
     std::function<Subject()> subject = [] { return Subject(); };
@@ -73,7 +77,9 @@ class Guard final : public net::Guard {
 
  private:
   std::optional<net::HttpResponse> judge(net::HttpRequest& request, const net::Needs& needs,
-                                         const Token& token);
+                                         const Token& token, const std::string& who);
+  std::optional<net::HttpResponse> judge_user(net::HttpRequest& request, const net::Needs& needs,
+                                              const std::string& user);
   net::HttpResponse unauthorised(Reason reason, const std::string& what);
   net::HttpResponse forbidden(Reason reason, std::string_view code, const std::string& message);
   std::string wanted() const;

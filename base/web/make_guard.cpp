@@ -34,6 +34,7 @@ std::shared_ptr<Guard> make_guard(const AccessOptions& options, const Door& door
   if (!door.single_token_file.empty())
     settings.single_token = value_or_throw(read_token(door.single_token_file));
   if (door.with_passwords) settings.passwords = value_or_throw(read_passwords(options.config_file));
+  settings.proxy = value_or_throw(parse_trusted_proxy(options.user_header, options.proxies));
   settings.subject = [name_space = namespace_of(options), model = door.model] {
     return Guard::Subject{name_space, model()};
   };

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <stdexcept>
@@ -67,7 +68,8 @@ class Parser {
 
  private:
   Token token(const config::Yaml& item) {
-    reader_.only_keys(item, {"name", "sha256", "token_file", "roles", "namespaces", "models"});
+    reader_.only_keys(item, {"name", "sha256", "token_file", "user", "san", "roles", "namespaces",
+                             "models", "clusters", "workloads"});
     Token made;
     made.name = reader_.text(item, "name").value_or("");
     if (made.name.empty()) {
@@ -75,9 +77,8 @@ class Parser {
     } else if (!names_.insert(made.name).second) {
       reader_.mistake(item, "the name " + made.name + " is used twice");
     }
-    made.digest = digest(item);
-    const bool is_known = made.digest != std::array<std::uint8_t, 32>{};
-    if (is_known && !digests_.insert(made.digest).second)
+    read_bearer(item, made);
+    if (made.digest && !digests_.insert(*made.digest).second)
       reader_.mistake(item, "the same token twice");
     for (const std::string& word : reader_.texts(item, "roles")) {
       const auto role = parse_enum_name(net::role_names, word);
@@ -91,7 +92,45 @@ class Parser {
     if (made.roles.empty()) reader_.mistake(item, "expected roles: without one it may do nothing");
     made.scope.namespaces = limit(item, "namespaces");
     made.scope.models = limit(item, "models");
+    made.scope.clusters = limit(item, "clusters");
+    made.scope.workloads = limit(item, "workloads");
     return made;
+  }
+
+  // By what it is known: a token, a person or a certificate.
+  void read_bearer(const config::Yaml& item, Token& made) {
+    std::vector<std::string> given;
+    for (const char* key : {"sha256", "token_file", "user", "san"}) {
+      if (reader_.child(item, key).node.IsDefined()) given.emplace_back(key);
+    }
+    if (given.size() != 1)
+      return reader_.mistake(item, "expected one of sha256, token_file, user and san");
+    const std::string value = reader_.text(item, given.front()).value_or("");
+    if (given.front() == "user") {
+      made.user = value;
+      if (value.empty())
+        reader_.mistake(item, "user: expected the name that the proxy gives, or \"*\" for all");
+    } else if (given.front() == "san") {
+      made.san = san(item, value);
+    } else {
+      made.digest = digest(item, given.front(), value);
+    }
+    const bool is_named = !made.user.empty() || !made.san.empty();
+    if (is_named && !bearers_.insert(given.front() + " " + made.user + made.san).second)
+      reader_.mistake(item, given.front() + " " + value + " stands there twice");
+  }
+
+  // As tls::alternative_names has it: a URI as it is, a DNS name in lower case.
+  std::string san(const config::Yaml& item, const std::string& value) {
+    const bool is_uri = value.find("://") != std::string::npos;
+    const bool is_name =
+        !value.empty() && value.find_first_of(is_uri ? " \t" : " \t:/") == std::string::npos;
+    if (!is_name) {
+      reader_.mistake(item,
+                      "san: expected a URI such as spiffe://cluster.local/ns/shop/sa/web, or "
+                      "a DNS name, as the certificate has it");
+    }
+    return is_uri ? value : lower_ascii(value);
   }
 
   // An empty list would be taken for no limit.
@@ -102,37 +141,34 @@ class Parser {
     return names;
   }
 
-  std::array<std::uint8_t, 32> digest(const config::Yaml& item) {
-    const auto hex = reader_.text(item, "sha256"), path = reader_.text(item, "token_file");
-    if (hex.has_value() == path.has_value()) {
-      reader_.mistake(item, "expected either sha256 or token_file");
-      return {};
-    }
-    if (hex) {
-      const auto bytes = parse_digest(*hex);
+  std::optional<std::array<std::uint8_t, 32>> digest(const config::Yaml& item,
+                                                     const std::string& key,
+                                                     const std::string& value) {
+    if (key == "sha256") {
+      const auto bytes = parse_digest(value);
       if (!bytes) {
         reader_.mistake(item,
                         "sha256: expected 64 hexadecimal digits, as `printf %s \"$TOKEN\" | "
                         "sha256sum` prints them");
       }
-      return bytes.value_or(std::array<std::uint8_t, 32>{});
+      return bytes;
     }
-    const auto token = read_(*path);
+    const auto token = read_(value);
     if (!token) {
       reader_.mistake(item, "token_file: " + token.error().message);
     } else if (token->size() < token_bytes_min) {
-      reader_.mistake(item, "token_file: " + *path + ": expected at least " +
+      reader_.mistake(item, "token_file: " + value + ": expected at least " +
                                 std::to_string(token_bytes_min) +
                                 " characters, as a shorter token can be guessed");
     } else {
       return digest_of(*token);
     }
-    return {};
+    return std::nullopt;
   }
 
   config::YamlReader reader_;
   const ReadFile& read_;
-  std::set<std::string> names_;
+  std::set<std::string> names_, bearers_;
   std::set<std::array<std::uint8_t, 32>> digests_;
 };
 
@@ -158,9 +194,29 @@ Result<std::vector<Token>> parse_tokens(const std::string& file, const std::stri
 const Token* find_token(const std::vector<Token>& tokens, std::string_view presented) {
   const auto digest = digest_of(presented);
   const Token* found = nullptr;
-  for (const Token& token : tokens)
-    if (CRYPTO_memcmp(token.digest.data(), digest.data(), digest.size()) == 0) found = &token;
+  for (const Token& token : tokens) {
+    if (token.digest && CRYPTO_memcmp(token.digest->data(), digest.data(), digest.size()) == 0)
+      found = &token;
+  }
   return found;
+}
+
+const Token* find_user(const std::vector<Token>& tokens, std::string_view user) {
+  const Token* found = nullptr;
+  for (const Token& token : tokens) {
+    if (token.user == user) return &token;
+    if (token.user == "*") found = &token;
+  }
+  return found;
+}
+
+const Token* find_certificate(const std::vector<Token>& tokens,
+                              const std::vector<std::string>& names) {
+  for (const Token& token : tokens) {
+    if (!token.san.empty() && std::find(names.begin(), names.end(), token.san) != names.end())
+      return &token;
+  }
+  return nullptr;
 }
 
 Tokens::Tokens(std::string file) : file_(std::move(file)) {

@@ -8,10 +8,16 @@
 //     - name: warehouse
 //       sha256: 3a7bd3e2360a3d29eea436fcfb7e44c735d117c42d1c1835420b6b9942dd4f1b
 //       roles: [label]
-//       models: [house-prices]          # absent: all; namespaces likewise
+//       models: [house-prices]          # absent: all; namespaces, clusters, workloads likewise
 //     - name: agent
 //       token_file: /run/secrets/agent  # the token itself, as another program is given it
 //       roles: [read, write]
+//     - name: on-call
+//       user: ada@example.com           # instead of a token: whom an authenticating proxy names so
+//       roles: [read, approve]          # (trusted_proxy.h); "*": everybody else that it names
+//     - name: prometheus
+//       san: spiffe://cluster.local/ns/monitoring/sa/prometheus   # instead: whose certificate has
+//       roles: [read]                   # this URI or DNS name, at a port that requires one
 //
 // Of tokens nothing but their digests is kept. They are random and long, so the digest needs no
 // salt and no slow function; a password does (basic_auth_users).
@@ -23,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,7 +41,10 @@ namespace outrider::web {
 
 struct Token {
   std::string name;
-  std::array<std::uint8_t, 32> digest{};  // SHA-256.
+  // Of these three it has one.
+  std::string user = {};                               // A person of this name.
+  std::string san = {};                                // A certificate of this name.
+  std::optional<std::array<std::uint8_t, 32>> digest;  // SHA-256 of the token.
   std::vector<net::Role> roles;
   net::Scope scope;
 
@@ -54,6 +64,14 @@ Result<std::vector<Token>> parse_tokens(const std::string& file, const std::stri
 // The one that the presented text is; compares with every token, in a time that does not depend on
 // which it is. nullptr: none. O(tokens).
 const Token* find_token(const std::vector<Token>& tokens, std::string_view presented);
+
+// What stands there for the person, or else for "*". nullptr: nothing. O(tokens).
+const Token* find_user(const std::vector<Token>& tokens, std::string_view user);
+
+// What stands there for a certificate of these names; the first of the file, where there are
+// several. nullptr: nothing. O(tokens x names).
+const Token* find_certificate(const std::vector<Token>& tokens,
+                              const std::vector<std::string>& names);
 
 class Tokens {
  public:

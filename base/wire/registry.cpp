@@ -22,4 +22,10 @@ prometheus::Histogram& Registry::latency(const std::string& name, const std::str
                                                       std::end(latency_buckets)));
 }
 
+prometheus::Histogram& Registry::counts(const std::string& name, const std::string& help,
+                                        const LabelMap& labels) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry_).Add(
+      labels, prometheus::Histogram::BucketBoundaries{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000});
+}
+
 }  // namespace outrider::wire

@@ -36,6 +36,10 @@ class Registry final : public Collector {
   prometheus::Histogram& latency(const std::string& name, const std::string& help,
                                  const LabelMap& labels = {});
 
+  // Of counts of things: buckets of 1, 2, 5, 10, … 1000.
+  prometheus::Histogram& counts(const std::string& name, const std::string& help,
+                                const LabelMap& labels = {});
+
   void collect(MetricSink& sink) override { wire::collect(registry_, sink); }
 
  private:

@@ -125,6 +125,11 @@ class WriteRequest {
   }
   // 1.0: all families' metadata. 2.0: what Series::metadata points into.
   std::span<const WireMetadata> metadata() const { return metadata_; }
+  // Of a sender that may not say what families are.
+  void forget_metadata() {
+    metadata_.clear();
+    for (Series& series : series_) series.metadata = 0;
+  }
 
   // The labels of a series in the encoding of 1.0, in the order they came; a view into the message
   // or into `scratch`. Empty when the series has a fault.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/backtest/series.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -11,13 +9,14 @@
 #include <memory>
 #include <stdexcept>
 
-#include "agent/query/prometheus.h"
 #include "agent/series/alert_budget.h"
 #include "base/config/files.h"
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/wire/exposition.h"
 #include "cli/backtest/plot.h"
+#include "cli/backtest/progress.h"
+#include "cli/backtest/range.h"
 #include "cli/backtest/series_table.h"
 
 namespace outrider::cli {
@@ -26,9 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t file_bytes_max = 1 << 30;
-constexpr std::int64_t points_a_query = 10'000;  // Prometheus allows 11 000 a series.
 constexpr std::size_t terminal_columns = 100;
-constexpr Duration query_timeout = std::chrono::minutes(2);
 
 // What all series of a run share.
 struct Run {
@@ -37,28 +34,6 @@ struct Run {
   std::size_t series = 0;
   std::vector<ScoredSeries> drawn;  // Those that will be, kept until the threshold is known.
   std::size_t not_drawn = 0;
-};
-
-// Overwrites itself on a terminal; nothing is said elsewhere.
-class ProgressLine {
- public:
-  explicit ProgressLine(std::string unit) : unit_(std::move(unit)) {}
-  ~ProgressLine() {
-    if (shown_) std::cerr << "\r\033[K";
-  }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-
-  void show(std::size_t done, std::size_t of) {
-    if (!terminal_) return;
-    std::cerr << "\r\033[K" << done << " of " << of << " " << unit_ << std::flush;
-    shown_ = true;
-  }
-
- private:
-  std::string unit_;
-  bool terminal_ = isatty(STDERR_FILENO) == 1;
-  bool shown_ = false;
 };
 
 void write_file(const fs::path& path, const std::string& text) {
@@ -173,21 +148,6 @@ int backtest_files(Run& run) {
   return failed > 0 ? 1 : 0;
 }
 
-// "now", "now-30d", or a moment.
-Time moment(std::string_view option, const std::string& text, Time now) {
-  if (text == "now") return now;
-  if (text.starts_with("now-")) {
-    if (const auto ago = parse_duration(std::string_view(text).substr(4))) return now - *ago;
-  }
-  const auto time = parse_time(text);
-  if (!time) {
-    throw std::runtime_error(std::string(option) + "=" + text +
-                             ": expected Unix seconds, YYYY-MM-DD HH:MM:SS, now or now-30d");
-  }
-  return *time;
-}
-
-// The range in pieces, since Prometheus answers only so many points at once.
 std::vector<Series> fetch(const SeriesBacktest& settings) {
   const Time now = SystemClock().now();
   const Time start = moment("start", settings.start, now);
@@ -195,40 +155,15 @@ std::vector<Series> fetch(const SeriesBacktest& settings) {
   if (start >= end) {
     throw std::runtime_error("start=" + settings.start + ": expected to be before the end");
   }
-  const auto points = (end - start) / settings.step + 1;
-  const auto pieces = static_cast<std::size_t>((points + points_a_query - 1) / points_a_query);
-  query::Prometheus prometheus(settings.prometheus, query_timeout);
   ProgressLine progress("queries");
-  std::map<Labels, std::vector<Sample>> all;
-  for (std::size_t i = 0; i < pieces; ++i) {
-    progress.show(i, pieces);
-    const Time from = start + settings.step * (points_a_query * static_cast<std::int64_t>(i));
-    const Time to = std::min<Time>(end, from + settings.step * (points_a_query - 1));
-    auto answer = prometheus.query_range(settings.query, from, to, settings.step);
-    if (!answer) {
-      throw std::runtime_error("prometheus=" + settings.prometheus + ": " + answer.error().message);
-    }
-    for (Series& series : *answer) {
-      auto& samples = all[std::move(series.labels)];
-      samples.insert(samples.end(), series.samples.begin(), series.samples.end());
-    }
-  }
-  std::vector<Series> list;
-  for (auto& [labels, samples] : all) list.push_back({labels, std::move(samples)});
-  return list;
-}
-
-// As PromQL writes it: name{label="value"}.
-std::string name_of(const Labels& labels) {
-  Labels rest = labels;
-  rest.set("__name__", "");
-  const std::string text = std::string(wire::SeriesKey(rest).text());
-  return std::string(labels.get("__name__")) + (text.empty() ? "" : "{" + text + "}");
+  RangeReader reader(settings.prometheus);
+  return reader.read(settings.query, start, end, settings.step,
+                     [&](std::size_t done, std::size_t of) { progress.show(done, of); });
 }
 
 ScoredSeries scored(const Series& series) {
   ScoredSeries made;
-  made.name = name_of(series.labels);
+  made.name = series_name(series.labels);
   for (const Sample& sample : series.samples) {
     made.rows.push_back({sample.timestamp_ms, sample.value,
                          format_double(static_cast<double>(sample.timestamp_ms) / 1000),
@@ -313,15 +248,21 @@ void add_series_options(config::OptionTable& options, SeriesBacktest& wanted) {
       .value_name("FILE|DIR");
   options
       .add("prometheus", wanted.prometheus,
-           "Series: take the samples from this Prometheus instead.")
+           "Take the samples from this Prometheus instead. Without --query: what the agent would "
+           "have "
+           "forecast, alerted and scaled, by --forecast.rules.")
       .as_url()
       .example("http://127.0.0.1:9090");
   options.add("query", wanted.query, "Series: PromQL; every series of the answer is scored.")
       .value_name("PROMQL")
       .example("sum by (job) (rate(http_requests_total[5m]))");
-  options.add("start", wanted.start, "Series: Unix seconds, YYYY-MM-DD HH:MM:SS (UTC), or now-30d.")
+  options
+      .add("start", wanted.start,
+           "Of Prometheus: Unix seconds, YYYY-MM-DD HH:MM:SS (UTC), or now-30d.")
       .value_name("TIME");
   options.add("end", wanted.end, "As --start.").value_name("TIME");
+  options.add("from", wanted.start, "The same as --start.").value_name("TIME");
+  options.add("to", wanted.end, "The same as --end.").value_name("TIME");
   options.add("step", wanted.step, "Series: how far apart the samples are.").between(0.001, 86400);
   options.add("threshold", wanted.threshold, "Series: a score from here on is an anomaly.")
       .between(0, 1.1);

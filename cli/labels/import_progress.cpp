@@ -17,12 +17,14 @@ constexpr std::string_view format = "outrider labels import 1";
 constexpr std::pair<std::string_view, std::string_view> results[] = {
     {"joined", "found their prediction, on disk"},
     {"resent", "had been sent before an interruption, and were labelled already"},
+    {"queued", "are in the topic (Kafka); the agents join them"},
     {"duplicate", "labelled before; the first label stands"},
     {"early", "no such prediction yet: held for truth.early, then joined or unknown"},
     {"unknown", "no prediction goes by this id"},
     {"ambiguous", "several predictions go by this id, or several rows"},
     {"late", "the prediction is older than truth.max_delay"},
     {"evicted", "the prediction fell to log.max_bytes"},
+    {"sampled_out", "truth.sample leaves their prediction out"},
     {"unlabelled", "the row has no label"},
     {"invalid", "no label could be read"},
 };
@@ -135,7 +137,8 @@ std::string report(const ImportProgress& progress) {
 
 int exit_status(const ImportProgress& progress) {
   const std::uint64_t found = progress.of("joined") + progress.of("resent") +
-                              progress.of("duplicate") + progress.of("early");
+                              progress.of("duplicate") + progress.of("early") +
+                              progress.of("queued");
   const std::uint64_t labels = progress.rows - progress.of("unlabelled");
   return progress.of("invalid") > 0 || (labels > 0 && found == 0) ? 3 : 0;
 }

@@ -8,7 +8,7 @@
 namespace outrider::cli {
 namespace {
 
-constexpr std::string_view no_examples[] = {"joined", "duplicate", "resent", "early"};
+constexpr std::string_view no_examples[] = {"joined", "queued", "duplicate", "resent", "early"};
 
 }  // namespace
 

@@ -25,8 +25,8 @@ from parts import (
     words,
 )
 
-OUTCOMES = [fixed("/succeeded/", GREEN), fixed("/failed/", RED), fixed("/sent/", BLUE), fixed("/recommended/", YELLOW),
-            fixed("/suppressed/", GREY)]
+OUTCOMES = [fixed("/succeeded|accepted/", GREEN), fixed("/failed|undone|handed_over/", RED), fixed("/sent/", BLUE),
+            fixed("/recommended/", YELLOW), fixed("/suppressed|expired/", GREY)]
 
 
 of_agents = functools.partial(only_of, "outrider_agent_incidents_open")
@@ -45,8 +45,9 @@ def now():
         (stat("Wait for a person", "Actions that the policy lets nobody but a person release. Approve or reject them on the agent's "
               "page.", "none", query(f"sum(outrider_agent_actions_awaiting_approval{{{PODS}}})"),
               steps((GREEN, None), (ORANGE, 1)), 0), 4),
-        (stat("Failed actions", "Actions that came to nothing in the shown time. The agent's page says why.", "none",
-              query(f'round(sum(increase(outrider_agent_actions_total{{{PODS}, outcome="failed"}}[$__range])))', instant=True),
+        (stat("Failed actions", "Actions that came to nothing, were taken back or were handed to a person in the shown time. "
+              "The agent's page says why.", "none",
+              query(f'round(sum(increase(outrider_agent_actions_total{{{PODS}, outcome=~"failed|undone|handed_over"}}[$__range])))', instant=True),
               ANY_IS_BAD, 0, line=False), 4),
         (stat("Policy", "Not loaded: the file has mistakes and an older policy is in force.", "none",
               query(f"min(outrider_agent_policy_last_reload_successful{{{PODS}}})"),
@@ -70,6 +71,14 @@ def incidents():
                     counted("outrider_agent_alerts_total", "result"), stacked=True, bars=True, high=1,
                     colours=[fixed("/^opened/", RED), fixed("/reopened/", ORANGE), fixed("/^resolved/", GREEN),
                              fixed("/refused/", "purple"), fixed("/repeated/", GREY)]), 12),
+        (timeseries("Alerts in, incidents out", "Alerts that came in an hour, repeats and copies among them, and how many incidents "
+                    "they opened: the noise that nobody had to read.", "none",
+                    [query(f"sum(increase(outrider_agent_alerts_total{{{PODS}}}[1h]))", "alerts"),
+                     query(f'sum(increase(outrider_agent_alerts_total{{{PODS}, result="opened"}}[1h]))', "incidents")], high=2), 12),
+        (timeseries("Signals of an incident", "What the incidents that ended in a day were made of, on average: alerts told apart by "
+                    "their labels, notifications with repeats, changes near them.", "none",
+                    query(f"""sum by (kind) (increase(outrider_agent_incident_signals_sum{{{PODS}}}[1d]))
+                        / (sum by (kind) (increase(outrider_agent_incident_signals_count{{{PODS}}}[1d])) > 0)""", "{{kind}}"), high=2), 12),
     ]
 
 

@@ -6,6 +6,7 @@ import argparse
 import pathlib
 import sys
 
+import ahead
 import fleet
 import model
 
@@ -17,7 +18,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent
 
 def boards():
     """{file name: text} of every dashboard."""
-    made = [module.board() for module in (fleet, model, agent, sidecar)]
+    made = [module.board() for module in (fleet, model, ahead, agent, sidecar)]
     return {f"{board.uid}.json": board.text() for board in made}
 
 

@@ -257,10 +257,10 @@ def table(title, description, keys, columns, sort_by, descending=True, links=(),
 class Board:
     """A dashboard: rows of panels from the top, each `height` tall, widths in 24ths."""
 
-    def __init__(self, uid, title, description, wanted, time_from="now-3h"):
+    def __init__(self, uid, title, description, wanted, time_from="now-3h", time_to="now"):
         self.uid, self.y, self.panels = uid, 0, 0
         self.board = dashboard.Dashboard(title).uid(uid).description(description).tags(["outrider"]).readonly()
-        self.board = self.board.timezone("browser").refresh("30s").time(time_from, "now")
+        self.board = self.board.timezone("browser").refresh("30s").time(time_from, time_to)
         self.board = self.board.tooltip(model.DashboardCursorSync.CROSSHAIR)
         self.board = self.board.link(
             dashboard.DashboardLink("Outrider").type(model.DashboardLinkType.DASHBOARDS).tags(["outrider"])

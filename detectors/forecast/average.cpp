@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detectors/forecast/moved_week.h"
+#include "detectors/forecast/double_seasonal.h"
 #include "detectors/forecast/ridge_autoregression.h"
 #include "detectors/forecast/seasonal_naive.h"
 
@@ -12,6 +12,7 @@ namespace outrider::detectors::forecast {
 namespace {
 
 constexpr std::size_t origins_max = 21;
+constexpr std::size_t aligned_min = 5;  // Fewer, and the newest days count more than the hour.
 constexpr double power = 2;
 constexpr std::size_t rows_a_lag = 2;  // Fewer, and a fit is chance.
 constexpr double error_floor =
@@ -91,7 +92,7 @@ Methods methods_for(const Filled& series, const Seasons& seasons, std::size_t ro
   Methods methods;
   methods.push_back(std::make_unique<SeasonalNaive>(series, d, d > 0 ? "seasonal naive" : "naive"));
   if (w > 0) methods.push_back(std::make_unique<SeasonalNaive>(series, w, "weekly naive"));
-  if (d > 0) methods.push_back(std::make_unique<MovedWeek>(series, seasons));
+  if (d > 0) methods.push_back(std::make_unique<DoubleSeasonal>(series, seasons));
   const auto ridge = [&](std::string_view name, const LagPlan& plan, Scale scale,
                          std::size_t difference) {
     RidgeShape shape{name, lags_of(plan, difference, rows), scale, difference};
@@ -112,9 +113,13 @@ Origins origins_for(std::size_t slots, std::size_t horizon, const Seasons& seaso
   const std::size_t first = std::max(slots / 2, seasons.day);
   const std::size_t apart =
       seasons.day > 0 ? seasons.day : std::max<std::size_t>(1, origins.horizon / 4);
+  const std::size_t rest = std::max<std::size_t>(first, 1);
+  // Of less than a day ahead the errors at today's hour count, not those of the hours before it.
+  std::size_t least = origins.horizon;
+  if (least < seasons.day && rest + aligned_min * seasons.day <= slots) least = seasons.day;
   for (std::size_t j = 0; j < origins_max; ++j) {
-    const std::size_t back = origins.horizon + j * apart;
-    if (back + std::max<std::size_t>(first, 1) > slots) break;
+    const std::size_t back = least + j * apart;
+    if (back + rest > slots) break;
     origins.at.insert(origins.at.begin(), slots - back);
   }
   return origins;

@@ -6,6 +6,8 @@
 // Idea. Each method forecasts from up to origins_max earlier points ("origins"), a season apart,
 //   with what was known there; its weight is 1 / (mean absolute error)^power. Methods err
 //   differently, so the average errs less than the best one that could have been picked beforehand.
+//   Of less than a day ahead the newest origin is a whole day back where five such fit, so that the
+//   errors are those of the hours that are forecast.
 // Parameters. origins_max 21, power 2: plateaus on the development data (4, as published elsewhere,
 //   follows chance more).
 // Cost. origins x the methods'. Source. Bates & Granger 1969; M4's results (Makridakis et al.
@@ -21,8 +23,8 @@ namespace outrider::detectors::forecast {
 
 using Methods = std::vector<std::unique_ptr<Method>>;
 
-// Seasonal naive, last week moved to today's level, and as many of the five ridge autoregressions
-// as a history of `rows` at the first origin can tell. `series` must outlive them.
+// Seasonal naive, double seasonal smoothing, and as many of the five ridge autoregressions as a
+// history of `rows` at the first origin can tell. `series` must outlive them.
 Methods methods_for(const Filled& series, const Seasons& seasons, std::size_t rows);
 
 // Where it was tried: slots, ascending, each with `horizon` slots behind it.

@@ -35,11 +35,13 @@ struct Mean {
   void add(double value) { sum += value, count += 1; }
 };
 
+constexpr double untried = -1;
+
 // The means of neighbours up to `reach` away; `around`: the first follows the last.
 std::vector<double> smooth(const std::vector<Mean>& means, std::size_t reach, bool around) {
   const auto size = static_cast<std::ptrdiff_t>(means.size());
   const auto wide = std::min(static_cast<std::ptrdiff_t>(reach), size / 2);
-  std::vector<double> result(means.size(), 0);
+  std::vector<double> result(means.size(), untried);
   for (std::ptrdiff_t i = 0; i < size; ++i) {
     Mean near;
     for (std::ptrdiff_t j = i - wide; j <= i + wide; ++j) {
@@ -47,17 +49,21 @@ std::vector<double> smooth(const std::vector<Mean>& means, std::size_t reach, bo
       const Mean& mean = means[static_cast<std::size_t>((j + size) % size)];
       near.sum += mean.sum, near.count += mean.count;
     }
-    result[static_cast<std::size_t>(i)] = near.count > 0 ? near.sum / near.count : 0;
+    result[static_cast<std::size_t>(i)] = near.count > 0 ? near.sum / near.count : untried;
   }
   return result;
 }
 
-// To the mean 1, and away from 0.
+// To the mean 1, and away from 0. What was never tried counts as the mean of what was: a forecast
+// of a few hours was tried at few phases of the day.
 void norm(std::vector<double>& scales) {
-  double mean = 0;
-  for (const double scale : scales) mean += scale / static_cast<double>(scales.size());
+  Mean tried;
+  for (const double scale : scales) {
+    if (scale >= 0) tried.add(scale);
+  }
+  const double mean = tried.count > 0 ? tried.sum / tried.count : 0;
   for (double& scale : scales) {
-    scale = mean > 0 ? (scale / mean + scale_floor) / (1 + scale_floor) : 1;
+    scale = mean > 0 && scale >= 0 ? (scale / mean + scale_floor) / (1 + scale_floor) : 1;
   }
 }
 

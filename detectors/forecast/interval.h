@@ -10,7 +10,7 @@
 //     scale(h, p) = ahead(h) x (1/2 + 1/2 phase(p))
 //   ahead: the mean error at that distance, smoothed over a sixth of the horizon either way; phase:
 //   the mean of what is left at that phase of the day, smoothed over an hour (a 24th) either way.
-//   Both have the mean 1. Beyond the distance that was tried the scale grows as the square root of
+//   Both have the mean 1, and are 1 where nothing was tried. Beyond the distance that was tried the scale grows as the square root of
 //   the distance, as a random walk's does.
 // Parameters. `widening` 1.1, because the weights were chosen on the same origins, halves and
 //   widths: development data, docs/measurements/forecast.md.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <spdlog/spdlog.h>
 
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -31,6 +32,9 @@ struct ServeOptions {
   std::int64_t body_bytes_max = 8 << 20;
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
+  Duration service_time{};
+  std::int64_t concurrency = 1;
+  std::string jobs_file;
   std::string control_token_file;
   web::AccessOptions access;
   web::TlsOptions web_tls;
@@ -41,6 +45,42 @@ struct ServeOptions {
   retrain::Rules retrain;
   GateOptions gates;
 };
+
+void add_retrain_options(config::OptionTable& t, ServeOptions& o) {
+  t.add("retrain.data", o.retrain.sources.original_file,
+        "CSV file of the original rows; default: the one production's card names.")
+      .value_name("FILE.csv");
+  t.add("retrain.url", o.retrain.sources.url,
+        "Labelled live rows: /api/v1/training-data of a sidecar or the agent.")
+      .as_url();
+  t.add("retrain.url-token-file", o.retrain_client.bearer_token_file,
+        "File with the bearer token for --retrain.url; read again each time.")
+      .value_name("FILE");
+  o.retrain_client.add_tls_to(t, "retrain", "the server of --retrain.url");
+  t.add("retrain.file", o.retrain.sources.growing_file,
+        "CSV file of labelled live rows to which somebody appends (features, label, timestamp).")
+      .value_name("FILE.csv");
+  t.add("retrain.jobs", o.jobs_file,
+        "File of the retraining jobs; default: jobs.json beside the model's versions. Servers that "
+        "share a registry need one each.")
+      .value_name("FILE");
+  t.add("retrain.max-bytes", o.retrain_bytes_max, "Largest answer or file of live rows read.")
+      .as_bytes()
+      .between(1024, std::int64_t{1} << 40);
+  t.add("retrain.rows-min", o.retrain_rows_min,
+        "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
+      .between(20, 1e9);
+  t.add("retrain.wait", o.retrain.patience.limit,
+        "How long a retraining may wait for retrain.rows-wanted rows since the change; 0: not at "
+        "all.")
+      .between(0, 86400);
+  t.add("retrain.rows-wanted", o.retrain_rows_wanted,
+        "Rows since the change that end the wait of retrain.wait.")
+      .between(1, 1e9);
+  t.add("retrain.holdout", o.retrain.plan.holdout,
+        "Share of the newest live rows on which a new version is judged.")
+      .between(0.01, 0.9);
+}
 
 std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   auto table = std::make_shared<config::OptionTable>();
@@ -62,39 +102,19 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
       .between(0.01, 3600);
   t.add("web.drain-timeout", o.drain_timeout, "How long requests at hand may take after SIGTERM.")
       .between(0, 3600);
+  t.add(
+       "predict.service-time", o.service_time,
+       "How long a request for predictions is worked on, at least; 0: as long as it takes. Plays a "
+       "heavier model, to try out saturation and scaling: the time is waited, not computed.")
+      .between(0, 60);
+  t.add("predict.concurrency", o.concurrency,
+        "Requests worked on at once with predict.service-time; the others wait in line.")
+      .between(1, 1000);
   t.add("control.token-file", o.control_token_file,
         "File with a bearer token that may do everything; retrain, promote and rollback requests "
         "then need it, or one of web.tokens-file.")
       .value_name("FILE");
-  t.add("retrain.data", o.retrain.sources.original_file,
-        "CSV file of the original rows; default: the one production's card names.")
-      .value_name("FILE.csv");
-  t.add("retrain.url", o.retrain.sources.url,
-        "Labelled live rows: /api/v1/training-data of a sidecar or the agent.")
-      .as_url();
-  t.add("retrain.url-token-file", o.retrain_client.bearer_token_file,
-        "File with the bearer token for --retrain.url; read again each time.")
-      .value_name("FILE");
-  o.retrain_client.add_tls_to(t, "retrain", "the server of --retrain.url");
-  t.add("retrain.file", o.retrain.sources.growing_file,
-        "CSV file of labelled live rows to which somebody appends (features, label, timestamp).")
-      .value_name("FILE.csv");
-  t.add("retrain.max-bytes", o.retrain_bytes_max, "Largest answer or file of live rows read.")
-      .as_bytes()
-      .between(1024, std::int64_t{1} << 40);
-  t.add("retrain.rows-min", o.retrain_rows_min,
-        "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
-      .between(20, 1e9);
-  t.add("retrain.wait", o.retrain.patience.limit,
-        "How long a retraining may wait for retrain.rows-wanted rows since the change; 0: not at "
-        "all.")
-      .between(0, 86400);
-  t.add("retrain.rows-wanted", o.retrain_rows_wanted,
-        "Rows since the change that end the wait of retrain.wait.")
-      .between(1, 1e9);
-  t.add("retrain.holdout", o.retrain.plan.holdout,
-        "Share of the newest live rows on which a new version is judged.")
-      .between(0.01, 0.9);
+  add_retrain_options(t, o);
   o.gates.add_to(t);
   return table;
 }
@@ -166,15 +186,18 @@ int run(const ServeOptions& o) {
   }
 
   const retrain::Rules rules = retrain_rules(o);
-  retrain::JobQueue jobs(registry.folder() + "/jobs.json", clock,
-                         [&](const retrain::Job& job, const retrain::OnStage& on_stage) {
+  retrain::JobQueue jobs(o.jobs_file.empty() ? registry.folder() + "/jobs.json" : o.jobs_file,
+                         clock, [&](const retrain::Job& job, const retrain::OnStage& on_stage) {
                            auto ending = retrain::retrain(registry, job.request, job.id, rules,
                                                           clock, on_stage);
                            refresh(live, true);
                            return ending;
                          });
 
-  serve::Api api(registry, live, metrics);
+  std::optional<serve::ServiceLine> line;
+  if (o.service_time > Duration::zero())
+    line.emplace(static_cast<std::size_t>(o.concurrency), o.service_time);
+  serve::Api api(registry, live, metrics, line ? &*line : nullptr);
   serve::Control control(o.gates.values(), registry, live, jobs);
   net::Router router;
   api.add_routes(router);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "base/core/text.h"
 #include "base/core/version.h"
@@ -89,6 +90,7 @@ HttpResponse Api::predict_with(const ServedModelPtr& served, const HttpRequest& 
                                const Decode& decode, const Encode& encode) {
   const auto batch = decode(served->model, request);
   if (!batch) return refusal(batch.error());
+  if (line_) std::this_thread::sleep_until(line_->join(std::chrono::steady_clock::now()));
   const auto predictions = protocol::predict(served->model, *batch);
   if (!predictions) return refusal(predictions.error());
   std::uint64_t filled = 0, unseen = 0;

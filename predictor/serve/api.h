@@ -22,13 +22,16 @@
 #include "predictor/registry/registry.h"
 #include "predictor/serve/live_model.h"
 #include "predictor/serve/serve_metrics.h"
+#include "predictor/serve/service_line.h"
 
 namespace outrider::serve {
 
 class Api {
  public:
-  Api(registry::Registry& registry, LiveModel& live, ServeMetrics& metrics)
-      : registry_(registry), live_(live), metrics_(metrics) {}
+  // `line`: where predictions wait for their turn; null: they are answered at once.
+  Api(registry::Registry& registry, LiveModel& live, ServeMetrics& metrics,
+      ServiceLine* line = nullptr)
+      : registry_(registry), live_(live), metrics_(metrics), line_(line) {}
 
   void add_routes(net::Router& router);
   // From now on: not ready, and every answer asks the client to close its connection.
@@ -62,6 +65,7 @@ class Api {
   registry::Registry& registry_;
   LiveModel& live_;
   ServeMetrics& metrics_;
+  ServiceLine* line_;
   std::atomic<bool> draining_{false};
 };
 

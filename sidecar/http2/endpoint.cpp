@@ -19,7 +19,8 @@ Endpoint::Endpoint(Role role, const Limits& limits, Scratch& scratch, std::strin
       scratch_(scratch),
       out_(out),
       handler_(handler),
-      receive_window_(limits.connection_window) {}
+      writer_(out),
+      window_(limits.connection_window) {}
 
 void Endpoint::start() {
   if (role_ == Role::client) out_ += client_preface;
@@ -36,11 +37,10 @@ void Endpoint::start() {
 }
 
 void Endpoint::fail(Violation violation) {
-  if (has_failed()) return;
-  violation_ = violation;
+  if (!ending_.fail(violation)) return;
   handler_.on_violation(violation);
-  put_goaway(role_ == Role::server ? streams_.last_id() : 0, code_of(violation),
-             to_string(violation), out_);
+  put_goaway(role_ == Role::server ? std::min(streams_.last_id(), ending_.last_id()) : 0,
+             code_of(violation), to_string(violation), out_);
 }
 
 bool Endpoint::flooded(bool is_too_much, Violation violation) {
@@ -54,22 +54,21 @@ void Endpoint::announce_streams_max(std::uint32_t streams) {
 }
 
 void Endpoint::begin_shutdown() {
-  if (is_shutting_down() || has_failed()) return;
-  shutdown_ = Shutdown::begun;
+  if (!ending_.begin()) return;
   put_goaway(stream_id_max, ErrorCode::no_error, {}, out_);
   put_frame_head({8, FrameType::ping, 0, 0}, out_);
   out_ += shutdown_ping;
 }
 
-void Endpoint::finish_shutdown() {
-  if (is_shut() || has_failed()) return;
-  shutdown_ = Shutdown::told;
-  put_goaway(streams_.last_id(), ErrorCode::no_error, {}, out_);
+void Endpoint::finish_shutdown(std::uint32_t last_id) {
+  last_id = std::min(last_id, streams_.last_id());
+  if (!ending_.tell(last_id)) return;
+  put_goaway(last_id, ErrorCode::no_error, {}, out_);
 }
 
 void Endpoint::on_ping(const FrameHead& head, std::string_view payload) {
   if (head.has(flag_ack)) {
-    if (shutdown_ == Shutdown::begun && payload == shutdown_ping) finish_shutdown();
+    if (ending_.awaits_ack() && payload == shutdown_ping) finish_shutdown();
     return;
   }
   if (flooded(guard_.note_reply(), Violation::reply_flood)) return;
@@ -80,8 +79,8 @@ void Endpoint::on_ping(const FrameHead& head, std::string_view payload) {
 // ---- Streams ----
 
 void Endpoint::admit(Stream& stream) {
-  stream.send_window = peer_.initial_window;
-  stream.receive_window = limits_.stream_window;
+  stream.send_window = static_cast<std::int32_t>(peer_.initial_window);
+  stream.receive_window = static_cast<std::int32_t>(limits_.stream_window);
   streams_.add(stream);
   guard_.note_stream();
 }
@@ -90,33 +89,9 @@ void Endpoint::open(Stream& stream) {
   admit(stream);
 }
 
-void Endpoint::begin_head(const Stream& stream) {
-  head_at_ = out_.size();
-  put_frame_head({0, FrameType::headers, 0, stream.id}, out_);
-  encoder_.begin(out_);
-}
-
-// A block that is longer than a frame is cut into CONTINUATION frames.
 void Endpoint::end_head(Stream& stream, bool ends) {
-  const std::size_t begin = head_at_ + frame_head_bytes, size = out_.size() - begin;
-  const std::size_t frame_max = frame_payload_max;
-  const std::uint8_t end_flag = ends ? flag_end_stream : 0;
   stream.local_ended = stream.local_ended || ends;
-  set_frame_length(head_at_, std::min(size, frame_max), out_);
-  if (size <= frame_max) {
-    out_[head_at_ + 4] = static_cast<char>(flag_end_headers | end_flag);
-    return;
-  }
-  out_[head_at_ + 4] = static_cast<char>(end_flag);
-  const std::string rest = out_.substr(begin + frame_max);
-  out_.resize(begin + frame_max);
-  for (std::size_t at = 0; at < rest.size(); at += frame_max) {
-    const std::size_t n = std::min(frame_max, rest.size() - at);
-    const std::uint8_t flags = at + n == rest.size() ? flag_end_headers : 0;
-    put_frame_head({static_cast<std::uint32_t>(n), FrameType::continuation, flags, stream.id},
-                   out_);
-    out_.append(rest, at, n);
-  }
+  writer_.end(stream.id, ends);
 }
 
 std::size_t Endpoint::send_data(Stream& stream, std::string_view content, bool ends) {
@@ -131,8 +106,8 @@ std::size_t Endpoint::send_data(Stream& stream, std::string_view content, bool e
                     is_end ? flag_end_stream : std::uint8_t{0}, stream.id},
                    out_);
     out_ += content.substr(sent, n);
-    stream.send_window -= static_cast<std::int64_t>(n);
-    send_window_ -= static_cast<std::int64_t>(n);
+    stream.send_window -= static_cast<std::int32_t>(n);
+    window_.note_sent(n);
     stream.local_ended = stream.local_ended || is_end;
     guard_.note_data_sent();
     sent += n;
@@ -147,17 +122,14 @@ void Endpoint::grant(Stream& stream, std::size_t bytes) {
   stream.ungranted += static_cast<std::uint32_t>(bytes);
   if (stream.ungranted < limits_.stream_window / 2) return;
   put_window_update(stream.id, stream.ungranted, out_);
-  stream.receive_window += stream.ungranted;
+  stream.receive_window += static_cast<std::int32_t>(stream.ungranted);
   stream.ungranted = 0;
 }
 
 void Endpoint::grant_connection(std::size_t bytes) {
   if (has_failed()) return;
-  ungranted_ += static_cast<std::uint32_t>(bytes);
-  if (ungranted_ < limits_.connection_window / 2) return;
-  put_window_update(0, ungranted_, out_);
-  receive_window_ += ungranted_;
-  ungranted_ = 0;
+  const std::uint32_t granted = window_.grant(bytes, limits_.connection_window);
+  if (granted != 0) put_window_update(0, granted, out_);
 }
 
 void Endpoint::reset(Stream& stream, ErrorCode code) {

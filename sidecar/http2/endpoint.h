@@ -27,16 +27,16 @@
 #include <string>
 #include <string_view>
 
+#include "sidecar/http2/connection_stage.h"
+#include "sidecar/http2/connection_window.h"
 #include "sidecar/http2/flood_guard.h"
 #include "sidecar/http2/frame.h"
 #include "sidecar/http2/head.h"
-#include "sidecar/http2/hpack_decoder.h"
-#include "sidecar/http2/hpack_encoder.h"
+#include "sidecar/http2/head_reader.h"
+#include "sidecar/http2/head_writer.h"
 #include "sidecar/http2/stream_table.h"
 
 namespace outrider::http2 {
-
-enum class Role : std::uint8_t { server, client };
 
 struct Limits {
   std::uint32_t streams_max = 256;            // At a time; what a server announces.
@@ -92,30 +92,32 @@ class Endpoint {
   std::size_t receive(std::string_view bytes);
 
   // -- The whole connection.
-  bool has_failed() const { return violation_ != Violation::none; }
-  Violation violation() const { return violation_; }
-  void fail(Violation violation);                          // GOAWAY, and nothing is read any more.
-  bool awaits_head_end() const { return block_id_ != 0; }  // Within a head of several frames.
+  bool has_failed() const { return ending_.has_failed(); }
+  Violation violation() const { return ending_.violation(); }
+  void fail(Violation violation);  // GOAWAY, and nothing is read any more.
+  bool awaits_head_end() const { return reader_.awaits_end(); }  // Within one of several frames.
   const PeerSettings& peer() const { return peer_; }
   void announce_streams_max(std::uint32_t streams);
   // GOAWAY that refuses nothing yet, then, once the peer has seen it, one with the last id. Of a
-  // server, streams behind that are ignored.
+  // server, new streams are ignored from then on; the peer may send again, elsewhere, those behind
+  // a last id that is given. May be called again with a lower one.
   void begin_shutdown();
-  void finish_shutdown();
-  bool is_shutting_down() const { return shutdown_ != Shutdown::none; }
-  bool is_shut() const { return shutdown_ == Shutdown::told; }
+  void finish_shutdown(std::uint32_t last_id = stream_id_max);
+  bool is_shutting_down() const { return ending_.is_begun(); }
+  bool is_shut() const { return ending_.is_told(); }
   std::uint32_t last_id() const { return streams_.last_id(); }
   const StreamTable& streams() const { return streams_; }
 
   // -- A stream.
   void open(Stream& stream);  // Of a client; its id is greater than last_id().
-  void begin_head(const Stream& stream);
-  void add(const Field& field) { encoder_.add(field, out_); }
+  void begin_head(const Stream& stream) { writer_.begin(stream.id); }
+  void add(const Field& field) { writer_.add(field); }
   void end_head(Stream& stream, bool ends);
   // Sends as much as the windows allow, and the end with the last of it. How much went.
   std::size_t send_data(Stream& stream, std::string_view content, bool ends);
   std::int64_t sendable(const Stream& stream) const {
-    return stream.send_window < send_window_ ? stream.send_window : send_window_;
+    const std::int64_t of_all = window_.sendable();
+    return stream.send_window < of_all ? stream.send_window : of_all;
   }
   void grant(Stream& stream, std::size_t bytes);
   void grant_connection(std::size_t bytes);
@@ -126,14 +128,12 @@ class Endpoint {
   bool is_paused() const { return is_paused_; }
 
  private:
-  enum class Shutdown : std::uint8_t { none, begun, told };
   struct DataRun {
     Stream* stream = nullptr;  // nullptr: its bytes are ignored.
     std::uint32_t left = 0, padding = 0;
     bool ends = false;
   };
 
-  bool take_preface(std::string_view bytes, std::size_t& used);
   bool is_acceptable(const FrameHead& head);
   void dispatch(const FrameHead& head, std::string_view payload);
   bool begin_data(const FrameHead& head, std::string_view payload, std::size_t& used);
@@ -155,7 +155,8 @@ class Endpoint {
   void on_goaway(const FrameHead& head, std::string_view payload);
   void on_window_update(const FrameHead& head, std::string_view payload);
   void fail_stream(Stream& stream, Violation violation);
-  bool is_idle(std::uint32_t id) const { return id > streams_.last_id(); }
+  // Nobody pushes, so streams of even ids stay idle.
+  bool is_idle(std::uint32_t id) const { return id % 2 == 0 || id > streams_.last_id(); }
   void admit(Stream& stream);
   bool flooded(bool is_too_much, Violation violation);
 
@@ -164,24 +165,15 @@ class Endpoint {
   Scratch& scratch_;
   std::string& out_;
   Handler& handler_;
-  HpackDecoder decoder_;
-  HpackEncoder encoder_;
+  HeadReader reader_;
+  HeadWriter writer_;
   StreamTable streams_;
   FloodGuard guard_;
   PeerSettings peer_;
-  std::int64_t send_window_ = window_usual;  // Of the connection.
-  std::int64_t receive_window_ = 0;
-  std::uint32_t ungranted_ = 0;
+  ConnectionWindow window_;
   DataRun data_;
-  std::string block_;           // Of a head whose end has not come.
-  std::uint32_t block_id_ = 0;  // 0: none.
-  std::size_t continuations_ = 0;
-  std::size_t head_at_ = 0;  // Of the HEADERS that is being written, in out_.
-  Violation violation_ = Violation::none;
-  Shutdown shutdown_ = Shutdown::none;
-  bool has_preface_ = false;
-  bool has_settings_ = false;
-  bool block_ends_ = false;
+  Opening opening_;
+  Ending ending_;
   bool is_paused_ = false;
 };
 

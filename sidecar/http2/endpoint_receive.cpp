@@ -7,7 +7,11 @@ namespace outrider::http2 {
 
 std::size_t Endpoint::receive(std::string_view bytes) {
   std::size_t used = 0;
-  if (!take_preface(bytes, used)) return has_failed() ? bytes.size() : used;
+  if (!opening_.has_preface()) {
+    const Violation violation = opening_.read_preface(role_, bytes, used);
+    if (violation != Violation::none) fail(violation);
+    if (!opening_.has_preface()) return has_failed() ? bytes.size() : used;
+  }
   while (!has_failed() && !is_paused_) {
     if (data_.left + data_.padding > 0) {
       if (used == bytes.size()) break;
@@ -33,31 +37,14 @@ std::size_t Endpoint::receive(std::string_view bytes) {
   return has_failed() ? bytes.size() : used;
 }
 
-// True once frames are to be read.
-bool Endpoint::take_preface(std::string_view bytes, std::size_t& used) {
-  if (has_preface_) return true;
-  if (role_ == Role::client) {
-    if (bytes.size() < frame_head_bytes) return false;
-    if (bytes.starts_with("HTTP/1.")) return fail(Violation::not_http2), false;
-    has_preface_ = true;
-    return true;
-  }
-  const std::size_t n = std::min(bytes.size(), client_preface.size());
-  if (bytes.substr(0, n) != client_preface.substr(0, n)) fail(Violation::bad_preface);
-  if (has_failed() || n < client_preface.size()) return false;
-  has_preface_ = true;
-  used = n;
-  return true;
-}
-
 // By its head alone, before the payload has come.
 bool Endpoint::is_acceptable(const FrameHead& head) {
   if (head.length > frame_payload_max) {
     fail(Violation::bad_frame_size);
-  } else if (!has_settings_ && (head.type != FrameType::settings || head.has(flag_ack))) {
+  } else if (!opening_.has_settings() && (head.type != FrameType::settings || head.has(flag_ack))) {
     fail(Violation::missing_settings);
-  } else if (block_id_ != 0 &&
-             (head.type != FrameType::continuation || head.stream_id != block_id_)) {
+  } else if (reader_.awaits_end() &&
+             (head.type != FrameType::continuation || head.stream_id != reader_.id())) {
     fail(Violation::interrupted_block);
   }
   return !has_failed();
@@ -69,7 +56,8 @@ void Endpoint::dispatch(const FrameHead& head, std::string_view payload) {
     case FrameType::headers:
       return is_of_connection() ? fail(Violation::bad_stream_id) : on_headers(head, payload);
     case FrameType::continuation:
-      return block_id_ == 0 ? fail(Violation::unexpected_frame) : on_continuation(head, payload);
+      return reader_.awaits_end() ? on_continuation(head, payload)
+                                  : fail(Violation::unexpected_frame);
     case FrameType::priority:
       return is_of_connection() ? fail(Violation::bad_stream_id) : on_priority(head, payload);
     case FrameType::rst_stream:
@@ -145,15 +133,15 @@ Stream* Endpoint::data_target(const FrameHead& head) {
 }
 
 bool Endpoint::take_window(const FrameHead& head, Stream*& stream) {
-  if (head.length > receive_window_) return fail(Violation::window_exceeded), false;
-  receive_window_ -= head.length;
+  if (!window_.take(head.length)) return fail(Violation::window_exceeded), false;
   if (stream == nullptr) return true;
-  if (head.length > stream->receive_window) {
+  const auto length = static_cast<std::int32_t>(head.length);  // 24 bits.
+  if (length > stream->receive_window) {
     fail_stream(*stream, Violation::window_exceeded);
     stream = nullptr;
     return !has_failed();
   }
-  stream->receive_window -= head.length;
+  stream->receive_window -= length;
   return true;
 }
 
@@ -194,29 +182,26 @@ void Endpoint::on_headers(const FrameHead& head, std::string_view payload) {
   payload.remove_suffix(padding);
   const bool ends = head.has(flag_end_stream);
   if (head.has(flag_end_headers)) return on_block(id, payload, ends);
-  block_id_ = id;
-  block_ends_ = ends;
-  continuations_ = 0;
-  block_ = payload;
+  reader_.begin(id, payload, ends);
 }
 
 void Endpoint::on_continuation(const FrameHead& head, std::string_view payload) {
-  if (++continuations_ > limits_.continuations) return fail(Violation::too_many_continuations);
-  if (block_.size() + payload.size() > limits_.block_bytes) return fail(Violation::block_too_large);
-  block_ += payload;
+  const Violation violation = reader_.add(payload, limits_.continuations, limits_.block_bytes);
+  if (violation != Violation::none) return fail(violation);
   if (!head.has(flag_end_headers)) return;
-  const std::uint32_t id = block_id_;
-  block_id_ = 0;
-  const std::string block = std::move(block_);
-  block_ = {};
-  on_block(id, block, block_ends_);
+  const HeadReader::Block block = reader_.take();
+  on_block(block.id, block.bytes, block.ends);
 }
 
-// Each block is decoded, also of a stream that is gone, since the table has to follow.
 void Endpoint::on_block(std::uint32_t id, std::string_view block, bool ends) {
-  if (const Violation v = decoder_.decode(block, scratch_.fields); v != Violation::none)
-    return fail(v);
-  if (Stream* stream = streams_.find(id); stream != nullptr) return on_head_of(*stream, ends);
+  const Violation violation = reader_.decode(block, scratch_.fields);
+  const bool is_past_limit = violation != Violation::none;
+  // A client is told the limits, and pays for what it sends past them with its connection. Of the
+  // upstream's calls one alone is to fail.
+  if (is_past_limit && (role_ == Role::server || reader_.is_lost())) return fail(violation);
+  Stream* stream = streams_.find(id);
+  if (is_past_limit && stream != nullptr) return fail_stream(*stream, violation);
+  if (stream != nullptr) return on_head_of(*stream, ends);
   if (is_idle(id)) return on_new_request(id, ends);
   refuse_late(id);
 }
@@ -275,11 +260,13 @@ void Endpoint::on_response_head(Stream& stream, bool ends) {
   if (!judge(scratch_.fields, head) || (head.interim() && ends))
     return fail_stream(stream, Violation::malformed_head);
   if (!head.interim()) {
-    stream.has_head = true;
-    stream.remote_ended = ends;
     // Without a body it tells how long that of an answer to GET would have been.
     const bool is_bodiless = stream.is_head_request || head.status == 204 || head.status == 304;
-    stream.content_left = ends || is_bodiless ? no_content_length : head.content_length;
+    if (ends && !is_bodiless && head.content_length > 0)
+      return fail_stream(stream, Violation::content_length_mismatch);
+    stream.has_head = true;
+    stream.remote_ended = ends;
+    stream.content_left = is_bodiless ? 0 : head.content_length;
   }
   handler_.on_response(stream, head, ends);
 }
@@ -319,7 +306,7 @@ void Endpoint::on_settings(const FrameHead& head, std::string_view payload) {
     if (const Violation v = apply(setting, read_uint32(payload.data() + 2)); v != Violation::none)
       return fail(v);
   }
-  has_settings_ = true;
+  opening_.note_settings();
   if (flooded(guard_.note_reply(), Violation::reply_flood)) return;
   put_frame_head({0, FrameType::settings, flag_ack, 0}, out_);
   handler_.on_settings();
@@ -328,7 +315,7 @@ void Endpoint::on_settings(const FrameHead& head, std::string_view payload) {
 Violation Endpoint::apply(Setting setting, std::uint32_t value) {
   switch (setting) {
     case Setting::header_table_size:
-      encoder_.set_peer_limit(value);
+      writer_.set_peer_limit(value);
       break;
     case Setting::enable_push:
       if (value > (role_ == Role::server ? 1u : 0u)) return Violation::bad_setting;
@@ -341,8 +328,9 @@ Violation Endpoint::apply(Setting setting, std::uint32_t value) {
       const std::int64_t change = std::int64_t{value} - peer_.initial_window;
       bool has_overflown = false;
       streams_.each([&](Stream& stream) {
-        stream.send_window += change;
-        has_overflown = has_overflown || stream.send_window > window_max;
+        const std::int64_t changed = stream.send_window + change;
+        has_overflown = has_overflown || changed > window_max;
+        stream.send_window = static_cast<std::int32_t>(std::min<std::int64_t>(changed, window_max));
       });
       if (has_overflown) return Violation::window_overflow;
       peer_.initial_window = value;
@@ -370,16 +358,15 @@ void Endpoint::on_window_update(const FrameHead& head, std::string_view payload)
   const std::uint32_t increment = read_uint32(payload.data()) & window_max;
   if (head.stream_id == 0) {
     if (increment == 0) return fail(Violation::bad_window_update);
-    send_window_ += increment;
-    return send_window_ > window_max ? fail(Violation::window_overflow)
-                                     : handler_.on_window(nullptr);
+    return window_.open(increment) ? handler_.on_window(nullptr) : fail(Violation::window_overflow);
   }
   if (is_idle(head.stream_id)) return fail(Violation::bad_stream_id);
   Stream* stream = streams_.find(head.stream_id);
   if (stream == nullptr) return;
   if (increment == 0) return fail_stream(*stream, Violation::bad_window_update);
-  stream->send_window += increment;
-  if (stream->send_window > window_max) return fail_stream(*stream, Violation::window_overflow);
+  const std::int64_t window = std::int64_t{stream->send_window} + increment;
+  if (window > window_max) return fail_stream(*stream, Violation::window_overflow);
+  stream->send_window = static_cast<std::int32_t>(window);
   handler_.on_window(stream);
 }
 

@@ -134,13 +134,14 @@ bool judge(const FieldBlock& block, RequestHead& head) {
   head.is_connect = head.method == "CONNECT";
   head.is_grpc = is_grpc(head.content_type);
   if (!is_method(head.method)) return false;
+  // Of CONNECT :authority is the target, and a Host is not (8.5).
+  if (head.is_connect && head.authority.empty()) return false;
   if (host.data() != nullptr) {
     if (head.authority.data() != nullptr && !equal_without_case(host, head.authority)) return false;
     head.authority = host;
   }
   if (!all(head.authority, host_class)) return false;
-  if (head.is_connect)
-    return head.scheme.data() == nullptr && head.path.data() == nullptr && !head.authority.empty();
+  if (head.is_connect) return head.scheme.data() == nullptr && head.path.data() == nullptr;
   return !head.scheme.empty() && is_target(head);
 }
 

@@ -9,6 +9,8 @@ namespace outrider::http2 {
 namespace {
 
 constexpr int size_changes_max = 2;  // Before the first field (RFC 7541, 4.2).
+// Of a block past its limits, what is decoded behind them at most.
+constexpr std::size_t followed_bytes_max = 1 << 20;
 
 Violation copy(std::string_view text, FieldBlock& out, std::string_view& copied) {
   char* room = out.reserve(text.size());
@@ -50,6 +52,13 @@ struct HpackDecoder::Reader {
     return false;
   }
 
+  bool skip_string() {
+    std::uint64_t size = 0;
+    if (!integer(7, size) || size > left.size()) return false;
+    left.remove_prefix(size);
+    return true;
+  }
+
   Violation string(FieldBlock& out, std::string_view& text) {
     if (left.empty()) return Violation::bad_compression;
     const bool is_huffman = (peek() & 0x80) != 0;
@@ -70,14 +79,65 @@ struct HpackDecoder::Reader {
 Violation HpackDecoder::decode(std::string_view bytes, FieldBlock& out) {
   out.clear();
   Reader in{bytes};
-  for (int changes = 0; !in.empty() && (in.peek() & 0xe0) == 0x20; ++changes)
-    if (changes == size_changes_max || !change_size(in)) return Violation::bad_compression;
+  for (int changes = 0; !in.empty() && (in.peek() & 0xe0) == 0x20; ++changes) {
+    if (changes == size_changes_max || !change_size(in)) {
+      is_lost_ = true;
+      return Violation::bad_compression;
+    }
+  }
+  const Violation violation = decode_fields(in, out);
+  if (violation == Violation::bad_compression) is_lost_ = true;
+  if (violation == Violation::too_many_fields || violation == Violation::head_too_large)
+    follow(in, out);
+  return violation;
+}
+
+// At a violation, `in` stands at the first field that the table does not have yet.
+Violation HpackDecoder::decode_fields(Reader& in, FieldBlock& out) {
   while (!in.empty()) {
-    const Violation violation =
-        (in.peek() & 0x80) != 0 ? decode_indexed(in, out) : decode_literal(in, out);
-    if (violation != Violation::none) return violation;
+    const Reader before = in;
+    Field field;
+    if (const Violation v = decode_field(in, out, field); v != Violation::none) {
+      in = before;
+      return v;
+    }
+    if (const Violation v = add(field, out); v != Violation::none) return v;
   }
   return Violation::none;
+}
+
+// Reads on for the table's sake, a field at a time.
+void HpackDecoder::follow(Reader& in, FieldBlock& out) {
+  std::size_t followed = 0;
+  while (!in.empty() && !is_lost_) {
+    const Reader before = in;
+    Field field;
+    out.clear();
+    const Violation v = decode_field(in, out, field);
+    if (v == Violation::head_too_large) in = before;
+    is_lost_ = v == Violation::bad_compression ||
+               (v == Violation::head_too_large && !skip_literal(in)) ||
+               (followed += out.bytes()) > followed_bytes_max;
+  }
+  out.clear();
+}
+
+// A literal whose text is larger than the arena, and so than any table: it empties the table.
+bool HpackDecoder::skip_literal(Reader& in) {
+  const bool is_indexed = (in.peek() & 0xc0) == 0x40;
+  std::uint64_t index = 0;
+  if (!in.integer(is_indexed ? 6 : 4, index)) return false;
+  if ((index == 0 && !in.skip_string()) || !in.skip_string()) return false;
+  if (is_indexed) {
+    const std::size_t limit = table_.limit();
+    table_.set_limit(0);
+    table_.set_limit(limit);
+  }
+  return true;
+}
+
+Violation HpackDecoder::decode_field(Reader& in, FieldBlock& out, Field& field) {
+  return (in.peek() & 0x80) != 0 ? decode_indexed(in, out, field) : decode_literal(in, out, field);
 }
 
 bool HpackDecoder::find(std::uint64_t index, TableEntry& entry) const {
@@ -93,16 +153,16 @@ bool HpackDecoder::change_size(Reader& in) {
   return true;
 }
 
-Violation HpackDecoder::decode_indexed(Reader& in, FieldBlock& out) {
+Violation HpackDecoder::decode_indexed(Reader& in, FieldBlock& out, Field& field) {
   std::uint64_t index = 0;
   TableEntry entry;
   if (!in.integer(7, index) || !find(index, entry)) return Violation::bad_compression;
-  Field field{entry.name, entry.value};
+  field = {entry.name, entry.value};
   if (index > static_count) {  // Its text may move with the next entry.
     if (const Violation v = copy(entry.name, out, field.name); v != Violation::none) return v;
     if (const Violation v = copy(entry.value, out, field.value); v != Violation::none) return v;
   }
-  return add(field, out);
+  return Violation::none;
 }
 
 Violation HpackDecoder::decode_name(Reader& in, std::uint64_t index, FieldBlock& out,
@@ -114,18 +174,18 @@ Violation HpackDecoder::decode_name(Reader& in, std::uint64_t index, FieldBlock&
   return index > static_count ? copy(entry.name, out, name) : Violation::none;
 }
 
-Violation HpackDecoder::decode_literal(Reader& in, FieldBlock& out) {
+// The table has it once its texts are read, and not before.
+Violation HpackDecoder::decode_literal(Reader& in, FieldBlock& out, Field& field) {
   const unsigned char first = in.peek();
   const bool is_indexed = (first & 0xc0) == 0x40;
   if (!is_indexed && (first & 0xe0) == 0x20) return Violation::bad_compression;  // Too late.
   std::uint64_t index = 0;
   if (!in.integer(is_indexed ? 6 : 4, index)) return Violation::bad_compression;
-  Field field;
   field.is_secret = !is_indexed && (first & 0x10) != 0;
   if (const Violation v = decode_name(in, index, out, field.name); v != Violation::none) return v;
   if (const Violation v = in.string(out, field.value); v != Violation::none) return v;
   if (is_indexed) table_.insert(field.name, field.value);
-  return add(field, out);
+  return Violation::none;
 }
 
 }  // namespace outrider::http2

@@ -22,8 +22,10 @@ void put_integer(std::uint64_t value, int prefix_bits, unsigned first, std::stri
   out += static_cast<char>(value);
 }
 
-void put_string(std::string_view text, std::string& out) {
-  const std::size_t coded = huffman_encoded_size(text);
+// Huffman's code is for what the table will say from then on: a text that differs each time costs
+// more to code, here and at the peer, than its bytes do.
+void put_string(std::string_view text, bool is_indexed, std::string& out) {
+  const std::size_t coded = is_indexed ? huffman_encoded_size(text) : text.size();
   if (coded < text.size()) {
     put_integer(coded, 7, 0x80, out);
     huffman_encode(text, out);
@@ -129,19 +131,20 @@ void HpackEncoder::add(const Field& field, std::string& out) {
       if (entry.value == field.value) return put_integer(i, 7, 0x80, out);
     }
   }
-  const bool is_indexed = !is_secret && !differs_each_time(field.name) &&
-                          field.name.size() + field.value.size() <= indexed_bytes_max &&
-                          table_.limit() > indexed_bytes_max;
+  const bool may_be_indexed = !is_secret &&
+                              field.name.size() + field.value.size() <= indexed_bytes_max &&
+                              table_.limit() > indexed_bytes_max;
   std::uint32_t hash = 0;
-  if (is_indexed) {
+  if (may_be_indexed) {
     hash = hash_of(field.name, field.value);
     if (const std::size_t i = find_in_table(hash, field); i != 0)
       return put_integer(i, 7, 0x80, out);
   }
+  const bool is_indexed = may_be_indexed && !differs_each_time(field.name);
   const std::size_t name = static_name != 0 ? static_name : name_index(field.name);
   is_indexed ? put_integer(name, 6, 0x40, out) : put_integer(name, 4, is_secret ? 0x10 : 0, out);
-  if (name == 0) put_string(field.name, out);
-  put_string(field.value, out);
+  if (name == 0) put_string(field.name, is_indexed, out);
+  put_string(field.value, is_indexed, out);
   if (is_indexed) table_.insert(field.name, field.value, hash);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/http2/hpack_table.h"
 
+#include <cstring>
+
 namespace outrider::http2 {
 namespace {
 
@@ -74,13 +76,22 @@ const std::array<TableEntry, static_count> static_table{{
     {"www-authenticate", ""},
 }};
 
+// Words at a time: it is looked up for each field of each head.
 std::uint32_t hash_of(std::string_view name, std::string_view value) {
-  std::uint32_t hash = 2166136261u;
+  constexpr std::uint64_t odd = 0x9e3779b97f4a7c15u;  // 2^64 over the golden ratio.
+  std::uint64_t hash = name.size() << 16 ^ value.size();
+  const auto mix = [&hash](const char* at, std::size_t bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, bytes);
+    hash = (hash ^ word) * odd;
+    hash ^= hash >> 32;
+  };
   for (const std::string_view text : {name, value}) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-    hash = (hash ^ 0x100u) * 16777619u;
+    std::size_t at = 0;
+    for (; text.size() - at >= sizeof hash; at += sizeof hash) mix(text.data() + at, sizeof hash);
+    if (at < text.size()) mix(text.data() + at, text.size() - at);
   }
-  return hash;
+  return static_cast<std::uint32_t>(hash);
 }
 
 void DynamicTable::set_limit(std::size_t limit) {

@@ -26,7 +26,7 @@ struct TableEntry {
 inline constexpr std::size_t static_count = 61;
 extern const std::array<TableEntry, static_count> static_table;  // [0] has the index 1.
 
-// FNV-1a, over name and value; the encoder looks entries up by it.
+// Of name and value; the encoder looks entries up by it, and compares them.
 std::uint32_t hash_of(std::string_view name, std::string_view value);
 
 class DynamicTable {

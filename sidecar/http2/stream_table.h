@@ -22,10 +22,10 @@ namespace outrider::http2 {
 
 struct Stream {
   std::uint32_t id = 0;
-  std::int64_t send_window = 0;     // May be negative (RFC 9113, 6.9.2).
-  std::int64_t receive_window = 0;  // What the peer may still send.
+  std::int32_t send_window = 0;     // At most 2^31 - 1, and may be negative (RFC 9113, 6.9.2).
+  std::int32_t receive_window = 0;  // What the peer may still send.
+  std::uint32_t ungranted = 0;      // Bytes that have come, passed on, and were not granted again.
   std::int64_t content_left = no_content_length;
-  std::uint32_t ungranted = 0;   // Bytes that have come, passed on, and were not granted again.
   bool is_open = false;          // In the table.
   bool is_head_request = false;  // Its response has no body, whatever its length says.
   bool has_head = false;         // Its (final) head has come.

@@ -64,4 +64,8 @@ struct MonitorParts {
 int run_monitor(const MonitorOptions& options, MonitorParts parts, const net::Signals& signals,
                 const Clock& clock);
 
+// Reads the model configuration and what it names, and says that they are right. Returns the exit
+// status. Throws std::runtime_error, with the reason, where they are not.
+int check_configuration(const MonitorOptions& options);
+
 }  // namespace outrider::monitor

@@ -16,15 +16,14 @@ namespace {
 
 // What request.proto names, for the top level and every entry. A relative name is from the working
 // directory, as all files of the configuration are.
-Result<void> read_descriptors(ModelConfig& config) {
+Result<void> read_descriptors(ModelConfig& config, const std::string& file) {
   if (config.descriptors.empty()) return {};
+  const std::string where = file + ": request.proto: ";
   const auto content = config::read_file(config.descriptors);
-  if (!content) return fail(content);
+  if (!content) return fail(content.error().code, where + content.error().message);
   const auto schemas = decode::MessageSchemas::parse(*content);
-  if (!schemas) {
-    return fail(schemas.error().code,
-                "request.proto: " + config.descriptors + ": " + schemas.error().message);
-  }
+  if (!schemas)
+    return fail(schemas.error().code, where + config.descriptors + ": " + schemas.error().message);
   config.rules.schemas = *schemas;
   for (auto& [model, its] : config.models) its.rules.schemas = *schemas;
   return {};
@@ -41,7 +40,7 @@ Result<ModelConfig> read_model_config(const MonitorOptions& options) {
     if (!parsed) return fail(parsed);
     config = std::move(*parsed);
   }
-  if (auto ok = read_descriptors(config); !ok) return fail(ok);
+  if (auto ok = read_descriptors(config, options.model_config); !ok) return fail(ok);
   if (!options.reference.empty()) config.reference = options.reference;
   return config;
 }
@@ -62,6 +61,20 @@ tap::CaptureSettings capture_of(const ModelConfig& config) {
   return capture;
 }
 
+namespace {
+
+truth::Sample sample_of(const ModelConfig& config) {
+  truth::Sample sample{.share = config.truth.sample, .by_id = false, .by_key = false};
+  const auto note = [&sample](const decode::Rules& rules) {
+    (rules.key.empty() ? sample.by_id : sample.by_key) = true;
+  };
+  if (config.models.empty()) note(config.rules);
+  for (const auto& [name, model] : config.models) note(model.rules);
+  return sample;
+}
+
+}  // namespace
+
 truth::LogSettings log_settings_of(const ModelConfig& config, const std::string& data_dir) {
   truth::LogSettings settings;
   settings.folder = std::filesystem::path(data_dir) / "log";
@@ -69,6 +82,7 @@ truth::LogSettings log_settings_of(const ModelConfig& config, const std::string&
   settings.keep_features = config.log.keep_features;
   settings.max_delay = config.truth.max_delay;
   settings.early_hold = config.truth.early;
+  settings.sample = sample_of(config);
   settings.model_name = config.default_model();
   constexpr std::size_t versions_of_entry = 4;  // While labels of the last ones still come.
   settings.models_max = std::max(settings.models_max, versions_of_entry * config.models.size());

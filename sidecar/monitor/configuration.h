@@ -17,7 +17,7 @@
 #include "sidecar/monitor/versions/model_config.h"
 #include "sidecar/options/monitor_options.h"
 #include "sidecar/tap/capture_settings.h"
-#include "truth/prediction_log.h"
+#include "truth/log/prediction_log.h"
 
 namespace outrider::monitor {
 

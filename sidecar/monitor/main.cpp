@@ -55,9 +55,12 @@ int called_alone(const config::Positional&) {
 int main(int argc, char** argv) {
   sidecar::Settings settings;
   const config::Command serve = sidecar::serve_command(settings, called_alone);
-  const config::Command monitoring{
-      "monitor", "The monitoring half, which serve starts itself.", "", serve.options,
-      [&](const config::Positional&) { return run(settings.monitor); }};
+  const config::Command monitoring{"monitor", "The monitoring half, which serve starts itself.", "",
+                                   serve.options, [&](const config::Positional&) {
+                                     return settings.monitor.check_alone
+                                                ? monitor::check_configuration(settings.monitor)
+                                                : run(settings.monitor);
+                                   }};
   return config::run_program(sidecar::program_name, sidecar::program_summary, {serve, monitoring},
                              argc, argv);
 }

@@ -25,13 +25,14 @@ truth::FeatureValueView feature_view(const decode::FeatureValue& value) {
 }  // namespace
 
 Pipeline::Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
-                   Shipper* shipper, const Clock& clock)
+                   Shipping* shipper, const Clock& clock)
     : guarded_(guarded),
       log_(log),
       shipper_(shipper),
       clock_(clock),
       decoders_(decoders_for(config)),
       stream_(config.rules.unpacked_bytes_max),
+      sampler_(log.settings().sample),
       shipped_features_(config.log.shipped_features) {}
 
 void Pipeline::configure(const ModelConfig& config) {
@@ -78,12 +79,12 @@ tap::Disposal Pipeline::note_failure(const tap::Disposal& disposal) {
 
 // Which features are kept; false: none. Those that are shipped are named one by one.
 bool Pipeline::choose_features(const decode::Observation& observation) {
-  names_.clear();
+  appended_.names.clear();
   if (!observation.names) return false;
   const decode::FeatureNames& all = *observation.names;
   if (!shipper_) {
     if (!log_.settings().keep_features) return false;
-    names_.assign(all.names.begin(), all.names.end());
+    appended_.names.assign(all.names.begin(), all.names.end());
     return true;
   }
   if (shipped_features_.empty()) return false;
@@ -96,33 +97,46 @@ bool Pipeline::choose_features(const decode::Observation& observation) {
         places_.push_back(i);
     }
   }
-  for (const std::size_t place : places_) names_.emplace_back(all.names[place]);
-  return !names_.empty();
+  for (const std::size_t place : places_) appended_.names.emplace_back(all.names[place]);
+  return !appended_.names.empty();
+}
+
+// What is left out of a request with a key in each row stays in it as a row without a prediction,
+// so that the others keep their numbers.
+bool Pipeline::is_sampled(const decode::Observation& observation, const decode::Row& row) {
+  if (!observation.key.empty()) return sampler_.keeps(observation.key);
+  return sampler_.keeps(row.key.empty() ? observation.id : std::string_view(row.key));
 }
 
 void Pipeline::append(const decode::Observation& observation) {
-  rows_.clear();
-  features_.clear();
+  std::size_t kept = observation.rows.size();
+  appended_.rows.clear();
+  appended_.features.clear();
   const bool features = choose_features(observation);
-  if (features) features_.reserve(observation.rows.size() * names_.size());
+  if (features) appended_.features.reserve(observation.rows.size() * appended_.names.size());
   for (const decode::Row& row : observation.rows) {
     truth::RowView view{.prediction = value_view(row.prediction.value), .segment = row.segment};
     view.failed = row.failed;
+    if (!sampler_.keeps_all() && !is_sampled(observation, row)) {
+      --kept;
+      appended_.rows.push_back({.failed = true});
+      continue;
+    }
     view.key = row.key;
     if (row.prediction.score == row.prediction.score) view.score = row.prediction.score;
     if (features) {
-      const std::size_t first = features_.size();
+      const std::size_t first = appended_.features.size();
       if (shipper_) {
         for (const std::size_t place : places_)
-          features_.push_back(feature_view(row.features[place]));
+          appended_.features.push_back(feature_view(row.features[place]));
       } else {
-        for (const auto& value : row.features) features_.push_back(feature_view(value));
+        for (const auto& value : row.features) appended_.features.push_back(feature_view(value));
       }
-      view.features = std::span(features_).subspan(first);
+      view.features = std::span(appended_.features).subspan(first);
     }
-    rows_.push_back(view);
+    appended_.rows.push_back(view);
   }
-  keep(observation);
+  if (kept > 0) keep(observation);
 }
 
 void Pipeline::keep(const decode::Observation& observation) {
@@ -134,10 +148,10 @@ void Pipeline::keep(const decode::Observation& observation) {
       .model_version = shipper_ ? std::string_view(version_.version) : observation.model_version,
       .aliases = observation.aliases,
       .key = observation.key,
-      .feature_names = names_,
-      .rows = rows_};
+      .feature_names = appended_.names,
+      .rows = appended_.rows};
   if (shipper_) {
-    shipper_->append(prediction, names_.empty() ? 0 : observation.names->serial);
+    shipper_->append(prediction, appended_.names.empty() ? 0 : observation.names->serial);
   } else if (truth::PredictionLog* log = log_.get()) {
     log->append(prediction);
   }

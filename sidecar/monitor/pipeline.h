@@ -17,8 +17,9 @@
 #include "sidecar/monitor/decode/grpc_stream.h"
 #include "sidecar/monitor/decode/model_decoders.h"
 #include "sidecar/monitor/guarded_monitor.h"
-#include "sidecar/monitor/shipping/shipper.h"
+#include "sidecar/monitor/shipping/shipping.h"
 #include "sidecar/monitor/state/log_holder.h"
+#include "sidecar/monitor/truth_parts.h"
 #include "sidecar/tap/exchange.h"
 #include "truth/prediction.h"
 
@@ -28,7 +29,7 @@ class Pipeline {
  public:
   // Without a shipper (null) predictions go to the log.
   Pipeline(const ModelConfig& config, GuardedMonitor& guarded, const LogHolder& log,
-           Shipper* shipper, const Clock& clock);
+           Shipping* shipper, const Clock& clock);
 
   // A gRPC call of several messages gives several observations, and is one exchange: analysed where
   // one of them is.
@@ -41,27 +42,31 @@ class Pipeline {
   // What /api/v1/status and the metrics tell of it; these are thread-safe.
   const FailureNotes& failures() const { return failures_; }
   KeyNotes& keys() { return keys_; }
+  Sampler& sampler() { return sampler_; }
 
  private:
   tap::Disposal take_stream();
   tap::Disposal note(const decode::Decoder::Outcome& outcome);
   tap::Disposal note_failure(const tap::Disposal& disposal);
   void append(const decode::Observation& observation);
+  bool is_sampled(const decode::Observation& observation, const decode::Row& row);
   void keep(const decode::Observation& observation);
   bool choose_features(const decode::Observation& observation);
 
   GuardedMonitor& guarded_;
   const LogHolder& log_;
-  Shipper* const shipper_;
+  Shipping* const shipper_;
   const Clock& clock_;
   decode::ModelDecoders decoders_;
   decode::GrpcStream stream_;
   FailureNotes failures_;
   KeyNotes keys_;
-  // Of append(); kept for their memory.
-  std::vector<truth::RowView> rows_;
-  std::vector<truth::FeatureValueView> features_;
-  std::vector<std::string_view> names_;
+  Sampler sampler_;
+  struct {  // Of append(); kept for their memory.
+    std::vector<truth::RowView> rows;
+    std::vector<truth::FeatureValueView> features;
+    std::vector<std::string_view> names;
+  } appended_;
   VersionName version_;  // Of the last observation, as its metrics name it.
   // Of shipped features: which places of a list of names are kept, of the list that came last.
   std::vector<std::string> shipped_features_;

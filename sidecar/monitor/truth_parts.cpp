@@ -36,4 +36,20 @@ void LogMetrics::collect(wire::MetricSink& sink) {
   if (log) log->collector().collect(sink);
 }
 
+bool Sampler::keeps(std::string_view name) {
+  const bool kept = truth::in_sample(name, sample_.share);
+  if (!kept) left_out_.fetch_add(1, std::memory_order_relaxed);
+  return kept;
+}
+
+void Sampler::collect(wire::MetricSink& sink) {
+  sink.family({"outrider_truth_sample_ratio", wire::MetricType::gauge,
+               "Share of the predictions that are kept for their labels (truth.sample): labels, "
+               "outcomes and accuracy are of these."});
+  sink.value(wire::SeriesKey(), sample_.share);
+  sink.family({"outrider_truth_sampled_out_total", wire::MetricType::counter,
+               "Predictions that truth.sample left out: labels for them are sampled_out."});
+  sink.value(wire::SeriesKey(), static_cast<double>(left_out_.load(std::memory_order_relaxed)));
+}
+
 }  // namespace outrider::monitor

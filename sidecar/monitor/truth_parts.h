@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Where the monitor's state and the prediction log meet. Thread-safe.
+// Where the monitor's state, its exchanges and the prediction log meet. Thread-safe.
 
+#include <atomic>
+#include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "base/wire/exposition.h"
 #include "sidecar/monitor/guarded_monitor.h"
 #include "sidecar/monitor/state/log_holder.h"
+#include "truth/sample.h"
 #include "truth/truth_consumer.h"
 
 namespace outrider::monitor {
@@ -36,6 +40,20 @@ class LogMetrics final : public wire::Collector {
  private:
   const LogHolder& holder_;
   GuardedMonitor& guarded_;
+};
+
+// Which rows are kept for their labels (truth.sample), and how many were not.
+class Sampler final : public wire::Collector {
+ public:
+  explicit Sampler(const truth::Sample& sample) : sample_(sample) {}
+  bool keeps_all() const { return sample_.share >= 1; }
+  // Counts one that is not kept. Of the one thread that reads exchanges.
+  bool keeps(std::string_view name);
+  void collect(wire::MetricSink& sink) override;
+
+ private:
+  const truth::Sample sample_;
+  std::atomic<std::uint64_t> left_out_{0};
 };
 
 }  // namespace outrider::monitor

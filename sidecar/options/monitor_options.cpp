@@ -26,6 +26,9 @@ void MonitorOptions::add_to(config::OptionTable& table) {
       .add("model.config", model_config,
            "Model configuration (YAML); without one, everything is recognised from the traffic.")
       .value_name("FILE");
+  table.add("config.check", check_alone,
+            "Check the options, the model configuration and the files that it names, then exit: "
+            "with status 0 where they are right, else with the reason.");
   table
       .add("reference", reference,
            "References of the model's versions: a file, a folder, or a model registry. Overrides "

@@ -30,6 +30,7 @@ struct MonitorOptions {
   std::string data_dir = "data";
   std::string model_config;  // "": everything is inferred.
   std::string reference;     // Overrides the model configuration's.
+  bool check_alone = false;  // Says whether the configuration is right, and serves nothing.
   std::int64_t memory_bytes_max = std::int64_t{512}
                                   << 20;              // What the process may grow by; 0: no limit.
   Duration drain_timeout = std::chrono::seconds(10);  // For the flush after SIGTERM.

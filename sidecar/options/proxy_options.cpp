@@ -7,8 +7,8 @@ void Settings::add_to(config::OptionTable& table) {
   constexpr double hour = 3600, day = 24 * hour;
   table
       .add("upstream", upstream,
-           "The model server: http://HOST:PORT, https://HOST:PORT for TLS, unix:PATH for a "
-           "socket; or h2c://HOST:PORT, which speaks HTTP/2 alone (gRPC).")
+           "The model server: http://HOST:PORT, https://HOST:PORT for TLS (HTTP/1.1 and HTTP/2), "
+           "unix:PATH for a socket; or h2c://HOST:PORT, which speaks HTTP/2 alone (gRPC).")
       .example("http://127.0.0.1:8080")
       .value_name("URL");
   table.add("proxy.listen-address", listen_address, "Address that clients connect to.")

@@ -72,7 +72,9 @@ struct Settings {
 
   void add_to(config::OptionTable& table);
 
-  bool upstream_speaks_http2() const { return upstream.starts_with("h2c://"); }
+  // Without TLS an upstream speaks the one or the other; over TLS it says so, by ALPN.
+  bool passes_http2() const { return !passes_http1() || upstream_speaks_tls(); }
+  bool passes_http1() const { return !upstream.starts_with("h2c://"); }
   bool upstream_speaks_tls() const { return upstream.starts_with("https://"); }
 
   // One data thread's share of a limit, rounded up.

@@ -17,7 +17,7 @@ void ShippingOptions::add_to(config::OptionTable& table) {
       .example("http://outrider-agent:9510");
   table.add("truth.workload", workload,
             "Of shipped predictions: the label job that Prometheus gives this sidecar. Required "
-            "with truth.url.");
+            "with truth.url and truth.kafka.");
   table.add("truth.namespace", name_space,
             "Of shipped predictions: the label namespace of this sidecar's metrics, if they have "
             "one.");
@@ -25,14 +25,8 @@ void ShippingOptions::add_to(config::OptionTable& table) {
             "Of shipped predictions: the label cluster of this sidecar's metrics, if they have "
             "one.");
   table.add("truth.pod", pod, "Of shipped predictions: this pod; empty: the host's name.");
-  table
-      .add("truth.bearer-token-file", bearer_token_file,
-           "File with the token that the agents ask for.")
-      .value_name("FILE");
-  table
-      .add("truth.ca-file", ca_file,
-           "PEM of the authority that signed the agents' certificates; empty: the system's.")
-      .value_name("FILE");
+  client.add_to(table, "truth", "each agent");
+  kafka.add_to(table, "truth.kafka", "instead of to truth.url");
   table
       .add(
           "truth.queue-size", queue_bytes_max,
@@ -47,10 +41,16 @@ void ShippingOptions::add_to(config::OptionTable& table) {
 
 Result<void> ShippingOptions::check() const {
   if (!enabled()) return {};
+  if (auto ok = kafka.check("truth.kafka"); !ok) return ok;
+  if (kafka.enabled() && !urls.empty()) {
+    return fail("bad_options",
+                "truth.url and truth.kafka.brokers: expected one of them; the agents read the "
+                "topic");
+  }
   if (workload.empty()) {
     return fail("bad_options",
                 "truth.workload: expected the label job that Prometheus gives this sidecar, since "
-                "truth.url is set: the agent counts outcomes under it");
+                "truth.url or truth.kafka.brokers is set: the agents count outcomes under it");
   }
   for (const std::string* part : {&workload, &name_space, &cluster, &pod}) {
     const bool plain = std::none_of(part->begin(), part->end(),

@@ -10,6 +10,8 @@
 #include "base/config/options.h"
 #include "base/core/clock.h"
 #include "base/core/result.h"
+#include "base/kafka/options.h"
+#include "base/web/client_options.h"
 
 namespace outrider {
 
@@ -17,11 +19,12 @@ namespace outrider {
 struct ShippingOptions {
   std::vector<std::string> urls;  // Of agents; none: predictions wait here for their labels.
   std::string cluster, name_space, workload, pod;
-  std::string bearer_token_file, ca_file;
+  web::ClientOptions client;  // As whom the agents are told.
+  kafka::Options kafka;       // Instead of `urls`.
   std::int64_t queue_bytes_max = std::int64_t{512} << 20;
   Duration queue_age_max = std::chrono::hours(24 * 30);
 
-  bool enabled() const { return !urls.empty(); }
+  bool enabled() const { return !urls.empty() || kafka.enabled(); }
   void add_to(config::OptionTable& table);
   // Error "bad_options": the agent would count outcomes under no name, or one that is none.
   Result<void> check() const;

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "sidecar/http2/frame.h"
 #include "sidecar/proxy/client_connection.h"
 
 namespace outrider::proxy {
@@ -18,6 +19,20 @@ namespace {
 constexpr int accepts_per_batch = 64;
 constexpr int backlog_batches_max = 64;  // When it stops to accept: a whole backlog.
 constexpr std::chrono::milliseconds accept_pause{100};
+
+// In the HTTP that the upstream's clients speak. Behind https:// that is not known before they have
+// said something: a client of HTTP/2 takes the answer of HTTP/1.1 for a broken connection.
+std::string render_too_many(const ExchangeContext& exchanges) {
+  const Answer answer{503, "too_many_connections",
+                      "proxy.connections-max connections are open; raise it or add replicas", 1};
+  if (exchanges.settings.passes_http1()) return render_error(answer, {.now = exchanges.now.wall});
+  std::string frames;
+  http2::put_frame_head({0, http2::FrameType::settings, 0, 0}, frames);
+  // Nothing of it was looked at: its calls may be sent again over another connection.
+  http2::put_goaway(0, http2::ErrorCode::no_error,
+                    std::string(answer.code).append(": ").append(answer.message), frames);
+  return frames;
+}
 
 }  // namespace
 
@@ -65,10 +80,7 @@ void Acceptor::turn_away(const Descriptor& socket) {
   exchanges.counters.rejected[static_cast<std::size_t>(tap::Rejection::too_many_connections)].add();
   exchanges.models.count(tap::ModelTable::unknown, tap::Outcome::rejected, 503);
   if (context_.tls) return;  // It would have to shake hands first.
-  const std::string answer =
-      render_error({503, "too_many_connections",
-                    "proxy.connections-max connections are open; raise it or add replicas", 1},
-                   {.now = exchanges.now.wall});
+  const std::string answer = render_too_many(exchanges);
   (void)!::send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   ::shutdown(socket.get(), SHUT_WR);
 }

@@ -90,11 +90,9 @@ std::string error_body(const Answer& answer) {
 
 // The upstream's failures are UNAVAILABLE, whatever they are to HTTP: a call may be tried again.
 int grpc_status_of(int status) {
-  constexpr int ok = 0, cancelled = 1, unknown = 2, deadline_exceeded = 4, resource_exhausted = 8,
+  constexpr int cancelled = 1, unknown = 2, deadline_exceeded = 4, resource_exhausted = 8,
                 unimplemented = 12, internal = 13, unavailable = 14;
   switch (status) {
-    case 200:
-      return ok;
     case 400:
       return internal;
     case 408:

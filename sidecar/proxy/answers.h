@@ -29,7 +29,8 @@ std::string render_error(const Answer& answer, const AnswerContext& context);
 std::string render_text(int status, std::string_view body, const AnswerContext& context);
 std::string_view reason_phrase(int status);
 std::string http_date(Time now);  // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7).
-// The body of render_error(), and the status of gRPC that says the same as one of HTTP.
+// The body of render_error(), and the status of gRPC that says the same as one of HTTP. 200 says
+// nothing of a call: without a status of its own it ended as UNKNOWN.
 std::string error_body(const Answer& answer);
 int grpc_status_of(int status);
 

@@ -3,10 +3,14 @@
 
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <stdexcept>
 #include <utility>
 
+#include "base/config/sibling_program.h"
 #include "base/core/text.h"
 #include "base/net/shutdown.h"
 #include "sidecar/proxy/server.h"
@@ -39,9 +43,22 @@ tap::MemoryFile create_memory_file(const proxy::Settings& settings) {
   return std::move(*file);
 }
 
+// The model configuration is the monitor's to read: goes on as it.
+[[noreturn]] void check_as_monitor(const std::vector<std::string>& arguments) {
+  const std::string program = config::sibling_program(monitor_program_name);
+  std::vector<std::string> words = monitor_command(arguments);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  throw std::runtime_error(program + ": " + std::strerror(errno) +
+                           "; install outrider-monitor beside outrider-sidecar");
+}
+
 }  // namespace
 
 int serve(const Settings& settings, const std::vector<std::string>& arguments) {
+  if (settings.monitor.check_alone) check_as_monitor(arguments);
   const net::Signals signals;
   raise_descriptor_limit(settings.proxy);
   tap::MemoryFile file = create_memory_file(settings.proxy);

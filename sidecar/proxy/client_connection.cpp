@@ -12,9 +12,7 @@
 namespace outrider::proxy {
 namespace {
 
-constexpr int steps_per_turn = 16;                      // Then others have their turn.
-constexpr std::uint64_t discard_bytes_max = 256 << 10;  // While discarding.
-constexpr std::chrono::seconds linger_timeout{2};
+constexpr int steps_per_turn = 16;  // Then others have their turn.
 
 bool is_safe(http1::Method method) {
   return method == http1::Method::get || method == http1::Method::head ||
@@ -84,7 +82,7 @@ ClientConnection::ClientConnection(ThreadContext& context, Descriptor socket,
 
 void ClientConnection::start() {
   next_request();
-  if (tls_ != nullptr) arm(context_.settings.head_timeout);
+  if (tls_ != nullptr) context_.exchanges.arm(timer_, context_.settings.head_timeout);
 }
 
 // ---- Turns ----
@@ -111,17 +109,12 @@ bool ClientConnection::step() {
       return continue_exchange();
     case Phase::tunnel:
       return forward_tunnel();
-    case Phase::flushing:
-    case Phase::discarding:
+    case Phase::lingering:
       return discard_input();
     case Phase::closed:
       return false;
   }
   return false;
-}
-
-void ClientConnection::arm(Duration timeout) {
-  context_.exchanges.timers.schedule(timer_, context_.exchanges.now.monotonic + timeout);
 }
 
 // It is not cancelled when a request begins, since the next phase that needs it moves it.
@@ -139,7 +132,7 @@ void ClientConnection::next_request() {
   close_after_ = false;
   channel_.unseen = !channel_.in.empty();
   context_.connections.note_idle(*this, true);
-  arm(context_.settings.idle_timeout);
+  context_.exchanges.arm(timer_, context_.settings.idle_timeout);
 }
 
 bool ClientConnection::read_head() {
@@ -151,7 +144,7 @@ bool ClientConnection::read_head() {
     return false;
   }
   if (!exchange_.has_begun() && !is_empty_line(input.bytes)) {
-    if (is_new_ && is_http2(input)) return false;
+    if (is_new_ && hand_over_http2(input)) return false;
     request_ = {};
     body_ = {};
     context_.connections.note_idle(*this, false);
@@ -173,37 +166,32 @@ bool ClientConnection::read_head() {
 }
 
 // By the first bytes, which no request of HTTP/1.1 has. They may come in pieces.
-bool ClientConnection::is_http2(const Input& input) {
+bool ClientConnection::hand_over_http2(const Input& input) {
   const std::size_t n = std::min(input.bytes.size(), http2::client_preface.size());
   if (input.bytes.substr(0, n) != http2::client_preface.substr(0, n)) {
     is_new_ = false;
     return false;
   }
+  context_.connections.note_idle(*this, false);
   if (n < http2::client_preface.size()) {
-    context_.connections.note_idle(*this, false);
     channel_.keep_incomplete(input, 0);
-    arm(context_.settings.head_timeout);
+    context_.exchanges.arm(timer_, context_.settings.head_timeout);
     return true;
   }
   channel_.keep(input, 0);
-  hand_over();
-  return true;
-}
-
-void ClientConnection::hand_over() {
   phase_ = Phase::closed;
   context_.exchanges.timers.cancel(timer_);
   auto successor = std::make_unique<Http2Connection>(context_, channel_, std::move(tls_), peer_);
-  context_.connections.note_idle(*this, false);
   context_.connections.remove(*this);
   context_.connections.add(std::move(successor));
+  return true;
 }
 
 // Within a handshake, or behind it, or at the peer's end.
 void ClientConnection::on_no_input() {
   if (!channel_.ended) {
     if (tls_ != nullptr && tls_->take_opened() && !exchange_.has_begun())
-      arm(context_.settings.idle_timeout);
+      context_.exchanges.arm(timer_, context_.settings.idle_timeout);
     return;
   }
   if (tls_ != nullptr && tls_->result() == tls::HandshakeResult::plain_http) {
@@ -230,7 +218,7 @@ void ClientConnection::begin_exchange(const Input& input) {
       !word.empty())
     return answer_reserved(input, word == "/healthy" || !context_.is_leaving);
 
-  if (context_.settings.upstream_speaks_http2())
+  if (!context_.settings.passes_http1())
     return exchange_.reject(tap::Rejection::wrong_protocol,
                             {505, "http2_only",
                              "the model server speaks HTTP/2 (upstream=h2c://...) and the proxy "
@@ -357,13 +345,13 @@ void ClientConnection::on_upgrade(const http1::ResponseHead& head, std::string_v
   channel_.write(view(pieces));
   exchange_.switch_protocols();
   phase_ = Phase::tunnel;
-  arm(context_.settings.stream_timeout);
+  context_.exchanges.arm(timer_, context_.settings.stream_timeout);
 }
 
 bool ClientConnection::forward_tunnel() {
   const bool moved = tunnel_.pass_on(channel_, upstream_.channel(), context_.read_buffer);
   if (tunnel_.is_over(channel_, upstream_.channel())) return close(), false;
-  if (moved) arm(context_.settings.stream_timeout);
+  if (moved) context_.exchanges.arm(timer_, context_.settings.stream_timeout);
   return moved;
 }
 
@@ -371,7 +359,7 @@ bool ClientConnection::forward_tunnel() {
 
 void ClientConnection::reject(http1::Violation violation) {
   context_.exchanges.counters.violations[static_cast<std::size_t>(violation)].add();
-  if (context_.settings.upstream_speaks_http2() && is_no_request(violation)) {
+  if (!context_.settings.passes_http1() && is_no_request(violation)) {
     exchange_.withdraw();
     return close();
   }
@@ -411,33 +399,31 @@ void ClientConnection::end_request() {
   close_after_ ? linger() : next_request();
 }
 
-// Closing a socket with unread input resets the connection, and the client may lose the answer that
-// it has not read yet. So our end is sent first, and input discarded for a moment.
 void ClientConnection::linger() {
   const bool is_quiet = channel_.in.empty() && !channel_.readable && body_.over();
   if (!channel_.has_unsent() && is_quiet) {
     if (tls_ != nullptr) tls_->end(descriptor());
     return close();
   }
-  channel_.in.clear();
-  channel_.unseen = false;
-  phase_ = Phase::flushing;
-  discarded_bytes_ = 0;
-  arm(channel_.has_unsent() ? context_.settings.write_timeout : Duration(linger_timeout));
+  phase_ = Phase::lingering;
+  closing_.begin(channel_);
+  context_.exchanges.arm(timer_, channel_.has_unsent() ? context_.settings.write_timeout
+                                                       : Duration(LingeringClose::timeout));
 }
 
 bool ClientConnection::discard_input() {
-  if (!channel_.flush()) return close(), false;
-  if (channel_.has_unsent()) return false;
-  if (phase_ == Phase::flushing) {
-    phase_ = Phase::discarding;
-    channel_.shut_down();
-    arm(linger_timeout);
+  switch (closing_.advance(channel_, context_.read_buffer)) {
+    case LingeringClose::Step::waits:
+      return false;
+    case LingeringClose::Step::sent_end:
+      context_.exchanges.arm(timer_, LingeringClose::timeout);
+      return true;
+    case LingeringClose::Step::moved:
+      return true;
+    case LingeringClose::Step::over:
+      close();
   }
-  if (!channel_.readable) return false;
-  discarded_bytes_ += channel_.read(context_.read_buffer.room()).size();
-  if (channel_.ended || discarded_bytes_ > discard_bytes_max) close();
-  return true;
+  return false;
 }
 
 void ClientConnection::cut_off() {

@@ -9,7 +9,7 @@
 //
 //   reading_head ──▶ exchange ──▶ reading_head …     (keep-alive)
 //        │            │    └────▶ tunnel             (101)
-//        └── error ───┴──▶ flushing ──▶ discarding ──▶ closed
+//        └── error ───┴──▶ lingering ──▶ closed
 //
 // Memory: nothing is held for a connection but what a peer would not take (ByteBuffer). A side
 // whose peer takes no bytes is not read from, so back-pressure reaches the sender through TCP.
@@ -24,6 +24,7 @@
 #include "sidecar/http1/body.h"
 #include "sidecar/proxy/answers.h"
 #include "sidecar/proxy/exchange.h"
+#include "sidecar/proxy/lingering_close.h"
 #include "sidecar/proxy/thread_context.h"
 #include "sidecar/proxy/tunnel.h"
 #include "sidecar/proxy/upstream_request.h"
@@ -53,16 +54,14 @@ class ClientConnection final : public ClientSession,
     reading_head,
     exchange,
     tunnel,
-    flushing,    // The last answer is not taken yet.
-    discarding,  // Our end is sent; input is discarded for a moment.
+    lingering,  // The last answer is taken, then input is discarded for a moment.
     closed
   };
 
   // What its exchange and its upstream tell it.
   void on_deadline() override;
   void on_no_input();
-  bool is_http2(const Input& input);
-  void hand_over();
+  bool hand_over_http2(const Input& input);
   bool has_unsent() const override { return channel_.has_unsent(); }
   void on_refused(const Answer& answer) override;
   void on_failed(const Answer& answer) override;
@@ -87,7 +86,6 @@ class ClientConnection final : public ClientSession,
   void end_request();
   void linger();
   bool discard_input();
-  void arm(Duration timeout);
 
   ThreadContext& context_;
   Channel channel_;
@@ -99,7 +97,7 @@ class ClientConnection final : public ClientSession,
   http1::HeadCursor cursor_;
   http1::RequestSummary request_;
   http1::BodyReader body_;
-  std::uint64_t discarded_bytes_ = 0;
+  LingeringClose closing_;
   const PeerAddress peer_;
   Phase phase_ = Phase::reading_head;
   bool close_after_ = false;  // This response is the connection's last.

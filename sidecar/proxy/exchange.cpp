@@ -5,10 +5,11 @@
 #include <cstring>
 #include <utility>
 
-#include "sidecar/tap/grpc_call.h"
-
 namespace outrider::proxy {
 namespace {
+
+static_assert(tap::grpc_method_labels ==
+              std::tuple_size_v<decltype(tap::ProxyCounters::grpc_calls)>);
 
 constexpr int retry_after_seconds = 1;
 constexpr int interim_max = 16;  // 1xx before one response.
@@ -67,8 +68,9 @@ void Exchange::begin() {
   status_ = 0;
   attempts_ = {};
   request_ended_ = false;
-  protocol_ = tap::Protocol::http1;
-  grpc_status_ = tap::no_grpc_status;
+  spoken_.protocol = tap::Protocol::http1;
+  spoken_.grpc_status = tap::no_grpc_status;
+  spoken_.grpc_method = tap::grpc_method_labels - 1;
   wait_.awaited = Awaited::nobody;
   model_.name.begin();
   id_ = {};
@@ -93,10 +95,15 @@ void Exchange::name_request(std::string_view path, std::string_view model_field)
 
 void Exchange::capture_request(const RequestFacts& facts) {
   attempts_.retry = facts.is_safe ? Retry::on_reused : Retry::never;
-  protocol_ = facts.protocol;
+  spoken_.protocol = facts.protocol;
   capture_.begin(facts.method, facts.path,
                  facts.sampling_key.empty() ? tap::view(id_) : facts.sampling_key);
   capture_.request_head(facts.raw_head);
+}
+
+void Exchange::set_grpc_call(std::string_view path) {
+  spoken_.protocol = tap::Protocol::grpc;
+  spoken_.grpc_method = static_cast<std::uint8_t>(tap::grpc_method_place(path));
 }
 
 void Exchange::name_model(std::string_view name) {
@@ -146,10 +153,6 @@ void Exchange::begin_waiting() {
 }
 
 // Another address of the upstream may do better; each is tried once.
-void Exchange::on_connect_failed(int error) {
-  on_connect_failed(std::strerror(error));
-}
-
 void Exchange::on_connect_failed(std::string_view why) {
   if (++attempts_.connects_failed < upstream_.address_count())
     return on_attempt(upstream_.connect());
@@ -204,23 +207,22 @@ void Exchange::on_response_bytes(std::size_t bytes) {
 
 void Exchange::switch_protocols() {
   capture_.skip(tap::SkipReason::not_matched);
-  count(tap::Outcome::success, 101);
-  end_capture(tap::Outcome::success, 101);
+  end(tap::Outcome::success, 101);
 }
 
 void Exchange::finish() {
-  const bool is_call = protocol_ == tap::Protocol::grpc && status_ == 200;
-  const tap::Outcome outcome = is_call ? tap::outcome_of_grpc(grpc_status_) : outcome_of(status_);
+  const bool is_call = spoken_.protocol == tap::Protocol::grpc && status_ == 200;
+  const tap::Outcome outcome =
+      is_call ? tap::outcome_of_grpc(spoken_.grpc_status) : outcome_of(status_);
   context_.counters.overhead.observe(static_cast<std::uint64_t>(overhead_.count()),
                                      overhead_bounds_ns);
-  count(outcome, status_);
-  end_capture(outcome, status_);
+  end(outcome, status_);
 }
 
 // ---- Deadlines ----
 
 void Exchange::arm(Duration timeout) {
-  context_.timers.schedule(timer_, context_.now.monotonic + timeout);
+  context_.arm(timer_, timeout);
 }
 
 Exchange::Awaited Exchange::awaited() const {
@@ -228,7 +230,8 @@ Exchange::Awaited Exchange::awaited() const {
   if (is_responding()) return Awaited::upstream_sends;
   if (!request_ended_ && !upstream_.has_unsent()) {
     // Of a gRPC call nobody knows whose turn it is.
-    return protocol_ == tap::Protocol::grpc ? Awaited::upstream_sends : Awaited::client_sends;
+    return spoken_.protocol == tap::Protocol::grpc ? Awaited::upstream_sends
+                                                   : Awaited::client_sends;
   }
   return Awaited::upstream_answers;
 }
@@ -307,27 +310,33 @@ void Exchange::expire_waiting() {
 
 // ---- Ends ----
 
-void Exchange::count(tap::Outcome outcome, int code) {
+void Exchange::end(tap::Outcome outcome, int code) {
+  const Duration duration = elapsed_since(started_.monotonic);
+  count(outcome, code, duration);
+  end_capture(outcome, code, duration);
+}
+
+void Exchange::count(tap::Outcome outcome, int code, Duration duration) {
   if (std::exchange(stage_, Stage::idle) == Stage::idle) return;
-  model_.name.count(context_.models, outcome, code,
-                    static_cast<std::uint64_t>(elapsed_since(started_.monotonic).count()));
+  model_.name.count(context_.models, outcome, code, static_cast<std::uint64_t>(duration.count()));
   context_.counters.requests_in_flight.subtract();
-  if (protocol_ != tap::Protocol::http1)
+  if (spoken_.protocol != tap::Protocol::http1)
     count_grpc(outcome == tap::Outcome::cancelled ? 499 : code);
 }
 
 // What was answered without a status of gRPC has the one that says the same.
 void Exchange::count_grpc(int code) {
-  if (protocol_ != tap::Protocol::grpc) return;
-  auto& cells = context_.counters.grpc_codes;
-  const int status = grpc_status_ != tap::no_grpc_status ? grpc_status_ : grpc_status_of(code);
+  if (spoken_.protocol != tap::Protocol::grpc) return;
+  tap::GrpcCodeCounts& cells = context_.counters.grpc_calls[spoken_.grpc_method];
+  const int status =
+      spoken_.grpc_status != tap::no_grpc_status ? spoken_.grpc_status : grpc_status_of(code);
   const auto at = static_cast<std::size_t>(status);
   cells[at < cells.size() ? at : cells.size() - 1].add();
 }
 
-void Exchange::end_capture(tap::Outcome outcome, int status) {
-  capture_.finish({id_, started_.wall, elapsed_since(started_.monotonic), status, outcome,
-                   protocol_, grpc_status_});
+void Exchange::end_capture(tap::Outcome outcome, int status, Duration duration) {
+  capture_.finish(
+      {id_, started_.wall, duration, status, outcome, spoken_.protocol, spoken_.grpc_status});
 }
 
 void Exchange::reject(tap::Rejection why, const Answer& answer) {
@@ -338,7 +347,7 @@ void Exchange::reject(tap::Rejection why, const Answer& answer) {
 // A request that the proxy refuses is no exchange for the monitor.
 void Exchange::refuse(const Answer& answer) {
   capture_.abandon();
-  count(tap::Outcome::rejected, answer.status);
+  count(tap::Outcome::rejected, answer.status, elapsed_since(started_.monotonic));
   upstream_.abandon();
   client_.on_refused(answer);
 }
@@ -346,28 +355,31 @@ void Exchange::refuse(const Answer& answer) {
 void Exchange::fail(tap::UpstreamFailure failure, std::string_view message) {
   context_.counters.upstream_failures[static_cast<std::size_t>(failure)].add();
   const FailureAnswer how = answer_to(failure);
-  count(how.outcome, how.status);
-  end_capture(how.outcome, 0);
+  const Duration duration = elapsed_since(started_.monotonic);
+  count(how.outcome, how.status, duration);
+  end_capture(how.outcome, 0, duration);
   upstream_.abandon();
   client_.on_failed({how.status, tap::to_string(failure), message, how.retry_after_seconds});
 }
 
 void Exchange::abort(tap::Outcome outcome) {
-  count(outcome, status_);
+  // The 200 of its head is no status of a call that was cut off: the client is told UNAVAILABLE.
+  if (spoken_.protocol == tap::Protocol::grpc && is_responding() &&
+      outcome != tap::Outcome::cancelled && spoken_.grpc_status == tap::no_grpc_status)
+    spoken_.grpc_status = grpc_status_of(503);
+  const Duration duration = elapsed_since(started_.monotonic);
+  count(outcome, status_, duration);
   if (outcome != tap::Outcome::cancelled && outcome != tap::Outcome::rejected)
     context_.counters.upstream_failures[static_cast<std::size_t>(tap::UpstreamFailure::truncated)]
         .add();
-  outcome == tap::Outcome::rejected ? capture_.abandon() : end_capture(outcome, status_);
+  outcome == tap::Outcome::rejected ? capture_.abandon() : end_capture(outcome, status_, duration);
   upstream_.abandon();
   client_.on_aborted();
 }
 
 void Exchange::close() {
   if (stage_ == Stage::head) withdraw();
-  if (has_begun()) {
-    count(tap::Outcome::cancelled, status_);
-    end_capture(tap::Outcome::cancelled, status_);
-  }
+  if (has_begun()) end(tap::Outcome::cancelled, status_);
   upstream_.abandon();
   context_.timers.cancel(timer_);
 }

@@ -46,6 +46,7 @@
 #include "sidecar/proxy/min_data_rate.h"
 #include "sidecar/proxy/timers.h"
 #include "sidecar/tap/capture.h"
+#include "sidecar/tap/grpc_call.h"
 #include "sidecar/tap/model_counters.h"
 #include "sidecar/tap/prediction_id.h"
 
@@ -121,7 +122,8 @@ class Exchange final : public TimerTarget {
   };
   void capture_request(const RequestFacts& facts);
   void capture_request_body(std::string_view content) { capture_.request_body(content); }
-  void set_protocol(tap::Protocol protocol) { protocol_ = protocol; }
+  void set_protocol(tap::Protocol protocol) { spoken_.protocol = protocol; }
+  void set_grpc_call(std::string_view path);  // It is one, of that method.
   // Of a protocol whose heads are fields: they are written down here.
   tap::Capture& capture() { return capture_; }
   void name_model(std::string_view name);    // As the request's body has it.
@@ -131,7 +133,6 @@ class Exchange final : public TimerTarget {
   // -- The upstream.
   void on_attempt(const Attempt& attempt);
   void on_connected();  // And the request is being sent.
-  void on_connect_failed(int error);
   void on_connect_failed(std::string_view why);
   void on_upstream_bytes() { attempts_.retry = Retry::never; }  // The first ones, of whatever.
   void on_upstream_lost(tap::UpstreamFailure how);              // Reset or closed.
@@ -146,8 +147,10 @@ class Exchange final : public TimerTarget {
   }
   void begin_response(int status, std::size_t body_bytes);  // Its head is on its way.
   void on_response_bytes(std::size_t bytes);                // Of its body, passed on.
-  void set_grpc_status(int code) { grpc_status_ = code; }   // Decides how a gRPC call has ended.
-  void switch_protocols();                                  // 101.
+  void set_grpc_status(int code) {
+    spoken_.grpc_status = code;
+  }                         // Decides how a gRPC call has ended.
+  void switch_protocols();  // 101.
   void finish();
 
   // -- Both.
@@ -191,9 +194,10 @@ class Exchange final : public TimerTarget {
   MinDataRate credit_of(Awaited awaited) const;
   void begin_waiting();
   void fail(tap::UpstreamFailure failure, std::string_view message);
-  void count(tap::Outcome outcome, int code);
+  void end(tap::Outcome outcome, int code);
+  void count(tap::Outcome outcome, int code, Duration duration);
   void count_grpc(int code);
-  void end_capture(tap::Outcome outcome, int status);
+  void end_capture(tap::Outcome outcome, int status, Duration duration);
   Duration elapsed_since(Monotonic then) const { return context_.clock.now() - then; }
 
   ExchangeContext& context_;
@@ -210,8 +214,11 @@ class Exchange final : public TimerTarget {
   Stage stage_ = Stage::idle;
   Attempts attempts_;
   bool request_ended_ = false;
-  tap::Protocol protocol_ = tap::Protocol::http1;
-  int grpc_status_ = tap::no_grpc_status;
+  struct {
+    tap::Protocol protocol = tap::Protocol::http1;
+    std::uint8_t grpc_method = tap::grpc_method_labels - 1;  // Its place.
+    int grpc_status = tap::no_grpc_status;
+  } spoken_;
 };
 
 }  // namespace outrider::proxy

@@ -51,6 +51,7 @@ struct ExchangeContext {
         clock(c) {}
 
   void begin_turn(Time wall_now) { now = {clock.now(), wall_now}; }
+  void arm(TimerEntry& timer, Duration timeout) { timers.schedule(timer, now.monotonic + timeout); }
 
   const Settings& settings;
   tap::ProxyCounters& counters;

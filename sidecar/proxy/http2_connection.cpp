@@ -12,8 +12,6 @@ namespace outrider::proxy {
 namespace {
 
 constexpr int steps_per_turn = 16;
-constexpr std::uint64_t discard_bytes_max = 256 << 10;
-constexpr std::chrono::seconds linger_timeout{2};
 
 }  // namespace
 
@@ -189,7 +187,8 @@ void Http2Connection::finish_turn() {
 Attempt Http2Connection::connect_upstream() {
   UpstreamPool::Refusal refusal = UpstreamPool::Refusal::wait;
   if (context_.queue.empty())
-    upstream_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic, true, refusal);
+    upstream_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic,
+                                      UpstreamPool::Wanted::http2, refusal);
   const int error = errno;
   if (upstream_ != nullptr) {
     upstream_->connected = false;  // A socket file may be: finish_connecting() is to see it too.
@@ -204,7 +203,8 @@ Attempt Http2Connection::connect_upstream() {
 
 void Http2Connection::on_upstream_room() {
   UpstreamPool::Refusal refusal;
-  upstream_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic, true, refusal);
+  upstream_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic,
+                                    UpstreamPool::Wanted::http2, refusal);
   const int error = errno;
   if (upstream_ == nullptr && refusal == UpstreamPool::Refusal::wait)
     return context_.queue.append(queue_entry_);
@@ -216,18 +216,39 @@ void Http2Connection::on_upstream_room() {
 }
 
 bool Http2Connection::finish_connecting() {
-  Channel& channel = upstream_->channel;
-  if (!channel.writable && !channel.hung_up) return false;
-  if (const int error = socket_error(channel.socket.get()); error != 0) {
-    context_.pool.give_up(*std::exchange(upstream_, nullptr));
-    relay_.on_connect_failed(std::strerror(error));
+  std::string why;
+  switch (upstream_->finish_connecting(why)) {
+    case UpstreamConnection::Connecting::pending:
+      return false;
+    case UpstreamConnection::Connecting::failed:
+      return fail_connecting(why);
+    case UpstreamConnection::Connecting::done:
+      break;
+  }
+  if (const TlsTransport* tls = upstream_->tls.get();
+      tls != nullptr && !tls->has_agreed_on_http2()) {
+    upstream_->connected = false;  // Nothing of HTTP/2 is said to it.
+    relay_.on_upstream_speaks_http1();
     return true;
   }
-  upstream_->connected = true;
+  Channel& channel = upstream_->channel;
   channel.out.swap(waiting_);
   channel.flush();
   relay_.on_connected();
   relay_.on_written(To::upstream);
+  return true;
+}
+
+bool Http2Connection::fail_connecting(std::string_view why) {
+  const TlsTransport* tls = upstream_->tls.get();
+  const bool speaks_http1 =
+      tls != nullptr && tls->result() == tls::HandshakeResult::no_application_protocol;
+  if (speaks_http1) {
+    relay_.on_upstream_speaks_http1();
+    return true;
+  }
+  context_.pool.give_up(*std::exchange(upstream_, nullptr));
+  relay_.on_connect_failed(why);
   return true;
 }
 
@@ -295,8 +316,6 @@ void Http2Connection::cut_off() {
   close();
 }
 
-// Closing a socket with unread input resets the connection, and the client may lose what it has not
-// read yet: our end is sent first, and input discarded for a moment.
 void Http2Connection::begin_close() {
   if (phase_ != Phase::open) return;
   relay_.cancel_all();
@@ -306,22 +325,15 @@ void Http2Connection::begin_close() {
   if (channel_.ended || channel_.write_failed) return close();
   phase_ = Phase::closing;
   context_.connections.note_idle(*this, false);
-  channel_.in.clear();
-  channel_.unseen = false;
-  if (!channel_.has_unsent()) channel_.shut_down();
-  context_.exchanges.timers.schedule(timer_, context_.exchanges.now.monotonic + linger_timeout);
+  closing_.begin(channel_);
+  if (!channel_.has_unsent()) (void)closing_.advance(channel_, context_.read_buffer);
+  context_.exchanges.arm(timer_, LingeringClose::timeout);
 }
 
 bool Http2Connection::discard_input() {
-  if (channel_.has_unsent()) {
-    if (!channel_.flush()) return close(), false;
-    if (channel_.has_unsent()) return false;
-    channel_.shut_down();
-  }
-  if (!channel_.readable) return false;
-  discarded_bytes_ += channel_.read(context_.read_buffer.room()).size();
-  if (channel_.ended || discarded_bytes_ > discard_bytes_max) close();
-  return phase_ == Phase::closing;
+  const LingeringClose::Step step = closing_.advance(channel_, context_.read_buffer);
+  if (step == LingeringClose::Step::over) close();
+  return step == LingeringClose::Step::sent_end || step == LingeringClose::Step::moved;
 }
 
 void Http2Connection::close() {

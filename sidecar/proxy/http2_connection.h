@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "sidecar/proxy/http2_relay.h"
+#include "sidecar/proxy/lingering_close.h"
 #include "sidecar/proxy/thread_context.h"
 #include "sidecar/proxy/upstream_pool.h"
 #include "sidecar/proxy/upstream_queue.h"
@@ -65,6 +66,7 @@ class Http2Connection final : public ClientSession,
   bool read_client();
   bool read_upstream();
   bool finish_connecting();
+  bool fail_connecting(std::string_view why);
   Input take(Channel& channel);
   void write_client();
   void write_upstream();
@@ -83,7 +85,7 @@ class Http2Connection final : public ClientSession,
   ByteBuffer waiting_;  // What is to be sent to an upstream that is not connected yet.
   Http2Relay relay_;
   Monotonic idle_since_, head_since_{}, stalled_since_{};  // The last two: Monotonic{} is never.
-  std::uint64_t discarded_bytes_ = 0;
+  LingeringClose closing_;
   Phase phase_ = Phase::open;
 };
 

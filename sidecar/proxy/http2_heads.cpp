@@ -186,4 +186,21 @@ std::string_view http2_sampling_key(const FieldBlock& block) {
   return {};
 }
 
+int grpc_status_of(http2::ErrorCode code) {
+  constexpr int cancelled = 1, permission_denied = 7, resource_exhausted = 8, internal = 13,
+                unavailable = 14;
+  switch (code) {
+    case http2::ErrorCode::refused_stream:
+      return unavailable;
+    case http2::ErrorCode::cancel:
+      return cancelled;
+    case http2::ErrorCode::enhance_your_calm:
+      return resource_exhausted;
+    case http2::ErrorCode::inadequate_security:
+      return permission_denied;
+    default:
+      return internal;
+  }
+}
+
 }  // namespace outrider::proxy

@@ -64,4 +64,7 @@ std::string percent_encoded(std::string_view text);
 // The caller's own id, by which requests are sampled; "": it has none.
 std::string_view http2_sampling_key(const http2::FieldBlock& block);
 
+// What clients take a reset for ("gRPC over HTTP2", HTTP2 transport mapping: errors).
+int grpc_status_of(http2::ErrorCode code);
+
 }  // namespace outrider::proxy

@@ -13,6 +13,8 @@ using http2::Violation;
 // whose heads cannot be held back, is not read from.
 constexpr std::size_t unsent_bytes_max = 64 << 10, out_bytes_max = 256 << 10;
 const http2::Limits limits;
+// An answer's head past what is passed on is read to its end, so that its call alone fails.
+const http2::Limits upstream_limits{.block_bytes = 256 << 10, .continuations = 32};
 
 Http2Stream& owner_of(http2::Stream& stream) {
   return static_cast<Http2Stream::Half&>(stream).owner;
@@ -178,8 +180,9 @@ Attempt Http2Relay::reach_upstream() {
         return attempt;
     }
     if (!has_upstream()) {
-      upstream_ = std::make_unique<http2::Endpoint>(http2::Role::client, limits, scratch_.heads,
-                                                    scratch_.upstream_out, upstream_side_);
+      upstream_ =
+          std::make_unique<http2::Endpoint>(http2::Role::client, upstream_limits, scratch_.heads,
+                                            scratch_.upstream_out, upstream_side_);
       upstream_last_id_ = http2::stream_id_max;
       upstream_->begin_turn(context_.now.monotonic);
       upstream_->start();
@@ -220,6 +223,13 @@ void Http2Relay::on_connect_failed(std::string_view why) {
     stream.settle();
   });
   if (state_ == State::none) drop_upstream();
+}
+
+void Http2Relay::on_upstream_speaks_http1() {
+  each_stream([](Http2Stream& stream) {
+    if (stream.upstream.is_open) stream.on_upstream_speaks_http1();
+  });
+  drop_upstream();
 }
 
 // The first stream has waited for too long, and so the connection is not to be had.
@@ -266,10 +276,12 @@ void Http2Relay::follow_upstream_settings() {
   pump(nullptr, To::upstream);
 }
 
-// Streams behind the last one were not looked at: the client may send them again elsewhere.
+// Streams behind the last one were not looked at: the client may send them again elsewhere. It is
+// told by GOAWAY first, since grpcio sends nothing again for a RST_STREAM with REFUSED_STREAM.
 void Http2Relay::follow_goaway(std::uint32_t last_id) {
   upstream_last_id_ = std::min(upstream_last_id_, last_id);
-  client_.begin_shutdown();
+  if (upstream_last_id_ == http2::stream_id_max) return client_.begin_shutdown();
+  client_.finish_shutdown(upstream_last_id_);
   each_stream([this](Http2Stream& stream) {
     if (stream.upstream.is_open && upstream_refuses(stream.upstream.id))
       stream.on_refused_by_upstream();

@@ -76,6 +76,7 @@ class Http2Relay {
   void on_attempt(const Attempt& attempt);  // That waited in the queue.
   void on_connected();
   void on_connect_failed(std::string_view why);
+  void on_upstream_speaks_http1();  // By what it chose in the TLS handshake.
   void on_upstream_lost(tap::UpstreamFailure how);
 
   // -- Ends.

@@ -18,10 +18,7 @@ std::string_view without_query(std::string_view target) {
 }  // namespace
 
 Http2Stream::Http2Stream(Http2Relay& relay, std::uint32_t id)
-    : relay_(relay),
-      exchange_(relay.context_, *this, upstream_view_),
-      to_client_(relay.bytes_held_),
-      to_upstream_(relay.bytes_held_) {
+    : relay_(relay), exchange_(relay.context_, *this, upstream_view_) {
   client.id = upstream.id = id;
 }
 
@@ -32,7 +29,13 @@ http2::Endpoint* Http2Stream::endpoint(To to) {
 
 bool Http2Stream::holds(To to) const {
   const Way& way = to == To::client ? to_client_ : to_upstream_;
-  return !way.held.empty() || way.ends;
+  return way.ends || !way.bytes().empty();
+}
+
+Http2Stream::Held& Http2Stream::held(To to) {
+  Way& way = this->way(to);
+  if (way.held == nullptr) way.held = std::make_unique<Held>(relay_.bytes_held_);
+  return *way.held;
 }
 
 // ---- The request's way ----
@@ -68,7 +71,7 @@ bool Http2Stream::answer_itself(const http2::RequestHead& head, std::string_view
       return true;
     }
   }
-  exchange_.set_protocol(is_grpc_ ? tap::Protocol::grpc : tap::Protocol::http2);
+  is_grpc_ ? exchange_.set_grpc_call(path) : exchange_.set_protocol(tap::Protocol::http2);
   if (head.is_connect) {
     exchange_.refuse({501, "connect_refused",
                       "CONNECT asks for a tunnel, and none are made; send the request itself"});
@@ -78,14 +81,17 @@ bool Http2Stream::answer_itself(const http2::RequestHead& head, std::string_view
     exchange_.refuse({413, "body_too_large", "the body is longer than proxy.body-bytes-max"});
     return true;
   }
-  if (!settings.upstream_speaks_http2()) {
-    exchange_.reject(tap::Rejection::wrong_protocol,
-                     {505, "http1_only",
-                      "the model server is spoken to in HTTP/1.1 and the proxy does not translate: "
-                      "send HTTP/1.1, or set upstream=h2c://HOST:PORT"});
+  if (!settings.passes_http2()) {
+    reject_protocol(
+        "the model server is spoken to in HTTP/1.1 and the proxy does not translate: send "
+        "HTTP/1.1, or set upstream=h2c://HOST:PORT (https://HOST:PORT where it speaks TLS)");
     return true;
   }
   return false;
+}
+
+void Http2Stream::reject_protocol(std::string_view advice) {
+  exchange_.reject(tap::Rejection::wrong_protocol, {505, "http1_only", advice});
 }
 
 void Http2Stream::capture_request(const http2::RequestHead& head, std::string_view path) {
@@ -198,6 +204,7 @@ void Http2Stream::on_response_trailers() {
 void Http2Stream::on_upstream_reset(ErrorCode code) {
   if (upstream.remote_ended) return settle();
   reset_code_ = code;
+  if (is_grpc_) exchange_.set_grpc_status(grpc_status_of(code));
   exchange_.on_upstream_lost(tap::UpstreamFailure::reset);
   settle();
 }
@@ -209,9 +216,20 @@ void Http2Stream::on_refused_by_upstream() {
   settle();
 }
 
+void Http2Stream::on_upstream_speaks_http1() {
+  reject_protocol(
+      "the model server does not choose h2 in the TLS handshake (ALPN), and the proxy does not "
+      "translate: send HTTP/1.1, or have it offer h2");
+  settle();
+}
+
 void Http2Stream::on_upstream_violation(http2::Violation violation) {
+  const bool is_limit = violation == http2::Violation::too_many_fields ||
+                        violation == http2::Violation::head_too_large;
   exchange_.on_invalid_response(
-      std::string("the model server broke HTTP/2: ").append(to_string(violation)));
+      is_limit ? std::string("the head or trailers of the model server's response are past 100 "
+                             "fields or 64 KiB: have it send less metadata")
+               : std::string("the model server broke HTTP/2: ").append(to_string(violation)));
   settle();
 }
 
@@ -231,7 +249,7 @@ void Http2Stream::send(To to, std::string_view content, bool ends) {
   std::size_t sent = 0;
   if (!holds(to) && !relay_.is_congested(to))
     sent = endpoint(to)->send_data(half(to), content, ends);
-  way.held.append(content.substr(sent));
+  if (sent < content.size()) held(to).bytes.append(content.substr(sent));
   way.ends = way.ends || (ends && !half(to).local_ended);
   note_sent(to, sent);
 }
@@ -245,10 +263,10 @@ void Http2Stream::note_sent(To to, std::size_t bytes) {
 void Http2Stream::pump(To to) {
   Way& way = this->way(to);
   if (!holds(to) || relay_.is_congested(to) || !half(to).is_open) return;
-  const bool ends_here = way.ends && !way.has_trailers;
-  const std::size_t sent = endpoint(to)->send_data(half(to), way.held.view(), ends_here);
-  if (sent != 0) way.held.consume(sent);
-  if (way.held.empty()) finish_way(to);
+  const bool ends_here = way.ends && !way.has_trailers();
+  const std::size_t sent = endpoint(to)->send_data(half(to), way.bytes(), ends_here);
+  if (sent != 0) way.held->bytes.consume(sent);
+  if (way.bytes().empty()) finish_way(to);
   note_sent(to, sent);
   settle();
 }
@@ -256,18 +274,17 @@ void Http2Stream::pump(To to) {
 // All that was held is on its way.
 void Http2Stream::finish_way(To to) {
   Way& way = this->way(to);
-  if (way.has_trailers) put_stored_trailers(way.trailers, *endpoint(to), half(to));
-  way.trailers = {};
-  way.has_trailers = way.ends = false;
+  if (way.has_trailers()) put_stored_trailers(*way.held->trailers, *endpoint(to), half(to));
+  way.held.reset();
+  way.ends = false;
 }
 
 // Trailers follow all DATA before them.
 void Http2Stream::forward_trailers(To to) {
   const http2::FieldBlock& fields = relay_.scratch_.heads.fields;
   if (!holds(to)) return put_trailers(fields, *endpoint(to), half(to));
-  Way& way = this->way(to);
-  way.trailers = store_trailers(fields);
-  way.has_trailers = way.ends = true;
+  held(to).trailers = std::make_unique<std::string>(store_trailers(fields));
+  way(to).ends = true;
 }
 
 void Http2Stream::grant_left(To to) {
@@ -279,12 +296,11 @@ void Http2Stream::grant_left(To to) {
 
 void Http2Stream::drop_held(To to) {
   Way& way = this->way(to);
-  const std::size_t held = way.held.size();
-  way.held.clear();
-  way.trailers = {};
-  way.has_trailers = way.ends = false;
+  const std::size_t dropped = way.bytes().size();
+  way.held.reset();
+  way.ends = false;
   http2::Endpoint* from = endpoint(to == To::client ? To::upstream : To::client);
-  if (from != nullptr && held != 0) from->grant_connection(held);
+  if (from != nullptr && dropped != 0) from->grant_connection(dropped);
 }
 
 // ---- Ends ----

@@ -14,6 +14,7 @@
 // Thread-safety: one thread.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ class Http2Stream final : public Exchange::Client {
   void on_response_data(std::string_view content, bool ends);
   void on_response_trailers();
   void on_upstream_reset(http2::ErrorCode code);
+  void on_upstream_speaks_http1();  // It has said so before anything was sent.
   void on_upstream_violation(http2::Violation violation);
   void on_upstream_lost(tap::UpstreamFailure how);
   void on_refused_by_upstream();  // It has said that it did not look at it.
@@ -63,13 +65,22 @@ class Http2Stream final : public Exchange::Client {
 
  private:
   friend class Http2Relay;
-  // What one direction could not send yet, and what it has sent that has not left.
+  struct Held {
+    explicit Held(std::size_t& bytes_held) : bytes(bytes_held) {}
+    ByteBuffer bytes;
+    std::unique_ptr<std::string> trailers;  // Stored; nullptr: none.
+  };
+  // What one direction could not send yet, and what it has sent that has not left. Most streams
+  // hold nothing, and then have no room for it.
   struct Way {
-    explicit Way(std::size_t& bytes_held) : held(bytes_held) {}
-    ByteBuffer held;
-    std::string trailers;  // Stored; "" without any.
-    bool has_trailers = false, ends = false;
+    std::unique_ptr<Held> held;
     std::uint32_t leaving = 0;
+    bool ends = false;
+
+    std::string_view bytes() const {
+      return held == nullptr ? std::string_view() : held->bytes.view();
+    }
+    bool has_trailers() const { return held != nullptr && held->trailers != nullptr; }
   };
 
   // -- Exchange::Client
@@ -89,6 +100,7 @@ class Http2Stream final : public Exchange::Client {
     Http2Stream& stream;
   };
 
+  void reject_protocol(std::string_view advice);
   bool answer_itself(const http2::RequestHead& head, std::string_view path);
   void capture_request(const http2::RequestHead& head, std::string_view path);
   void send_request(bool ends);
@@ -98,6 +110,7 @@ class Http2Stream final : public Exchange::Client {
   void finish_way(To to);
   void write_answer(const Answer& answer);
   bool takes_answer() const;
+  Held& held(To to);
   void drop_held(To to);
   void settle();
   http2::Endpoint* endpoint(To to);

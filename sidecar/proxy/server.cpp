@@ -31,7 +31,7 @@ Server::Server(const Settings& settings, tap::MemoryFile& file)
     workers_.push_back(std::make_unique<Worker>(settings_, upstream_, tls_, std::move(listening),
                                                 file_, static_cast<std::size_t>(i)));
   }
-  file_.processes().http2_on.set(settings_.upstream_speaks_http2() ? 1 : 0);
+  file_.processes().http2_on.set(settings_.passes_http2() ? 1 : 0);
   file_.processes().proxy_ready.set(1);
   for (const auto& worker : workers_) {
     running_.fetch_add(1, std::memory_order_relaxed);

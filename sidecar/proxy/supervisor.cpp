@@ -54,6 +54,12 @@ struct SpawnPlan {
 
 }  // namespace
 
+std::vector<std::string> monitor_command(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words = {monitor_program_name, "monitor"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return words;
+}
+
 Supervisor::Supervisor(std::vector<std::string> arguments, const tap::MemoryFile& file,
                        Duration frozen_timeout)
     : arguments_(std::move(arguments)), file_(file), frozen_timeout_(frozen_timeout) {}
@@ -82,10 +88,9 @@ void Supervisor::watch(Duration passed) {
 }
 
 void Supervisor::start(Instant now) {
-  const std::string program = config::sibling_program("outrider-monitor");
+  const std::string program = config::sibling_program(monitor_program_name);
   const std::string handover = handover_variable(file_);
-  std::vector<std::string> words = {"outrider-monitor", "monitor"};
-  words.insert(words.end(), arguments_.begin(), arguments_.end());
+  std::vector<std::string> words = monitor_command(arguments_);
   std::vector<char*> argv, environment;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -22,6 +22,10 @@
 
 namespace outrider::sidecar {
 
+inline constexpr char monitor_program_name[] = "outrider-monitor";
+// argv of a monitor with the proxy's own options.
+std::vector<std::string> monitor_command(const std::vector<std::string>& arguments);
+
 class Supervisor {
  public:
   using Instant = std::chrono::steady_clock::time_point;

@@ -32,8 +32,10 @@ void refuse_lonely_options(const Settings& s) {
 std::unique_ptr<tls::Credentials> server_of(const Settings& settings) {
   if (settings.tls_cert_dir.empty()) return nullptr;
   const tls::ClientRules rules{settings.tls_require_client_certificate, settings.tls_client_names};
-  const tls::Alpn alpn =
-      settings.upstream_speaks_http2() ? tls::Alpn::http2_first : tls::Alpn::http1;
+  // A client that offers both gets the one that the upstream surely speaks.
+  const tls::Alpn alpn = !settings.passes_http1()  ? tls::Alpn::http2_first
+                         : settings.passes_http2() ? tls::Alpn::http1_first
+                                                   : tls::Alpn::http1;
   return std::make_unique<tls::Credentials>(tls::Credentials::Files{settings.tls_cert_dir, {}},
                                             [rules, alpn](const tls::Material& material) {
                                               return tls::Context::server(material, rules, alpn);

@@ -35,18 +35,18 @@ TlsSide::TlsSide(const tls::Credentials& credentials, tap::TlsHandshakeCounts& h
       bytes_held_(bytes_held),
       ciphertext_(read_bytes_max) {}
 
-std::unique_ptr<TlsTransport> TlsSide::make() {
+std::unique_ptr<TlsTransport> TlsSide::make(tls::Session::Offer offer) {
   // A session of the old context may be one with a certificate that is no longer trusted.
   if (credentials_.refresh(credentials_version_, context_) && context_->side() == tls::Side::client)
     resumption_ = std::make_shared<tls::Resumption>();
-  return std::make_unique<TlsTransport>(*this);
+  return std::make_unique<TlsTransport>(*this, offer);
 }
 
-TlsTransport::TlsTransport(TlsSide& side)
+TlsTransport::TlsTransport(TlsSide& side, tls::Session::Offer offer)
     : side_(side),
       context_(side.context_),
       resumption_(side.resumption_),
-      session_(*context_, resumption_.get()),
+      session_(*context_, resumption_.get(), offer),
       in_(side.bytes_held_),
       out_(side.bytes_held_) {}
 

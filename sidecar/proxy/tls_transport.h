@@ -37,7 +37,7 @@ class TlsSide {
   TlsSide(const tls::Credentials& credentials, tap::TlsHandshakeCounts& handshakes,
           std::size_t& bytes_held);
   // With the newest certificate. Throws std::bad_alloc.
-  std::unique_ptr<TlsTransport> make();
+  std::unique_ptr<TlsTransport> make(tls::Session::Offer offer = tls::Session::Offer::http1);
 
  private:
   friend class TlsTransport;
@@ -54,7 +54,7 @@ class TlsSide {
 
 class TlsTransport final : public Transport {
  public:
-  explicit TlsTransport(TlsSide& side);
+  TlsTransport(TlsSide& side, tls::Session::Offer offer);
   ~TlsTransport();
 
   Transfer read(int socket, std::span<char> into) override;
@@ -68,6 +68,7 @@ class TlsTransport final : public Transport {
   bool shake_hands(int socket);
   bool is_handshaking() const { return session_.state() == tls::Session::State::handshaking; }
   bool is_open() const { return session_.is_open(); }
+  bool has_agreed_on_http2() const { return session_.has_agreed_on_http2(); }
   // True once: the handshake is over and good.
   bool take_opened() { return is_open() && !std::exchange(was_taken_, true); }
   void give_up_handshake();  // It takes too long.

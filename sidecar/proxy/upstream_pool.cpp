@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace outrider::proxy {
 namespace {
@@ -22,6 +23,16 @@ bool is_quiet(const UpstreamConnection& connection) {
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+std::string failed_handshake(const TlsTransport& tls) {
+  return "the TLS handshake with the model server failed (" + std::string(to_string(tls.result())) +
+         "): " + tls.why() +
+         (tls.result() == tls::HandshakeResult::no_application_protocol
+              ? "; it does not speak the HTTP that the client has sent: send the other one, or "
+                "have "
+                "it offer both (http/1.1, h2) by ALPN"
+              : "; see upstream.tls-ca, upstream.tls-cert-dir, upstream.tls-server-name");
+}
+
 }  // namespace
 
 void UpstreamConnection::on_events(std::uint32_t events) {
@@ -34,6 +45,24 @@ void UpstreamConnection::on_events(std::uint32_t events) {
     pool_.remove_idle(*this);
     pool_.defer_delete(*this);
   }
+}
+
+UpstreamConnection::Connecting UpstreamConnection::finish_connecting(std::string& why) {
+  if (connected) return Connecting::done;
+  if (!channel.writable && !channel.hung_up) return Connecting::pending;
+  if (const int error = socket_error(channel.socket.get()); error != 0) {
+    why = std::strerror(error);
+    return Connecting::failed;
+  }
+  if (tls != nullptr) {
+    if (!tls->shake_hands(channel.socket.get())) return Connecting::pending;
+    if (!tls->is_open()) {
+      why = failed_handshake(*tls);
+      return Connecting::failed;
+    }
+  }
+  connected = true;
+  return Connecting::done;
 }
 
 UpstreamPool::UpstreamPool(const Limits& limits, const Upstream& upstream, int epoll,
@@ -52,10 +81,10 @@ UpstreamPool::~UpstreamPool() {
   close_all_idle();
 }
 
-UpstreamConnection* UpstreamPool::acquire(UpstreamUser& user, Monotonic now, bool fresh,
+UpstreamConnection* UpstreamPool::acquire(UpstreamUser& user, Monotonic now, Wanted wanted,
                                           Refusal& refusal) {
   refusal = Refusal::none;
-  UpstreamConnection* connection = fresh ? nullptr : take_idle(now);
+  UpstreamConnection* connection = wanted == Wanted::any ? take_idle(now) : nullptr;
   if (connection == nullptr && open_ >= limits_.connections_max && !idle_.empty()) {
     UpstreamConnection& oldest = *idle_.front();
     remove_idle(oldest);
@@ -65,7 +94,7 @@ UpstreamConnection* UpstreamPool::acquire(UpstreamUser& user, Monotonic now, boo
     refusal = Refusal::wait;
     return nullptr;
   }
-  if (connection == nullptr) connection = connect(refusal);
+  if (connection == nullptr) connection = connect(wanted, refusal);
   if (connection != nullptr) connection->user_ = &user;
   publish();
   return connection;
@@ -89,7 +118,7 @@ UpstreamConnection* UpstreamPool::take_idle(Monotonic now) {
   return nullptr;
 }
 
-UpstreamConnection* UpstreamPool::connect(Refusal& refusal) {
+UpstreamConnection* UpstreamPool::connect(Wanted wanted, Refusal& refusal) {
   auto connection = std::make_unique<UpstreamConnection>(*this, bytes_held_);
   Descriptor& socket = connection->channel.socket;
   for (std::size_t tries = 0; tries < addresses_.size() && !socket.is_open(); ++tries) {
@@ -106,7 +135,8 @@ UpstreamConnection* UpstreamPool::connect(Refusal& refusal) {
   }
   connection->channel.writable = connection->connected;
   if (tls_ != nullptr) {
-    connection->tls = tls_->make();
+    connection->tls = tls_->make(wanted == Wanted::http2 ? tls::Session::Offer::http2
+                                                         : tls::Session::Offer::http1);
     connection->channel.transport = connection->tls.get();
     connection->connected = false;
   }
@@ -142,6 +172,7 @@ void UpstreamPool::close(UpstreamConnection& connection) {
 }
 
 void UpstreamPool::give_up(UpstreamConnection& connection) {
+  if (connection.tls != nullptr) connection.tls->give_up_handshake();
   note_connect_failure();
   close(connection);
 }

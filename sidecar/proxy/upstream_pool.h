@@ -14,6 +14,7 @@
 // idle.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "sidecar/proxy/channel.h"
@@ -41,6 +42,10 @@ class UpstreamConnection final : public EventTarget {
       : channel(bytes_held), pool_(pool) {}
   void on_events(std::uint32_t events) override;
 
+  enum class Connecting : std::uint8_t { pending, done, failed };
+  // Does what can be done now until it is `connected`. `why` is for people, of failed.
+  Connecting finish_connecting(std::string& why);
+
   Channel channel;
   std::unique_ptr<TlsTransport> tls;  // nullptr: plain HTTP.
   bool connected = false;             // And its handshake over.
@@ -66,9 +71,14 @@ class UpstreamPool {
   ~UpstreamPool();
 
   enum class Refusal { none, wait, failed };
+  enum class Wanted : std::uint8_t {
+    any,
+    fresh,  // That was never used.
+    http2   // Fresh too; over TLS it offers HTTP/2 alone.
+  };
   // A connection for `user`, possibly still connecting; nullptr with `refusal`: wait for the limit,
-  // or failed at once with errno. `fresh` asks for one that was never used.
-  UpstreamConnection* acquire(UpstreamUser& user, Monotonic now, bool fresh, Refusal& refusal);
+  // or failed at once with errno.
+  UpstreamConnection* acquire(UpstreamUser& user, Monotonic now, Wanted wanted, Refusal& refusal);
   void release(UpstreamConnection& connection, Monotonic now);  // To be used again.
   void close(UpstreamConnection& connection);
   // The same for one that could not be connected: the next one tries another address.
@@ -82,7 +92,7 @@ class UpstreamPool {
  private:
   friend class UpstreamConnection;
   UpstreamConnection* take_idle(Monotonic now);
-  UpstreamConnection* connect(Refusal& refusal);
+  UpstreamConnection* connect(Wanted wanted, Refusal& refusal);
   void defer_delete(UpstreamConnection& connection);
   void remove_idle(UpstreamConnection& connection);
   void refresh_addresses();

@@ -26,7 +26,8 @@ Attempt UpstreamRequest::send(std::span<const std::string_view> pieces,
   // Whoever waits already goes first.
   UpstreamPool::Refusal refusal = UpstreamPool::Refusal::wait;
   if (context_.queue.empty())
-    connection_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic, false, refusal);
+    connection_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic,
+                                        UpstreamPool::Wanted::any, refusal);
   const int error = errno;
   if (has_connection() && connection_->connected) {
     if (exchange_.may_be_resent() && connection_->reused)
@@ -42,9 +43,9 @@ Attempt UpstreamRequest::send(std::span<const std::string_view> pieces,
 }
 
 // The request lies in waiting_: finds a connection for it.
-Attempt UpstreamRequest::acquire(bool fresh) {
+Attempt UpstreamRequest::acquire(UpstreamPool::Wanted wanted) {
   UpstreamPool::Refusal refusal;
-  connection_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic, fresh, refusal);
+  connection_ = context_.pool.acquire(*this, context_.exchanges.now.monotonic, wanted, refusal);
   if (has_connection()) return {.state = Attempt::State::connecting};
   return without_connection(refusal, errno);
 }
@@ -62,46 +63,34 @@ Attempt UpstreamRequest::without_connection(UpstreamPool::Refusal refusal, int e
 Attempt UpstreamRequest::resend() {
   close_connection();
   waiting_.swap(replay_);
-  return acquire(true);
+  return acquire(UpstreamPool::Wanted::fresh);
 }
 
 void UpstreamRequest::on_upstream_room() {
-  exchange_.on_attempt(acquire(false));
+  exchange_.on_attempt(acquire(UpstreamPool::Wanted::any));
   receiver_.advance();
 }
 
 bool UpstreamRequest::finish_connecting() {
-  Channel& channel = connection_->channel;
-  if (!connection_->connected) {
-    if (!channel.writable && !channel.hung_up) return false;
-    if (const int error = socket_error(channel.socket.get()); error != 0) {
+  std::string why;
+  switch (connection_->finish_connecting(why)) {
+    case UpstreamConnection::Connecting::pending:
+      return false;
+    case UpstreamConnection::Connecting::failed:
       stop_connecting();
-      exchange_.on_connect_failed(error);
+      exchange_.on_connect_failed(why);
       return true;
-    }
-    if (TlsTransport* tls = connection_->tls.get(); tls != nullptr) {
-      if (!tls->shake_hands(channel.socket.get())) return false;
-      if (!tls->is_open()) return fail_handshake(*tls);
-    }
-    connection_->connected = true;
+    case UpstreamConnection::Connecting::done:
+      break;
   }
+  Channel& channel = connection_->channel;
   channel.out.swap(waiting_);
   channel.flush();
   exchange_.on_connected();
   return true;
 }
 
-bool UpstreamRequest::fail_handshake(const TlsTransport& tls) {
-  const std::string why = "the TLS handshake with the model server failed (" +
-                          std::string(to_string(tls.result())) + "): " + tls.why() +
-                          "; see upstream.tls-ca, upstream.tls-cert-dir, upstream.tls-server-name";
-  stop_connecting();
-  exchange_.on_connect_failed(std::string_view(why));
-  return true;
-}
-
 void UpstreamRequest::stop_connecting() {
-  if (connection_->tls != nullptr) connection_->tls->give_up_handshake();
   context_.pool.give_up(*std::exchange(connection_, nullptr));
 }
 

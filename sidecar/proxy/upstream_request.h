@@ -66,7 +66,7 @@ class UpstreamRequest final : public Exchange::Upstream, UpstreamUser, UpstreamW
   void abandon() override;
 
  private:
-  Attempt connect() override { return acquire(false); }
+  Attempt connect() override { return acquire(UpstreamPool::Wanted::any); }
   Attempt resend() override;
   void stop_connecting() override;
   bool has_unsent() const override { return unsent() != 0; }
@@ -74,8 +74,7 @@ class UpstreamRequest final : public Exchange::Upstream, UpstreamUser, UpstreamW
   void on_upstream_events() override { receiver_.advance(); }
   void on_upstream_room() override;
 
-  bool fail_handshake(const TlsTransport& tls);
-  Attempt acquire(bool fresh);
+  Attempt acquire(UpstreamPool::Wanted wanted);
   Attempt without_connection(UpstreamPool::Refusal refusal, int error);
   bool receive_head(const Input& input);
   bool receive_final_head(const Input& input, std::size_t used);

@@ -3,21 +3,33 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <utility>
 
 #include "base/core/text.h"
 
 namespace outrider::tap {
 
-BlockBudget::Block* BlockBudget::take() {
-  if (used_ == blocks_max_) return nullptr;
-  ++used_;
-  if (free_ == nullptr) {
-    all_.push_back(std::make_unique_for_overwrite<Block>());
-    free_ = all_.back().get();
-    free_->next = nullptr;
+bool BlockBudget::add_page(std::size_t block_bytes) {
+  const bool is_small = block_bytes == small_bytes;
+  if (pages_.size() == pages_max_ || (is_small && small_pages_ == pages_max_ / 4)) return false;
+  std::byte* page =
+      pages_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(page_bytes)).get();
+  if (is_small) ++small_pages_;
+  Block*& free = is_small ? free_small_ : free_large_;
+  for (std::size_t at = page_bytes; at != 0; at -= block_bytes) {
+    const auto capacity = static_cast<std::uint32_t>(block_bytes - sizeof(Block));
+    free = new (page + at - block_bytes) Block{free, 0, capacity};
   }
-  Block* block = free_;
-  free_ = block->next;
+  return true;
+}
+
+BlockBudget::Block* BlockBudget::take(std::size_t wanted) {
+  const bool is_small = wanted <= small && (free_small_ != nullptr || add_page(small_bytes));
+  Block*& free = is_small ? free_small_ : free_large_;
+  if (free == nullptr && !add_page(page_bytes)) return nullptr;
+  Block* block = std::exchange(free, free->next);
+  bytes_used_ += sizeof(Block) + block->capacity;
   block->next = nullptr;
   block->used = 0;
   return block;
@@ -26,9 +38,9 @@ BlockBudget::Block* BlockBudget::take() {
 void BlockBudget::give_back(Block* chain) {
   while (chain != nullptr) {
     Block* next = chain->next;
-    chain->next = free_;
-    free_ = chain;
-    --used_;
+    Block*& free = chain->capacity == small ? free_small_ : free_large_;
+    chain->next = std::exchange(free, chain);
+    bytes_used_ -= sizeof(Block) + chain->capacity;
     chain = next;
   }
 }
@@ -70,8 +82,8 @@ bool Capture::fits() {
 }
 
 // Null, and all is dropped, when the budget is spent.
-BlockBudget::Block* Capture::add_block(Chain& chain) {
-  BlockBudget::Block* block = tap_.blocks_.take();
+BlockBudget::Block* Capture::add_block(Chain& chain, std::size_t wanted) {
+  BlockBudget::Block* block = tap_.blocks_.take(wanted);
   if (block == nullptr) {
     drop(DropReason::capture_full);
     return nullptr;
@@ -82,29 +94,52 @@ BlockBudget::Block* Capture::add_block(Chain& chain) {
   return block;
 }
 
+// The beginning of a side lies in small blocks as long as it comes in small pieces.
+bool Capture::make_room(Side& side, Chain& chain, std::size_t wanted) {
+  if (chain.last != nullptr && chain.last->room() != 0) return true;
+  const bool may_be_small = &chain == &side.head && side.small_blocks < small_blocks_max;
+  if (may_be_small) ++side.small_blocks;
+  return add_block(chain, may_be_small ? wanted : BlockBudget::large) != nullptr;
+}
+
 void Capture::append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max) {
   if (state_ != State::capturing || bytes.empty()) return;
   length(part) += bytes.size();
   if (length(part) > part_max || !fits()) return drop(DropReason::too_large);
   // What follows a body with a tail follows the tail.
-  Chain& chain = side.tail.first == nullptr ? side.head : side.tail;
+  Chain& chain = open_end(side);
   while (!bytes.empty()) {
-    if ((chain.last == nullptr || chain.last->used == BlockBudget::Block::capacity) &&
-        add_block(chain) == nullptr) {
-      return;
-    }
-    const std::size_t n = std::min(bytes.size(), BlockBudget::Block::capacity - chain.last->used);
-    std::memcpy(chain.last->bytes + chain.last->used, bytes.data(), n);
-    chain.last->used += n;
+    if (!make_room(side, chain, bytes.size())) return;
+    const std::size_t n = std::min(bytes.size(), chain.last->room());
+    std::memcpy(chain.last->bytes() + chain.last->used, bytes.data(), n);
+    chain.last->used += static_cast<std::uint32_t>(n);
     bytes.remove_prefix(n);
   }
 }
 
+// In one piece where the block at hand has room for it.
 void Capture::append_field(Side& side, Part part, std::string_view name, std::string_view value) {
-  append(side, part, name, SIZE_MAX);
-  append(side, part, ": ", SIZE_MAX);
-  append(side, part, value, SIZE_MAX);
-  append(side, part, "\r\n", SIZE_MAX);
+  if (state_ != State::capturing) return;
+  const std::size_t size = name.size() + value.size() + 4;
+  BlockBudget::Block* block = open_end(side).last;
+  if (block == nullptr || block->room() < size) {
+    for (const std::string_view piece :
+         {name, std::string_view(": "), value, std::string_view("\r\n")})
+      append(side, part, piece, SIZE_MAX);
+    return;
+  }
+  length(part) += size;
+  if (!fits()) return drop(DropReason::too_large);
+  char* out = block->bytes() + block->used;
+  const auto put = [&out](std::string_view piece) {
+    if (!piece.empty()) std::memcpy(out, piece.data(), piece.size());
+    out += piece.size();
+  };
+  put(name);
+  put(": ");
+  put(value);
+  put("\r\n");
+  block->used += static_cast<std::uint32_t>(size);
 }
 
 void Capture::request_line(std::string_view method, std::string_view target,
@@ -141,15 +176,13 @@ void Capture::append_stream(Side& side, Part part, std::string_view bytes,
   }
   while (!bytes.empty() && state_ == State::capturing) {
     Chain& tail = side.tail;
-    if ((tail.last == nullptr || tail.last->used == BlockBudget::Block::capacity) &&
-        !make_room_in_tail(side, part, limits)) {
+    if ((tail.last == nullptr || tail.last->room() == 0) && !make_room_in_tail(side, part, limits))
       return;
-    }
-    const std::size_t n = std::min(bytes.size(), BlockBudget::Block::capacity - tail.last->used);
+    const std::size_t n = std::min(bytes.size(), tail.last->room());
     length(part) += n;
     if (!fits()) return drop(DropReason::too_large);
-    std::memcpy(tail.last->bytes + tail.last->used, bytes.data(), n);
-    tail.last->used += n;
+    std::memcpy(tail.last->bytes() + tail.last->used, bytes.data(), n);
+    tail.last->used += static_cast<std::uint32_t>(n);
     bytes.remove_prefix(n);
   }
 }
@@ -157,7 +190,7 @@ void Capture::append_stream(Side& side, Part part, std::string_view bytes,
 bool Capture::make_room_in_tail(Side& side, Part part, const StreamLimits& limits) {
   Chain& tail = side.tail;
   if (side.tail_blocks < limits.tail_blocks) {
-    if (add_block(tail) == nullptr) return false;
+    if (add_block(tail, BlockBudget::large) == nullptr) return false;
     ++side.tail_blocks;
     return true;
   }
@@ -228,7 +261,7 @@ bool Capture::write(const Ending& ending) {
   const auto add = [&pieces](const Side& side) {
     for (const Chain* chain : {&side.head, &side.tail})
       for (const BlockBudget::Block* block = chain->first; block != nullptr; block = block->next)
-        pieces.emplace_back(block->bytes, block->used);
+        pieces.emplace_back(block->bytes(), block->used);
   };
   add(request_);
   add(response_);

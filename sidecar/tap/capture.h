@@ -46,25 +46,37 @@ inline constexpr std::size_t trailers_bytes_max = 16 << 10;  // Fields past it a
 // events.
 bool is_stream_type(std::string_view content_type);
 
-// Blocks of memory, allocated when first needed and kept, never more than the budget.
+// Blocks of memory, cut from pages that are allocated when first needed and kept, never more than
+// the budget. A page is one large block or sixteen small ones: a call that waits holds a head and a
+// message, which are a few hundred bytes. Small ones have at most a quarter of the pages, so that
+// many of them leave room for large ones; past that a large one is lent.
 class BlockBudget {
  public:
   struct Block {
-    static constexpr std::size_t capacity = 4096 - 16;
     Block* next = nullptr;
-    std::size_t used = 0;
-    char bytes[capacity];
+    std::uint32_t used = 0, capacity = 0;  // Of the bytes that follow.
+    char* bytes() { return reinterpret_cast<char*>(this + 1); }
+    const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
+    std::size_t room() const { return capacity - used; }
   };
+  static constexpr std::size_t page_bytes = 4096, small_bytes = 256;
+  static constexpr std::size_t large = page_bytes - sizeof(Block);  // Capacities.
+  static constexpr std::size_t small = small_bytes - sizeof(Block);
 
-  explicit BlockBudget(std::size_t bytes_max) : blocks_max_(bytes_max / sizeof(Block)) {}
-  Block* take();  // nullptr when the budget is spent.
+  explicit BlockBudget(std::size_t bytes_max) : pages_max_(bytes_max / page_bytes) {}
+  // A small one where that is enough for `wanted`; nullptr when the budget is spent.
+  Block* take(std::size_t wanted);
   void give_back(Block* chain);
-  std::size_t bytes_used() const { return used_ * sizeof(Block); }
+  std::size_t bytes_used() const { return bytes_used_; }
 
  private:
-  std::size_t blocks_max_, used_ = 0;
-  Block* free_ = nullptr;
-  std::vector<std::unique_ptr<Block>> all_;
+  bool add_page(std::size_t block_bytes);
+
+  const std::size_t pages_max_;
+  std::size_t bytes_used_ = 0, small_pages_ = 0;
+  Block* free_small_ = nullptr;
+  Block* free_large_ = nullptr;
+  std::vector<std::unique_ptr<std::byte[]>> pages_;
 };
 
 // One data thread's end of the tap.
@@ -152,17 +164,20 @@ class Capture {
   // Parts that follow one another: the beginning, and the end of what is too long.
   struct Side {
     Chain head, tail;
-    std::size_t tail_blocks = 0;
-    Gap gap;
+    std::uint32_t tail_blocks = 0;
+    std::uint16_t small_blocks = 0;
     bool is_stream = false;
+    Gap gap;
   };
   struct StreamLimits {
     std::size_t head_bytes, tail_blocks;
   };
-  static constexpr std::size_t marks_inline = 8;
+  static constexpr std::size_t marks_inline = 2;
+  static constexpr std::size_t small_blocks_max = 8;  // Of a side; what is longer has large ones.
   static constexpr StreamLimits stream_limits{stream_head_bytes, 16};
-  static constexpr StreamLimits mark_limits{BlockBudget::Block::capacity, 2};
-  static_assert(BlockBudget::Block::capacity % sizeof(ArrivalMark) == 0);
+  static constexpr StreamLimits mark_limits{BlockBudget::large, 2};
+  static_assert(BlockBudget::large % sizeof(ArrivalMark) == 0);
+  static_assert(BlockBudget::small % sizeof(ArrivalMark) == 0);
 
   std::size_t& length(Part part) { return lengths_[static_cast<std::size_t>(part)]; }
   void append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max);
@@ -170,7 +185,9 @@ class Capture {
   void append_stream(Side& side, Part part, std::string_view bytes, const StreamLimits& limits);
   void mark(std::string_view bytes, Duration since_start);
   bool fits();
-  BlockBudget::Block* add_block(Chain& chain);
+  static Chain& open_end(Side& side) { return side.tail.first == nullptr ? side.head : side.tail; }
+  BlockBudget::Block* add_block(Chain& chain, std::size_t wanted);
+  bool make_room(Side& side, Chain& chain, std::size_t wanted);
   bool make_room_in_tail(Side& side, Part part, const StreamLimits& limits);
   void drop(DropReason reason);
   void release();
@@ -190,6 +207,6 @@ class Capture {
 };
 
 // The inline ones, those of a block, and of one block to two at the end.
-inline constexpr std::size_t arrival_marks_max = 8 + 3 * (4096 - 16) / sizeof(ArrivalMark);
+inline constexpr std::size_t arrival_marks_max = 2 + 3 * BlockBudget::large / sizeof(ArrivalMark);
 
 }  // namespace outrider::tap

@@ -78,14 +78,15 @@ enum class UpstreamFailure : std::uint8_t {
 inline constexpr std::size_t upstream_failure_count = 7;
 std::string_view to_string(UpstreamFailure);
 
+using GrpcCodeCounts = std::array<Counter, 18>;      // By grpc-status; the last one: none of them.
 using TlsHandshakeCounts = std::array<Counter, 16>;  // By tls::HandshakeResult.
 
 struct ProxyCounters {
   HistogramCells<overhead_bucket_count> overhead;
   std::array<Counter, rejection_count> rejected;
-  std::array<Counter, 64> violations;        // By http1::Violation.
-  std::array<Counter, 48> http2_violations;  // By http2::Violation, of either side.
-  std::array<Counter, 18> grpc_codes;        // Calls by grpc-status; the last one: none of them.
+  std::array<Counter, 64> violations;         // By http1::Violation.
+  std::array<Counter, 48> http2_violations;   // By http2::Violation, of either side.
+  std::array<GrpcCodeCounts, 22> grpc_calls;  // By grpc_method_place().
   std::array<Counter, upstream_failure_count> upstream_failures;
   std::array<Counter, drop_reason_count> exchanges_dropped;
   std::array<Counter, skip_reason_count> exchanges_skipped;

@@ -43,7 +43,10 @@ constexpr std::string_view labels[] = {"ModelInfer",
                                        "RepositoryModelLoad",
                                        "Check",
                                        "Watch",
-                                       "ServerReflectionInfo"};
+                                       "ServerReflectionInfo",
+                                       "other"};
+static_assert(std::size(labels) == grpc_method_labels);
+constexpr std::size_t other_place = grpc_method_labels - 1;
 
 struct Code {
   std::string_view name;
@@ -108,11 +111,15 @@ GrpcMethod grpc_method(std::string_view path) {
   return GrpcMethod::other;
 }
 
-std::string_view grpc_method_label(std::string_view path) {
+std::size_t grpc_method_place(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   const std::string_view name = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
-  const auto* found = std::find(std::begin(labels), std::end(labels), name);
-  return found == std::end(labels) ? "other" : *found;
+  const auto* others = std::begin(labels) + other_place;
+  return static_cast<std::size_t>(std::find(std::begin(labels), others, name) - std::begin(labels));
+}
+
+std::string_view grpc_method_label(std::size_t place) {
+  return labels[std::min(place, other_place)];
 }
 
 std::string_view model_in_grpc(GrpcMethod method, std::string_view body) {

@@ -15,6 +15,7 @@
 // Sources: gRPC, "gRPC over HTTP2" and "HTTP to gRPC status code mapping"; google/rpc/code.proto;
 // KServe, grpc_predict_v2.proto; TensorFlow Serving, prediction_service.proto.
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -37,9 +38,11 @@ bool is_grpc_type(std::string_view content_type);
 
 GrpcMethod grpc_method(std::string_view path);
 
-// A method's name for a metric's label: of the methods that model servers have, their names;
-// "other" for any other, so that a client cannot make labels.
-std::string_view grpc_method_label(std::string_view path);
+// A method's place among the labels of a metric: the methods that model servers have, by their
+// names alone, and behind them "other" for any other, so that a client cannot make labels.
+inline constexpr std::size_t grpc_method_labels = 22;
+std::size_t grpc_method_place(std::string_view path);
+std::string_view grpc_method_label(std::size_t place);
 
 // The model that a call of grpc_method(path) is for, from the body's first bytes (5 bytes of frame,
 // then the message); "" where they do not say: another method, a compressed message, fields in

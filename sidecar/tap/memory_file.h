@@ -29,7 +29,7 @@
 
 namespace outrider::tap {
 
-inline constexpr std::uint32_t layout_version = 7;
+inline constexpr std::uint32_t layout_version = 8;
 inline constexpr std::size_t lanes_max = 64;
 
 // The compiled capture settings under a sequence lock: one writer (the monitor), any reader. A

@@ -27,7 +27,7 @@
 #include "base/core/text.h"
 #include "base/net/http_server.h"
 #include "base/wire/json.h"
-#include "truth/label_api.h"
+#include "truth/api/label_api.h"
 
 namespace {
 

@@ -244,6 +244,25 @@ TEST_CASE("between the last healthy load and the first unhealthy one nothing is 
   CHECK(replicas_for(16, capacity).at_most == 8);
 }
 
+TEST_CASE("what had queued before the load fell is not held against the lower load") {
+  // M/M/1 of 11 a second, objective 0.5 s: 9 a second. Each twenty minutes a burst of four minutes
+  // queues up, and what queued is worked off for six more.
+  CapacityLearner learner;
+  for (int minute = 0; minute < 6'000; ++minute) {
+    const int phase = minute % 20;
+    const double calm = 4 + 0.1 * (minute / 20 % 65);  // To 10.4 a second.
+    if (phase < 4)
+      learner.add(seen(minute, 16, 10.0 * (phase + 1)));
+    else if (phase < 10)
+      learner.add(seen(minute, calm, 40 * std::pow(0.5, phase - 3)));
+    else
+      learner.add(seen(minute, calm, 1 / (11 - calm)));
+  }
+  const ReplicaCapacity capacity = learner.estimate(0.5);
+  CHECK(capacity.knowledge == Knowledge::known);
+  CHECK(capacity.load == Approx(9).epsilon(0.03));
+}
+
 TEST_CASE("what cannot be answered says why") {
   CapacityLearner learner;
   CHECK(learner.estimate(0.5).reason == "0 minutes with load were seen, 30 are needed");

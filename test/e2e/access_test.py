@@ -6,8 +6,10 @@ import base64
 import hashlib
 import json
 import subprocess
+import time
 
 import pytest
+import remote_write_wire
 from processes import free_port, http, wait_for
 from raw_http import ScriptedUpstream, echo
 from stack import Metrics
@@ -155,25 +157,83 @@ def test_the_agent_holds_a_token_to_its_models_and_namespaces_alert_by_alert(pro
     assert sorted(models) == ["flat", "house"]
     assert [i["model"] for i in agent.ask("house", "GET", "/api/v1/incidents")[1]["incidents"]] == ["house"]
     assert agent.ask("shop", "GET", "/api/v1/changes")[1]["changes"] == []
-    assert agent.status("house", "GET", "/api/v1/actions") == 403, "a list of all models' actions"
+    assert agent.status("house", "GET", "/api/v1/journal") == 403, "of all models"
 
     actions = wait_for("two actions", lambda: (found := agent.ask("reader", "GET", "/api/v1/actions")[1]["actions"]) and len(found) == 2
                        and found, 20)
     incidents = {i["id"]: i["model"] for i in agent.ask("reader", "GET", "/api/v1/incidents")[1]["incidents"]}
     by_model = {incidents[a["incident"]]: a["id"] for a in actions}
+    assert [a["model"] for a in agent.ask("house", "GET", "/api/v1/actions")[1]["actions"]] == ["house"]
+    # The newest may be somebody else's: as many as were asked for are one's own.
+    for wrong in ("0", "1001", "ten", "-1"):
+        status, answer = agent.ask("house", "GET", f"/api/v1/actions?limit={wrong}")
+        assert status == 400 and answer["error"] == "bad_limit" and "from 1 to 1000" in answer["message"]
+    for path, what in (("/api/v1/actions?limit=1", "actions"), ("/api/v1/incidents?limit=1", "incidents")):
+        assert [one["model"] for one in agent.ask("house", "GET", path)[1][what]] == ["house"]
+    assert agent.status("house", "GET", f"/api/v1/actions/{by_model['house']}") == 200
+    assert agent.status("house", "GET", f"/api/v1/actions/{by_model['flat']}") == 403
+    assert agent.status("lead", "POST", "/api/v1/actions/pause", {"by": "ada"}) == 403
+    assert agent.status("boss", "POST", "/api/v1/actions/pause", {"by": "ada"}) == 200
+    assert agent.ask("reader", "GET", "/api/v1/actions")[1]["paused"] == "paused by ada (as boss)"
+    assert agent.status("boss", "POST", "/api/v1/actions/resume", {"by": "ada"}) == 200
     path = "/api/v1/actions/{}/reject"
     assert agent.status("pusher", "POST", path.format(by_model["house"]), {"by": "ada", "why": "no"}) == 403
     assert agent.status("house", "POST", path.format(by_model["flat"]), {"by": "ada", "why": "no"}) == 403
     assert agent.status("house", "POST", path.format(by_model["house"]), {"by": "ada", "why": "no"}) == 200
     assert agent.status("lead", "POST", path.format(by_model["flat"]), {"by": "ada", "why": "no"}) == 200
+    rejected = agent.ask("reader", "GET", f"/api/v1/actions/{by_model['flat']}")[1]
+    assert rejected["person"] == "ada (as lead)" and rejected["reason"] == "rejected by ada (as lead): no"
     assert agent.status("lead", "POST", "/-/reload") == 403 and agent.status("boss", "POST", "/-/reload") == 200
 
 
-def test_remote_write_needs_write_and_a_token_without_limits(programs, binaries, tmp_path):
+def test_who_approves_is_whom_the_authenticating_proxy_names(programs, binaries, tmp_path):
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(json.dumps({"tokens": [
+        {"name": "pusher", "sha256": hashlib.sha256(b"pusher-secret").hexdigest(), "roles": ["write"]},
+        {"name": "shop", "user": "ada@example.com", "roles": ["read", "approve"], "clusters": ["eu"], "namespaces": ["shop"]},
+        {"name": "others", "user": "*", "roles": ["read"]}]}))
+    agent = start_agent(programs, binaries, tmp_path, "--web.tokens-file", tokens, "--policy", tmp_path / "policy.yaml",
+                        "--web.trusted-user-header", "X-Forwarded-User", "--web.trusted-proxies", "127.0.0.1")
+    shop, bank = alert("house", "shop"), alert("flat", "bank")
+    for fired in (shop, bank):
+        fired["labels"]["cluster"] = "eu"
+    assert agent.status("pusher", "POST", "/api/v1/alerts", webhook(shop, bank)) == 200
+
+    def ask(user, method, path, body=None):
+        status, _, text = http(method, agent.url + path, body, {"X-Forwarded-User": user})
+        return status, json.loads(text) if text.startswith("{") else text
+
+    actions = wait_for("two actions", lambda: len(found := ask("bob", "GET", "/api/v1/actions")[1]["actions"]) == 2 and found, 20)
+    ids = {action["model"]: action["id"] for action in actions}
+    assert [a["model"] for a in ask("ada@example.com", "GET", "/api/v1/actions")[1]["actions"]] == ["house"]
+    path = "/api/v1/actions/{}/approve"
+    status, answer = ask("bob", "POST", path.format(ids["house"]), {})
+    assert status == 403 and answer["error"] == "missing_role" and "the user bob has read" in answer["message"]
+    status, answer = ask("ada@example.com", "POST", path.format(ids["flat"]), {})
+    assert status == 403 and "namespace bank" in answer["message"] and "cluster eu" in answer["message"]
+    # Whoever the request names, it is who the proxy has asked.
+    status, answer = ask("ada@example.com", "POST", path.format(ids["house"]), {"by": "eve"})
+    assert status == 200 and answer["person"] == "ada@example.com", answer
+    assert agent.status(None, "GET", "/api/v1/actions") == 401, "the proxy names nobody"
+
+
+def test_a_header_from_elsewhere_than_the_proxy_is_nobody(programs, binaries, tmp_path):
+    agent = start_agent(programs, binaries, tmp_path, "--web.trusted-user-header", "X-Forwarded-User", "--web.trusted-proxies", "10.1.2.3")
+    status, _, text = http("GET", f"{agent.url}/api/v1/actions", headers={"X-Forwarded-User": "ada"})
+    assert status == 401 and "--web.trusted-proxies" in text
+    run = subprocess.run([binaries / "outrider-agent", "--data.dir", tmp_path / "other", "--web.trusted-user-header", "X-Forwarded-User"],
+                         capture_output=True, text=True, timeout=20, check=False)
+    assert run.returncode == 1 and "expected both or none" in run.stderr
+
+
+def test_remote_write_needs_write_and_a_limited_token_writes_what_is_its_own(programs, binaries, tmp_path):
     agent = start_agent(programs, binaries, tmp_path, "--web.tokens-file", tokens_file(tmp_path))
     assert agent.status("reader", "POST", "/api/v1/write", b"x") == 403
-    assert agent.status("shop", "POST", "/api/v1/write", b"x") == 403
     assert agent.status("pusher", "POST", "/api/v1/write", b"x") == 415 or agent.status("pusher", "POST", "/api/v1/write", b"x") == 400
+    for namespace, status in (("shop", 204), ("bank", 403)):
+        series = [{"labels": {"__name__": "up", "namespace": namespace}, "samples": [(1.0, int(time.time() * 1000))]}]
+        assert remote_write_wire.post(agent.url, remote_write_wire.v1(series), extra={"Authorization": "Bearer shop-secret"})[0] == status
 
 
 def test_the_agent_labels_a_sidecar_with_a_token_of_its_own(programs, binaries, tmp_path, upstream):

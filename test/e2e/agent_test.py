@@ -16,11 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
-from stack import Program
+from stack import LocalServer, Program
 
 LIVE = """
 dry_run: false
-limits: {{automatic_actions_per_day: {per_day}, cooldown: {cooldown}}}
+limits: {{automatic_actions_per_day: {per_day}, cooldown: {cooldown}, actions_per_hour: 1000, failure_domain: [model]}}
 rules:
   - name: retrain
     match: {{alert: ModelAccuracyDropped}}
@@ -32,7 +32,7 @@ rules:
 """
 
 
-class Receiver:
+class Receiver(LocalServer):
     """A trainer: keeps every request, answers 202 with a job that ends at its second look."""
 
     def __init__(self):
@@ -40,49 +40,22 @@ class Receiver:
         self.answers = []  # (status, headers) to give first, before it behaves.
         self.looks = {}
         self.lock = threading.Lock()
-        outer = self
+        super().__init__(self.handle)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self, status, body, headers=()):
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                for name, value in headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                key = self.headers["Idempotency-Key"]
-                with outer.lock:
-                    outer.requests.append((time.monotonic(), key, json.loads(body), dict(self.headers)))
-                    status, headers = outer.answers.pop(0) if outer.answers else (202, ())
-                self.answer(status, {"message": "as you wish"}, [("Location", f"/jobs/{key}"), *headers])
-
-            def do_GET(self):
-                with outer.lock:
-                    looks = outer.looks[self.path] = outer.looks.get(self.path, 0) + 1
-                state = "running" if looks < 2 else "succeeded"
-                self.answer(200, {"state": state, "message": "v2 promoted"})
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def handle(self, request):
+        if request.command == "GET":
+            with self.lock:
+                looks = self.looks[request.path] = self.looks.get(request.path, 0) + 1
+            return request.answer(200, {"state": "running" if looks < 2 else "succeeded", "message": "v2 promoted"})
+        key = request.headers["Idempotency-Key"]
+        with self.lock:
+            self.requests.append((time.monotonic(), key, json.loads(request.body), dict(request.headers)))
+            status, headers = self.answers.pop(0) if self.answers else (202, ())
+        request.answer(status, {"message": "as you wish"}, [("Location", f"/jobs/{key}"), *headers])
 
     def keys(self):
         with self.lock:
             return [key for _, key, _, _ in self.requests]
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -93,13 +66,13 @@ def receiver():
 
 
 class Agent(Program):
-    def __init__(self, programs, binary, folder, policy=None, options=()):
+    def __init__(self, programs, binary, folder, policy=None, options=(), name="agent"):
         self.policy_file = folder / "policy.yaml"
         command = [binary, "--web.listen-address", f"127.0.0.1:{(port := free_port())}", "--data.dir", folder / "agent"]
         if policy is not None:
             self.policy_file.write_text(policy)
             command += ["--policy", self.policy_file]
-        super().__init__(programs, "agent", [*command, *options], f"http://127.0.0.1:{port}")
+        super().__init__(programs, name, [*command, *options], f"http://127.0.0.1:{port}")
 
     def incidents(self):
         return http_json("GET", f"{self.admin}/api/v1/incidents")["incidents"]
@@ -231,7 +204,7 @@ def test_the_whole_way_from_metrics_over_the_rules_to_a_retraining(programs, age
         assert agent.incidents() == []
         exporter.fallen, started = True, time.monotonic()
         wait_for("an incident", agent.incidents, 30)
-        action = agent.action_when("succeeded", seconds=30)
+        action = agent.action_when("accepted", seconds=30)
         print(f"from the metrics to the finished action: {time.monotonic() - started:.1f} s")
         incident = agent.incidents()[0]
         assert incident["summary"] == ("accuracy of house-price v1 fell from 95% to 72%; inputs unchanged, "
@@ -260,8 +233,8 @@ def test_an_alert_becomes_an_incident_a_request_and_a_closed_incident(programs, 
     for _ in range(5):  # As Prometheus does, again and again.
         alertmanager.post(fired)
         time.sleep(0.3)
-    action = agent.action_when("succeeded")
-    assert action["reason"] == "the job succeeded: v2 promoted"
+    action = agent.action_when("accepted")
+    assert action["reason"] == "the job succeeded: v2 promoted; not verified, as the rule has no 'verify'"
     assert [entry["text"] for entry in action["history"]][:2] == ["queued: the policy allows it", "attempt 1 begins"]
     (_, key, body, headers), = receiver.requests
     assert key == action["idempotency_key"] == body["idempotency_key"]
@@ -273,7 +246,7 @@ def test_an_alert_becomes_an_incident_a_request_and_a_closed_incident(programs, 
     alertmanager.post({**fired, "endsAt": stamp(datetime.now(UTC))})
     wait_for("the incident closed", lambda: agent.incidents()[0]["state"] == "resolved", 20)
     one = http_json("GET", f"{agent.admin}/api/v1/incidents/{incident['id']}")
-    assert one["actions"][0]["outcome"] == "succeeded"
+    assert one["actions"][0]["outcome"] == "accepted"
 
 
 def test_two_alertmanagers_and_five_pods_are_one_incident_and_one_action(programs, agent_binary, tmp_path, receiver):
@@ -287,7 +260,7 @@ def test_two_alertmanagers_and_five_pods_are_one_incident_and_one_action(program
         for which in (first, second, alone):
             which.post(*alerts)
         time.sleep(0.5)
-    agent.action_when("succeeded")
+    agent.action_when("accepted")
 
     def heard_of():
         return agent.metrics().sum("outrider_agent_webhooks_total", result="accepted")
@@ -313,7 +286,7 @@ def test_one_model_name_in_two_clusters_is_two_incidents_two_requests_and_two_co
         one = alert(ended=ended, minutes_ago=minutes_ago)
         return {**one, "labels": one["labels"] | {"cluster": cluster, "namespace": "shop", "job": "rent", "owner": f"team-{cluster}"}}
     alertmanager.post(fired("eu"))
-    agent.action_when("succeeded")
+    agent.action_when("accepted")
     alertmanager.post(fired("eu"), fired("us"))
     wait_for("the other cluster's request", lambda: len(receiver.requests) == 2, 20)
     bodies = {body["cluster"]: body for _, _, body, _ in receiver.requests}
@@ -358,7 +331,7 @@ def test_past_the_breaker_a_person_decides(programs, agent_binary, tmp_path, rec
                        and len(w) == 2 and w, 20)
     assert all("breaker: 1 automatic" in a["reason"] for a in waiting)
     wait_for("one request", lambda: len(receiver.requests) == 1, 10)
-    assert agent.metrics().sum("outrider_agent_actions_awaiting_approval") == 2
+    wait_for("both in the metric", lambda: agent.metrics().sum("outrider_agent_actions_awaiting_approval") == 2, 10)
     yes, no = waiting
     assert http("POST", f"{agent.admin}/api/v1/actions/{yes['id']}/approve", {})[0] == 400
     foreign = {"Origin": "http://evil.example"}
@@ -375,8 +348,8 @@ def test_past_the_breaker_a_person_decides(programs, agent_binary, tmp_path, rec
 def test_the_page_shows_what_is_and_takes_a_decision_without_script(programs, agent_binary, tmp_path, receiver):
     agent = Agent(programs, agent_binary, tmp_path, live_policy(receiver, approval="required"))
     http_json("POST", f"{agent.admin}/api/v1/alerts", webhook(alert(model="<b>house</b>")))
-    wait_for("a form", lambda: "<form" in http("GET", agent.admin + "/")[2], 20)
-    status, headers, page = http("GET", agent.admin + "/")
+    wait_for("a form", lambda: "/approve" in http("GET", agent.admin + "/actions")[2], 20)
+    status, headers, page = http("GET", agent.admin + "/actions")
     assert status == 200 and "<b>house" not in page and "&lt;b&gt;house" in page
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     path = re.search(r'action="(/api/v1/actions/[^"]+/approve)"', page).group(1)
@@ -391,7 +364,7 @@ def test_a_failing_receiver_is_asked_again_with_the_same_key(programs, agent_bin
     receiver.answers = [(503, [("Retry-After", "1")]), (500, []), (429, [("Retry-After", "2")])]
     agent = Agent(programs, agent_binary, tmp_path, live_policy(receiver))
     http_json("POST", f"{agent.admin}/api/v1/alerts", webhook(alert()))
-    assert agent.action_when("succeeded", seconds=30)["attempts"] == 4
+    assert agent.action_when("accepted", seconds=30)["attempts"] == 4
     assert len(set(receiver.keys())) == 1 and len(receiver.keys()) == 4
     times = [when for when, *_ in receiver.requests]
     assert times[1] - times[0] >= 0.95 and times[3] - times[2] >= 1.95
@@ -437,7 +410,7 @@ def test_kill_9_at_random_moments_loses_no_incident_and_gives_each_one_key(progr
             agent.kill()
             agent.start()
         wait_for("every alert accepted", lambda: len(accepted) == len(models), 60)
-        wait_for("every action done", lambda: sum(a["outcome"] == "succeeded" for a in
+        wait_for("every action done", lambda: sum(a["outcome"] == "accepted" for a in
                  http_json("GET", f"{agent.admin}/api/v1/actions?limit=1000")["actions"]) == len(models), 60)
     finally:
         ending.set()
@@ -466,7 +439,7 @@ def test_a_restart_in_the_middle_of_a_job_goes_on_watching(programs, agent_binar
     wait_for("a watched job", lambda: any(a["stage"] == "watching" for a in agent.actions()), 10)
     assert agent.stop() == 0
     agent.start()
-    assert agent.action_when("succeeded")["attempts"] == 1
+    assert agent.action_when("accepted")["attempts"] == 1
     assert len(receiver.requests) == 1
 
 
@@ -486,7 +459,7 @@ def test_a_bad_policy_stops_the_start_and_not_a_reload(programs, agent_binary, t
     assert agent.metrics().sum("outrider_agent_policy_last_reload_successful") == 0
     assert "dry_runn: unknown key" in http("GET", agent.admin + "/")[2]
     http_json("POST", f"{agent.admin}/api/v1/alerts", webhook(alert()))
-    agent.action_when("succeeded")  # By the policy before.
+    agent.action_when("accepted")  # By the policy before.
     agent.policy_file.write_text("dry_run: true")
     agent.process.send_signal(1)
     wait_for("the new policy", lambda: agent.metrics().sum("outrider_agent_policy_dry_run") == 1, 10)

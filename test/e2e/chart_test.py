@@ -188,7 +188,8 @@ def test_the_agent_may_do_nothing_by_default(render):
 
 def test_scaling_grants_the_scale_of_deployments_and_nothing_else(render):
     objects = render(values=CHART / "ci/full-values.yaml")
-    roles = {o["metadata"]["namespace"]: o["rules"] for o in objects if o["kind"] == "Role"}
+    roles = {o["metadata"]["namespace"]: o["rules"] for o in objects
+             if o["kind"] == "Role" and o["metadata"]["name"] == "outrider-agent-scale"}
     rule = {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"]}
     assert roles == {"shop": [{**rule, "resourceNames": ["house-price", "rent"]}], "fraud": [rule]}
     assert not [o for o in objects if o["kind"].startswith("ClusterRole")]
@@ -197,6 +198,46 @@ def test_scaling_grants_the_scale_of_deployments_and_nothing_else(render):
     spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is True
     assert spec["serviceAccountName"] == "outrider-agent"
+
+
+@pytest.mark.parametrize("namespaces, kind", [([], "ClusterRole"), (["shop", "fraud"], "Role")])
+def test_watching_grants_list_and_watch_of_what_tells_changes_and_nothing_else(render, namespaces, kind):
+    objects = render("agent.kubernetes.watch=true", f"agent.kubernetes.namespaces={json.dumps(namespaces)}", 'monitoring.cluster="eu-1"')
+    roles = [o for o in objects if o["kind"].endswith("Role")]
+    assert [(o["kind"], o["metadata"].get("namespace")) for o in roles] == [(kind, n) for n in namespaces or [None]]
+    for role in roles:
+        assert all(rule["verbs"] == ["list", "watch"] for rule in role["rules"])
+        assert sorted(r for rule in role["rules"] for r in rule["resources"]) == [
+            "configmaps", "daemonsets", "deployments", "events", "horizontalpodautoscalers", "replicasets", "statefulsets"]
+    bindings = [o for o in objects if o["kind"] == f"{kind}Binding"]
+    assert [o["roleRef"]["name"] for o in bindings] == [o["metadata"]["name"] for o in roles]
+    assert all(o["subjects"] == [{"kind": "ServiceAccount", "name": "outrider-agent", "namespace": "ml"}] for o in bindings)
+    spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is True
+    args = container(objects, "agent")["args"]
+    assert [a for a in args if a.startswith("--kubernetes")] == [
+        "--kubernetes.watch", *[f"--kubernetes.namespaces={n}" for n in namespaces], "--kubernetes.cluster=eu-1"]
+
+
+@pytest.mark.parametrize("namespaces, kind", [([], "ClusterRole"), (["shop"], "Role")])
+def test_actions_of_kubernetes_grant_what_they_read_and_patch_and_nothing_else(render, namespaces, kind):
+    objects = render("agent.actions.kubernetes.enabled=true", f"agent.actions.kubernetes.namespaces={json.dumps(namespaces)}",
+                     'agent.actions.lease="agents"')
+    roles = {o["metadata"]["name"]: o for o in objects if o["kind"].endswith("Role")}
+    act = roles.pop("outrider-agent-act" if namespaces else "ml-outrider-agent-act")
+    assert (act["kind"], act["metadata"].get("namespace")) == (kind, namespaces[0] if namespaces else None)
+    granted = {(verb, resource) for rule in act["rules"] for verb in rule["verbs"] for resource in rule["resources"]}
+    assert granted == {
+        ("get", "deployments"), ("patch", "deployments"), ("get", "statefulsets"), ("patch", "statefulsets"),
+        ("patch", "deployments/scale"), ("patch", "statefulsets/scale"), ("list", "replicasets"),
+        ("list", "horizontalpodautoscalers"), ("patch", "horizontalpodautoscalers"), ("list", "poddisruptionbudgets")}
+    lease = roles.pop("outrider-agent-lease")
+    assert lease["metadata"]["namespace"] == "ml" and not roles
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in lease["rules"]] == [(["create"], None), (["get", "update"], ["agents"])]
+    spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is True
+    args = container(objects, "agent")["args"]
+    assert [a for a in args if a.startswith("--actions")] == ["--actions.kubernetes", "--actions.lease=ml/agents"]
 
 
 def test_the_agent_finds_the_sidecars_by_a_headless_service(render):
@@ -224,6 +265,54 @@ def test_predictions_are_shipped_under_the_labels_of_the_sidecars_metrics(render
     pods = find(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]
     assert {rule["targetLabel"]: rule["replacement"] for rule in end["metricRelabelings"]} == {
         "container": "", "service": "", "endpoint": pods["port"]}
+
+
+def test_kafka_takes_the_place_of_urls_and_of_the_pairs_own_way(render):
+    kafka = ['brokers=["k-0:9092","k-1:9092"]', "tls=true", 'existingSecret="kafka"', 'saslMechanism="PLAIN"', 'saslUser="outrider"']
+    objects = render("demo.enabled=true", "agent.truth.enabled=true", "agent.truth.pair=true", 'sidecar.truth.workload="house-price"',
+                     *(f"{who}.truth.kafka.{one}" for who in ("agent", "sidecar") for one in kafka))
+    wanted = {"--truth.kafka.brokers=k-0:9092,k-1:9092", "--truth.kafka.topic=outrider-truth", "--truth.kafka.tls",
+              "--truth.kafka.tls-ca=/etc/outrider/kafka/ca.crt", "--truth.kafka.sasl-mechanism=PLAIN", "--truth.kafka.sasl-user=outrider",
+              "--truth.kafka.sasl-password-file=/etc/outrider/kafka/password"}
+    pods = [find(objects, "StatefulSet", name)["spec"]["template"]["spec"] for name in ("outrider-agent", "outrider-agent-2")]
+    for spec in (*pods, find(objects, "Deployment")["spec"]["template"]["spec"]):
+        words, mounts = [], []
+        for one in [*spec["containers"], *spec.get("initContainers", [])]:
+            words += one.get("args", [])
+            mounts += one.get("volumeMounts", [])
+        assert wanted <= set(words)
+        assert not [word for word in words if word.startswith(("--truth.peer-url", "--truth.url"))]
+        assert "/etc/outrider/kafka" in {mount["mountPath"] for mount in mounts}
+        assert "kafka" in {volume.get("secret", {}).get("secretName") for volume in spec["volumes"]}
+
+
+def test_a_pair_is_one_release_of_two_agents_of_which_the_first_acts(render):
+    objects = render("agent.truth.enabled=true", "agent.truth.pair=true", 'agent.auth.existingSecret="t"', "networkPolicy.enabled=true",
+                     "monitoring.serviceMonitor.enabled=true")
+    first, second = (find(objects, "StatefulSet", name)["spec"] for name in ("outrider-agent", "outrider-agent-2"))
+    arguments_of = [spec["template"]["spec"]["containers"][0]["args"] for spec in (first, second)]
+    assert "--truth.peer-url=http://outrider-agent-2.ml.svc:9510" in arguments_of[0]
+    assert "--truth.peer-url=http://outrider-agent.ml.svc:9510" in arguments_of[1]
+    for words in arguments_of:
+        assert {"--truth.enabled", "--web.bearer-token-file=/etc/outrider/token/token",
+                "--truth.peer-bearer-token-file=/etc/outrider/token/token"} <= set(words)
+    assert not [word for word in arguments_of[1] if word.startswith(("--policy", "--prometheus", "--labels", "--ingest"))]
+    for spec in (first, second):
+        assert spec["volumeClaimTemplates"][0]["metadata"]["name"] == "data"
+        term, = spec["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert term["topologyKey"] == "kubernetes.io/hostname"
+        assert {"key": "app.kubernetes.io/component", "operator": "In", "values": ["agent", "agent-2"]} in term["labelSelector"]["matchExpressions"]
+    # Alerts and remote write go to the first alone; both are scraped; one at a time may go.
+    for name, spec in (("outrider-agent", first), ("outrider-agent-2", second)):
+        selector = find(objects, "Service", name)["spec"]["selector"]
+        assert selector.items() <= spec["template"]["metadata"]["labels"].items()
+        assert find(objects, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"] == selector
+    assert find(objects, "Service", "outrider-agent")["spec"]["selector"]["app.kubernetes.io/component"] == "agent"
+    budget, = [o for o in objects if o["kind"] == "PodDisruptionBudget" and "agent" in o["metadata"]["name"]]
+    assert budget["spec"]["maxUnavailable"] == 1
+    monitor = find(objects, "ServiceMonitor")["spec"]
+    assert monitor["selector"]["matchExpressions"] == budget["spec"]["selector"]["matchExpressions"]
+    assert monitor["endpoints"][0]["honorLabels"] is True
 
 
 def test_the_rules_are_those_of_alerts(render):

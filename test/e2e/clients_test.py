@@ -15,6 +15,7 @@ from conftest import ROOT
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from processes import free_port, wait_for
 from stack import Sidecar
+from tls_peers import Authority
 
 MLSERVER = ROOT / "build" / "mlserver" / "bin"
 HOUSES = [[1800.0, 3.0], [1000.0, 2.0]]
@@ -87,7 +88,8 @@ def test_the_triton_client_talks_to_mlserver(sidecar):
 TRITON_GRPC = """
 import json, sys
 import numpy, tritonclient.grpc, tritonclient.utils
-client = tritonclient.grpc.InferenceServerClient(sys.argv[1])
+ca = sys.argv[3] if len(sys.argv) > 3 else None
+client = tritonclient.grpc.InferenceServerClient(sys.argv[1], ssl=ca is not None, root_certificates=ca)
 assert client.is_server_live() and client.is_model_ready("house-price")
 values = numpy.array(json.loads(sys.argv[2]))
 tensor = tritonclient.grpc.InferInput("x", list(values.shape), "FP64")
@@ -100,8 +102,8 @@ except tritonclient.utils.InferenceServerException as error:
 """
 
 
-def ask_triton_by_grpc(proxy, rows):
-    asked = subprocess.run([sys.executable, "-c", TRITON_GRPC, proxy.removeprefix("http://"), json.dumps(rows)],
+def ask_triton_by_grpc(proxy, rows, *ca):
+    asked = subprocess.run([sys.executable, "-c", TRITON_GRPC, proxy.removeprefix("http://"), json.dumps(rows), *ca],
                            capture_output=True, text=True, check=False, timeout=60)
     assert asked.returncode == 0, asked.stderr
     return json.loads(asked.stdout)
@@ -112,6 +114,17 @@ def test_the_triton_client_talks_grpc_to_mlserver_and_its_own_ids_find_their_lab
     assert_watched(grpc_sidecar, 2)
     assert grpc_sidecar.metrics().sum("outrider_grpc_requests_total", grpc_code="OK") == 3
     assert grpc_sidecar.label([{"id": "order-7_0", "label": 90.0}, {"id": "order-7_1", "label": 10.0}]) == ["joined", "joined"]
+
+
+def test_the_triton_client_talks_grpc_over_tls_to_mlserver_behind_the_sidecar(programs, binaries, mlserver, tmp_path):
+    ca = Authority(tmp_path)
+    sidecar = Sidecar(programs, binaries, mlserver["grpc"], tmp_path / "data", options=["--tls.cert-dir", ca.sign(tmp_path / "own")])
+    assert ask_triton_by_grpc(sidecar.proxy, HOUSES, ca.pem) == PRICES
+    assert_watched(sidecar, 2)
+    metrics = sidecar.metrics()
+    assert metrics.sum("outrider_grpc_requests_total", grpc_method="ModelInfer", grpc_code="OK") == 1
+    assert metrics.sum("outrider_tls_handshakes_total", port="proxy", side="server", result="success") == 1
+    assert sidecar.label([{"id": "order-7_0", "label": 90.0}]) == ["joined"]
 
 
 def test_the_status_of_a_grpc_call_decides_its_outcome_not_that_of_http(grpc_sidecar):

@@ -127,14 +127,14 @@ class Cluster:
             f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
             f"--initial-cluster=default=http://127.0.0.1:{peer}"])
         self.programs.wait_until_ready("etcd", f"http://127.0.0.1:{etcd}/health")
-        self.programs.start("kube-apiserver", [
+        self._api_server = [
             self.tool("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd}",
             "--bind-address=127.0.0.1", f"--secure-port={self.port}", "--endpoint-reconciler-type=none",
             f"--tls-cert-file={self.folder}/server.crt", f"--tls-private-key-file={self.folder}/server.key",
             f"--token-auth-file={self.folder}/tokens.csv", "--authorization-mode=RBAC", "--anonymous-auth=false",
             "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={self.folder}/accounts.pub",
-            f"--service-account-signing-key-file={self.folder}/accounts.key", "--service-cluster-ip-range=10.96.0.0/16"])
-        self._wait("kube-apiserver", lambda: self.request("GET", "/readyz")[0] == 200, 60)
+            f"--service-account-signing-key-file={self.folder}/accounts.key", "--service-cluster-ip-range=10.96.0.0/16"]
+        self._start_api_server()
         for name, user, options in (
                 ("kube-controller-manager", "system:kube-controller-manager",
                  [f"--service-account-private-key-file={self.folder}/accounts.key", f"--root-ca-file={self.ca_file}",
@@ -155,6 +155,17 @@ class Cluster:
         # The controller manager gives every namespace its service account; without it no Pod is admitted.
         self._wait("kube-controller-manager",
                    lambda: self.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")[0] == 200, 60)
+
+    def _start_api_server(self):
+        self.programs.start("kube-apiserver", self._api_server)
+        self._wait("kube-apiserver", lambda: self.request("GET", "/readyz")[0] == 200, 60)
+
+    def kill_api_server(self):
+        """kill -9; gives what starts it again, on the same port and data."""
+        process = self.programs.running.pop("kube-apiserver")
+        process.kill()
+        process.wait()
+        return self._start_api_server
 
     def ready_nodes(self):
         conditions = [c for n in self.get("/api/v1/nodes")["items"] for c in n.get("status", {}).get("conditions", [])]

@@ -282,8 +282,8 @@ def test_the_agent_scales_a_deployment_from_3_to_8(cluster, namespace, installed
     create_deployment(cluster, namespace, "house-price", 3)
     scaler = Scaler(programs, agent_binary, tmp_path, cluster, installed)
     scaler.saturated(namespace)
-    action = scaler.agent.action_when("succeeded", "failed")
-    assert action["outcome"] == "succeeded", action
+    action = scaler.agent.action_when("accepted", "failed")
+    assert action["outcome"] == "accepted", action
     assert replicas_of(cluster, namespace, "house-price") == 8
     ready(cluster, namespace, "house-price", 8)  # Scheduled by the real scheduler, made by the real controllers.
     # The alert again, as Alertmanager repeats it: the incident has had its action.
@@ -297,7 +297,7 @@ def test_what_the_role_does_not_allow_fails_at_once_and_says_so(cluster, namespa
     create_deployment(cluster, namespace, "payments", 3)
     scaler = Scaler(programs, agent_binary, tmp_path, cluster, installed)
     scaler.saturated(namespace, model="payments")
-    action = scaler.agent.action_when("succeeded", "failed")
+    action = scaler.agent.action_when("accepted", "failed")
     assert action["outcome"] == "failed"
     assert "403" in action["reason"] and action["attempts"] == 1, action
     assert replicas_of(cluster, namespace, "payments") == 3
@@ -307,7 +307,7 @@ def test_a_dry_run_recommends_and_changes_nothing(cluster, namespace, installed,
     create_deployment(cluster, namespace, "house-price", 3)
     scaler = Scaler(programs, agent_binary, tmp_path, cluster, installed, dry_run=True)
     scaler.saturated(namespace)
-    action = scaler.agent.action_when("recommended", "succeeded", "failed")
+    action = scaler.agent.action_when("recommended", "accepted", "failed")
     assert action["outcome"] == "recommended"
     assert replicas_of(cluster, namespace, "house-price") == 3
 
@@ -316,6 +316,6 @@ def test_an_expired_token_is_a_clear_failure(cluster, namespace, installed, prog
     create_deployment(cluster, namespace, "house-price", 3)
     scaler = Scaler(programs, agent_binary, tmp_path, cluster, "no-such-token")
     scaler.saturated(namespace)
-    action = scaler.agent.action_when("succeeded", "failed")
+    action = scaler.agent.action_when("accepted", "failed")
     assert action["outcome"] == "failed" and "401" in action["reason"], action
     assert replicas_of(cluster, namespace, "house-price") == 3

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "demo"))
 from processes import Programs  # noqa: E402
 
 # Side by side (-n), each worker is given whole files in their order: the longest come first, so that none runs alone at the end.
-LONGEST = ("cluster_test", "getting_started_test", "differential_test", "agent_test", "story_test", "predictor_test",
+LONGEST = ("cluster_test", "getting_started_test", "differential_test", "agent_test", "story_test", "story_acts_test", "predictor_test",
            "proxy_isolation_test", "remote_write_sender_test", "fleet_test", "crash_test")
 
 

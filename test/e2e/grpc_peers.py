@@ -34,7 +34,7 @@ class Servicer(grpc.GenericRpcHandler):
     """Unary: the message back. Metadata that begin with `x-` come back as initial and as trailing ones."""
 
     def __init__(self):
-        self.cancelled, self.hold, self.seen = threading.Event(), threading.Event(), []
+        self.waiting, self.cancelled, self.hold, self.seen = threading.Event(), threading.Event(), threading.Event(), []
         self.methods = {
             "Unary": grpc.unary_unary_rpc_method_handler(self.unary),
             "ServerStream": grpc.unary_stream_rpc_method_handler(self.server_stream),
@@ -81,7 +81,9 @@ class Servicer(grpc.GenericRpcHandler):
         context.abort(grpc.StatusCode.INTERNAL, "long")
 
     def waits(self, message, context):
-        context.add_callback(self.cancelled.set)
+        if not context.add_callback(self.cancelled.set):  # it was over before
+            self.cancelled.set()
+        self.waiting.set()
         self.hold.wait(20)
         return message
 
@@ -92,12 +94,13 @@ class Servicer(grpc.GenericRpcHandler):
 
 
 class GrpcServer:
-    def __init__(self, port=0, options=()):
+    def __init__(self, port=0, options=(), credentials=None):
         self.servicer = Servicer()
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(80), options=[*BIG, ("grpc.so_reuseport", 0), *options])
         self.server.add_generic_rpc_handlers((self.servicer,))
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
-        self.url = f"h2c://127.0.0.1:{self.port}"
+        address = f"127.0.0.1:{port}"
+        self.port = self.server.add_secure_port(address, credentials) if credentials else self.server.add_insecure_port(address)
+        self.url = f"{'https' if credentials else 'h2c'}://127.0.0.1:{self.port}"
         self.server.start()
 
     def __enter__(self):

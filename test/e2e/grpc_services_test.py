@@ -3,10 +3,12 @@
 
 import concurrent.futures
 import json
+import subprocess
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from processes import free_port, wait_for
 from stack import Sidecar
 
 PATH = "/shop.Prices/Predict"
@@ -82,3 +84,42 @@ def test_without_descriptors_its_calls_are_traffic_alone(programs, binaries, ser
     assert sidecar.metrics().sum("outrider_grpc_requests_total", grpc_code="OK") == 1
     assert sidecar.metrics().sum("outrider_predictions_total") == 0
     assert sidecar.metrics().sum("outrider_exchanges_failed_total") == 0
+
+
+def check(binaries, config):
+    """(exit status, what it said) of a sidecar that only checks its configuration."""
+    run = subprocess.run([binaries / "outrider-sidecar", "--upstream", "h2c://127.0.0.1:9", "--model.config", config, "--config.check"],
+                         capture_output=True, text=True, timeout=30)
+    return run.returncode, run.stderr
+
+
+def test_a_file_that_is_no_set_of_descriptors_is_named_by_the_check_and_stops_no_traffic(programs, binaries, service, tmp_path):
+    upstream, order, price = service
+    source = tmp_path / "shop.proto"
+    source.write_text('syntax = "proto3";\nmessage Order {}\n')
+    config = configuration(tmp_path, source)
+    status, said = check(binaries, config)
+    assert status == 1
+    assert f"{config}: request.proto: {source}: expected a set of descriptors, but the file is text" in said
+    assert "protoc --include_imports --descriptor_set_out=FILE" in said
+
+    proxy, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    programs.start("sidecar", [binaries / "outrider-sidecar", "--upstream", upstream, "--proxy.listen-address", proxy,
+                               "--web.listen-address", admin, "--data.dir", tmp_path / "data", "--model.config", config])
+    wait_for("the reason in the log", lambda: "expected a set of descriptors" in programs.log("sidecar"), 30)
+    assert ask(proxy, order, price, [30]) == [90.0]
+
+    source.write_bytes(descriptors().SerializeToString())  # The next monitor takes it.
+    assert check(binaries, config)[0] == 0
+    programs.wait_until_ready("sidecar", f"http://{admin}/-/ready")
+
+
+def test_the_check_names_a_key_that_is_not_known_and_a_file_that_is_missing(binaries, tmp_path):
+    config = tmp_path / "model.yaml"
+    config.write_text("request: {protu: x}\n")
+    status, said = check(binaries, config)
+    assert (status, "request.protu: unknown key" in said) == (1, True)
+    config.write_text(f"request: {{proto: {tmp_path}/none.bin}}\n")
+    status, said = check(binaries, config)
+    assert (status, f"{tmp_path}/none.bin: No such file" in said) == (1, True)
+    assert check(binaries, tmp_path / "none.yaml")[0] == 1

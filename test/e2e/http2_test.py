@@ -11,6 +11,7 @@ import time
 import grpc
 import pytest
 from grpc_peers import Calls, GrpcServer, infer_message
+from http2_peers import Web, curl, h2load
 from processes import free_port, wait_for
 from raw_http import Proxy, ScriptedUpstream, answer, echo, reset
 from tls_peers import Authority, TlsProxy, client_context
@@ -37,25 +38,16 @@ def calls(proxy):
 
 @pytest.fixture
 def web(programs, tmp_path):
-    """nghttpd with some files, behind the proxy."""
-    folder, port = tmp_path / "files", free_port()
-    folder.mkdir()
-    (folder / "index.html").write_text("hello")
-    (folder / "big").write_bytes(bytes(range(256)) * 8192)
-    programs.start("nghttpd", ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", folder, str(port)])
-    made = Proxy(programs, tmp_path, f"h2c://127.0.0.1:{port}")
-    made.folder = folder
-    wait_for("nghttpd", lambda: curl(made, "/").returncode == 0, 10)
-    return made
-
-
-def curl(proxy, path, *words, version="--http2-prior-knowledge"):
-    return subprocess.run(["curl", "-sS", version, "-m", "10", *words, proxy.url(path)], capture_output=True, timeout=20)
+    return Web(programs, tmp_path)
 
 
 def codes(proxy):
-    return {dict(pairs)["grpc_code"]: value for (name, *pairs), value in proxy.metrics().items()
-            if name == "outrider_grpc_requests_total" and value}
+    found = {}
+    for (name, *pairs), value in proxy.metrics().items():
+        if name == "outrider_grpc_requests_total" and value:
+            code = dict(pairs)["grpc_code"]
+            found[code] = found.get(code, 0) + value
+    return found
 
 
 # ---- gRPC ----
@@ -122,12 +114,13 @@ def test_trailers_of_60_kB_pass(calls):
 
 @pytest.mark.parametrize("how", ["cancelled", "deadline"])
 def test_a_call_that_the_client_gives_up_ends_at_the_server_too(calls, proxy, server, how):
-    call = calls.method("Waits").future(b"m", timeout=.3 if how == "deadline" else 10)
+    assert calls("Unary", b"m") == b"m"  # The connections are there: a deadline is not to pass before the server sees the call.
+    call = calls.method("Waits").future(b"m", timeout=2 if how == "deadline" else 20)
+    assert server.servicer.waiting.wait(10)
     if how == "cancelled":
-        wait_for("the call", lambda: len(server.servicer.seen) == 1, 10)
         call.cancel()
-    assert server.servicer.cancelled.wait(5)
-    wait_for("it is counted", lambda: sum(codes(proxy).values()) == 1, 10)
+    assert server.servicer.cancelled.wait(10)
+    wait_for("it is counted", lambda: sum(codes(proxy).values()) == 2, 10)
     assert proxy.metric("outrider_requests_in_flight") == 0
     assert calls("Unary", b"the connection goes on") == b"the connection goes on"
 
@@ -145,6 +138,9 @@ def test_predictions_of_open_inference_calls_are_analysed_under_their_model(call
     assert proxy.settled(20)["analysed"] == 20
     assert proxy.metric("outrider_requests_total", model_name="house-price", outcome="success") == 20
     assert proxy.metric("outrider_predictions_total", model_name="house-price", model_version="1") == 20
+    assert calls("Unary", b"m") == b"m"
+    wait_for("both methods", lambda: proxy.metric("outrider_grpc_requests_total", grpc_method="other", grpc_code="OK") == 1, 10)
+    assert proxy.metric("outrider_grpc_requests_total", grpc_method="ModelInfer", grpc_code="OK") == 20
 
 
 def test_compressed_messages_pass(calls):
@@ -172,9 +168,10 @@ def test_calls_of_an_upstream_that_dies_are_unavailable_and_the_next_ones_pass(p
     with Calls(proxy.port) as calls:
         futures = [calls.method("Waits").future(b"m", timeout=20) for _ in range(8)]
         wait_for("the calls", lambda: len(server.servicer.seen) == 8, 10)
-        server.server.stop(0)
+        stopped = server.server.stop(0)
         assert {future.exception(20).code() for future in futures} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         server.servicer.hold.set()
+        assert stopped.wait(20)  # Its port is free.
         with GrpcServer(server.port):
             assert calls("Unary", b"m", wait_for_ready=True) == b"m"
         assert proxy.metric("outrider_requests_in_flight") == 0
@@ -227,25 +224,37 @@ def test_the_other_protocol_on_either_side_is_an_error_with_a_remedy(programs, t
 # ---- The end ----
 
 def test_sigterm_under_64_streams_fails_no_call(programs, tmp_path, server):
-    proxy = Proxy(programs, tmp_path, server.url, "--proxy.drain-delay", "2s")
-    failed, done, over = [], [], threading.Event()
+    proxy = Proxy(programs, tmp_path, server.url, "--proxy.drain-delay", "30s")
+    begun, done, failed, over, lock = [], [], [], threading.Event(), threading.Lock()
+
+    def begins():
+        with lock:
+            if not over.is_set():
+                begun.append(1)
+            return not over.is_set()
 
     def client():
         with Calls(proxy.port) as calls:
-            while not over.is_set():
+            while begins():
                 try:
-                    calls("Slow", b"m")
+                    calls("Slow", b"m", timeout=30)
                     done.append(1)
                 except grpc.RpcError as error:
                     failed.append(error)
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
         for _ in range(64):
             pool.submit(client)
-        wait_for("calls", lambda: len(done) >= 64, 20)
-        proxy.process.send_signal(signal.SIGTERM)
-        time.sleep(1)
-        over.set()
-    assert not failed and len(done) > 128
+        try:
+            wait_for("calls", lambda: len(done) >= 64, 20)
+            asked_at = len(done)
+            proxy.process.send_signal(signal.SIGTERM)
+            wait_for("calls while it leaves", lambda: len(done) > asked_at + 64, 20)
+        finally:
+            with lock:
+                over.set()
+        wait_for("the last ones at the server", lambda: len(server.servicer.seen) >= len(begun), 20, .01)
+        proxy.process.send_signal(signal.SIGTERM)  # The second one ends the delay: those are drained.
+    assert not failed and len(done) == len(begun)
     assert proxy.process.wait(20) == 0
 
 
@@ -253,12 +262,12 @@ def test_a_goaway_of_the_upstream_fails_no_call(programs, tmp_path):
     """A server that ends each connection after a second (max_connection_age)."""
     with GrpcServer(options=[("grpc.max_connection_age_ms", 1000), ("grpc.max_connection_age_grace_ms", 5000)]) as server:
         proxy = Proxy(programs, tmp_path, server.url)
-        done, end = 0, time.monotonic() + 5
+        done, end = 0, time.monotonic() + 40
         with Calls(proxy.port) as calls:
-            while time.monotonic() < end:
+            while done <= 10 or proxy.metric("outrider_upstream_connects_total") <= 2:
+                assert time.monotonic() < end
                 assert calls("Slow", b"m") == b"m"
                 done += 1
-        assert done > 10 and proxy.metric("outrider_upstream_connects_total") > 2
 
 
 # ---- TLS ----
@@ -277,82 +286,19 @@ def test_grpc_and_curl_speak_http2_over_tls_by_alpn(programs, tmp_path, server):
         assert got.stdout == "OK\n" and f"server accepted {alpn}" in got.stderr, got.stderr
 
 
-# ---- Attacks: each ends its connection with a reason, and a fresh one works ----
-
-def frame(kind, flags, stream, payload=b""):
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
-GET = b"\x82\x84\x86\x41\x01m"
-POST = b"\x83\x84\x86\x41\x01m"
-
-
-def rapid_reset():
-    return [frame(1, 5, i, GET) + frame(3, 0, i, bytes([0, 0, 0, 8])) for i in range(1, 2 * 4000, 2)]
-
-
-ATTACKS = {
-    "reset_flood": rapid_reset,
-    "too_many_continuations": lambda: [frame(1, 1, 1, GET), *[frame(9, 0, 1)] * 100],
-    "block_too_large": lambda: [frame(1, 1, 1, GET), *[frame(9, 0, 1, bytes(16384))] * 5],
-    "head_too_large": lambda: [frame(1, 5, 1, GET + b"\x40\x01a\x7f\x9f\x1e" + b"b" * 3998 + b"\xbe" * 80)],
-    "too_many_fields": lambda: [frame(1, 5, 1, GET + b"\x82" * 200)],
-    "empty_data_flood": lambda: [frame(1, 4, 1, POST), *[frame(0, 0, 1)] * 200],
-    "priority_flood": lambda: [frame(2, 0, 3, bytes(5))] * 300,
-    "window_update_flood": lambda: [frame(8, 0, 0, bytes([0, 0, 0, 1]))] * 300,
-    "reply_flood": lambda: [frame(6, 0, 0, b"12345678")] * 20000,
-    "overhead_flood": lambda: [frame(99, 0, 0, bytes(16000))] * 700,
-}
-
-
-@pytest.mark.parametrize("reason", sorted(ATTACKS))
-def test_an_attack_ends_its_connection_and_nothing_else(web, reason):
-    before = web.memory_bytes()
-    attacker = web.connect()
-    try:
-        attacker.send(PREFACE + b"".join(ATTACKS[reason]()))
-        answered = attacker.rest()
-    except OSError:
-        answered = b""  # Reset: it was still sending.
-    assert not answered or answered[9:].rfind(reason.encode()) > 0
-    wait_for("the reason", lambda: web.metric("outrider_http2_violations_total", reason=reason) >= 1, 10)
-    assert curl(web, "/").stdout == b"hello"
-    assert web.metric("outrider_requests_in_flight") == 0
-    assert web.memory_bytes() - before < 4 << 20
-
-
-def test_a_head_that_never_ends_is_given_up(programs, tmp_path, server):
-    proxy = Proxy(programs, tmp_path, server.url, "--proxy.head-timeout", "500ms")
-    slow = proxy.connect()
-    slow.send(PREFACE + frame(1, 1, 1, GET))
-    assert b"head_too_slow" in slow.rest()
-
-
-def test_a_client_that_never_reads_is_let_go(programs, tmp_path, web):
-    proxy = Proxy(programs, tmp_path / "stalled", f"h2c://127.0.0.1:{web.port}", "--proxy.write-timeout", "1s", name="stalled")
-    stalled = proxy.connect(receive_bytes=4096)
-    big = b"\x82\x04\x04/big\x86\x41\x01m"
-    windows = frame(4, 0, 0, b"\x00\x04\x7f\xff\xff\xff") + frame(8, 0, 0, b"\x7f\x00\x00\x00")
-    stalled.send(PREFACE + windows + b"".join(frame(1, 5, i, big) for i in range(1, 64, 2)))
-    wait_for("it is over", lambda: proxy.metric("outrider_requests_total", outcome="cancelled") > 0, 20)
-    wait_for("nothing is held", lambda: proxy.metric("outrider_requests_in_flight") == 0, 20)
-    assert curl(proxy, "/").stdout == b"hello"
-
-
 # ---- HTTP/2 in general ----
 
 def test_files_pass_whole_under_load(web):
     assert curl(web, "/").stdout == b"hello"
     assert curl(web, "/big").stdout == (web.folder / "big").read_bytes()
-    for words in (["-c", "32", "-m", "1"], ["-c", "8", "-m", "32"]):
-        got = subprocess.run(["h2load", "-n", "4000", *words, web.url("/index.html")], capture_output=True, text=True, timeout=60)
-        assert "4000 succeeded, 0 failed, 0 errored, 0 timeout" in got.stdout, got.stdout
-    got = subprocess.run(["h2load", "-n", "100", "-c", "4", "-m", "8", web.url("/big")], capture_output=True, text=True, timeout=60)
-    assert "100 succeeded, 0 failed" in got.stdout
-    wait_for("all are counted", lambda: proxy_requests(web) >= 8102, 20)
+    for words in ((32, 1), (8, 32)):
+        passed, said = h2load(web.url("/index.html"), 4000, *words)
+        assert passed, said
+    passed, said = h2load(web.url("/big"), 100, 4, 8)
+    assert passed, said
+    wait_for("all are counted", lambda: proxy_requests(web) == 8102, 20)
     assert web.metric("outrider_requests_in_flight") == 0
-    web.settled(int(proxy_requests(web)))
+    web.settled(8102)
 
 
 def proxy_requests(proxy):
@@ -366,15 +312,8 @@ def test_connect_is_refused(web):
 
 @pytest.mark.parametrize("words", [[], ["--strict"]], ids=["usual", "strict"])
 def test_h2spec_passes(web, tool, words):
-    """Three tries: h2spec takes the next SETTINGS frame for the acknowledgement of its own. On a busy machine ours, with the upstream's
-    limit of streams, may come between."""
-    count, said = 146 if words else 145, []
-    for _ in range(3):
-        said.append(subprocess.run([tool("h2spec"), "-h", "127.0.0.1", "-p", str(web.port), "-o", "4", *words], capture_output=True,
-                                   text=True, timeout=120).stdout)
-        if f"{count} tests, {count} passed, 0 skipped, 0 failed" in said[-1]:
-            break
-        assert "SETTINGS Frame (length:0, flags:0x01" in said[-1], said[-1]
-    else:
-        pytest.fail("\n".join(said))
+    count = 146 if words else 145
+    said = subprocess.run([tool("h2spec"), "-h", "127.0.0.1", "-p", str(web.port), "-o", "4", *words], capture_output=True,
+                          text=True, timeout=120).stdout
+    assert f"{count} tests, {count} passed, 0 skipped, 0 failed" in said, said[said.find("Failures:"):]
     assert curl(web, "/").stdout == b"hello"

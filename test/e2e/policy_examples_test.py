@@ -5,41 +5,28 @@ with that receiver's documented request. The receivers themselves are not run.""
 import json
 import re
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from agent_test import Agent, alert, webhook
 from conftest import ROOT
 from processes import http_json, wait_for
+from stack import LocalServer
 
 TEXT = (ROOT / "docs" / "policy.md").read_text()
 EXAMPLES = {section.partition("\n")[0]: section.partition("```yaml\n")[2].partition("```")[0]
             for section in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]}
 
 
-class Anything:
+class Anything(LocalServer):
     """Answers every request with `status` and keeps the last one."""
 
     def __init__(self, status):
-        seen = self.seen = []
+        self.status, self.seen = status, []
+        super().__init__(self.handle)
 
-        class Handler(BaseHTTPRequestHandler):
-            def respond(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                seen.append((self.command, self.path, dict(self.headers), json.loads(body)))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_POST = do_PUT = do_PATCH = respond
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def handle(self, request):
+        self.seen.append((request.command, request.path, dict(request.headers), json.loads(request.body)))
+        request.answer(self.status)
 
 
 def send(programs, binary, folder, example, status=200):
@@ -58,10 +45,9 @@ def send(programs, binary, folder, example, status=200):
         fired["annotations"] |= {"replicas": "3", "load_ratio": "2.667", "runbook_url": "docs/runbooks/X.md"}
         http_json("POST", f"{agent.admin}/api/v1/alerts", webhook(fired))
         wait_for("the request", lambda: receiver.seen, 20)
-        return *receiver.seen[-1], agent.action_when("succeeded", "failed")
+        return *receiver.seen[-1], agent.action_when("accepted", "failed")
     finally:
-        receiver.server.shutdown()
-        receiver.server.server_close()
+        receiver.close()
 
 
 def test_the_examples_are_found():
@@ -71,7 +57,7 @@ def test_the_examples_are_found():
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_is_sent_as_json_with_its_key(programs, agent_binary, tmp_path, example):
     method, _, headers, body, action = send(programs, agent_binary, tmp_path, example)
-    assert action["outcome"] == "succeeded"
+    assert action["outcome"] == "accepted"
     assert headers["Idempotency-Key"] == action["idempotency_key"]
     assert isinstance(body, (dict, list)) and "json" in headers["Content-Type"]
     if "credentials_file" in EXAMPLES[example]:
@@ -86,7 +72,7 @@ def test_airflow_gets_a_dag_run_and_a_repeat_is_a_success(programs, agent_binary
     assert body["logical_date"] is None and body["dag_run_id"] == action["id"]
     assert set(body) <= {"dag_run_id", "logical_date", "data_interval_start", "data_interval_end", "run_after", "conf", "note"}
     assert body["conf"]["since"] == "2026-01-31T11:59:00.000Z"
-    assert action["outcome"] == "succeeded"
+    assert action["outcome"] == "accepted"
 
 
 def test_kubeflow_gets_a_run_with_text_parameters(programs, agent_binary, tmp_path):

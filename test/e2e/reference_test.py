@@ -15,12 +15,14 @@ import urllib.request
 
 import ahead_test
 import pytest
+import right_size_test
 from processes import free_port, http, http_json, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from stack import ModelServer, Program, Sidecar
 from tls_peers import Authority
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+IN_A_CLUSTER = ("--kubernetes.watch", "--kubernetes.url", "http://127.0.0.1:1", "--actions.lease", "a/b")  # Nobody answers there.
 SERVERS = ("outrider-sidecar", "outrider-agent", "outrider-predictor")  # The programs with a page of metrics.
 PROGRAMS = (*SERVERS, "outrider")
 
@@ -166,7 +168,7 @@ def play(programs, binaries, folder):
     policy.write_text((ROOT / "demo" / "policy.yaml").read_text().replace("${predictor}", predictor.admin))
     port = free_port()
     agent = Program(programs, "agent", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
-                                        folder / "agent", "--policy", policy, *SENDING], f"http://127.0.0.1:{port}")
+                                        folder / "agent", "--policy", policy, *SENDING, *IN_A_CLUSTER], f"http://127.0.0.1:{port}")
     port = free_port()
     keeper = Program(programs, "keeper", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
                                           folder / "keeper", "--truth.enabled", "--truth.peer-url", "http://127.0.0.1:9"],
@@ -174,6 +176,12 @@ def play(programs, binaries, folder):
     ships = Sidecar(programs, binaries, predictor.admin, folder / "ships", "ships",
                     ["--truth.url", keeper.admin, "--truth.workload", "house-price", "--truth.namespace", "shop",
                      "--truth.cluster", "eu-1"])
+    # Nobody is there; what is said of a topic is said all the same.
+    kafka = ["--truth.kafka.brokers", "127.0.0.1:1"]
+    port = free_port()
+    reads = Program(programs, "reads", [binaries / "outrider-agent", "--web.listen-address", f"127.0.0.1:{port}", "--data.dir",
+                                        folder / "reads", "--truth.enabled", *kafka], f"http://127.0.0.1:{port}")
+    writes = Sidecar(programs, binaries, predictor.admin, folder / "writes", "writes", ["--truth.workload", "house-price", *kafka])
     _, headers, _ = http("GET", f"{ships.proxy}/predict?size=900&bedrooms=2")
     wait_for("a shipped prediction", lambda: http_json("GET", f"{keeper.admin}/api/v1/truth")["received"] == 1, 10)
     assert ships.label({"id": headers["X-Prediction-Id"], "label": 90.0}) == ["joined"]
@@ -194,7 +202,16 @@ def play(programs, binaries, folder):
     foresees = ahead_test.start_agent(programs, binaries / "outrider-agent", past, port, name="foresees")
     ahead_test.wait_for_capacities(foresees)
 
-    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", foresees.admin), ("outrider-agent", keeper.admin),
+    used = folder / "used"
+    used.mkdir()
+    port = right_size_test.start_prometheus(programs, right_size_test.make_blocks(used), used, "usage")
+    sizes = right_size_test.start_agent(programs, binaries / "outrider-agent", used, port, "--right-size.every", "6h",
+                                        "--right-size.history", "3d", name="sizes")
+    wait_for("what containers use", lambda: http_json("GET", f"{sizes.admin}/api/v1/right-size")["containers"], 30)
+
+    for program, admin in (("outrider-sidecar", ships.admin), ("outrider-agent", foresees.admin), ("outrider-agent", sizes.admin),
+                           ("outrider-agent", keeper.admin),
+                           ("outrider-agent", reads.admin), ("outrider-sidecar", writes.admin),
                            ("outrider-sidecar", house.admin),
                            ("outrider-sidecar", churn.admin), ("outrider-sidecar", coupled.admin),
                            ("outrider-agent", agent.admin), ("outrider-predictor", predictor.admin)):
@@ -227,13 +244,15 @@ NAMES_IN_SOURCES = re.compile(r'"(outrider_[a-z0-9_]+)"')
 
 def names_in_sources():
     folders = [ROOT / f for f in ("base", "truth", "sidecar", "agent", "predictor")]
-    return {name for folder in folders for file in folder.rglob("*.cpp") for name in NAMES_IN_SOURCES.findall(file.read_text())
+    files = (file for folder in folders for file in folder.rglob("*.cpp"))
+    return {name.removesuffix("_bucket") for file in files for name in NAMES_IN_SOURCES.findall(file.read_text())
             if not name.endswith("_")}
 
 
 @pytest.mark.timeout(120)
 def test_the_metrics_reference_is_what_the_programs_export(programs, binaries, tmp_path):
     families = play(programs, binaries, tmp_path)
+    families.seen["outrider_kafka_lag_records"]["labels"].add("partition")  # An agent without brokers has none.
     for name, labels in JUDGED_LATER.items():
         families.seen[name] = {"type": "gauge", "help": help_in_source(name), "programs": {"outrider-sidecar"},
                                "labels": {"model_name", "model_version", *labels}}

@@ -49,6 +49,11 @@ def requests(sidecar, **labels):
     return found
 
 
+def wait_for_requests(sidecar, expected, **labels):
+    """A client may have its answer a moment before it is counted."""
+    wait_for(f"requests {expected}", lambda: requests(sidecar, **labels) == expected, 10)
+
+
 def durations(sidecar):
     """{model: {le: count}}, the buckets' bounds as numbers."""
     found = {}
@@ -62,13 +67,13 @@ def test_each_model_of_a_server_has_its_own_requests_and_latency(start):
     sidecar = start("--proxy.latency-buckets", "0.05,0.2,60")
     for path in ("/v1/models/slow:predict", "/v2/models/quick/infer", "/v2/models/quick/versions/7/infer"):
         assert ask(sidecar, path) == 200
-    assert requests(sidecar) == {"quick": 2, "slow": 1}
+    wait_for_requests(sidecar, {"quick": 2, "slow": 1})
     found = durations(sidecar)
     assert set(found) == {"quick", "slow"}, "every request named its model"
     assert all(set(buckets) == {0.05, 0.2, 60, float("inf")} for buckets in found.values())
     assert found["slow"][0.2] == 0 and found["slow"][60] == 1
     assert ask(sidecar, "/v2/models/slow/infer", "break") == 503
-    assert requests(sidecar, outcome="server_error", code="503") == {"slow": 1}
+    wait_for_requests(sidecar, {"slow": 1}, outcome="server_error", code="503")
 
 
 def test_the_usual_buckets_reach_two_minutes(start):
@@ -87,7 +92,7 @@ def test_a_colon_stays_in_a_name_and_headers_name_what_no_path_does(start):
     assert ask(sidecar, "/predict", **{"X-Model-Name": "house"}) == 200
     assert ask(sidecar, "/v1/models/barn:predict", **{"X-Model-Name": "house"}) == 200
     assert ask(sidecar, "/predict") == 200
-    assert requests(sidecar) == {"qwen3:0.6b": 2, "house": 1, "barn": 1, "unknown": 1}
+    wait_for_requests(sidecar, {"qwen3:0.6b": 2, "house": 1, "barn": 1, "unknown": 1})
 
 
 def test_the_model_servers_own_word_goes_before_the_callers(programs, binaries, tmp_path):
@@ -106,21 +111,21 @@ def test_the_model_servers_own_word_goes_before_the_callers(programs, binaries, 
         sidecar = Sidecar(programs, binaries, server.url, tmp_path / "data")
         assert ask(sidecar, "/predict", **{"X-Model-Name": "alias"}) == 200
         assert ask(sidecar, "/predict") == 200
-        assert requests(sidecar) == {"house": 2}
+        wait_for_requests(sidecar, {"house": 2})
 
 
 def test_names_that_were_only_ever_not_found_take_no_slot(start):
     sidecar = start("--proxy.models-max", "2")
     for i in range(50):
         assert ask(sidecar, f"/v1/models/nowhere{i}:predict") == 404
-    assert requests(sidecar) == {"unknown": 50}
+    wait_for_requests(sidecar, {"unknown": 50})
     assert ask(sidecar, "/v1/models/one:predict") == 200
     assert ask(sidecar, "/v1/models/two:predict") == 200
-    assert requests(sidecar) == {"unknown": 50, "one": 1, "two": 1}
+    wait_for_requests(sidecar, {"unknown": 50, "one": 1, "two": 1})
     assert sidecar.metrics().sum("outrider_requests_of_other_models_total") == 0
     for i in range(4):
         assert ask(sidecar, f"/v1/models/more{i % 2}:predict") == 200
-    assert requests(sidecar) == {"unknown": 50, "one": 1, "two": 1, "other": 4}
+    wait_for_requests(sidecar, {"unknown": 50, "one": 1, "two": 1, "other": 4})
     assert sidecar.metrics().sum("outrider_requests_of_other_models_total") == 4
 
 
@@ -148,7 +153,7 @@ def test_connections_that_ask_for_models_in_turn_are_counted_right(start):
     for number in range(4):
         for i in range(each):
             expected[names[(number + i) % len(names)] if i % 5 else "unknown"] += 1
-    assert requests(sidecar) == expected
+    wait_for_requests(sidecar, expected)
 
 
 def test_a_configured_name_stands_for_all_of_them(start):
@@ -156,7 +161,7 @@ def test_a_configured_name_stands_for_all_of_them(start):
     ask(sidecar, "/v1/models/quick:predict")
     ask(sidecar, "/predict")
     ask(sidecar, "/v1/models/nowhere:predict")
-    assert requests(sidecar) == {"house": 3}
+    wait_for_requests(sidecar, {"house": 3})
     assert set(durations(sidecar)) == {"house"}
 
 

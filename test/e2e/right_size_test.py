@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`outrider right-size` over a Prometheus with the series of cAdvisor, kube-state-metrics and the sidecars."""
+"""`outrider right-size`, and the agent that asks the same by itself, over a Prometheus with the series of cAdvisor,
+kube-state-metrics and the sidecars."""
 
 import json
 import subprocess
 import time
 
 import pytest
-from processes import free_port
+from processes import free_port, http, http_json, wait_for
+from stack import Program
 
 STEP, DAYS = 300, 3
 MEBIBYTE = 1 << 20
@@ -49,9 +51,8 @@ def series(now):
     return "\n".join([*lines, "# EOF", ""])
 
 
-@pytest.fixture(scope="module")
-def blocks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("usage")
+def make_blocks(folder):
+    """What was used, as a folder that Prometheus starts from."""
     (folder / "usage.om").write_text(series(int(time.time()) // STEP * STEP))
     made = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "usage.om", folder / "tsdb"],
                           capture_output=True, text=True, check=False)
@@ -59,16 +60,26 @@ def blocks(tmp_path_factory):
     return folder / "tsdb"
 
 
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    return make_blocks(tmp_path_factory.mktemp("usage"))
+
+
+def start_prometheus(programs, blocks, folder, name="prometheus"):
+    port = free_port()
+    (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
+    programs.start(name, ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={blocks}",
+                                  f"--web.listen-address=127.0.0.1:{port}"])
+    programs.wait_until_ready(name, f"http://127.0.0.1:{port}/-/ready")
+    return port
+
+
 def right_size(binaries, *arguments):
     return subprocess.run([binaries / "outrider", "right-size", *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_requests_are_proposed_from_what_was_used_and_idle_throttled_and_killed_ones_are_named(programs, binaries, blocks, tmp_path):
-    port = free_port()
-    (tmp_path / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
-    programs.start("prometheus", ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={blocks}",
-                                  f"--web.listen-address=127.0.0.1:{port}"])
-    programs.wait_until_ready("prometheus", f"http://127.0.0.1:{port}/-/ready")
+    port = start_prometheus(programs, blocks, tmp_path)
     at = ["--prometheus", f"http://127.0.0.1:{port}"]
 
     done = right_size(binaries, *at, "--json")
@@ -94,6 +105,48 @@ def test_requests_are_proposed_from_what_was_used_and_idle_throttled_and_killed_
     nobody = right_size(binaries, *at, "--namespace", "elsewhere")
     assert nobody.returncode == 1
     assert "has no container; expected series of cAdvisor" in nobody.stderr
+
+
+def start_agent(programs, agent_binary, folder, prometheus_port, *options, name="agent"):
+    port = free_port()
+    return Program(programs, name, [agent_binary, "--web.listen-address", f"127.0.0.1:{port}", "--data.dir", folder / "data",
+                                       "--prometheus.url", f"http://127.0.0.1:{prometheus_port}", *options], f"http://127.0.0.1:{port}")
+
+
+def test_the_agent_asks_by_itself_and_tells_it_as_a_page_json_and_gauges(programs, agent_binary, blocks, tmp_path):
+    port = start_prometheus(programs, blocks, tmp_path)
+    agent = start_agent(programs, agent_binary, tmp_path, port, "--right-size.every", "6h", "--right-size.history", "3d",
+                        "--right-size.namespaces", "shop")
+    wait_for("the advice", lambda: http_json("GET", f"{agent.admin}/api/v1/right-size")["containers"], 60)
+    said = http_json("GET", f"{agent.admin}/api/v1/right-size")
+    rows = {row["workload"]: row for row in said["containers"]}
+    assert set(rows) == {"price", "idle"}
+    assert said["trouble"] == ""
+    assert rows["price"]["cpu"]["proposed"] == pytest.approx(0.4, abs=0.002)
+
+    page = http("GET", f"{agent.admin}/right-size")[2]
+    assert "1 idle container" in page and "should be 1150Mi" in page and "throttled in 40 %" in page
+    assert 'href="/right-size" aria-current="page"' in page
+    assert "No container is like that" in http("GET", f"{agent.admin}/right-size?q=nobody")[2]
+
+    metrics = agent.metrics()
+    assert metrics.sum("outrider_right_size_cpu_request_cores", workload="price") == 2
+    assert metrics.sum("outrider_right_size_cpu_proposed_cores", workload="price") == pytest.approx(0.4, abs=0.002)
+    assert metrics.sum("outrider_right_size_memory_proposed_bytes", workload="idle") == 5120 * MEBIBYTE
+    assert metrics.sum("outrider_right_size_idle", workload="idle") == 1
+    assert metrics.sum("outrider_right_size_queries_total", result="failed") == 0
+    checked = subprocess.run(["promtool", "check", "metrics"], input=http("GET", f"{agent.admin}/metrics")[2],
+                             capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_without_the_option_the_agent_does_not_ask_and_says_what_to_give(programs, agent_binary, tmp_path):
+    agent = start_agent(programs, agent_binary, tmp_path, free_port())
+    status, _, body = http("GET", f"{agent.admin}/api/v1/right-size")
+    assert status == 404 and "--right-size.every" in body
+    assert "--right-size.every" in http("GET", f"{agent.admin}/right-size")[2]
+    assert 'href="/right-size"' not in http("GET", f"{agent.admin}/")[2]
+    assert "outrider_right_size" not in http("GET", f"{agent.admin}/metrics")[2]
 
 
 def test_a_prometheus_that_does_not_answer_is_named(binaries):

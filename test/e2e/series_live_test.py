@@ -94,7 +94,7 @@ def test_an_anomaly_becomes_an_incident_with_its_evidence_and_ends_with_it(progr
     assert series == {'queue_length{job="shop",pod="shop-0"}', 'rate of requests_total{job="shop",pod="shop-0"}'}
     texts = " ".join(one["text"] for one in incident["evidence"])
     assert "usually about" in texts and "Unusual now" in texts
-    assert "SeriesAnomaly" in http("GET", agent.url + "/")[2]
+    assert incident["id"] in http("GET", agent.url + "/incidents")[2]
     listed = agent.anomalies()["anomalies"]
     assert {one["series"] for one in listed} >= series
     assert all(one["direction"] == "up" for one in listed if one["anomaly"])

@@ -3,6 +3,8 @@
 
 import csv
 import io
+import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -29,6 +31,12 @@ class Metrics:
                 key = s.labels.get(label, "")
                 found[key] = found.get(key, 0) + s.value
         return found
+
+
+def listens(url):
+    host, port = url.removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
 
 
 class Program:
@@ -64,6 +72,11 @@ class Sidecar(Program):
                    "--data.dir", folder, *options]
         super().__init__(programs, name, command, f"http://127.0.0.1:{admin}")
 
+    def kill(self):
+        """kill -9, and the wait until its monitor, which the kernel tells, has ended too."""
+        super().kill()
+        wait_for(f"the end of {self.name}'s monitor", lambda: not listens(self.admin), 20)
+
     def label(self, labels):
         """Posts labels and gives [result word] once acknowledged."""
         return [r["result"] for r in http_json("POST", f"{self.admin}/api/v1/labels", labels)["results"]]
@@ -79,23 +92,29 @@ class Sidecar(Program):
         return list(csv.DictReader(io.StringIO(text)))
 
 
-class ModelServer:
-    """A model server in this process: `answer(path, body)` gives (status, content type, bytes)."""
+class LocalServer:
+    """A server in this process, on a port of its own. `handle(request)` answers each request, in a thread of its connection: it
+    has `command`, `path`, `headers` and `body`, and `answer(status, body, headers)`, whose body is bytes, JSON or nothing."""
 
-    def __init__(self, answer):
+    def __init__(self, handle):
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # Head and body are one write: a second one would wait for the acknowledgement of the first.
 
-            def respond(self):
-                size = int(self.headers.get("Content-Length") or 0)
-                status, content_type, body = answer(self.path, self.rfile.read(size))
+            def handle_any(self):
+                self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                handle(self)
+
+            do_GET = do_POST = do_PUT = do_PATCH = handle_any
+
+            def answer(self, status, body=b"", headers=()):
+                text = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = respond
+                self.wfile.write(text)
 
             def log_message(self, *_):
                 pass
@@ -105,9 +124,22 @@ class ModelServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        self.close()
+
+
+class ModelServer(LocalServer):
+    """A model server in this process: `answer(path, body)` gives (status, content type, bytes)."""
+
+    def __init__(self, answer):
+        def respond(request):
+            status, content_type, body = answer(request.path, request.body)
+            request.answer(status, body, [("Content-Type", content_type)])
+        super().__init__(respond)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The moment that sells it, as scripts/run shows it."""
 
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,8 @@ def play(tmp_path, *options):
 @pytest.mark.timeout(600)
 def test_a_model_that_loses_accuracy_is_caught_and_mended_within_three_minutes(binaries, tmp_path):
     told = play(tmp_path)
+    waiting = re.search(r"1 replica was replaced \(house-price-2 -> house-price-4\) while (\d+) labels", told)[1]
+    assert int(waiting) > 0 and f"1 replica was replaced; {waiting} of {waiting} labels joined" in told
     for line in ("the market turns", "ModelAccuracyDropped fires", "fell from 95% to",
                  "Inputs unchanged: a shift of PSI 0.2 in any of 2 inputs would have been seen (power 0.9",
                  "concept drift", "is promoted", "every step was observed"):

@@ -4,6 +4,7 @@
 import os
 import ssl
 import subprocess
+import time
 
 from processes import wait_for
 from raw_http import Connection, Proxy, ScriptedUpstream
@@ -46,6 +47,19 @@ class Secret:
     def hold(self, directory):
         (self.path / "..data_tmp").symlink_to(directory)
         (self.path / "..data_tmp").rename(self.path / "..data")
+
+
+def seconds_until_another(serial, old, timeout=20):
+    """From now until the first handshake began that was shown another certificate than the old one. How long a handshake
+    itself takes on a busy machine does not count."""
+    start = time.monotonic()
+    while True:
+        began = time.monotonic() - start
+        if serial() != old:
+            return began
+        if began > timeout:
+            raise TimeoutError(f"the new certificate: not seen within {timeout} s")
+        time.sleep(.02)
 
 
 def client_context(ca, own=None, version=None):

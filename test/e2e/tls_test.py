@@ -7,13 +7,12 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
 from processes import wait_for
 from raw_http import Load, Proxy, ScriptedUpstream, answer, echo, sidecar_binary
-from tls_peers import Authority, Secret, TlsProxy, TlsUpstream, client_context
+from tls_peers import Authority, Secret, TlsProxy, TlsUpstream, client_context, seconds_until_another
 
 URI = "spiffe://cluster.local/ns/shop/sa/web"
 POST = b"POST /predict HTTP/1.1\r\nHost: m\r\nContent-Length: %d\r\n\r\n%s"
@@ -80,15 +79,23 @@ def test_openssl_s_client_resumes_its_session(proxy, keys, tmp_path, version):
     assert again.returncode == 0 and "Reused, TLSv" in again.stdout and "HTTP/1.1 200 OK" in again.stdout
 
 
+@pytest.mark.parametrize("offered, chosen", [
+    ("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305")])
+def test_the_servers_order_of_ciphers_counts_unless_a_client_wants_chacha20_first(proxy, offered, chosen):
+    said = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-tls1_2", "-cipher", offered],
+                          input="", capture_output=True, text=True, timeout=20).stdout
+    assert f"Cipher is {chosen}" in said
+
+
 def test_pipelined_requests_and_large_bodies_pass_both_ways(proxy):
     connection = proxy.connect()
     connection.send(b"".join(POST % (7, b"body-%02d" % i) for i in range(50)))
     assert [connection.message()[1] for _ in range(50)] == [b"body-%02d" % i for i in range(50)]
     body = os.urandom(8 << 20)
-    sender = threading.Thread(target=connection.send, args=(POST % (len(body), body),))
-    sender.start()
+    # The echo reads all before it answers, and Python's SSL objects bear no second thread.
+    connection.send(POST % (len(body), body))
     head, got = connection.message()
-    sender.join()
     assert hashlib.sha256(got).digest() == hashlib.sha256(body).digest() and head.startswith(b"HTTP/1.1 200")
     connection.close()
 
@@ -203,13 +210,11 @@ def test_a_certificate_swapped_under_load_is_served_within_a_second_and_no_reque
     secret = Secret(tmp_path / "secret")
     secret.hold(keys["server"])
     proxy = TlsProxy(programs, tmp_path, upstream.url, secret.path, client_context(keys["ca"]))
-    first = served_serial(proxy, keys["ca"])
     with Load(proxy, clients=4) as kept, Load(proxy, clients=4, keep_alive=False, pause=.002) as fresh:
         for reloads, held in enumerate(("second", "server", "second"), 1):
+            old = served_serial(proxy, keys["ca"])
             secret.hold(keys[held])
-            swapped = time.monotonic()
-            wait_for("the new certificate", lambda: (served_serial(proxy, keys["ca"]) == first) == (held == "server"), 5, .02)
-            assert time.monotonic() - swapped < 1
+            assert seconds_until_another(lambda: served_serial(proxy, keys["ca"]), old) < 1
             wait_for("its count", lambda: proxy.metric("outrider_tls_reloads_total", result="success") == reloads, 5)
     assert kept.bad == [] and fresh.bad == [] and kept.refused == fresh.refused == 0
     assert kept.good > 100 and fresh.good > 50
@@ -225,7 +230,7 @@ def test_a_pair_that_does_not_match_is_counted_and_the_old_one_stays(programs, t
     expiry = proxy.metric("outrider_tls_certificate_expiry_timestamp_seconds", side="server")
     assert 1.9 * 86400 < expiry - time.time() < 2.1 * 86400
     (folder / "tls.key").write_bytes((keys["second"] / "tls.key").read_bytes())
-    wait_for("the failure", lambda: proxy.metric("outrider_tls_reloads_total", result="failure") == 1, 5)
+    wait_for("the failure", lambda: proxy.metric("outrider_tls_reloads_total", result="failure") >= 1, 5)
     assert served_serial(proxy, keys["ca"]) == first and "is not the key of the first certificate" in programs.log("sidecar")
     (folder / "tls.crt").write_bytes((keys["second"] / "tls.crt").read_bytes())
     wait_for("the new one", lambda: served_serial(proxy, keys["ca"]) != first, 5)

@@ -91,8 +91,8 @@ def write_repository(folder):
             (folder / name / "labels.txt").write_text(LABELS)
 
 
-def start_triton(programs, folder):
-    """The server's URL, once all models are ready."""
+def start_triton(programs, folder, grpc_port=None):
+    """The server's URL, once all models are ready; it speaks gRPC where a port for it is given."""
     packages = next(VENV.glob("lib/python3*/site-packages"), None)
     if packages is None or not (packages / "pytriton").exists():
         pytest.fail(f"{VENV} has no Triton: scripts/test --all installs test/triton-requirements.txt into it")
@@ -103,9 +103,10 @@ def start_triton(programs, folder):
     shutil.copy(stub, backends / "python")
     write_repository(folder / "models")
     port = free_port()
+    by_grpc = ["--allow-grpc", "false"] if grpc_port is None else ["--grpc-address", "127.0.0.1", "--grpc-port", grpc_port]
     programs.start("triton", [
         server / "bin" / "tritonserver", "--model-repository", folder / "models", "--backend-directory", backends,
-        "--http-address", "127.0.0.1", "--http-port", port, "--allow-grpc", "false", "--allow-metrics", "false",
+        "--http-address", "127.0.0.1", "--http-port", port, *by_grpc, "--allow-metrics", "false",
         "--backend-config", "python,shm-default-byte-size=1048576"],
         # Triton's Python finds its packages by the python3 of the path.
         environment={"PATH": f"{VENV / 'bin'}:{os.environ['PATH']}", "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs")})

@@ -3,11 +3,13 @@
 sidecars are killed, one of a pair is down: every acknowledged label is counted once."""
 
 import csv
+import hashlib
 import io
 import json
 import os
 import random
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -77,11 +79,11 @@ class Fleet:
         self.session = requests.Session()
         self.session.trust_env = False
 
-    def pod(self, name, agents):
+    def pod(self, name, agents, token=None):
         urls = [word for agent in agents for word in ("--truth.url", agent)]
         return Sidecar(self.programs, self.binaries, self.upstream, self.folder / name, name,
                        ["--model.config", self.config, "--truth.workload", JOB, "--truth.namespace", "shop",
-                        "--truth.bearer-token-file", self.folder / "token", *urls])
+                        "--truth.bearer-token-file", token or self.folder / "token", *urls])
 
     def predict(self, pod, count, first=0):
         """[(id, order, label)]; every third prediction is wrong by more than the tolerance."""
@@ -261,9 +263,122 @@ def test_a_pair_of_which_one_is_down_counts_each_label_once_and_both_have_every_
     agents[0].start()
     wait_for("the rows of the outage", lambda: len(agents[0].joined_rows()) == 200, 60)
     assert len(agents[1].joined_rows()) == 200
-    assert [agent.labels() for agent in agents] == [50, 150]
-    # Counters begin at 0 with the process, so what the first counted before its end is on disk alone.
-    assert sum(agent.metrics().sum("outrider_outcomes_total") for agent in agents) == 150
+    # The one that was killed counted none of the 150, and the 50 only where it is the counting one; counters begin at 0 with the
+    # process, so then these are on its disk alone.
+    counted = [agent.labels() for agent in agents]
+    assert counted in ([50, 150], [0, 200]), counted
+    assert sum(agent.metrics().sum("outrider_outcomes_total") for agent in agents) == 200 - counted[0]
+    assert sum(agent.metrics().sum("outrider_truth_pair_counts") for agent in agents) >= 1
+
+
+@pytest.mark.timeout(120)
+def test_a_sidecar_ships_for_its_own_workload_alone_and_keeps_what_is_refused(fleet, programs, binaries, tmp_path):
+    digest = hashlib.sha256(b"a-token-of-another-workload").hexdigest()
+    tokens = tmp_path / "tokens.yaml"
+    tokens.write_text(f"tokens: [{{name: frauds, sha256: {digest}, roles: [write], workloads: [fraud]}}]\n")
+    agent = Agent(programs, binaries, tmp_path, options=["--web.tokens-file", tokens])
+    (tmp_path / "pod-token").write_text("a-token-of-another-workload\n")
+    pod = fleet.pod("pod-1", [agent.admin], token=tmp_path / "pod-token")
+    fleet.predict(pod, 20)
+    wait_for("a refusal", lambda: agent.metrics().sum("outrider_truth_shipments_refused_total", reason="out_of_scope") > 0, 20)
+    assert agent.truth()["received"] == 0
+    assert "workload house-price, and the token is limited to fraud" in programs.log("pod-1")
+    # Put right, and nothing was lost.
+    tokens.write_text(f"tokens: [{{name: prices, sha256: {digest}, roles: [write], workloads: [{JOB}]}}]\n")
+    wait_until_received(agent, 20)
+    assert agent.truth()["lost"] == 0
+
+
+def export(binaries, agent, output, *options):
+    return [binaries / "outrider", "export", "--agent", agent.admin, "--bearer-token-file", agent.token, "--from", "2020-01-01T00:00:00Z",
+            "--to", "2100-01-01T00:00:00Z", "--output", output, *options]
+
+
+@pytest.mark.timeout(180)
+def test_an_export_that_is_killed_goes_on_and_has_every_row_once(fleet, programs, binaries, tmp_path):
+    chance = random.Random(os.environ.get("OUTRIDER_SEED", "31"))
+    agent = Agent(programs, binaries, tmp_path)
+    pod = fleet.pod("pod-1", [agent.admin])
+    made = fleet.predict(pod, 3000)
+    wait_until_received(agent, 3000)
+    labelled = made[:1000]
+    agent.label([{"id": i, "label": v} for i, _, v in labelled])
+    output = tmp_path / "rows.csv"
+    command = export(binaries, agent, output, "--format", "csv", "--feature", "size")
+    state = tmp_path / "rows.csv.outrider-export"
+    kills = 0
+    while kills < 20 and not (output.exists() and not state.exists()):  # A kill may come when all is done and before the exit.
+        started = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            started.wait(chance.uniform(0.01, 0.08))
+            break
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+            kills += 1
+    if state.exists() or not output.exists():
+        assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+    rows = list(csv.DictReader(output.open()))
+    print(f"{kills} kills, {len(rows)} rows")
+    assert [row["id"] for row in rows] == [i for i, _, _ in made], "a row twice, or none"
+    assert sum(row["label"] != "" for row in rows) == 1000
+    assert rows[0]["feature_size"] == "1000.0" and rows[0]["workload"] == JOB
+    assert not state.exists()
+    journal = [json.loads(line) for line in (agent.folder / "truth" / "access.ndjson").read_text().splitlines()]
+    assert {entry["action"] for entry in journal} == {"export"} and journal[0]["caller"] == "the port's token"
+    # What is there already is not written over.
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode != 0 and "no state of an export beside it" in again.stderr
+
+
+@pytest.mark.timeout(120)
+def test_what_is_erased_is_gone_at_the_agent_and_out_of_the_sidecars_queue(fleet, programs, binaries, tmp_path):
+    agent = Agent(programs, binaries, tmp_path)
+    pod = fleet.pod("pod-1", [agent.admin])
+    made = fleet.predict(pod, 10)
+    wait_until_received(agent, 10)
+    agent.label([{"id": made[0][0], "label": 1}])
+    agent.kill()
+    made += fleet.predict(pod, 10, 10)  # In the queue.
+    refused = http("POST", f"{pod.admin}/api/v1/erase", json.dumps({"id": "order-12"}).encode())
+    assert refused[0] == 503 and "not_erased_everywhere" in refused[2]
+    pod.kill()
+    agent.start()
+    wait_for("the agent", lambda: agent.truth()["available"], 20)
+    for order, found in (("order-0", {"predictions": 0, "joined": 1}), ("order-12", {"predictions": 0, "joined": 0})):
+        answer = http_json("POST", f"{agent.admin}/api/v1/erase", {"id": order}, headers=Agent.HEADERS)
+        assert found.items() <= answer["results"][0].items(), answer
+    pod.start()
+    wait_until_received(agent, 10)
+    rows = subprocess.run(export(binaries, agent, "-"), capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {json.loads(row)["id"] for row in rows} == {i for n, (i, _, _) in enumerate(made) if n not in (0, 12)}
+
+
+def in_sample(name, share):
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") < share * 2 ** 64
+
+
+@pytest.mark.timeout(120)
+def test_of_a_sample_the_kept_labels_are_joined_and_the_others_are_told_apart(fleet, programs, binaries, tmp_path):
+    fleet.config.write_text(MODEL.replace("tolerance: 10%", "tolerance: 10%, sample: 20%"))
+    agent = Agent(programs, binaries, tmp_path)
+    pod = fleet.pod("pod-1", [agent.admin])
+    made = fleet.predict(pod, 300)
+    kept = [order for _, order, _ in made if in_sample(order, 0.2)]
+    assert 30 < len(kept) < 100
+    wait_until_received(agent, len(kept))
+    whose = f"?workload={JOB}&namespace=shop"
+    results = agent.label([{"id": order, "label": value} for _, order, value in made], whose)
+    assert [r for r, (_, order, _) in zip(results, made) if order in kept] == ["joined"] * len(kept)
+    assert [r for r, (_, order, _) in zip(results, made) if order not in kept] == ["sampled_out"] * (300 - len(kept))
+
+    metrics, own, truth = agent.metrics(), pod.metrics(), agent.truth()
+    assert metrics.sum("outrider_outcomes_total") == len(kept)
+    assert metrics.sum("outrider_labels_total", result="sampled_out") == 300 - len(kept)
+    assert own.sum("outrider_predictions_total", outcome="success") == 300, "what is observed is not sampled"
+    assert own.sum("outrider_truth_sample_ratio") == 0.2
+    assert own.sum("outrider_truth_sampled_out_total") == 300 - len(kept)
+    assert truth["versions"][0]["sample"] == 0.2 and truth["lost"] == 0
 
 
 @pytest.mark.timeout(60)

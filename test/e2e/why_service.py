@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service as instrumented ones are: `GET /` answers and is counted, `/metrics` tells of requests and of the process itself.
+"""A service as instrumented ones are: `GET /` answers, is counted and logged (a line each, counted by level as Promrus does),
+`/metrics` tells of requests, of lines and of the process itself.
+With `--uncounted` it counts no lines.
 `POST /release?version=v2.1.3` makes it the bad release: it burns a core, keeps 300 MB and fails half of its requests."""
 
 import random
@@ -8,11 +10,14 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Histogram, generate_latest
 
 DURATION = Histogram("http_server_request_duration_seconds", "Requests.", ["http_response_status_code"], buckets=(0.005, 0.05, 0.5))
 for code in ("200", "500"):
     DURATION.labels(code)
+LINES = Counter("log_messages", "Lines that were logged.", ["level"], registry=None if "--uncounted" in sys.argv else REGISTRY)
+for level in ("info", "error"):
+    LINES.labels(level)
 chance = random.Random(1)
 state = {"bad": False}
 kept = []
@@ -38,6 +43,9 @@ class Handler(BaseHTTPRequestHandler):
         began = time.monotonic()
         status = 500 if state["bad"] and chance.random() < 0.5 else 200
         self.answer(status)
+        LINES.labels("info").inc()
+        if status == 500:
+            LINES.labels("error").inc()
         DURATION.labels(str(status)).observe(time.monotonic() - began)
 
     def do_POST(self):

@@ -68,7 +68,7 @@ class Traffic:
         self.thread.join()
 
 
-def quiet_history(services, node, end):
+def quiet_history(services, node, end, counted):
     """The same series of the forty minutes before, when nothing was wrong, as OpenMetrics for promtool."""
     rng = random.Random(3)
     times = [end - HISTORY_MINUTES * 60 + i * HISTORY_STEP for i in range(HISTORY_MINUTES * 60 // HISTORY_STEP)]
@@ -94,6 +94,8 @@ def quiet_history(services, node, end):
                 series(histogram, "histogram", f"{histogram}_bucket", {**of, "http_response_status_code": code, "le": le}, rates)
             series(histogram, "histogram", f"{histogram}_count", {**of, "http_response_status_code": code}, rates)
             series(histogram, "histogram", f"{histogram}_sum", {**of, "http_response_status_code": code}, [v * 0.001 for v in rates])
+        for level, rate in (("info", 18.0), ("error", 0.02)) if counted else ():
+            series("log_messages", "counter", "log_messages_total", {**of, "level": level}, counter(rate))
         series("process_cpu_seconds", "counter", "process_cpu_seconds_total", of, counter(0.03))
         series("process_resident_memory_bytes", "gauge", "process_resident_memory_bytes", of, [3e7 * rng.uniform(0.98, 1.02) for _ in times])
     of = {"job": "node", "instance": node}
@@ -131,14 +133,17 @@ def start_alertmanager(programs, folder, agent):
         f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="], f"http://127.0.0.1:{port}")
 
 
-def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, agent_binary, tmp_path, receiver):
+def bad_release(programs, agent_binary, tmp_path, receiver, released=lambda: None, options=(), counted=True):
+    """The scene until the ticket is opened: (agent, prometheus, the incident as it is shown, what stops the traffic).
+    Lines of logs are `counted` by the services."""
     services = {job: f"127.0.0.1:{free_port()}" for job in ("checkout", "cart")}
     node = f"127.0.0.1:{free_port()}"
-    (tmp_path / "history.txt").write_text(quiet_history(services, node, int(time.time()) - 3))
+    (tmp_path / "history.txt").write_text(quiet_history(services, node, int(time.time()) - 3, counted))
     subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", tmp_path / "history.txt", tmp_path / "tsdb"],
                    check=True, capture_output=True, timeout=60)
     for job, address in services.items():
-        programs.start(job, [sys.executable, ROOT / "test" / "e2e" / "why_service.py", address.rpartition(":")[2]])
+        programs.start(job, [sys.executable, ROOT / "test" / "e2e" / "why_service.py", address.rpartition(":")[2],
+                             *([] if counted else ["--uncounted"])])
         programs.wait_until_ready(job, f"http://{address}/metrics", 20)
     programs.start("node", ["prometheus-node-exporter", f"--web.listen-address={node}", "--collector.disable-defaults",
                             "--collector.cpu", "--collector.meminfo"])
@@ -147,7 +152,7 @@ def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, a
     try:
         placeholder = free_port()
         agent = Agent(programs, agent_binary, tmp_path, POLICY.replace("RECEIVER", receiver.url),
-                      options=["--prometheus.url", f"http://127.0.0.1:{placeholder}", *OPTIONS])
+                      options=["--prometheus.url", f"http://127.0.0.1:{placeholder}", *OPTIONS, *options])
         alertmanager = start_alertmanager(programs, tmp_path, agent)
         prometheus = start_prometheus(programs, tmp_path, {**services, "node": node}, RULES, alertmanager.admin[7:])
         agent.stop()  # Prometheus's address is known only now.
@@ -159,11 +164,25 @@ def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, a
         http_json("POST", f"{agent.admin}/api/v1/changes",
                   {"kind": "deployment", "workload": "checkout", "version": "v2.1.3", "summary": "rollout of checkout v2.1.3"})
         assert http("POST", f"http://{services['checkout']}/release?version=v2.1.3")[0] == 200
-        wait_for("the three alerts in the agent", lambda: sum(len(i["alerts"]) for i in agent.incidents()) >= 3, 60)
+        released()
+        wait_for("the three alerts in the agent", lambda: sum(len(i["alerts"]) for i in agent.incidents()) >= 3, 120)
         wait_for("a ticket", receiver.keys, 120)
         incidents = agent.incidents()
         assert len(incidents) == 1
-        shown = http_json("GET", f"{agent.admin}/api/v1/incidents/{incidents[0]['id']}")
+        return agent, prometheus, http_json("GET", f"{agent.admin}/api/v1/incidents/{incidents[0]['id']}"), traffic.stop
+    except BaseException:
+        traffic.stop()
+        raise
+
+
+def evidence_of(shown, component):
+    return [line for cause in shown["diagnosis"]["causes"] if cause["component"] == component for line in cause["evidence"]]
+
+
+@pytest.mark.timeout(400)
+def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, agent_binary, tmp_path, receiver):
+    agent, prometheus, shown, stop = bad_release(programs, agent_binary, tmp_path, receiver)
+    try:
         diagnosis = shown["diagnosis"]
         assert diagnosis["verdict"] == "cause"
         assert diagnosis["sentence"].startswith("root cause: deployment v2.1.3 of checkout at ")
@@ -171,6 +190,8 @@ def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, a
         assert {"checkout", "cart", "machine 127.0.0.1"} <= {cause["component"] for cause in diagnosis["causes"]}
         assert any("metrics of " in line and "Istio" in line for line in diagnosis["unknown"])
         assert {event["kind"] for event in shown["timeline"]} >= {"change", "alert", "suspect"}
+        assert any(line.startswith("more lines of checkout from error: ") for line in evidence_of(shown, "checkout"))
+        assert not any("lines of cart" in line for line in evidence_of(shown, "cart"))
 
         time.sleep(5)
         assert len(receiver.requests) == 1, "one action is asked for"
@@ -187,8 +208,13 @@ def test_a_bad_release_is_one_incident_with_its_cause_and_one_ticket(programs, a
                                "--incident", shown["id"], "--step", "5s", "--rate-window", "15s", "--baseline-length", "30m",
                                "--lead", "20s"], check=True, capture_output=True, text=True, timeout=60).stdout
         assert "cause: checkout" in anew
+        queries = tmp_path / "queries.yaml"
+        queries.write_text("logs: [{from: loki, query: 'sum by (app, level) (count_over_time({app=~\".+\", $scope}[$rate]))'}]\n")
+        refused = subprocess.run([agent_binary.parent / "outrider", "diagnose", "--agent", agent.admin, "--prometheus", prometheus.admin,
+                                  "--incident", shown["id"], "--queries", queries], capture_output=True, text=True, timeout=60)
+        assert refused.returncode != 0 and "give --loki too" in refused.stderr
     finally:
-        traffic.stop()
+        stop()
 
 
 # What each exporter has, as far as the default queries read it.

@@ -36,7 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Violation violation = decoder.decode(bytes, block);
     require(block.count() <= FieldBlock::fields_max, "fields are limited");
     require(decoder.table().size() <= decoder.table().limit(), "the table is limited");
-    if (violation != Violation::none) return 0;
+    require(!decoder.is_lost() || violation != Violation::none, "a lost table is told");
+    if (violation != Violation::none) {
+      require(violation != Violation::bad_compression || decoder.is_lost(), "and so is its reason");
+      return 0;
+    }
     require(block.bytes() <= FieldBlock::bytes_max, "blocks are limited");
     std::string out;
     encoder.begin(out);

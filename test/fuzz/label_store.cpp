@@ -8,6 +8,7 @@
 
 #include "test/fuzz/require.h"
 #include "truth/codec.h"
+#include "truth/erased_names.h"
 #include "truth/segments.h"
 
 using namespace outrider::truth;
@@ -37,6 +38,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Uuid hash;
     std::copy(bytes.begin(), bytes.begin() + 16, reinterpret_cast<char*>(hash.bytes.data()));
     outrider::fuzz::require(decode_name_key(name_key(hash, *named)) == named, "a name too");
+  }
+  std::uint64_t found = 0;
+  const bool whole = for_each_row(value, slot_of(wanted.id), [&](StoredPrediction&& row) {
+    outrider::fuzz::require(row.key.row < row.rows, "a row of a scan is one of its request's");
+    ++found;
+  });
+  const auto any = [](std::string_view) { return true; };
+  const TakenOut taken = take_out(value, wanted.id, std::nullopt, any);
+  outrider::fuzz::require(!whole || taken.rows <= found, "no more is taken out than is there");
+  outrider::fuzz::require(!find_row(taken.value, wanted, rows), "what is taken out is gone");
+  const TakenOut one = take_out(value, wanted.id, wanted.row, any);
+  if (whole) {
+    outrider::fuzz::require(!find_row(one.value, wanted, rows), "and so is a row");
+    outrider::fuzz::require(for_each_row(one.value, slot_of(wanted.id), [](auto&&) {}),
+                            "what is left can be read");
+  }
+  if (const auto erased = decode_erased(value)) {
+    outrider::fuzz::require(decode_erased(encode_erased(*erased)).has_value(), "a mark too");
   }
   if (const auto segment = decode_segment(value)) {
     outrider::fuzz::require(decode_segment(encode_segment(*segment)) == segment, "a segment too");

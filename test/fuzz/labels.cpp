@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of POST /api/v1/labels. What is taken is within the limits, and would be taken again.
+// Bodies of POST /api/v1/labels and of POST /api/v1/erase. What is taken is within the limits, and
+// would be taken again.
 #include <cstdint>
 #include <string_view>
 
 #include "base/wire/json.h"
 #include "test/fuzz/require.h"
+#include "truth/api/erase_api.h"
 #include "truth/label_parser.h"
 #include "truth/truth_join.h"
 
@@ -34,6 +36,10 @@ void check(const ParsedLabel& item) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
+  if (const auto wishes = parse_wishes(body, {})) {
+    const auto again = parse_wishes(write_wishes(*wishes), {});
+    fuzz::require(again && *again == *wishes, "names to erase are passed on as they were read");
+  }
   if (const auto items = parse_labels(body)) {
     fuzz::require(items->size() <= labels_in_body_max, "a body has no more labels than allowed");
     for (const ParsedLabel& item : *items) check(item);

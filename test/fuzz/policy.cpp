@@ -4,6 +4,7 @@
 #include "agent/decide/policy.h"
 
 #include "agent/decide/decision.h"
+#include "agent/decide/runbook.h"
 #include "agent/incident/evidence.h"
 #include "test/fuzz/require.h"
 
@@ -48,6 +49,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const decide::Action& action : decide::decide(*policy, incident, {}, {}, {}, now).actions) {
     if (action.stage == decide::Stage::queued && is_json(action.delivery)) {
       require(wire::parse_json(action.delivery.body).has_value(), "a JSON body is JSON");
+    }
+    if (action.plan.executor == "runbook") {
+      const auto runbook = decide::runbook_from_json(action.plan.target);
+      require(runbook && runbook->size() <= decide::runbook_steps_max, "a runbook reads back");
+      for (const decide::RunbookStep& step : *runbook) {
+        if (step.executor.empty() && is_json(step.delivery))
+          require(wire::parse_json(step.delivery.body).has_value(), "a step's JSON body is JSON");
+      }
     }
     const wire::Json json = decide::to_json(action);
     const auto read = decide::action_from_json(*wire::parse_json(wire::to_text(json)));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shipped predictions, as anybody may post them to the agent; and the states of streams, as a
+// Shipped predictions, as anybody may post them to the agent; records of a topic, as anybody may
+// write them there; and the states of streams, as a
 // damaged disk may give them back.
 #include <cstdint>
 #include <string_view>
 
 #include "test/fuzz/require.h"
 #include "truth/shipment.h"
+#include "truth/topic_record.h"
 
 using namespace outrider;
 using namespace outrider::truth;
@@ -30,6 +32,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   } else {
     fuzz::require(!shipment.error().message.empty(), "a refusal says why");
+  }
+  if (const auto record = parse_topic_record(bytes, now, true)) {
+    if (const auto* label = std::get_if<TopicLabel>(&*record)) {
+      const auto again = parse_topic_record(write_topic_label(*label), now, true);
+      fuzz::require(again && std::get<TopicLabel>(*again).label.id == label->label.id,
+                    "a label is written as it was read");
+      const std::string key = topic_key(label->label.id);
+      fuzz::require(topic_key(key) == key, "a key is its own key");
+    }
+  } else {
+    fuzz::require(!record.error().message.empty(), "a refusal says why");
   }
   if (const auto stream = decode_stream(bytes)) {
     fuzz::require(decode_stream(encode_stream(*stream)) == stream, "a stream is written the same");

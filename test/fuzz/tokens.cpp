@@ -25,8 +25,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   if (tokens) {
     require(!tokens->empty() && tokens->size() <= web::tokens_max, "a file has tokens");
-    for (const web::Token& token : *tokens)
+    for (const web::Token& token : *tokens) {
       require(!token.name.empty() && !token.roles.empty(), "a token has a name and a role");
+      const int known_by = (token.digest ? 1 : 0) + !token.user.empty() + !token.san.empty();
+      require(known_by == 1, "an entry is of a token, a person or a certificate");
+    }
+    const web::Token* shown = web::find_certificate(*tokens, {field, "web.shop"});
+    require(shown == nullptr || shown->san == field || shown->san == "web.shop",
+            "a certificate is known by a whole name");
     if (const web::Token* found = web::find_token(*tokens, field)) {
       Sha256 digest;
       digest.update(field);

@@ -13,7 +13,7 @@ TABLES = {
     ("base/remote_write/options.cpp", "add_to"),
     ("base/remote_write/sender.cpp", "collect"),
     ("sidecar/options/proxy_options.cpp", "add_to"),
-    ("truth/store.cpp", "describe_families"),
+    ("truth/log/store.cpp", "describe_families"),
 }
 SOURCES = ("base/*", "detectors/*", "reference/*", "truth/*", "sidecar/*", "predictor/*", "agent/*", "cli/*")
 

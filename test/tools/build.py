@@ -57,6 +57,8 @@ GO_TOOLS = {
                         "checks Kubernetes objects against schemas", symbols=("main.version=v{0}",)),
     "h2spec": Tool("h2spec", "github.com/summerwind/h2spec", "cmd/h2spec", "the conformance tests of HTTP/2",
                    symbols=("main.VERSION={0}",)),
+    "grpc-interop-client": Tool("interop", "google.golang.org/grpc", "interop/client", "grpc-go's interoperability cases"),
+    "grpc-interop-server": Tool("interop", "google.golang.org/grpc", "interop/server", "what they are run against"),
     "dashboard-linter": Tool("dashboards", "github.com/grafana/dashboard-linter", "", "Grafana's rules for dashboards"),
     # Discovery by file and HTTP is left in; that of clouds is half of the build and no test uses it.
     "prometheus": Tool("prometheus", "github.com/prometheus/prometheus", "cmd/prometheus",
@@ -68,6 +70,7 @@ GO_TOOLS = {
                          embedded=("ui/app/dist/index.html",)),
     "amtool": Tool("prometheus", "github.com/prometheus/alertmanager", "cmd/amtool",
                    "its checks of configuration", symbols=PROMETHEUS, embedded=("ui/app/dist/index.html",)),
+    "loki": Tool("loki", "github.com/grafana/loki/v3", "cmd/loki", "a real Loki, which counts lines of logs"),
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3", "", "the store behind the API server"),
     "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes", "cmd/kube-apiserver", "a real Kubernetes API",
                            symbols=KUBERNETES),
@@ -81,6 +84,7 @@ GO_TOOLS = {
                              ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease",
                               "pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete"))),
 }
+KAFKA_ABOUT = "a Kafka broker (jars, for Java 17) that keeps its own metadata"
 SCHEMAS_ABOUT = "JSON schemas of Kubernetes, prometheus-operator and KServe, for kubeconform"
 
 
@@ -164,9 +168,32 @@ def build_schemas(go, _name, target):
     subprocess.run([go.python, PINS / "schemas" / "convert.py", target, *sources], check=True)
 
 
+def build_kafka(_go, _name, target):
+    """The jars of test/tools/kafka/pom.xml by Maven, each as sha256sums has it, and no others."""
+    made = TOOLS / "cache" / "kafka"
+    shutil.rmtree(made, ignore_errors=True)
+    plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+    run = subprocess.run(["mvn", "-q", "-B", "-f", PINS / "kafka" / "pom.xml", plugin, f"-DoutputDirectory={made}",
+                          "-DincludeScope=runtime"], capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.stderr.write(run.stdout)
+        raise SystemExit("scripts/tools: Maven did not get the broker of test/tools/kafka/pom.xml")
+    pins = dict(reversed(line.split()) for line in (PINS / "kafka" / "sha256sums").read_text().splitlines())
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in made.iterdir()}
+    if found != pins:
+        other = sorted(name for name in {*found, *pins} if found.get(name) != pins.get(name))
+        raise SystemExit(f"scripts/tools: {', '.join(other)}: not as test/tools/kafka/sha256sums has it")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(made, target)
+
+
+# What is no Go program: how it is made, and what it is.
+OTHERS = {"schemas": (build_schemas, SCHEMAS_ABOUT), "kafka": (build_kafka, KAFKA_ABOUT)}
+
+
 def recipe_digest(name):
     """What a built tool was made from."""
-    folder = PINS / ("schemas" if name == "schemas" else GO_TOOLS[name].folder)
+    folder = PINS / (name if name in OTHERS else GO_TOOLS[name].folder)
     digest = hashlib.sha256(repr(GO_TOOLS.get(name)).encode())
     for file in [PINS / "requirements.txt", *sorted(f for f in folder.iterdir() if f.is_file())]:
         digest.update(file.read_bytes())
@@ -174,7 +201,7 @@ def recipe_digest(name):
 
 
 def place(name):
-    return TOOLS / "schemas" if name == "schemas" else TOOLS / "bin" / name
+    return TOOLS / name if name in OTHERS else TOOLS / "bin" / name
 
 
 def current(name):
@@ -187,12 +214,12 @@ def build(names):
     for name in names:
         if current(name):
             continue
-        go = go or Go()
+        go = go or (None if name == "kafka" else Go())
         say(f"building {name}" + (f" {GO_TOOLS[name].version()}" if name in GO_TOOLS else ""))
         (TOOLS / "stamps").mkdir(parents=True, exist_ok=True)
         (TOOLS / "bin").mkdir(exist_ok=True)
         started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        (build_schemas if name == "schemas" else build_tool)(go, name, place(name))
+        (OTHERS[name][0] if name in OTHERS else build_tool)(go, name, place(name))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         (TOOLS / "stamps" / name).write_text(recipe_digest(name))
@@ -200,7 +227,7 @@ def build(names):
 
 
 def main():
-    names = [*GO_TOOLS, "schemas"]
+    names = [*GO_TOOLS, *OTHERS]
     parser = argparse.ArgumentParser(prog="scripts/tools", description="builds tools into build/tools/bin")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     parser.add_argument("--list", action="store_true", help="what there is, and what is built")
@@ -210,7 +237,7 @@ def main():
         parser.error(f"{', '.join(unknown) or 'no name given'}: name some of {', '.join(names)}")
     if arguments.list:  # takes no lock: it may be asked while another call builds
         for name in names:
-            version, about = (GO_TOOLS[name].version(), GO_TOOLS[name].about) if name in GO_TOOLS else ("", SCHEMAS_ABOUT)
+            version, about = (GO_TOOLS[name].version(), GO_TOOLS[name].about) if name in GO_TOOLS else ("", OTHERS[name][1])
             print(f"{name:24} {version:34} {'built' if current(name) else '':6} {about}")
         return
     TOOLS.mkdir(parents=True, exist_ok=True)

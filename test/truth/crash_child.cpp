@@ -13,7 +13,7 @@
 #include <string>
 
 #include "test/truth/log_fixture.h"
-#include "truth/prediction_log.h"
+#include "truth/log/prediction_log.h"
 
 namespace outrider::truth::test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "truth/label_api.h"
+#include "truth/api/label_api.h"
 
 #include "base/core/text.h"
 #include "base/wire/csv.h"

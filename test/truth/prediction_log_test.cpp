@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "truth/prediction_log.h"
+#include "truth/log/prediction_log.h"
 
 #include <fstream>
 #include <random>

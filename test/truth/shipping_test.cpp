@@ -366,6 +366,29 @@ TEST_CASE("a label that the other agent of a pair counts is joined and not count
   CHECK(fleet.consumer.rows() == 0);
 }
 
+TEST_CASE("a shipment says how its sidecar samples") {
+  Fleet fleet;
+  Pod sampled(fleet), whole(fleet, {"eu-1", "shop", "fraud"}, 2);
+  sampled.head.sample.share = 0.1;
+  sampled.predict(1);
+  const auto shipment = decode_shipment(sampled.body(), fleet.clock.now(), true);
+  REQUIRE(shipment);
+  CHECK(shipment->models.at(0).sample == Sample{.share = 0.1});
+  whole.predict(1);
+  CHECK(decode_shipment(whole.body(), fleet.clock.now(), true)->models.at(0).sample == Sample{});
+}
+
+TEST_CASE("a sample that is none is refused with its shipment") {
+  Fleet fleet;
+  Pod pod(fleet);
+  pod.head.sample.share = -0.5;
+  pod.predict(1);
+  const auto shipment = decode_shipment(pod.body(), fleet.clock.now(), true);
+  REQUIRE_FALSE(shipment);
+  CHECK(shipment.error().message.find("a sample of more than 0 and at most 1") !=
+        std::string::npos);
+}
+
 TEST_CASE("counters of labels carry whose they are") {
   Fleet fleet;
   Pod pod(fleet);

@@ -9,7 +9,7 @@
 
 #include "test/support/catch.h"
 #include "test/truth/log_fixture.h"
-#include "truth/label_api.h"
+#include "truth/api/label_api.h"
 
 namespace outrider::truth::test {
 namespace {

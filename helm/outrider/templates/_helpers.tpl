@@ -78,6 +78,62 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 http{{ if include "outrider.tls.isGiven" .Values.agent.tls }}s{{ end }}
 {{- end -}}
 
+{{/* The pods of a pair of agents. */}}
+{{- define "outrider.agent.pairSelector" -}}
+matchLabels:
+  app.kubernetes.io/instance: {{ .Release.Name }}
+  app.kubernetes.io/name: {{ include "outrider.name" (dict "root" . "component" "agent") }}
+matchExpressions:
+  - key: app.kubernetes.io/component
+    operator: In
+    values: [agent, agent-2]
+{{- end -}}
+
+{{/* The agent's affinity; of a pair no two on one node. */}}
+{{- define "outrider.agent.apart" -}}
+{{- $affinity := deepCopy .Values.agent.affinity -}}
+{{- if and .Values.agent.truth.enabled .Values.agent.truth.pair (not (hasKey $affinity "podAntiAffinity")) -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (include "outrider.agent.pairSelector" . | fromYaml) -}}
+{{- $_ := set $affinity "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term)) -}}
+{{- end -}}
+{{- if $affinity -}}{{- toYaml $affinity -}}{{- end -}}
+{{- end -}}
+
+{{/* Options of Kafka, of agents and sidecars; nothing without brokers. The Secret lies in /etc/outrider/kafka. */}}
+{{- define "outrider.kafka.args" -}}
+{{- if .brokers -}}
+- --truth.kafka.brokers={{ join "," .brokers }}
+- --truth.kafka.topic={{ .topic }}
+{{- if .tls }}
+- --truth.kafka.tls
+{{- if .existingSecret }}
+- --truth.kafka.tls-ca=/etc/outrider/kafka/ca.crt
+{{- end }}
+{{- end }}
+{{- if .saslMechanism }}
+- --truth.kafka.sasl-mechanism={{ .saslMechanism }}
+- --truth.kafka.sasl-user={{ .saslUser }}
+- --truth.kafka.sasl-password-file=/etc/outrider/kafka/password
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Of both agents of a pair: who may ask, and as whom the other is asked. */}}
+{{- define "outrider.agent.access" -}}
+{{- $agent := .Values.agent -}}
+{{- if $agent.auth.existingSecret }}
+- --truth.peer-bearer-token-file=/etc/outrider/token/{{ $agent.auth.key }}
+- --web.bearer-token-file=/etc/outrider/token/{{ $agent.auth.key }}
+{{- end }}
+{{- if $agent.auth.tokensSecret }}
+- --web.tokens-file=/etc/outrider/tokens/{{ $agent.auth.tokensKey }}
+{{- end }}
+{{- if include "outrider.tls.isGiven" $agent.tls }}
+{{ include "outrider.tls.args" (dict "prefix" "web.tls-" "directory" "/etc/outrider/tls" "tls" $agent.tls) }}
+- --truth.peer.tls-cert-dir=/etc/outrider/tls
+{{- end }}
+{{- end -}}
+
 {{/* The kubelet shows no certificate: where one is required, it can only see whether somebody listens. */}}
 {{- define "outrider.agent.probe" -}}
 {{- if .agent.tls.requireClientCertificate -}}

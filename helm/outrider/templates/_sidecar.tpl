@@ -85,6 +85,11 @@ outrider.io/sidecar: "true"
   secret:
     secretName: {{ .sidecar.truth.existingSecret }}
 {{- end }}
+{{- if and .sidecar.truth.kafka.brokers .sidecar.truth.kafka.existingSecret }}
+- name: outrider-kafka
+  secret:
+    secretName: {{ .sidecar.truth.kafka.existingSecret }}
+{{- end }}
 {{- end -}}
 
 {{/* Whether `tls` or `webTls` names a certificate: "true" or nothing. */}}
@@ -160,8 +165,9 @@ analytics, the pod stays ready.
     {{- range $settings.truth.urls }}
     - --truth.url={{ . }}
     {{- end }}
-    {{- if $settings.truth.urls }}
-    - --truth.workload={{ required "outrider.sidecar: truth.workload (the label job of its metrics) is needed with truth.urls" $settings.truth.workload }}
+    {{- include "outrider.kafka.args" $settings.truth.kafka | nindent 4 }}
+    {{- if or $settings.truth.urls $settings.truth.kafka.brokers }}
+    - --truth.workload={{ required "outrider.sidecar: truth.workload (the label job of its metrics) is needed with truth.urls and truth.kafka" $settings.truth.workload }}
     - --truth.namespace=$(OUTRIDER_POD_NAMESPACE)
     - --truth.pod=$(OUTRIDER_POD_NAME)
     {{- with ((.root.Values).monitoring).cluster }}
@@ -176,7 +182,7 @@ analytics, the pod stays ready.
     {{- with $settings.extraArgs }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- if or $settings.truth.urls $settings.extraEnv $settings.auth.tokensSecret }}
+  {{- if or $settings.truth.urls $settings.truth.kafka.brokers $settings.extraEnv $settings.auth.tokensSecret }}
   env:
     {{- if $settings.auth.tokensSecret }}
     - name: OUTRIDER_WEB_NAMESPACE
@@ -184,7 +190,7 @@ analytics, the pod stays ready.
         fieldRef:
           fieldPath: metadata.namespace
     {{- end }}
-    {{- if $settings.truth.urls }}
+    {{- if or $settings.truth.urls $settings.truth.kafka.brokers }}
     - name: OUTRIDER_POD_NAMESPACE
       valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
     - name: OUTRIDER_POD_NAME
@@ -253,6 +259,11 @@ analytics, the pod stays ready.
     {{- if and $settings.truth.urls $settings.truth.existingSecret }}
     - name: outrider-token
       mountPath: /etc/outrider/token
+      readOnly: true
+    {{- end }}
+    {{- if and $settings.truth.kafka.brokers $settings.truth.kafka.existingSecret }}
+    - name: outrider-kafka
+      mountPath: /etc/outrider/kafka
       readOnly: true
     {{- end }}
 {{- end -}}

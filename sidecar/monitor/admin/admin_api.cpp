@@ -57,6 +57,8 @@ void AdminApi::add_label_routes(net::Router& router) const {
   router.add("POST", "/api/v1/labels", parts_.labels, needs);
   router.add("POST", "/api/v1.0/feedback", parts_.labels, needs);
   router.add("GET", "/api/v1/training-data", parts_.labels);
+  router.add("GET", "/api/v1/export", parts_.labels);
+  router.add("POST", "/api/v1/erase", parts_.labels, {.role = net::Role::administer});
   router.add("GET", "/api/v1/slices", parts_.slices);
 }
 

@@ -5,23 +5,14 @@
 #include <cmath>
 
 #include "base/core/text.h"
-#include "detectors/value_reader.h"
 #include "sidecar/monitor/decode/answer_names.h"
 #include "sidecar/monitor/decode/json_pointer.h"
 #include "sidecar/monitor/decode/protocols/error_body.h"
-#include "sidecar/monitor/decode/protocols/language_model.h"
-#include "sidecar/monitor/decode/protocols/protocols.h"
 
 namespace outrider::decode {
 namespace {
 
 constexpr std::size_t names_max = 1 << 16;
-constexpr std::size_t row_counts_told = 3;
-
-bool looks_like_json(std::string_view text) {
-  text = trim(text);
-  return text.starts_with('{') || text.starts_with('[');
-}
 
 }  // namespace
 
@@ -39,14 +30,11 @@ Answer::Answer(const Rules& rules)
     : rules_(rules),
       prediction_(source_of(rules.prediction)),
       score_(source_of(rules.score)),
-      row_(rules_, json_) {}
+      row_(rules_, document_.json()) {}
 
 void Answer::clear() {
-  nature_ = Nature::prediction;
-  has_root_ = are_lines_ = false;
-  view_.containers.clear();
+  document_.clear();
   rows_.clear();
-  unrecognised_ = 0;
   row_.clear();
   words_.clear();
   tensors_.clear();
@@ -55,86 +43,40 @@ void Answer::clear() {
 Decoded<void> Answer::open(std::string_view json, std::string_view binary) {
   clear();
   binary_ = binary;
-  if (!json_.holds(json)) tensors_of_tree_ = 0;
-  const auto root = json_.parse(json);
-  if (!root) return failed(root);
-  root_ = *root;
-  has_root_ = true;
-  // JSON in a string of JSON, as a view writes that returns json.dumps(…) to a framework that does
-  // so, too.
-  if (const auto inner = text_of(root_); inner && looks_like_json(*inner)) {
-    inner_.assign(*inner);
-    const auto unpacked = json_.parse(inner_);
-    if (!unpacked) return failed(unpacked);
-    root_ = *unpacked;
-  }
-  look_at_root();
-  return {};
+  if (document_.open_again(json)) return {};
+  if (!document_.holds(json)) tensors_.forget_tree();
+  return document_.open(json);
 }
 
 Decoded<void> Answer::open_lines(std::string_view list) {
-  if (auto ok = open(list, {}); !ok) return ok;
-  lines_ = root_;
-  are_lines_ = true;
-  // What the last line is, the stream is: Ollama's ends with its counts.
-  for (const dom::element line : list_in(lines_)) root_ = line;
-  nature_ = Nature::prediction;
-  look_at_root();
-  return {};
-}
-
-// What it is, by its names.
-void Answer::look_at_root() {
-  view_.containers.clear();
-  if (!root_.is_object()) {
-    if (root_.is_array() && protocols::is_language_model_answer(root_)) {
-      nature_ = Nature::language_model;
-    }
-    return;
-  }
-  view_.element = root_;
-  view_.root = object_in(root_);
-  unsigned flags = 0;
-  for (const auto field : view_.root) {
-    flags |= role_of(field.key).flags;
-    if (is_container(field.value)) view_.containers.push_back({field.key, field.value});
-  }
-  if ((flags & NameRole::error) && protocols::says_error(view_.root)) {
-    nature_ = Nature::error;
-  } else if ((flags & NameRole::language_model) && protocols::is_language_model_answer(root_)) {
-    nature_ = Nature::language_model;
-  }
+  clear();
+  binary_ = {};
+  if (!document_.holds(list)) tensors_.forget_tree();
+  return document_.open_lines(list);
 }
 
 Decoded<void> Answer::read(std::span<const std::size_t> row_counts) {
-  row_counts_ = row_counts;
-  if (are_lines_ && !row_counts.empty() && expects(array_of(lines_)->size())) {
-    root_ = lines_;
-    view_.containers.clear();
-  }
-  AnswerShapes shapes;
-  if (!view_.containers.empty()) {
-    for (const protocols::Protocol& protocol : protocols::table) {
-      if (protocol.answer && protocol.answer(view_, shapes)) break;
-    }
-  }
+  rows_.begin(row_counts);
+  if (const auto lines = document_.lines(); lines && !row_counts.empty() && rows_.expects(*lines))
+    document_.read_all_lines();
+  const AnswerShapes& shapes = document_.shapes();
   if (shapes.failure) return failed(*shapes.failure);
-  const AnswerShape shape = shapes.shape ? *shapes.shape : shape_of(root_);
+  const AnswerShape shape = shapes.shape ? *shapes.shape : shape_of(document_.root());
   if (shape.layout != AnswerLayout::tensors && !binary_.empty()) {
     return failed(FailReason::wrong_shape);
   }
   const auto done = prediction_.configured ? read_configured(shape) : read_shape(shape);
   if (!done) {
-    const auto object = object_of(root_);
+    const auto object = object_of(document_.root());
     if (done.error() != FailReason::missing_prediction || !object ||
         !protocols::may_be_error(*object)) {
       return done;
     }
-    nature_ = Nature::error;
+    document_.note_error();
     return {};
   }
   if (auto ok = fill_scores(shape); !ok) return ok;
-  return finish();
+  return rows_.judge(row_);
 }
 
 Decoded<void> Answer::read_shape(const AnswerShape& shape) {
@@ -144,7 +86,7 @@ Decoded<void> Answer::read_shape(const AnswerShape& shape) {
     case AnswerLayout::object:
       return read_object(shape);
     case AnswerLayout::value:
-      return expects(1) ? one_row(shape.at) : Decoded<void>(rows_differ(1));
+      return rows_.expects(1) ? one_row(shape.at) : Decoded<void>(rows_differ(1));
     case AnswerLayout::matrix:
       return read_matrix(shape);
     case AnswerLayout::tensors:
@@ -155,18 +97,13 @@ Decoded<void> Answer::read_shape(const AnswerShape& shape) {
   return {};
 }
 
-bool Answer::expects(std::size_t rows) const {
-  return row_counts_.empty() ||
-         std::find(row_counts_.begin(), row_counts_.end(), rows) != row_counts_.end();
-}
-
 // A row an element; or, of one row, all of them together.
 Decoded<void> Answer::read_list(const AnswerShape& shape) {
   if (!elements_of(shape.at, elements_)) return failed(FailReason::wrong_type);
   if (elements_.size() > rules_.rows_max) return failed(FailReason::too_many_rows);
-  if (expects(elements_.size()) && !elements_.empty()) return rows_of(elements_);
+  if (rows_.expects(elements_.size()) && !elements_.empty()) return rows_of(elements_);
   if (elements_.empty()) return failed(FailReason::missing_prediction);
-  if (expects(1)) return one_row(shape.at);
+  if (rows_.expects(1)) return one_row(shape.at);
   return rows_differ(elements_.size());
 }
 
@@ -182,12 +119,12 @@ Decoded<void> Answer::read_object(const AnswerShape& shape) {
     if (named_.candidates[i].kind != Candidate::Kind::list) continue;
     elements_of(named_.elements[i], elements_);
     longest = std::max(longest, elements_.size());
-    const bool is_batch = elements_.size() > 1 && expects(elements_.size());
+    const bool is_batch = elements_.size() > 1 && rows_.expects(elements_.size());
     if (!is_batch || done) continue;
     if (auto ok = read_named_list(named_, elements_.size(), done); !ok) return ok;
   }
   if (done) return {};
-  if (expects(1)) return add(row_.read(object, named_));
+  if (rows_.expects(1)) return rows_.add(row_.read(object, named_));
   const Choice choice = choose(named_.candidates, rules_.prediction_kind);
   const bool has_none = choice.prediction == Choice::none && choice.score == Choice::none;
   if (has_none && !choice.ambiguous) return failed(FailReason::missing_prediction);
@@ -214,8 +151,9 @@ Decoded<void> Answer::read_named_list(const AnswerRow::Named& named, std::size_t
   elements_of(fitting.elements[has_prediction ? choice.prediction : choice.score], elements_);
   if (!has_prediction) {
     for (const dom::element score : elements_) {
-      if (auto ok = add(is_container(score) ? row_.read(score)
-                                            : row_.of_score(json_.scalar(score).number));
+      if (auto ok =
+              rows_.add(is_container(score) ? row_.read(score)
+                                            : row_.of_score(document_.json().scalar(score).number));
           !ok) {
         return ok;
       }
@@ -225,7 +163,7 @@ Decoded<void> Answer::read_named_list(const AnswerRow::Named& named, std::size_t
   if (auto ok = rows_of(elements_); !ok || choice.score == Choice::none) return ok;
   elements_of(fitting.elements[choice.score], elements);
   for (std::size_t i = 0; i < rows; ++i) {
-    row_.add_score(elements[i], rows_[i]);
+    row_.add_score(elements[i], rows_.all()[i]);
   }
   return {};
 }
@@ -247,11 +185,11 @@ Decoded<void> Answer::read_matrix(const AnswerShape& shape) {
   }
   std::vector<dom::element> rows;
   elements_of(shape.at, rows);
-  if (!expects(rows.size())) return rows_differ(rows.size());
+  if (!rows_.expects(rows.size())) return rows_differ(rows.size());
   for (const dom::element row : rows) {
     elements_of(row, elements_);
     if (elements_.size() != columns.size()) return failed(FailReason::wrong_shape);
-    if (auto ok = add(row_.read(elements_[place])); !ok) return ok;
+    if (auto ok = rows_.add(row_.read(elements_[place])); !ok) return ok;
     if (choice.score != Choice::none && choice.score != place) {
       row_.add_score(elements_[choice.score], rows_.back());
     }
@@ -263,8 +201,8 @@ Decoded<void> Answer::read_seldon(const AnswerShape& shape) {
   const auto tensor = tensors_.add();
   if (!tensor) return failed(tensor);
   const auto object = object_of(shape.at);
-  const auto ok = object ? read_plain_tensor(*object, json_, **tensor, body_values_max)
-                         : read_nested(shape.at, json_, **tensor, true, body_values_max);
+  const auto ok = object ? read_plain_tensor(*object, document_.json(), **tensor, body_values_max)
+                         : read_nested(shape.at, document_.json(), **tensor, true, body_values_max);
   if (!ok) return ok;
   if (shape.names) {
     std::vector<std::string_view> names;
@@ -284,13 +222,13 @@ Decoded<void> Answer::read_seldon(const AnswerShape& shape) {
 
 Decoded<void> Answer::read_configured(const AnswerShape& shape) {
   if (shape.layout == AnswerLayout::tensors) {
-    if (auto ok = open_tensors(shape); !ok) return ok;
+    if (auto ok = tensors_.open(shape, document_.json(), binary_); !ok) return ok;
     std::optional<std::size_t> place;
     const Tensor* tensor = nullptr;
-    if (prediction_.whole_first) tensor = tensor_by(prediction_.tokens, true, place);
-    const bool in_body = tensor || (prediction_.whole_first && follow(prediction_.tokens, root_));
+    if (prediction_.whole_first) tensor = tensors_.find(prediction_.tokens, true, place);
+    const bool in_body = tensor || (prediction_.whole_first && document_.find(prediction_.tokens));
     const bool by_row = rules_.prediction.kind != Place::Kind::response && !in_body;
-    if (!tensor && by_row) tensor = tensor_by(prediction_.tokens, false, place);
+    if (!tensor && by_row) tensor = tensors_.find(prediction_.tokens, false, place);
     if (tensor) {
       const auto rows = rows_in(*tensor);
       if (!rows) return rows_differ(tensor->rows());
@@ -298,10 +236,10 @@ Decoded<void> Answer::read_configured(const AnswerShape& shape) {
     }
   }
   if (prediction_.whole_first) {
-    if (const auto found = follow(prediction_.tokens, root_)) {
+    if (const auto found = document_.find(prediction_.tokens)) {
       AnswerShape there = shape_of(*found);
       if (elements_of(*found, elements_)) return read_list(there);
-      return expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
+      return rows_.expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
     }
     if (rules_.prediction.kind == Place::Kind::response) return not_found(rules_.prediction);
   }
@@ -318,21 +256,21 @@ Decoded<void> Answer::read_each_row(const AnswerShape& shape) {
     const auto found = follow(prediction_.tokens, shape.at);
     if (!found) return not_found(rules_.prediction);
     if (elements_of(*found, elements_)) return read_list(shape_of(*found));
-    return expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
+    return rows_.expects(1) ? one_row(*found) : Decoded<void>(rows_differ(1));
   }
   dom::element rows = shape.at;
   if (const auto tensor = object_of(rows); tensor && shape.layout == AnswerLayout::seldon) {
     return not_found(rules_.prediction);  // Its values have no rows to follow.
   }
   elements_of(rows, elements_);
-  if (!expects(elements_.size()) && expects(1)) elements_.assign(1, rows);
-  if (!expects(elements_.size())) return rows_differ(elements_.size());
+  if (!rows_.expects(elements_.size()) && rows_.expects(1)) elements_.assign(1, rows);
+  if (!rows_.expects(elements_.size())) return rows_differ(elements_.size());
   if (elements_.size() > rules_.rows_max) return failed(FailReason::too_many_rows);
   std::size_t found_count = 0;
   for (const dom::element element : elements_) {
     const auto found = in_row(prediction_, element);
     found_count += found.has_value();
-    if (auto ok = add(found ? row_.read(*found) : Prediction{}); !ok) return ok;
+    if (auto ok = rows_.add(found ? row_.read(*found) : Prediction{}); !ok) return ok;
   }
   return found_count > 0 ? Decoded<void>{} : Decoded<void>(not_found(rules_.prediction));
 }
@@ -350,22 +288,23 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
   const bool by_name = !score_.configured;
   if (by_name && !prediction_.configured && !shape.beside) return {};
   if (by_name && shape.layout == AnswerLayout::tensors) return {};
-  const auto take = [this](std::span<const dom::element> scores) {
-    for (std::size_t i = 0; i < rows_.size() && scores.size() == rows_.size(); ++i) {
-      row_.add_score(scores[i], rows_[i]);
+  const std::span<Prediction> rows = rows_.all();
+  const auto take = [&](std::span<const dom::element> scores) {
+    for (std::size_t i = 0; i < rows.size() && scores.size() == rows.size(); ++i) {
+      row_.add_score(scores[i], rows[i]);
     }
   };
   const auto take_at = [&](dom::element score) {
-    if (elements_of(score, elements_) && elements_.size() == rows_.size()) {
+    if (elements_of(score, elements_) && elements_.size() == rows.size()) {
       take(elements_);
-    } else if (rows_.size() == 1) {
+    } else if (rows.size() == 1) {
       take({&score, 1});
     }
   };
   if (by_name) {
     const std::span<const std::string> tokens = prediction_.tokens;
     const auto parent = prediction_.configured
-                            ? object_of(follow(tokens.first(tokens.size() - 1), root_))
+                            ? object_of(document_.find(tokens.first(tokens.size() - 1)))
                             : shape.beside;
     if (!parent) return {};
     for (const auto field : *parent) {
@@ -373,22 +312,22 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
     }
     return {};
   }
-  for (Prediction& row : rows_) row.score = std::nan("");
+  for (Prediction& row : rows) row.score = std::nan("");
   if (shape.layout == AnswerLayout::tensors) {
     std::optional<std::size_t> place;
-    const Tensor* tensor = score_.whole_first ? tensor_by(score_.tokens, true, place) : nullptr;
-    if (!tensor) tensor = tensor_by(score_.tokens, false, place);
+    const Tensor* tensor = score_.whole_first ? tensors_.find(score_.tokens, true, place) : nullptr;
+    if (!tensor) tensor = tensors_.find(score_.tokens, false, place);
     if (!tensor) return not_found(rules_.score);
-    const std::size_t width = rows_.empty() ? 0 : tensor->values.size() / rows_.size();
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const std::size_t width = rows.empty() ? 0 : tensor->values.size() / rows.size();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto values = std::span(tensor->values).subspan(i * width, width);
       if (place && *place >= width) return not_found(rules_.score);
-      row_.add_score(place ? values.subspan(*place, 1) : values, rows_[i]);
+      row_.add_score(place ? values.subspan(*place, 1) : values, rows[i]);
     }
     return {};
   }
   if (score_.whole_first) {
-    if (const auto found = follow(score_.tokens, root_)) {
+    if (const auto found = document_.find(score_.tokens)) {
       take_at(*found);
       return {};
     }
@@ -398,36 +337,18 @@ Decoded<void> Answer::fill_scores(const AnswerShape& shape) {
     return {};
   }
   elements_of(shape.at, elements_);
-  if (elements_.size() != rows_.size()) return {};
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
+  if (elements_.size() != rows.size()) return {};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto found = in_row(score_, elements_[i]);
-    if (found) row_.add_score(*found, rows_[i]);
+    if (found) row_.add_score(*found, rows[i]);
   }
   return {};
 }
 
 // ---- Tensors ----
 
-Decoded<void> Answer::open_tensors(const AnswerShape& shape) {
-  if (tensors_of_tree_ == 0 || !tensors_.take_again(tensors_of_tree_)) {
-    bool are_binary = true;
-    for (const dom::element element : list_in(shape.at)) {
-      const auto tensor = tensors_.add(object_in(element), json_);
-      if (!tensor) return failed(tensor);
-      are_binary = are_binary && (*tensor)->is_binary && (*tensor)->values.empty();
-    }
-    tensors_of_tree_ = are_binary ? tensors_.size() : 0;
-  }
-  if (auto ok = tensors_.fill_binary(json_, binary_, Bytes::must_be_text); !ok) return ok;
-  for (const Tensor& tensor : tensors_.all()) {
-    if (tensor.is_elsewhere) continue;
-    if (auto ok = check_shape(tensor); !ok) return ok;
-  }
-  return {};
-}
-
 Decoded<void> Answer::read_tensors(const AnswerShape& shape) {
-  if (auto ok = open_tensors(shape); !ok) return ok;
+  if (auto ok = tensors_.open(shape, document_.json(), binary_); !ok) return ok;
   return choose_tensor();
 }
 
@@ -435,13 +356,18 @@ Decoded<void> Answer::read_tensors(const AnswerShape& shape) {
 std::optional<std::size_t> Answer::rows_in(const Tensor& tensor) const {
   const std::size_t rows = tensor.shape.empty() ? 1 : static_cast<std::size_t>(tensor.rows());
   const bool has_bytes = tensor.datatype == "BYTES" && tensor.shape.size() == 1;
-  if (has_bytes && expects(1) && AnswerRow::are_classified(tensor.values)) return 1;
-  if (expects(rows)) return rows;
-  if (tensor.shape.size() <= 1 && expects(1)) return 1;
+  if (has_bytes && rows_.expects(1) && AnswerRow::are_classified(tensor.values)) return 1;
+  if (rows_.expects(rows)) return rows;
+  if (tensor.shape.size() <= 1 && rows_.expects(1)) return 1;
   return std::nullopt;
 }
 
 Decoded<void> Answer::choose_tensor() {
+  if (tensors_.all().size() == 1) {  // Nearly always, and nothing is to choose.
+    const Tensor& only = tensors_.all().front();
+    const auto rows = only.values.empty() ? std::nullopt : rows_in(only);
+    if (rows) return rows_of(only, *rows, nullptr);
+  }
   std::vector<Candidate> candidates;
   std::vector<std::size_t> places;
   std::size_t seen_rows = 0;
@@ -457,7 +383,10 @@ Decoded<void> Answer::choose_tensor() {
     places.push_back(i);
   }
   if (candidates.empty() && seen_rows > 0) return rows_differ(seen_rows);
-  if (candidates.empty()) return no_tensor();
+  if (candidates.empty()) {
+    words_ = tensors_.why_empty();
+    return failed(FailReason::missing_prediction);
+  }
   Choice choice = choose(candidates, rules_.prediction_kind);
   // What has one output only has no other to mean.
   if (candidates.size() == 1) choice = {.prediction = 0};
@@ -493,11 +422,11 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
     if (place) values = values.subspan(*place, 1);
     if (are_classes) {
       const auto beside = std::span(scores->values).subspan(row * width, width);
-      if (auto ok = add(AnswerRow::best_class(values, beside)); !ok) return ok;
+      if (auto ok = rows_.add(AnswerRow::best_class(values, beside)); !ok) return ok;
       continue;
     }
-    if (auto ok = add(is_score ? Decoded<Prediction>(row_.of_score(values.front().number))
-                               : row_.read(values));
+    if (auto ok = rows_.add(is_score ? Decoded<Prediction>(row_.of_score(values.front().number))
+                                     : row_.read(values));
         !ok) {
       return ok;
     }
@@ -508,52 +437,16 @@ Decoded<void> Answer::rows_of(const Tensor& tensor, std::size_t rows, const Tens
   return {};
 }
 
-// whole: "/outputs/1", "/outputs/1/data" as the JSON has it, or by a name, "/outputs/price"; else
-// "/NAME" and a place in each row behind it.
-const Tensor* Answer::tensor_by(std::span<const std::string> tokens, bool whole,
-                                std::optional<std::size_t>& place) const {
-  const auto named = [this](const std::string& name) -> const Tensor* {
-    const auto all = tensors_.all();
-    const auto found = std::find_if(all.begin(), all.end(),
-                                    [&](const Tensor& tensor) { return tensor.name == name; });
-    return found == all.end() ? nullptr : &*found;
-  };
-  if (!whole) {
-    if (tokens.empty() || tokens.size() > 2) return nullptr;
-    const Tensor* tensor = named(tokens[0]);
-    const auto at = tokens.size() == 2 ? list_index(tokens[1]) : std::nullopt;
-    if (!tensor || (tokens.size() == 2 && !at)) return nullptr;
-    if (at) place = *at;
-    return tensor;
-  }
-  if (tokens.size() < 2 || tokens.size() > 3 || tokens[0] != "outputs") return nullptr;
-  if (tokens.size() == 3 && tokens[2] != "data") return nullptr;
-  const auto index = list_index(tokens[1]);
-  if (!index) return named(tokens[1]);
-  return *index < tensors_.size() ? &tensors_.all()[*index] : nullptr;
-}
-
-// Why there is no tensor to choose.
-tl::unexpected<FailReason> Answer::no_tensor() {
-  for (const Tensor& tensor : tensors_.all()) {
-    if (!tensor.is_elsewhere) continue;
-    words_ = "the output '" + std::string(tensor.name) +
-             "' is in shared memory, which the sidecar does not see: let the client ask for it in "
-             "the response";
-    break;
-  }
-  return failed(FailReason::missing_prediction);
-}
-
 // ---- CSV ----
 
 Decoded<void> Answer::read_table(const Tensor& table, std::span<const std::string_view> names,
                                  std::span<const std::size_t> row_counts) {
   clear();
-  row_counts_ = row_counts;
+  rows_.begin(row_counts);
   const auto rows = static_cast<std::size_t>(table.shape[0]);
   const auto width = static_cast<std::size_t>(table.shape[1]);
-  const bool one_line = names.empty() && rows == 1 && width > 1 && expects(width) && !expects(1);
+  const bool one_line =
+      names.empty() && rows == 1 && width > 1 && rows_.expects(width) && !rows_.expects(1);
   std::size_t place = Choice::none, score = Choice::none;
   if (prediction_.configured) {
     const std::string& token = prediction_.tokens.back();
@@ -580,56 +473,34 @@ Decoded<void> Answer::read_table(const Tensor& table, std::span<const std::strin
       return failed(FailReason::ambiguous_prediction);
     }
   }
-  if (!one_line && !expects(rows)) return rows_differ(rows);
+  if (!one_line && !rows_.expects(rows)) return rows_differ(rows);
   for (std::size_t row = 0; row < (one_line ? width : rows); ++row) {
     const std::span values = one_line ? std::span(table.values).subspan(row, 1)
                                       : std::span(table.values).subspan(row * width, width);
     const bool whole = one_line || place == Choice::none;
-    if (auto ok = add(row_.read(whole ? values : values.subspan(place, 1))); !ok) return ok;
+    if (auto ok = rows_.add(row_.read(whole ? values : values.subspan(place, 1))); !ok) return ok;
     if (score != Choice::none && score != place) {
       row_.add_score(values.subspan(score, 1), rows_.back());
     }
   }
-  return finish();
+  return rows_.judge(row_);
 }
 
 // ---- Rows ----
 
 Decoded<void> Answer::rows_of(std::span<const dom::element> elements) {
   for (const dom::element element : elements) {
-    if (auto ok = add(row_.read(element)); !ok) return ok;
+    if (auto ok = rows_.add(row_.read(element)); !ok) return ok;
   }
   return {};
 }
 
 Decoded<void> Answer::one_row(dom::element element) {
-  return add(row_.read(element));
-}
-
-// An object without a prediction is a failed row beside others that have one.
-Decoded<void> Answer::add(Decoded<Prediction> row) {
-  if (!row && row.error() != FailReason::missing_prediction) return failed(row);
-  unrecognised_ += !row;
-  rows_.push_back(row ? *row : Prediction{});
-  return {};
-}
-
-Decoded<void> Answer::finish() {
-  if (rows_.empty() || unrecognised_ == rows_.size()) return failed(FailReason::missing_prediction);
-  for (Prediction& row : rows_) {
-    const auto judged = row_.judged(row);
-    if (!judged) return failed(judged);
-    row = *judged;
-  }
-  return {};
+  return rows_.add(row_.read(element));
 }
 
 tl::unexpected<FailReason> Answer::rows_differ(std::size_t rows) {
-  words_ = "the answer has rows: " + std::to_string(rows) + ", the request:";
-  for (const std::size_t count : row_counts_.first(std::min(row_counts_.size(), row_counts_told))) {
-    words_ += (count == row_counts_.front() ? " " : " or ") + std::to_string(count);
-  }
-  words_ += "; write response.prediction where the answer has more than predictions";
+  words_ = rows_.mismatch(rows);
   return failed(FailReason::wrong_shape);
 }
 
@@ -638,27 +509,6 @@ tl::unexpected<FailReason> Answer::not_found(const Place& place) {
       "the answer has nothing at " + place.text +
       ": a pointer leads from the whole body (json:/outputs/0/data), or from each row (row:/price)";
   return failed(FailReason::pointer_not_found);
-}
-
-std::string_view Answer::field(std::span<const std::string> tokens) {
-  return has_root_ ? as_text(follow(tokens, root_)) : std::string_view();
-}
-
-std::string_view Answer::field(std::string_view name) {
-  return has_root_ && root_.is_object() ? as_text(member(view_.root, name)) : std::string_view();
-}
-
-std::string_view Answer::puid() {
-  const auto meta = object_of(view_.container("meta"));
-  return meta ? as_text(member(*meta, "puid")) : std::string_view();
-}
-
-std::string_view Answer::as_text(std::optional<dom::element> element) {
-  if (!element || is_container(*element)) return {};
-  if (const auto text = text_of(element)) return *text;
-  std::string scratch;
-  const std::string_view text = detectors::canonical_text(json_.scalar(*element), scratch);
-  return text.data() == scratch.data() ? row_.keep(std::move(scratch)) : text;
 }
 
 }  // namespace outrider::decode

@@ -24,8 +24,10 @@
 #include <string_view>
 #include <vector>
 
+#include "sidecar/monitor/decode/answer_document.h"
 #include "sidecar/monitor/decode/answer_row.h"
-#include "sidecar/monitor/decode/json_pointer.h"
+#include "sidecar/monitor/decode/answer_rows.h"
+#include "sidecar/monitor/decode/answer_tensors.h"
 #include "sidecar/monitor/decode/protocols/answer_shape.h"
 #include "sidecar/monitor/decode/rules.h"
 #include "sidecar/monitor/decode/tensor.h"
@@ -34,7 +36,7 @@ namespace outrider::decode {
 
 class Answer {
  public:
-  enum class Nature { prediction, error, language_model };
+  using Nature = AnswerDocument::Nature;
 
   explicit Answer(const Rules& rules);
 
@@ -42,8 +44,8 @@ class Answer {
   Decoded<void> open(std::string_view json, std::string_view binary);
   // JSON lines as one list: a row a line, or a stream whose last line counts.
   Decoded<void> open_lines(std::string_view list);
-  void note_error() { nature_ = Nature::error; }  // A stream said so by an event's name.
-  Nature nature() const { return nature_; }
+  void note_error() { document_.note_error(); }  // A stream said so by an event's name.
+  Nature nature() const { return document_.nature(); }
   // Whether the configuration says where the prediction or its score is.
   bool names_prediction() const { return prediction_.configured || score_.configured; }
 
@@ -56,16 +58,19 @@ class Answer {
                            std::span<const std::size_t> row_counts);
 
   // A row whose value is missing is one that the model failed.
-  std::span<const Prediction> rows() const { return rows_; }
+  std::span<const Prediction> rows() const { return rows_.all(); }
   // A single value of the body as text, by the pieces of a pointer; "" when there is none.
-  std::string_view field(std::span<const std::string> tokens);
-  std::string_view field(std::string_view name);  // Of the body itself.
-  std::string_view puid();                        // Seldon's meta.puid.
+  std::string_view field(std::span<const std::string> tokens) { return document_.field(tokens); }
+  // What the body says of its model and of itself; "" where it does not.
+  std::string_view model_name() { return document_.model_name(); }
+  std::string_view model_version() { return document_.model_version(); }
+  std::string_view id() { return document_.id(); }
+  std::string_view puid() { return document_.puid(); }  // Seldon's meta.puid.
   // What the pieces of a pointer lead to, and its value.
   std::optional<dom::element> find(std::span<const std::string> tokens) const {
-    return has_root_ ? follow(tokens, root_) : std::nullopt;
+    return document_.find(tokens);
   }
-  FeatureValue scalar(dom::element element) { return json_.scalar(element); }
+  FeatureValue scalar(dom::element element) { return document_.json().scalar(element); }
   // What was seen and what to write, of the last failure; "" where its reason says it.
   const std::string& words() const { return words_.empty() ? row_.words() : words_; }
 
@@ -77,16 +82,7 @@ class Answer {
     std::vector<std::string> tokens;
     bool whole_first = false, configured = false;
   };
-  // A prediction or score as it was found: elements (a row each), or a tensor.
-  struct Column {
-    std::vector<dom::element> elements;
-    const Tensor* tensor = nullptr;
-    bool found = false;
-  };
-
   static Source source_of(const Place& place);
-  void look_at_root();
-  std::string_view as_text(std::optional<dom::element> element);
   Decoded<void> read_shape(const AnswerShape& shape);
   Decoded<void> read_list(const AnswerShape& shape);
   Decoded<void> read_object(const AnswerShape& shape);
@@ -100,40 +96,26 @@ class Answer {
   Decoded<void> fill_scores(const AnswerShape& shape);
 
   Decoded<void> read_tensors(const AnswerShape& shape);
-  Decoded<void> open_tensors(const AnswerShape& shape);
   Decoded<void> choose_tensor();
-  tl::unexpected<FailReason> no_tensor();
   Decoded<void> rows_of(const Tensor& tensor, std::size_t rows, const Tensor* scores,
                         std::optional<std::size_t> place = std::nullopt);
-  const Tensor* tensor_by(std::span<const std::string> tokens, bool whole,
-                          std::optional<std::size_t>& place) const;
   std::optional<std::size_t> rows_in(const Tensor& tensor) const;
 
   Decoded<void> rows_of(std::span<const dom::element> elements);
   Decoded<void> one_row(dom::element element);
-  Decoded<void> add(Decoded<Prediction> row);
-  bool expects(std::size_t rows) const;
-  Decoded<void> finish();
   tl::unexpected<FailReason> rows_differ(std::size_t rows);
   tl::unexpected<FailReason> not_found(const Place& place);
 
   Rules rules_;
   Source prediction_, score_;
-  JsonTree json_;
+  AnswerDocument document_;
   AnswerRow row_;
-  dom::element root_, lines_;
-  bool has_root_ = false, are_lines_ = false;
-  BodyView view_;
-  Nature nature_ = Nature::prediction;
+  AnswerRows rows_;
+  AnswerTensors tensors_;
   std::string_view binary_;
-  std::span<const std::size_t> row_counts_;
-  std::vector<Prediction> rows_;
-  std::size_t unrecognised_ = 0;  // Rows that are objects without a prediction.
   std::vector<dom::element> elements_;
   AnswerRow::Named named_;
-  TensorSet tensors_;
-  std::size_t tensors_of_tree_ = 0;  // As in RequestBody.
-  std::string words_, inner_;
+  std::string words_;
 };
 
 }  // namespace outrider::decode

@@ -72,8 +72,6 @@ class AnswerRow {
   const std::string& words() const { return words_; }
   tl::unexpected<FailReason> ambiguous(const Named& named, const Choice& choice);
 
-  std::string_view keep(std::string text);  // Until clear().
-
  private:
   Decoded<void> collect(std::string_view name, dom::element value, Named& into);
   Prediction read_one(const FeatureValue& value);
@@ -87,6 +85,7 @@ class AnswerRow {
   Decoded<Prediction> best_key(dom::object scores);
   Prediction class_at(std::size_t index, double score);
   Decoded<Prediction> refuse(FailReason reason, std::string words);
+  std::string_view keep(std::string text);  // Until clear().
 
   const Rules& rules_;
   JsonTree& json_;

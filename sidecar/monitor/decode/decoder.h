@@ -30,7 +30,8 @@
 //   const auto observation = decoder.decode(exchange);
 //   if (!observation) source.dispose(observation.error());
 //
-// Not thread-safe: one a thread; it keeps its buffers. About 1.8 µs for 20 features of flat JSON.
+// Not thread-safe: one a thread; it keeps its buffers. About 1 µs for 20 features of flat JSON,
+// 0.6 µs for as many of gRPC, raw.
 
 #include <memory>
 #include <span>

@@ -13,6 +13,20 @@ namespace {
 constexpr http1::HeadLimits head_limits{
     .head_bytes = 16 << 20, .request_line_bytes = 16 << 20, .fields = http1::fields_capacity};
 
+constexpr std::size_t kept_bytes_max = 8 << 10;  // Of a head that may be used again.
+
+// The text in a place of our own, where it is short enough.
+std::string_view kept(std::string_view text, std::string& place) {
+  if (text.size() > kept_bytes_max) {
+    place.clear();
+    return text;
+  }
+  place = text;
+  return place;
+}
+
+constexpr std::string_view message_coding = "grpc-encoding", puid = "seldon-puid",
+                           event_id = "ce-id";
 constexpr std::size_t own_ids = 3;  // Of the aliases: by these the caller chose the sample.
 
 }  // namespace
@@ -32,15 +46,37 @@ std::string_view field_in(std::string_view lines, std::string_view name) {
 bool ExchangeHeads::read(const tap::Exchange& exchange) {
   exchange_ = &exchange;
   has_response_ = false;
-  http1::HeadCursor cursor;
-  if (parse(exchange.request_head, cursor, head_limits, request_) != http1::Progress::complete)
-    return false;
+  if (!read_request(exchange.request_head)) return false;
   if (exchange.response_head.empty()) return true;
   has_response_ = true;
-  cursor = {};
+  return read_response(exchange.response_head);
+}
+
+bool ExchangeHeads::read_request(std::string_view text) {
+  if (!request_text_.empty() && text == request_text_) return true;
+  response_text_.clear();  // How a response is read depends on its request.
+  http1::HeadCursor cursor;
+  if (parse(kept(text, request_text_), cursor, head_limits, request_) ==
+      http1::Progress::complete) {
+    request_message_coding_ = request_.value_of(message_coding);
+    return true;
+  }
+  request_text_.clear();
+  return false;
+}
+
+bool ExchangeHeads::read_response(std::string_view text) {
+  if (!response_text_.empty() && text == response_text_) return true;
+  http1::HeadCursor cursor;
   const auto context = http1::ResponseContext::of(request_.summary);
-  return parse(exchange.response_head, cursor, head_limits, context, response_) ==
-         http1::Progress::complete;
+  if (parse(kept(text, response_text_), cursor, head_limits, context, response_) ==
+      http1::Progress::complete) {
+    said_ = {response_.value_of(message_coding), response_.value_of(puid),
+             response_.value_of(event_id)};
+    return true;
+  }
+  response_text_.clear();
+  return false;
 }
 
 void ExchangeHeads::fill(ExchangeParts& parts) {
@@ -65,11 +101,10 @@ void ExchangeHeads::fill(ExchangeParts& parts) {
   parts.query = request_.query();
   parts.request_type = request_.value_of(FieldId::content_type);
   parts.response_type = answered(FieldId::content_type);
-  constexpr std::string_view message_coding = "grpc-encoding";
-  parts.request_coding = parts.is_grpc ? request_.value_of(message_coding)
-                                       : request_.value_of(FieldId::content_encoding);
-  parts.response_coding =
-      parts.is_grpc ? answered(message_coding) : answered(FieldId::content_encoding);
+  parts.request_coding =
+      parts.is_grpc ? request_message_coding_ : request_.value_of(FieldId::content_encoding);
+  parts.response_coding = parts.is_grpc ? answered(said_.message_coding, message_coding)
+                                        : answered(FieldId::content_encoding);
   parts.request_json_bytes = request_.value_of(FieldId::inference_header_content_length);
   parts.response_json_bytes = answered(FieldId::inference_header_content_length);
   parts.model_name = answered(FieldId::x_model_name);
@@ -81,15 +116,19 @@ void ExchangeHeads::fill(ExchangeParts& parts) {
                                 [](std::string_view id) { return !id.empty(); });
   parts.sampling_key = own == aliases_.begin() + own_ids ? std::string_view() : *own;
   // What the server minted itself. MLServer says it in gRPC's trailing metadata.
-  if (aliases_[3].empty()) aliases_[3] = answered("seldon-puid");
-  if (parts.is_grpc && aliases_[2].empty()) aliases_[2] = answered("ce-id");
+  if (aliases_[3].empty()) aliases_[3] = answered(said_.puid, puid);
+  if (parts.is_grpc && aliases_[2].empty()) aliases_[2] = answered(said_.event_id, event_id);
   parts.aliases = aliases_;
 }
 
 std::string_view ExchangeHeads::answered(std::string_view name) const {
+  return has_response_ ? answered(response_.value_of(name), name) : std::string_view();
+}
+
+// What the head says, else the trailers.
+std::string_view ExchangeHeads::answered(std::string_view in_head, std::string_view name) const {
   if (!has_response_) return {};
-  const std::string_view value = response_.value_of(name);
-  return value.empty() ? field_in(exchange_->response_trailers, name) : value;
+  return in_head.empty() ? field_in(exchange_->response_trailers, name) : in_head;
 }
 
 std::string_view ExchangeHeads::value_of(std::string_view name) const {

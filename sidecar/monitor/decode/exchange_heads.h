@@ -3,11 +3,13 @@
 
 // The heads and trailers of a captured exchange, taken apart. Of every protocol: the tap writes
 // HTTP/2's heads as HTTP/1.1's (tap/exchange.h). PURE. Not thread-safe: it keeps the parsed heads.
+// A client's heads are mostly the same, byte for byte: what equals the last one's is not parsed.
 //
 //   ExchangeHeads heads;
 //   if (heads.read(exchange)) heads.fill(parts);
 
 #include <array>
+#include <string>
 #include <string_view>
 
 #include "sidecar/http1/head.h"
@@ -18,7 +20,7 @@ namespace outrider::decode {
 
 class ExchangeHeads {
  public:
-  // False for what is no head. Views into the exchange's bytes from now on.
+  // False for what is no head. Views are into the exchange's bytes, or valid until read().
   bool read(const tap::Exchange& exchange);
   // What heads and trailers say, and the exchange's status, outcome and times; valid until read().
   void fill(ExchangeParts& parts);
@@ -34,10 +36,21 @@ class ExchangeHeads {
   bool is_packed() const;  // A body has a Content-Encoding, or a grpc-encoding.
 
  private:
+  std::string_view answered(std::string_view in_head, std::string_view name) const;
+  bool read_request(std::string_view text);
+  bool read_response(std::string_view text);
+
   const tap::Exchange* exchange_ = nullptr;
+  // What the heads were parsed from, and hold views of; "": of nothing that can be used again.
+  std::string request_text_, response_text_;
   http1::RequestHead request_;
   http1::ResponseHead response_;
   bool has_response_ = false;
+  // Fields that only their names tell, looked for when a head is parsed.
+  std::string_view request_message_coding_;
+  struct {
+    std::string_view message_coding, puid, event_id;
+  } said_;
   std::array<std::string_view, 5> aliases_{};
 };
 

@@ -40,14 +40,14 @@ GrpcMessages::GrpcMessages(const Rules& rules)
 }
 
 bool GrpcMessages::knows(std::string_view path) {
+  if (path == path_ && !path.empty()) return is_known_;
+  path_ = path;
   const tap::GrpcMethod method = tap::grpc_method(path);
   const auto* found =
       std::find_if(std::begin(protocols::grpc_table), std::end(protocols::grpc_table),
                    [method](const auto& one) { return one.method == method; });
   protocol_ = found == std::end(protocols::grpc_table) ? nullptr : found;
-  if (protocol_ != nullptr) return true;
-  if (path_ != path) path_ = path;
-  return schemas_ && schemas_->knows(path_);
+  return is_known_ = protocol_ != nullptr || (schemas_ && schemas_->knows(path_));
 }
 
 Decoded<const MessageBody*> GrpcMessages::request(std::string_view coding, std::string_view body) {

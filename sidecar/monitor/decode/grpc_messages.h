@@ -47,7 +47,8 @@ class GrpcMessages {
 
   std::shared_ptr<const MessageSchemas> schemas_;  // Null: none.
   const protocols::GrpcProtocol* protocol_ = nullptr;
-  std::string path_;  // Of a call that only the descriptors know.
+  std::string path_;  // Of the last call: traffic is mostly of one method.
+  bool is_known_ = false;
   Side request_, answer_;
 };
 

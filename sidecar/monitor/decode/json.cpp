@@ -59,8 +59,8 @@ Decoded<ondemand::document*> JsonDocument::open(std::string_view text) {
 JsonTree::JsonTree() : parser_(std::make_unique<dom::parser>()) {}
 
 Decoded<dom::element> JsonTree::parse(std::string_view text) {
+  if (take_again(text)) return root_;
   if (!digits_.empty()) digits_.clear();
-  if (holds(text)) return root_;
   if (text.size() > tree_bytes_max) return failed(FailReason::unpacked_too_large);
   const auto strict = parse_strict(without_mark(text));
   if (strict || strict.error() == FailReason::invalid_utf8 ||

@@ -69,6 +69,12 @@ class JsonTree {
     return !text.empty() && text.size() == held_bytes_ &&
            std::memcmp(buffer_.get(), text.data(), held_bytes_) == 0;
   }
+  // As parse() where it holds the text; false, and nothing done, where it does not.
+  bool take_again(std::string_view text) {
+    if (!holds(text)) return false;
+    if (!digits_.empty()) digits_.clear();
+    return true;
+  }
 
   // A value that is no list and no object; missing for those.
   FeatureValue scalar(dom::element element) {

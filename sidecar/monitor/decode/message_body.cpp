@@ -67,6 +67,7 @@ void MessageBody::restart() {
   if (skeleton.size() > kept_bytes) skeleton = {};
   json.clear();
   skeleton.clear();
+  around = {};
 }
 
 }  // namespace outrider::decode

@@ -55,6 +55,17 @@ struct MessageBody {
   bool with_id = false;
   // What of the last message its JSON depends on; "" where that includes the values.
   std::string skeleton;
+  // The same of a message with one raw content, byte by byte: what stands before that content and
+  // behind it, and where in the message its texts are. Nothing before: of no message.
+  struct Around {
+    struct Place {
+      std::size_t at = 0, size = 0;
+      std::string_view in(std::string_view message) const { return message.substr(at, size); }
+    };
+    std::string before, behind;
+    std::size_t raw_bytes = 0;
+    Place model_name, model_version, id;
+  } around;
 
   // Room for the walk over a message.
   struct Tensor {

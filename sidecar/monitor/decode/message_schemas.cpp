@@ -31,6 +31,19 @@ class FirstError final : public pb::DescriptorPool::ErrorCollector {
 constexpr const char* how =
     "; write it by protoc --include_imports --descriptor_set_out=FILE SERVICE.proto";
 
+// What a file is that is no set of descriptors, where its first bytes tell.
+std::string_view seen_in(std::string_view content) {
+  if (content.empty()) return "the file is empty";
+  const auto is_text = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+  };
+  const std::string_view head = content.substr(0, 4096);
+  return std::all_of(head.begin(), head.end(), is_text)
+             ? "the file is text, as the source of a service (.proto) is"
+             : "the file is something else, or was cut off";
+}
+
 }  // namespace
 
 struct MessageSchemas::Pool {
@@ -64,7 +77,9 @@ Result<std::shared_ptr<const MessageSchemas>> MessageSchemas::parse(std::string_
   pb::FileDescriptorSet files;
   if (set.size() > message_bytes_max ||
       !files.ParseFromArray(set.data(), static_cast<int>(set.size())) || files.file_size() == 0) {
-    return fail("bad_config", std::string("expected a set of descriptors") + how);
+    return fail(
+        "bad_config",
+        std::string("expected a set of descriptors, but ").append(seen_in(set)).append(how));
   }
   auto pool = std::make_unique<Pool>();
   FirstError error;

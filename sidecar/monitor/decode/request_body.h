@@ -2,8 +2,8 @@
 #pragma once
 
 // A request's body as a table of features. What the protocols recognise (protocols/protocols.h) and
-// the general shapes (protocols/generic.h) are laid out here as rows. A body that may be meant in
-// two ways has a number of rows for each, and the answer's decides:
+// the general shapes (protocols/generic.h) are laid out as rows (request_rows.h). A body that may
+// be meant in two ways has a number of rows for each, and the answer's decides:
 //
 //   RequestBody request(rules);
 //   request.open(json, binary, table);           // The table must be cleared.
@@ -15,10 +15,10 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "sidecar/monitor/decode/protocols/request_shape.h"
-#include "sidecar/monitor/decode/row_table.h"
+#include "sidecar/monitor/decode/request_rows.h"
+#include "sidecar/monitor/decode/row_counts.h"
 #include "sidecar/monitor/decode/rules.h"
 
 namespace outrider::decode {
@@ -26,12 +26,14 @@ namespace outrider::decode {
 class RequestBody {
  public:
   explicit RequestBody(const Rules& rules);
+  RequestBody(const RequestBody&) = delete;
+  RequestBody& operator=(const RequestBody&) = delete;
 
   // `binary` is what follows the JSON in the binary tensor extension. JSON's reasons; wrong_shape
   // and wrong_type of what is a protocol's but broken; unsupported_format of a bare value.
   Decoded<void> open(std::string_view json, std::string_view binary, RowTable& table);
   // The rows that it may have, the likeliest first.
-  std::span<const std::size_t> row_counts() const { return row_counts_; }
+  std::span<const std::size_t> row_counts() const { return row_counts_.all(); }
   // Lays out the shape with so many rows. wrong_shape, wrong_type, too_many_rows.
   Decoded<void> fill(std::size_t rows, RowTable& table);
 
@@ -51,18 +53,8 @@ class RequestBody {
   Decoded<bool> read_flat(std::string_view json, RowTable& table);
   void recognise(dom::element root);
   void find_id();
-  Decoded<void> fill_row(const RequestShape& shape, RowTable& table);
-  Decoded<void> fill_rows(const RequestShape& shape, RowTable& table);
-  Decoded<void> fill_columns(const RequestShape& shape, RowTable& table);
-  Decoded<void> fill_keyed_columns(const RequestShape& shape, RowTable& table);
-  Decoded<void> fill_matrix(const RequestShape& shape, RowTable& table);
-  Decoded<void> read_tensors(const RequestShape& shape);
-  Decoded<void> fill_tensors(const RequestShape& shape, RowTable& table);
-  Decoded<void> add_beside(const RequestShape& shape, RowTable& table);
 
-  std::size_t rows_max_, features_count_;
-  bool one_row_;
-  bool id_is_feature_ = false;
+  const bool id_is_feature_;
   JsonDocument document_;  // Of flat objects of values.
   JsonTree tree_;          // Of everything else.
   bool last_was_flat_ = true;
@@ -70,12 +62,9 @@ class RequestBody {
   bool has_root_ = false, is_flat_ = false, is_filled_ = false;
   BodyView view_;
   RequestShapes shapes_;
-  std::vector<std::size_t> row_counts_;
+  RowCounts row_counts_;
+  RequestRows rows_;
   std::string_view id_, tree_id_, binary_;
-  TensorSet tensors_;
-  std::size_t tensors_of_tree_ = 0;  // So many have all but their values from the tree.
-  std::vector<std::string_view> column_names_;
-  std::vector<std::pair<std::string_view, FeatureValue>> beside_;
 };
 
 }  // namespace outrider::decode

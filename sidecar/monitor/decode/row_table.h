@@ -4,20 +4,17 @@
 // A request's features as a table: names x rows, filled from JSON objects, arrays, columns or query
 // parameters. Not thread-safe; one is used again for every exchange.
 //
-// The names of the last exchange are the guess for the next: while a request's keys come in the
-// same order, a name costs one comparison and nothing is allocated. Rows whose keys differ get
-// missing values where they lack one. Nested objects and arrays are flattened: {"a": {"b": [1, 2]}}
-// has the features "a.b.0" and "a.b.1". Values of an array have no names: they are "x0", "x1", …
+// While a request's keys come in the order of the last one's, a name costs one comparison and
+// nothing is allocated (column_names.h). Rows whose keys differ get missing values where they lack
+// one. Nested objects and arrays are flattened: {"a": {"b": [1, 2]}} has the features "a.b.0" and
+// "a.b.1". Values of an array have no names: they are "x0", "x1", …
 
 #include <cstddef>
-#include <deque>
 #include <span>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "sidecar/monitor/decode/feature_names.h"
+#include "sidecar/monitor/decode/column_names.h"
 #include "sidecar/monitor/decode/json.h"
 #include "sidecar/monitor/decode/tensor.h"
 
@@ -47,7 +44,8 @@ class RowTable {
 
   // All rows at once, from columns of one length. A column of rank above one gives a feature for
   // each of its inner values. wrong_shape when lengths differ.
-  Decoded<void> add_columns(std::span<const Tensor> columns);
+  // One column's values are taken over, not copied.
+  Decoded<void> add_columns(std::span<Tensor> columns);
   // All rows at once, from a matrix and perhaps the names of its columns.
   Decoded<void> add_matrix(const Tensor& matrix, std::span<const std::string_view> names);
 
@@ -66,10 +64,10 @@ class RowTable {
   // Whether the value at hand has the next place, when its name is the next one: in the first row
   // of a guessed list not after a name that came twice.
   bool next_is_free() const {
-    return position_ < names_count() && (rows_ > 0 || position_ == values_.size());
+    return position_ < names_.count() && (rows_ > 0 || position_ == values_.size());
   }
   // Likewise, for a value without a name: positional names are alike in every list.
-  bool next_is_positional() const { return !own_names_ && guess_->positional && next_is_free(); }
+  bool next_is_positional() const { return names_.guesses_positional() && next_is_free(); }
   FeatureValue& next_place() {
     const std::size_t position = position_++;
     return rows_ == 0 ? values_.emplace_back() : values_[rows_ * stride_ + position];
@@ -77,28 +75,9 @@ class RowTable {
   Decoded<void> append_column(std::string_view name, const FeatureValue& value);
   Decoded<void> widen(std::size_t rows, std::size_t features);
 
-  std::size_t names_count() const { return own_names_ ? names_.size() : guess_->names.size(); }
-  std::string_view name_at(std::size_t i) const {
-    return own_names_ ? names_[i] : std::string_view(guess_->names[i]);
-  }
-  void own_names(std::size_t count);
-  void take_positional(std::uint64_t count);
-  Decoded<void> name_columns(std::span<const Tensor> columns);
-  std::size_t find(std::string_view name);
-  std::string_view positional_name(std::size_t index);
-  Decoded<std::string_view> keep(std::string_view prefix, std::string_view name);
-
   std::size_t rows_max_;
   std::size_t features_max_;
-  FeatureNamesTable table_;
-  const FeatureNames* guess_ = nullptr;  // The last exchange's names.
-  bool own_names_ = true;                // False while every name was the guessed one.
-  bool positional_ = false;
-  std::vector<std::string_view> names_;
-  std::unordered_map<std::string_view, std::size_t> index_;  // Of names_, when there are many.
-  std::deque<std::string> kept_;                             // Names that had to be made.
-  std::size_t kept_bytes_ = 0;
-  std::deque<std::string> positional_names_;
+  ColumnNames names_;
   std::vector<FeatureValue> values_;  // Row by row.
   std::size_t rows_ = 0;
   std::size_t width_ = 0;   // Features of the rows that are whole.

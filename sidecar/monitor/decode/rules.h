@@ -61,6 +61,7 @@ struct Rules {
   // Which exchanges are predictions. Empty: all that the decoder recognises.
   std::vector<std::string> methods;
   std::vector<std::string> paths;  // Exact, or a prefix that ends in '*'.
+  bool names_paths() const { return !paths.empty() || !methods.empty(); }
 
   // By what the one who labels knows a prediction: parts, joined by key_separator. Empty: no such
   // key.

@@ -39,32 +39,44 @@ double bfloat_to_double(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
-using ReadNumber = double (*)(const char*);
+// Fills `out`, whose size says how many there are. What is not a number is missing.
+using ReadNumbers = void (*)(const char* bytes, std::span<FeatureValue> out);
 struct Datatype {
   std::string_view name;
   std::size_t bytes;
-  ReadNumber read;
+  ReadNumbers read;
 };
 
-template <class T>
-double number_at(const char* at) {
-  return static_cast<double>(load<T>(at));
+template <class Stored, double (*to_double)(Stored)>
+void read_numbers(const char* bytes, std::span<FeatureValue> out) {
+  for (FeatureValue& value : out) {
+    const double number = to_double(load<Stored>(bytes));
+    value = std::isnan(number) ? FeatureValue{} : FeatureValue::of(number);
+    bytes += sizeof(Stored);
+  }
 }
+
+template <class T>
+double as_double(T value) {
+  return static_cast<double>(value);
+}
+template <class T>
+constexpr ReadNumbers plain = read_numbers<T, as_double<T>>;
 
 const Datatype* find_datatype(std::string_view name) {
   static constexpr Datatype known[] = {
-      {"FP32", 4, number_at<float>},
-      {"FP64", 8, number_at<double>},
-      {"INT64", 8, number_at<std::int64_t>},
-      {"INT32", 4, number_at<std::int32_t>},
-      {"INT16", 2, number_at<std::int16_t>},
-      {"INT8", 1, number_at<std::int8_t>},
-      {"UINT64", 8, number_at<std::uint64_t>},
-      {"UINT32", 4, number_at<std::uint32_t>},
-      {"UINT16", 2, number_at<std::uint16_t>},
-      {"UINT8", 1, number_at<std::uint8_t>},
-      {"FP16", 2, [](const char* at) { return half_to_double(load<std::uint16_t>(at)); }},
-      {"BF16", 2, [](const char* at) { return bfloat_to_double(load<std::uint16_t>(at)); }},
+      {"FP32", 4, plain<float>},
+      {"FP64", 8, plain<double>},
+      {"INT64", 8, nullptr},
+      {"INT32", 4, plain<std::int32_t>},
+      {"INT16", 2, plain<std::int16_t>},
+      {"INT8", 1, plain<std::int8_t>},
+      {"UINT64", 8, nullptr},
+      {"UINT32", 4, plain<std::uint32_t>},
+      {"UINT16", 2, plain<std::uint16_t>},
+      {"UINT8", 1, plain<std::uint8_t>},
+      {"FP16", 2, read_numbers<std::uint16_t, half_to_double>},
+      {"BF16", 2, read_numbers<std::uint16_t, bfloat_to_double>},
   };
   for (const Datatype& type : known) {
     if (type.name == name) return &type;
@@ -106,17 +118,17 @@ Decoded<void> read_binary_tensor(Tensor& tensor, JsonTree& json, std::string_vie
   if (bytes.size() % type->bytes != 0 || bytes.size() / type->bytes > values_max) {
     return failed(FailReason::wrong_shape);
   }
-  for (std::size_t at = 0; at < bytes.size(); at += type->bytes) {
-    if (tensor.datatype == "INT64" || tensor.datatype == "UINT64") {
-      const char* place = bytes.data() + at;
-      tensor.values.push_back(tensor.datatype == "INT64"
-                                  ? json.integer(load<std::int64_t>(place))
-                                  : json.integer(load<std::uint64_t>(place)));
-      continue;
-    }
-    const double number = type->read(bytes.data() + at);
-    tensor.values.push_back(std::isnan(number) ? FeatureValue{} : FeatureValue::of(number));
+  if (type->read != nullptr) {
+    const std::size_t before = tensor.values.size();
+    tensor.values.resize(before + bytes.size() / type->bytes);
+    type->read(bytes.data(), std::span(tensor.values).subspan(before));
+    return {};
   }
+  // A double does not hold all of 64 bits.
+  const bool is_signed = tensor.datatype == "INT64";
+  for (const char* at = bytes.data(); at != bytes.data() + bytes.size(); at += type->bytes)
+    tensor.values.push_back(is_signed ? json.integer(load<std::int64_t>(at))
+                                      : json.integer(load<std::uint64_t>(at)));
   return {};
 }
 
@@ -186,6 +198,12 @@ Decoded<void> read_shape(dom::element value, Tensor& tensor) {
 }
 
 }  // namespace
+
+std::uint64_t Tensor::values_a_row() const {
+  std::uint64_t cells = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) cells *= shape[i];
+  return cells;
+}
 
 void Tensor::clear() {
   name = datatype = {};

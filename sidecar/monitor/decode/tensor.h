@@ -25,6 +25,7 @@ struct Tensor {
 
   void clear();
   std::uint64_t rows() const { return shape.empty() ? values.size() : shape.front(); }
+  std::uint64_t values_a_row() const;  // By the shape.
 };
 
 // Flattens nested arrays (or one scalar) into tensor.values, and tells their nesting in `shape`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sidecar/monitor/export/proxy_metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -256,7 +257,32 @@ void upstream_failures(MetricSink& sink, const Lanes& lanes) {
         lanes.sum([i](const ProxyCounters& c) { return std::cref(c.upstream_failures[i]); }));
 }
 
-// A proxy that passes no HTTP/2 on has no such series; one that does has all of them from the
+// Calls by method and status. The series of "other" are there from the start, those of a method
+// from its first call on, with all statuses: rate() does not see the first increase of one that
+// comes later.
+void grpc_calls(MetricSink& sink, const Lanes& lanes) {
+  sink.family({"outrider_grpc_requests_total", MetricType::counter,
+               "gRPC calls by method and by the status that the client was sent. Methods that no "
+               "model server has are \"other\"."});
+  constexpr std::size_t codes = std::tuple_size_v<tap::GrpcCodeCounts>;
+  for (std::size_t method = 0; method < tap::grpc_method_labels; ++method) {
+    std::array<double, codes> counts;
+    for (std::size_t code = 0; code < codes; ++code)
+      counts[code] = lanes.sum(
+          [method, code](const ProxyCounters& c) { return std::cref(c.grpc_calls[method][code]); });
+    const std::string word(tap::grpc_method_label(method));
+    const bool is_called =
+        std::any_of(counts.begin(), counts.end(), [](double n) { return n != 0; });
+    if (!is_called && word != "other") continue;
+    for (std::size_t code = 0; code < codes; ++code)
+      sink.value(SeriesKey(Labels{
+                     {"grpc_method", word},
+                     {"grpc_code", std::string(tap::grpc_code_name(static_cast<int>(code)))}}),
+                 counts[code]);
+  }
+}
+
+// A proxy that passes no HTTP/2 on has no such series; one that does has all violations from the
 // start.
 void http2_and_grpc(MetricSink& sink, const Lanes& lanes, const tap::ProcessCells& processes) {
   if (processes.http2_on.get() == 0) return;
@@ -266,11 +292,7 @@ void http2_and_grpc(MetricSink& sink, const Lanes& lanes, const tap::ProcessCell
   for (std::size_t i = 1; i < http2::violation_count; ++i)
     sink.value(key("reason", to_string(static_cast<http2::Violation>(i))),
                lanes.sum([i](const ProxyCounters& c) { return std::cref(c.http2_violations[i]); }));
-  sink.family({"outrider_grpc_requests_total", MetricType::counter,
-               "gRPC calls by the status that the client was sent."});
-  for (std::size_t i = 0; i < std::tuple_size_v<decltype(ProxyCounters::grpc_codes)>; ++i)
-    sink.value(key("grpc_code", tap::grpc_code_name(static_cast<int>(i))),
-               lanes.sum([i](const ProxyCounters& c) { return std::cref(c.grpc_codes[i]); }));
+  grpc_calls(sink, lanes);
 }
 
 static_assert(tls::handshake_result_count <= std::tuple_size_v<tap::TlsHandshakeCounts>);

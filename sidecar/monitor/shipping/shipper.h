@@ -14,12 +14,9 @@
 // by reason and there as a gap. A pod that is removed while an agent is away takes its queue along.
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,66 +24,55 @@
 #include "base/core/clock.h"
 #include "base/net/http_server.h"
 #include "base/remote_write/courier.h"
-#include "base/wire/exposition.h"
-#include "base/wire/json.h"
+#include "sidecar/monitor/shipping/gatherer.h"
+#include "sidecar/monitor/shipping/shipping.h"
+#include "sidecar/monitor/shipping/stream_folder.h"
 #include "sidecar/options/shipping_options.h"
-#include "truth/accepted_counter.h"
 #include "truth/prediction.h"
 #include "truth/shipment.h"
 
 namespace outrider::monitor {
 
-class Shipper final : public wire::Collector {
+class Shipper final : public Shipping {
  public:
-  using RuleOf = std::function<truth::JudgeRule(std::string_view model, std::string_view version)>;
-
   // Throws std::runtime_error that names the option that is wrong.
-  Shipper(const ShippingOptions& options, const std::filesystem::path& folder, RuleOf rule_of,
-          const Clock& clock);
+  Shipper(const ShippingOptions& options, const truth::Sample& sample,
+          const std::filesystem::path& folder, RuleOf rule_of, const Clock& clock);
   ~Shipper() override;
 
-  // `feature_set` is 0, or tells lists of feature names apart. False when it was dropped, counted.
-  bool append(const truth::PredictionView& prediction, std::uint64_t feature_set);
-  void caught_up(Time now) { caught_up_ms_ = to_unix_ms(now); }
+  bool append(const truth::PredictionView& prediction, std::uint64_t feature_set) override {
+    return gatherer_.append(prediction, feature_set);
+  }
+  void caught_up(Time now) override { caught_up_ms_ = to_unix_ms(now); }
 
   // Hands a request about labels to the first agent that answers, as one about this workload.
-  net::HttpResponse relay(const net::HttpRequest& request) const;
+  net::HttpResponse relay(const net::HttpRequest& request) override;
+
+  // Has every agent erase what a request names, of this workload. What waits here for an agent is
+  // left out there when it comes. 503 where one of them did not: asking again is safe.
+  net::HttpResponse erase(const net::HttpRequest& request) override;
 
   // True when every agent has everything, which it is then told. Idempotent.
-  bool stop(Duration limit);
+  bool stop(Duration limit) override;
 
   void collect(wire::MetricSink& sink) override;
-  wire::Json status() const;
+  wire::Json status() const override;
 
  private:
-  void run(const std::stop_token& stop);
+  std::string own_query(const net::HttpRequest& request) const;
   void cut();
   truth::ShipmentHead head() const;
   std::string only_head();
   std::string write_head() const;
 
-  // Rows.
-  struct Counts {
-    std::atomic<std::uint64_t> appended{0}, invalid{0}, too_large{0}, buffer_full{0};
-  };
-  class FolderLock;
-
   const ShippingOptions options_;
   const RuleOf rule_of_;
   const Clock& clock_;
   truth::ShipmentHead identity_;
-  std::unique_ptr<FolderLock> lock_;
-  std::unique_ptr<truth::AcceptedCounter> sequence_;
+  StreamFolder folder_;
   std::atomic<std::int64_t> caught_up_ms_{0};
   std::atomic<bool> closed_{false};
-
-  std::mutex mutex_;
-  std::condition_variable_any full_;
-  truth::ShipmentWriter filling_;
-  bool cutting_busy_ = false;  // cutting_ has what is in no queue yet.
-  Counts counts_;
-
-  truth::ShipmentWriter cutting_;  // Of the cutting thread, as what follows.
+  Gatherer gatherer_;
   std::vector<std::unique_ptr<remote_write::Courier>> couriers_;
   std::jthread thread_;  // Last: it uses all of the above.
 };

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 #include <unordered_map>
 #include <utility>
 
 #include "base/core/text.h"
 #include "detectors/subject_slices.h"
+#include "reference/slice_counts.h"
 
 namespace outrider::monitor {
 namespace {
@@ -116,38 +118,22 @@ Result<Reading> read_side(const truth::PredictionLog& log, SliceCounter& counter
   return reading;
 }
 
-wire::Json count_json(const detectors::ErrorCount& count) {
-  return {{"rows", count.rows}, {"wrong", count.wrong}, {"error", count.rate()}};
-}
-
 wire::Json side_json(const detectors::ErrorCount& count, const Reading& reading) {
-  wire::Json json = count_json(count);
+  wire::Json json = reference::count_json(count);
   json["from"] = format_rfc3339(reading.from);
   json["complete"] = !reading.stopped.has_value();
   if (reading.stopped) json["read_until"] = format_rfc3339(*reading.stopped);
   return json;
 }
 
-wire::Json slices_json(const SliceReport& report) {
-  wire::Json slices = wire::Json::array();
-  for (std::size_t i = 0; i < report.ranked.size(); ++i) {
-    const detectors::ErrorSlice& slice = report.ranked[i];
-    slices.push_back({{"feature", slice.feature},
-                      {"slice", slice.slice},
-                      {"named", i < report.named},
-                      {"before", count_json(slice.change.before)},
-                      {"since", count_json(slice.change.since)},
-                      {"lift", slice.lift},
-                      {"interval", {slice.low, slice.high}},
-                      {"p", slice.p}});
-  }
-  return slices;
-}
-
 net::HttpResponse later(std::string_view code, std::string_view message) {
   net::HttpResponse response = net::error_response(503, code, message);
   response.headers.push_back({"Retry-After", "5"});
   return response;
+}
+
+double design_effect(const SliceSubject& subject) {
+  return subject.reference->accuracy ? subject.reference->accuracy->design_effect : 1;
 }
 
 Time before_from(Time since, Time now) {
@@ -157,7 +143,22 @@ Time before_from(Time since, Time now) {
   return since.time_since_epoch() > wanted ? since - wanted : Time{};
 }
 
+std::string random_name() {
+  std::random_device random;
+  std::string name;
+  for (int i = 0; i < 4; ++i) name += (i > 0 ? "-" : "") + std::to_string(random());
+  return name;
+}
+
 }  // namespace
+
+SlicesApi::SlicesApi(bool keep_features, Log log, Find find, const Clock& clock, SliceLimits limits)
+    : keep_features_(keep_features),
+      log_(std::move(log)),
+      find_(std::move(find)),
+      clock_(clock),
+      limits_(limits),
+      name_(random_name()) {}
 
 Result<SliceSubject> slice_subject(const Monitor& monitor, const std::string& model,
                                    const std::string& version) {
@@ -229,7 +230,36 @@ net::HttpResponse SlicesApi::handle(const net::HttpRequest& request) {
   }
   const std::unique_lock hold(busy_, std::try_to_lock);
   if (!hold) return later("busy", "another request for slices is under way; try again later");
+  if (request.query_value("counts") == "true")
+    return count(*log, *subject, *since, request.query_value("rows"));
   return judge(*log, *subject, *since, from_alarm);
+}
+
+net::HttpResponse SlicesApi::count(const truth::PredictionLog& log, const SliceSubject& subject,
+                                   Time since, const std::string& rows_text) {
+  SliceLimits limits = limits_;
+  if (!rows_text.empty()) {
+    const auto rows = parse_int(rows_text);
+    if (!rows || *rows < 1)
+      return net::error_response(400, "bad_request", "rows=" + rows_text + ": expected 1 or more");
+    limits.rows_max = std::min(limits.rows_max, static_cast<std::uint64_t>(*rows));
+  }
+  SliceCounter counter(subject);
+  const auto before = read_side(log, counter, before_from(since, clock_.now()), since, limits);
+  if (!before) return later(before.error().code, before.error().message);
+  const auto after = read_side(log, counter, since, {}, limits);
+  if (!after) return later(after.error().code, after.error().message);
+  const detectors::ErrorChange& all = counter.counts().all();
+  return net::json_response(200, {{"model", subject.name.model},
+                                  {"version", subject.name.version},
+                                  {"sidecar", name_},
+                                  {"since", format_rfc3339(since)},
+                                  {"before", side_json(all.before, *before)},
+                                  {"after", side_json(all.since, *after)},
+                                  {"design_effect", design_effect(subject)},
+                                  {"reference", subject.reference->hash},
+                                  {"provisional", subject.reference->statistics->provisional},
+                                  {"counts", reference::counts_json(counter.counts())}});
 }
 
 SlicesApi::Looked& SlicesApi::looked(const VersionName& name, Time since) {
@@ -256,7 +286,7 @@ net::HttpResponse SlicesApi::judge(const truth::PredictionLog& log, const SliceS
 
   detectors::SliceRule rule;
   rule.alpha *= share > 0 ? share : 1;  // Else there are too few rows, and nothing is named.
-  if (subject.reference->accuracy) rule.design_effect = subject.reference->accuracy->design_effect;
+  rule.design_effect = design_effect(subject);
   const SliceReport report = counter.counts().judge(rule);
   if (report.verdict != detectors::SliceVerdict::too_few_rows) looked.looks.take(rows);
   wire::Json answer = {{"model", subject.name.model},
@@ -269,7 +299,7 @@ net::HttpResponse SlicesApi::judge(const truth::PredictionLog& log, const SliceS
                        {"after", side_json(report.all.since, *after)},
                        {"tested", report.tested},
                        {"alpha", rule.alpha},
-                       {"slices", slices_json(report)},
+                       {"slices", reference::slices_json(report)},
                        {"next_look_rows", looked.looks.next_rows()},
                        {"reference", subject.reference->hash},
                        {"provisional", subject.reference->statistics->provisional}};

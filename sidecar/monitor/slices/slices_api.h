@@ -9,6 +9,10 @@
 //   SlicesApi slices(log, find, clock);        // find(model, version): slice_subject() under the monitor's lock
 //   slices.handle(request)                     // docs/http-api.md has the answer
 //
+// With `&counts=true[&rows=N]` nothing is judged: the answer has the counts themselves, of at most
+// N rows a side (reference/slice_counts.h). Those of all pods add up, so whoever asks all of them
+// judges the model. It is no look, and spends nothing.
+//
 // `since` is the accuracy alarm's estimate of the change where the request has none. The rows
 // before it are those of the four times as long before, a day at least and 30 days at most.
 // Bounds. One request at a time (503 for others). Of each side at most `rows_max` rows are read,
@@ -33,7 +37,7 @@
 #include "detectors/error_slices.h"
 #include "detectors/pane_looks.h"
 #include "sidecar/monitor/versions/monitor.h"
-#include "truth/prediction_log.h"
+#include "truth/log/prediction_log.h"
 
 namespace outrider::monitor {
 
@@ -62,12 +66,7 @@ class SlicesApi {
   using Find =
       std::function<Result<SliceSubject>(const std::string& model, const std::string& version)>;
 
-  SlicesApi(bool keep_features, Log log, Find find, const Clock& clock, SliceLimits limits = {})
-      : keep_features_(keep_features),
-        log_(std::move(log)),
-        find_(std::move(find)),
-        clock_(clock),
-        limits_(limits) {}
+  SlicesApi(bool keep_features, Log log, Find find, const Clock& clock, SliceLimits limits = {});
 
   net::HttpResponse handle(const net::HttpRequest& request);  // Thread-safe.
 
@@ -79,6 +78,8 @@ class SlicesApi {
     wire::Json answer;
   };
   Looked& looked(const VersionName& name, Time since);
+  net::HttpResponse count(const truth::PredictionLog& log, const SliceSubject& subject, Time since,
+                          const std::string& rows_text);
   net::HttpResponse judge(const truth::PredictionLog& log, const SliceSubject& subject, Time since,
                           bool from_alarm);
 
@@ -87,7 +88,8 @@ class SlicesApi {
   const Find find_;
   const Clock& clock_;
   const SliceLimits limits_;
-  std::mutex busy_;  // Held by the request at hand; guards `looked_`.
+  const std::string name_;  // Of this process: whoever sums counts takes it once.
+  std::mutex busy_;         // Held by the request at hand; guards `looked_`.
   std::deque<Looked> looked_;
 };
 

@@ -7,7 +7,9 @@
 #include <thread>
 #include <utility>
 
-#include "truth/label_api.h"
+#include "truth/api/erase_api.h"
+#include "truth/api/export_api.h"
+#include "truth/api/label_api.h"
 
 namespace outrider::monitor {
 namespace {
@@ -21,7 +23,10 @@ constexpr Duration lock_every = 50ms;
 
 LogHolder::LogHolder(truth::LogSettings settings, truth::TruthConsumer& consumer,
                      const Clock& clock)
-    : settings_(std::move(settings)), consumer_(consumer), clock_(clock) {
+    : settings_(std::move(settings)),
+      consumer_(consumer),
+      clock_(clock),
+      journal_(settings_.folder.parent_path() / "access.ndjson", clock) {
   set_unavailable("the prediction log is being opened; try again in a moment");
 }
 
@@ -45,21 +50,25 @@ void LogHolder::open() {
   }
   log_ = std::move(*opened);
   auto router = std::make_shared<net::Router>();
-  truth::add_label_routes(*router, *log_);
+  truth::add_label_routes(*router, *log_, &journal_);
   set_router(std::move(router));
   current_ = log_.get();
 }
 
-void LogHolder::stay_closed(net::Handler handle) {
+void LogHolder::stay_closed(net::Handler handle, net::Handler erase) {
   stays_closed_ = true;
   auto router = std::make_shared<net::Router>();
   router->add("POST", "/api/v1/labels", handle);
   router->add("POST", "/api/v1.0/feedback", handle);
-  router->add("GET", "/api/v1/training-data", [](const net::HttpRequest&) {
-    return net::error_response(409, "kept_by_the_agent",
-                               "this sidecar ships its predictions (truth.url): the agent keeps "
-                               "them, and serves the training data of the whole workload");
-  });
+  router->add("POST", truth::erase_path, std::move(erase));
+  const auto elsewhere = [](const net::HttpRequest&) {
+    return net::error_response(
+        409, "kept_by_the_agent",
+        "this sidecar ships its predictions (truth.url): the agent keeps "
+        "them, and serves the training data and exports of the whole workload");
+  };
+  router->add("GET", "/api/v1/training-data", elsewhere);
+  router->add("GET", truth::export_path, elsewhere);
   set_router(std::move(router));
 }
 

@@ -12,7 +12,8 @@
 
 #include "base/core/clock.h"
 #include "base/net/http_server.h"
-#include "truth/prediction_log.h"
+#include "truth/api/access_journal.h"
+#include "truth/log/prediction_log.h"
 
 namespace outrider::monitor {
 
@@ -27,14 +28,16 @@ class LogHolder {
   // Opens the log, if it is not open. Called from one thread at a time. Logs each new trouble once.
   void open();
 
-  // There is to be no log: whoever `handle` is answers instead. Before anything else.
-  void stay_closed(net::Handler handle);
+  // There is to be no log: whoever `handle` is answers instead, and
+  // `erase` where something is to be erased. Before anything else.
+  void stay_closed(net::Handler handle, net::Handler erase);
 
   // The label routes: of the log, or 503 with the reason while there is none. Thread-safe.
   net::HttpResponse handle(const net::HttpRequest& request);
   // Null until it could be opened; then valid as long as the holder. Thread-safe.
   truth::PredictionLog* get() const { return current_; }
   const truth::LogSettings& settings() const { return settings_; }
+  truth::AccessJournal& journal() { return journal_; }
 
  private:
   void set_router(std::shared_ptr<net::Router> router);
@@ -43,7 +46,8 @@ class LogHolder {
   const truth::LogSettings settings_;
   truth::TruthConsumer& consumer_;
   const Clock& clock_;
-  std::string_view trouble_;  // The error's word when the log could not be opened last.
+  truth::AccessJournal journal_;  // access.ndjson beside the log.
+  std::string_view trouble_;      // The error's word when the log could not be opened last.
   std::unique_ptr<truth::PredictionLog> log_;
   std::atomic<truth::PredictionLog*> current_{nullptr};
   bool stays_closed_ = false;

@@ -251,9 +251,10 @@ void read_response(YamlReader& reader, const Yaml& root, decode::Rules& rules) {
 void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth, bool whole_log) {
   const Yaml node = reader.child(root, "truth");
   if (whole_log) {
-    reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay", "early"});
+    reader.only_keys(node, {"tolerance", "absolute_tolerance", "max_delay", "early", "sample"});
   } else {
-    only_own_keys(reader, node, {"tolerance", "absolute_tolerance"}, {"max_delay", "early"});
+    only_own_keys(reader, node, {"tolerance", "absolute_tolerance"},
+                  {"max_delay", "early", "sample"});
   }
   const auto at_least_zero = [&](std::string_view key, std::optional<double>& target) {
     const auto value = reader.number(node, key);
@@ -269,6 +270,12 @@ void read_truth(YamlReader& reader, const Yaml& root, TruthSettings& truth, bool
   take(truth.max_delay, reader.duration(node, "max_delay"));
   if (truth.max_delay <= Duration::zero()) {
     reader.mistake(reader.child(node, "max_delay"), "expected more than 0");
+  }
+  take(truth.sample, reader.number(node, "sample"));
+  if (!(truth.sample > 0 && truth.sample <= 1)) {
+    reader.mistake(reader.child(node, "sample"),
+                   "expected a share of more than 0 and at most 1 (or 100%), for none leave the "
+                   "labels away");
   }
   take(truth.early, reader.duration(node, "early"));
   if (truth.early < Duration::zero() || truth.early > truth.max_delay) {

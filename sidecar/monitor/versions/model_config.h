@@ -52,6 +52,7 @@ struct TruthSettings {
   Duration max_delay = std::chrono::hours(24 * 30);  // A label later than this is `late`.
   Duration early =
       std::chrono::minutes(10);  // So long a label waits for its prediction; at most max_delay.
+  double sample = 1;  // Share of the predictions that are kept for their labels; truth/sample.h.
 };
 
 struct AccuracySettings {

@@ -91,15 +91,15 @@ VersionMonitor& Monitor::find_version(std::string_view model, std::string_view v
   if (VersionMonitor* found = known(model, version)) return *(last_ = found);
   const auto decision = decide({clean_name(model), clean_name(version)}, evidence, now);
   for (const VersionMonitor* leaving : decision.leaving) remove(*leaving);
-  models_turned_away_ += decision.turned_away == Admission::Decision::TurnedAway::model;
-  versions_turned_away_ += decision.turned_away == Admission::Decision::TurnedAway::version;
+  turned_away_.models += decision.turned_away == Admission::Decision::TurnedAway::model;
+  turned_away_.versions += decision.turned_away == Admission::Decision::TurnedAway::version;
   VersionMonitor* found = known(decision.name.model, decision.name.version);
   return found ? *found : add_version(decision.name, now);
 }
 
 Admission::Decision Monitor::decide(VersionName name, Evidence evidence, Time now) const {
   const auto in_use = [this](const VersionMonitor& version) {
-    return std::any_of(uncommitted_.begin(), uncommitted_.end(),
+    return std::any_of(uncommitted_.labels.begin(), uncommitted_.labels.end(),
                        [&](const auto& label) { return label.first == &version; });
   };
   return Admission({settings_, vouched_, versions_, in_use, now}).decide(std::move(name), evidence);
@@ -118,10 +118,10 @@ VersionMonitor& Monitor::add_version(VersionName name, Time now) {
 
 void Monitor::remove(const VersionMonitor& version) {
   if (last_ == &version) last_ = nullptr;
-  std::erase(changed_, &version);
-  if (version.accuracy().labels() > 0) left_.push_back(state_key(version.name()));
-  left_segments_turned_away_ += version.outcomes().segments_turned_away();
-  left_classes_turned_away_ += version.outcomes().classes_turned_away();
+  std::erase(uncommitted_.changed, &version);
+  if (version.accuracy().labels() > 0) uncommitted_.left.push_back(state_key(version.name()));
+  turned_away_.segments += version.outcomes().segments_turned_away();
+  turned_away_.classes += version.outcomes().classes_turned_away();
   index_.erase({version.name().model, version.name().version});
   std::erase_if(versions_, [&](const auto& one) { return one.get() == &version; });
 }
@@ -136,13 +136,13 @@ void Monitor::gather_vouched() {
 }
 
 std::uint64_t Monitor::segments_turned_away() const {
-  std::uint64_t count = left_segments_turned_away_;
+  std::uint64_t count = turned_away_.segments;
   for (const auto& version : versions_) count += version->outcomes().segments_turned_away();
   return count;
 }
 
 std::uint64_t Monitor::classes_turned_away() const {
-  std::uint64_t count = left_classes_turned_away_;
+  std::uint64_t count = turned_away_.classes;
   for (const auto& version : versions_) count += version->outcomes().classes_turned_away();
   return count;
 }
@@ -245,7 +245,7 @@ void Monitor::judge_service(Time now) {
       const bool replaced = in_service && version->idle(now);
       if (replaced == version->retired()) continue;
       version->set_retired(replaced);
-      changed_.push_back(version);
+      uncommitted_.changed.push_back(version);
     }
   }
 }
@@ -289,12 +289,14 @@ truth::JudgeRule Monitor::judge_rule(std::string_view model, std::string_view ve
 }
 
 void Monitor::restore(std::span<const truth::StateBlob> blobs) {
-  uncommitted_.clear();
-  changed_.clear();
+  uncommitted_.labels.clear();
+  uncommitted_.changed.clear();
   for (const auto& version : versions_) version->reset_accuracy();
   for (const truth::StateBlob& blob : blobs) {
     const auto name = parse_state_key(blob.key);
-    if (!name || std::find(left_.begin(), left_.end(), blob.key) != left_.end()) continue;
+    if (!name || std::find(uncommitted_.left.begin(), uncommitted_.left.end(), blob.key) !=
+                     uncommitted_.left.end())
+      continue;
     VersionMonitor* version = known(name->model, name->version);
     if (!version) {
       const auto decision = decide(*name, Evidence::answered, judged_);
@@ -308,7 +310,7 @@ void Monitor::restore(std::span<const truth::StateBlob> blobs) {
 void Monitor::restore_accuracy(VersionMonitor& version, std::string_view bytes) {
   const auto restored = version.accuracy().restore(bytes);
   if (!restored) {
-    ++blobs_refused_;
+    ++turned_away_.blobs;
     last_refusal_ = version.name().model + "/" + version.name().version + ": " +
                     restored.error().message + "; its accuracy starts afresh";
   }
@@ -318,25 +320,26 @@ void Monitor::restore_accuracy(VersionMonitor& version, std::string_view bytes) 
 void Monitor::on_joined(const truth::JoinedRow& row) {
   VersionMonitor& version =
       find_version(row.model_name, row.model_version, Evidence::answered, row.labelled);
-  uncommitted_.emplace_back(&version, version.judge(row));
-  if (std::find(changed_.begin(), changed_.end(), &version) == changed_.end()) {
-    changed_.push_back(&version);
+  uncommitted_.labels.emplace_back(&version, version.judge(row));
+  if (std::find(uncommitted_.changed.begin(), uncommitted_.changed.end(), &version) ==
+      uncommitted_.changed.end()) {
+    uncommitted_.changed.push_back(&version);
   }
 }
 
 void Monitor::changed_state(truth::StateWriter& out) {
-  for (const std::string& key : left_) out.erase(key);
-  for (const VersionMonitor* version : changed_) {
+  for (const std::string& key : uncommitted_.left) out.erase(key);
+  for (const VersionMonitor* version : uncommitted_.changed) {
     if (version->name().version == other_name) continue;  // Nothing of a mixture is worth keeping.
     out.put(state_key(version->name()), version->accuracy().serialise());
   }
 }
 
 void Monitor::committed() {
-  for (const auto& [version, label] : uncommitted_) version->publish(label);
-  uncommitted_.clear();
-  changed_.clear();
-  left_.clear();
+  for (const auto& [version, label] : uncommitted_.labels) version->publish(label);
+  uncommitted_.labels.clear();
+  uncommitted_.changed.clear();
+  uncommitted_.left.clear();
 }
 
 std::vector<Monitor::InputState> Monitor::input_states() const {
@@ -357,7 +360,7 @@ void Monitor::resume_inputs(VersionMonitor& version) {
   std::erase_if(waiting_inputs_, [&](const InputState& state) {
     if (state.name != version.name() || state.reference != version.reference()->hash) return false;
     if (const auto restored = version.watch()->restore(state.bytes); !restored) {
-      ++blobs_refused_;
+      ++turned_away_.blobs;
       last_refusal_ = version.name().model + "/" + version.name().version + ": " +
                       restored.error().message + "; its windows start afresh";
     }

@@ -68,14 +68,14 @@ class Monitor final : public truth::TruthConsumer {
   void committed() override;
 
   const std::vector<std::unique_ptr<VersionMonitor>>& versions() const { return versions_; }
-  std::uint64_t models_turned_away() const { return models_turned_away_; }
-  std::uint64_t versions_turned_away() const { return versions_turned_away_; }
+  std::uint64_t models_turned_away() const { return turned_away_.models; }
+  std::uint64_t versions_turned_away() const { return turned_away_.versions; }
   // Labels, of versions that left too: counters do not fall.
   std::uint64_t segments_turned_away() const;
   std::uint64_t classes_turned_away() const;
   // How often a version had to learn its inputs anew, as limits.learning was reached.
   std::uint64_t learning_given_up() const { return learning_given_up_; }
-  std::uint64_t blobs_refused() const { return blobs_refused_; }
+  std::uint64_t blobs_refused() const { return turned_away_.blobs; }
   const std::string& last_refusal() const { return last_refusal_; }
 
   // Windows and rules of the inputs, to survive a restart; accuracy's state is with the labels.
@@ -127,14 +127,18 @@ class Monitor final : public truth::TruthConsumer {
   std::uint64_t learning_given_up_ = 0;
   bool wants_references_ = true;
   Time judged_{};
-  std::uint64_t models_turned_away_ = 0, versions_turned_away_ = 0, blobs_refused_ = 0;
-  std::uint64_t left_segments_turned_away_ = 0, left_classes_turned_away_ = 0;
+  struct {
+    std::uint64_t models = 0, versions = 0, blobs = 0;
+    std::uint64_t segments = 0, classes = 0;  // Of versions that left.
+  } turned_away_;
   std::string last_refusal_;
 
   // The group of labels at hand: counted when committed, forgotten when restored.
-  std::vector<std::pair<VersionMonitor*, VersionMonitor::JudgedLabel>> uncommitted_;
-  std::vector<VersionMonitor*> changed_;
-  std::vector<std::string> left_;  // Keys of the state of versions that left, to be erased.
+  struct {
+    std::vector<std::pair<VersionMonitor*, VersionMonitor::JudgedLabel>> labels;
+    std::vector<VersionMonitor*> changed;
+    std::vector<std::string> left;  // Keys of the state of versions that left, to be erased.
+  } uncommitted_;
 };
 
 }  // namespace outrider::monitor

@@ -22,108 +22,107 @@ VersionMonitor::VersionMonitor(std::uint64_t serial, VersionName name,
       name_(std::move(name)),
       settings_(&settings),
       limits_(limits),
-      last_active_(now),
+      pace_{.last_active = now},
       accuracy_(settings.accuracy),
       outcomes_({limits.segments, limits.classes}) {
   if (settings.rules.segments.empty()) outcomes_.announce("");
 }
 
 void VersionMonitor::observe(const decode::Observation& observation) {
-  const double gap = to_seconds(observation.time - last_active_);
+  const double gap = to_seconds(observation.time - pace_.last_active);
   if (gap > 0) {
     constexpr double weight = 0.05;
-    mean_gap_seconds_ += weight * (gap - mean_gap_seconds_);
-    last_active_ = observation.time;
+    pace_.mean_gap_seconds += weight * (gap - pace_.mean_gap_seconds);
+    pace_.last_active = observation.time;
   }
   if (observation.model_failed) {
-    ++failures_;
+    ++counts_.failures;
     return;
   }
   for (const decode::Row& row : observation.rows) {
     if (row.failed) {
-      ++failures_;
+      ++counts_.failures;
       continue;
     }
-    ++successes_;
+    ++counts_.successes;
     if (!row.segment.empty()) outcomes_.announce(row.segment);
-    if (watch_) watch_row(row, observation);
-    if (!learned_) learn_row(row, observation);
-    if (comparison_) {
-      const FeatureMap& map = map_of(comparison_maps_, compared_names_, observation.names);
-      comparison_->observe(arranged(map, row), row.prediction.value, row.prediction.score,
-                           observation.time);
+    if (watched_.watch) watch_row(row, observation);
+    if (!learning_.done) learn_row(row, observation);
+    if (comparison_.watch) {
+      comparison_.watch->observe(comparison_.features.of(row, observation.names),
+                                 row.prediction.value, row.prediction.score, observation.time);
     }
   }
 }
 
 void VersionMonitor::watch_row(const decode::Row& row, const decode::Observation& observation) {
-  const FeatureMap& map = map_of(watch_maps_, watched_names_, observation.names);
-  extra_values_ += map.extra;
-  const detectors::Surprise surprise = watch_->observe(arranged(map, row), row.prediction.value,
-                                                       row.prediction.score, observation.time);
+  const auto features = watched_.features.of(row, observation.names);
+  counts_.extra_values += watched_.features.extra();
+  const detectors::Surprise surprise = watched_.watch->observe(
+      features, row.prediction.value, row.prediction.score, observation.time);
   if (!surprise.scored) return;
   const double score = -std::log10(std::max(surprise.p, 1e-300));
   std::size_t bucket = 0;
   while (bucket < std::size(anomaly_buckets) && score > anomaly_buckets[bucket]) ++bucket;
-  ++anomaly_counts_[bucket];
-  anomaly_sum_ += score;
+  ++anomalies_.counts[bucket];
+  anomalies_.sum += score;
 }
 
 void VersionMonitor::learn_row(const decode::Row& row, const decode::Observation& observation) {
   if (!observation.names || is_mixture()) return;
-  if (!learning_) {
-    const auto& names = observation.names->names;
-    learned_names_
-        .clear();  // A name that comes twice (two tensors, two columns of CSV) is learned once.
-    for (const std::string& name : names) {
-      if (learned_names_.size() >= limits_.features) break;
-      const auto end = learned_names_.end();
-      if (std::find(learned_names_.begin(), end, name) == end) learned_names_.push_back(name);
+  if (!learning_.rows) {
+    std::vector<std::string> learned;
+    // A name that comes twice (two tensors, two columns of CSV) is learned once.
+    for (const std::string& name : observation.names->names) {
+      if (learned.size() >= limits_.features) break;
+      if (std::find(learned.begin(), learned.end(), name) == learned.end()) learned.push_back(name);
     }
-    learning_ = std::make_unique<reference::ProvisionalReference>(learned_names_);
+    learning_.features = Arrangement(std::move(learned));
+    learning_.rows = std::make_unique<reference::ProvisionalReference>(learning_.features.wanted());
   }
-  if (learning_->complete()) return;
-  const FeatureMap& map = map_of(learning_maps_, learned_names_, observation.names);
-  learning_->add(arranged(map, row), row.prediction.value, observation.time);
+  if (learning_.rows->complete()) return;
+  learning_.rows->add(learning_.features.of(row, observation.names), row.prediction.value,
+                      observation.time);
 }
 
-const VersionMonitor::FeatureMap& VersionMonitor::map_of(FeatureMaps& maps,
-                                                         const std::vector<std::string>& wanted,
-                                                         const decode::FeatureNames* names) {
+const VersionMonitor::Arrangement::Map& VersionMonitor::Arrangement::map_of(
+    const decode::FeatureNames* names) {
   constexpr std::size_t maps_max = 256;
   const std::uint64_t serial = names ? names->serial : 0;
-  if (const auto known = maps.find(serial); known != maps.end()) return known->second;
-  if (maps.size() >= maps_max) maps.clear();
-  FeatureMap map;
-  map.places.assign(wanted.size(), absent);
+  if (const auto known = maps_.find(serial); known != maps_.end()) return known->second;
+  if (maps_.size() >= maps_max) maps_.clear();
+  Map map;
+  map.places.assign(wanted_.size(), absent);
   if (names) {
     std::size_t found_count = 0;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (names->positional && names->names.size() == wanted.size()) {
+    for (std::size_t i = 0; i < wanted_.size(); ++i) {
+      if (names->positional && names->names.size() == wanted_.size()) {
         map.places[i] = static_cast<std::uint32_t>(i);
-      } else if (const auto found = std::find(names->names.begin(), names->names.end(), wanted[i]);
+      } else if (const auto found = std::find(names->names.begin(), names->names.end(), wanted_[i]);
                  found != names->names.end()) {
         map.places[i] = static_cast<std::uint32_t>(found - names->names.begin());
       }
       if (map.places[i] != absent) ++found_count;
     }
     map.extra = static_cast<std::uint32_t>(names->names.size() - found_count);
-    map.identity = map.extra == 0 && found_count == wanted.size();
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
+    map.identity = map.extra == 0 && found_count == wanted_.size();
+    for (std::size_t i = 0; i < wanted_.size(); ++i) {
       map.identity = map.identity && map.places[i] == i;
     }
   }
-  return maps.emplace(serial, std::move(map)).first->second;
+  return maps_.emplace(serial, std::move(map)).first->second;
 }
 
-std::span<const decode::FeatureValue> VersionMonitor::arranged(const FeatureMap& map,
-                                                               const decode::Row& row) {
+std::span<const decode::FeatureValue> VersionMonitor::Arrangement::of(
+    const decode::Row& row, const decode::FeatureNames* names) {
+  const Map& map = map_of(names);
+  extra_ = map.extra;
   if (map.identity) return row.features;
-  arranged_.resize(map.places.size());
-  for (std::size_t i = 0; i < arranged_.size(); ++i) {
-    arranged_[i] = map.places[i] == absent ? decode::FeatureValue{} : row.features[map.places[i]];
+  row_.resize(map.places.size());
+  for (std::size_t i = 0; i < row_.size(); ++i) {
+    row_[i] = map.places[i] == absent ? decode::FeatureValue{} : row.features[map.places[i]];
   }
-  return arranged_;
+  return row_;
 }
 
 bool VersionMonitor::is_classification() const {
@@ -149,7 +148,7 @@ VersionMonitor::JudgedLabel VersionMonitor::judge(const truth::JoinedRow& row) {
   JudgedLabel label;
   label.judgement = truth::judge(row.prediction, row.truth, is_classification(), tolerance());
   label.segment = row.segment;
-  last_active_ = std::max(last_active_, row.predicted);
+  pace_.last_active = std::max(pace_.last_active, row.predicted);
   const auto event = accuracy_.add(label.judgement.correct, row.predicted, row.labelled);
   if (retired_ || is_mixture()) {
     accuracy_.restart();
@@ -161,7 +160,7 @@ VersionMonitor::JudgedLabel VersionMonitor::judge(const truth::JoinedRow& row) {
 
 void VersionMonitor::publish(const JudgedLabel& label) {
   outcomes_.add(label.judgement, label.segment);
-  if (label.alarm_raised) ++alarms_;
+  if (label.alarm_raised) ++counts_.alarms;
 }
 
 void VersionMonitor::set_reference(SharedReference reference) {
@@ -173,11 +172,10 @@ void VersionMonitor::set_reference(SharedReference reference) {
     return;
   }
   reference_ = std::move(reference);
-  watched_names_ = feature_names(*reference_->statistics);
-  watch_ = std::make_unique<detectors::VersionWatch>(reference_->statistics);
-  watch_maps_.clear();
-  learning_.reset();
-  learned_ = true;
+  watched_.features = Arrangement(feature_names(*reference_->statistics));
+  watched_.watch = std::make_unique<detectors::VersionWatch>(reference_->statistics);
+  learning_.rows.reset();
+  learning_.done = true;
   reapply_reference();
 }
 
@@ -190,26 +188,26 @@ void VersionMonitor::reapply_reference() {
 }
 
 std::unique_ptr<reference::ProvisionalReference> VersionMonitor::take_learned() {
-  if (learned_ || !learning_ || !learning_->complete()) return nullptr;
-  learned_ = true;
-  learning_maps_.clear();
-  return std::move(learning_);
+  if (learning_.done || !learning_.rows || !learning_.rows->complete()) return nullptr;
+  learning_.done = true;
+  learning_.features = Arrangement();
+  return std::move(learning_.rows);
 }
 
 void VersionMonitor::forget_learned() {
-  learning_.reset();
-  learning_maps_.clear();
+  learning_.rows.reset();
+  learning_.features = Arrangement();
 }
 
 void VersionMonitor::advance(Time now) {
-  if (watch_) watch_->advance(now);
-  if (comparison_) comparison_->advance(now);
+  if (watched_.watch) watched_.watch->advance(now);
+  if (comparison_.watch) comparison_.watch->advance(now);
   if (!retired_) accuracy_.adapt(now);
 }
 
 bool VersionMonitor::idle(Time now) const {
-  const double usual = std::max(30.0, 50 * mean_gap_seconds_);
-  return to_seconds(now - last_active_) > usual;
+  const double usual = std::max(30.0, 50 * pace_.mean_gap_seconds);
+  return to_seconds(now - pace_.last_active) > usual;
 }
 
 void VersionMonitor::set_retired(bool retired) {
@@ -218,24 +216,22 @@ void VersionMonitor::set_retired(bool retired) {
 }
 
 void VersionMonitor::compare_with(const VersionMonitor* baseline) {
-  if (!baseline || !baseline->watch_) {
-    comparison_.reset();
-    comparison_verdicts_.clear();
-    compared_with_.clear();
+  if (!baseline || !baseline->watched_.watch) {
+    comparison_ = Comparison();
     return;
   }
   const auto& reference = baseline->reference_->statistics;
-  if (!comparison_ || &comparison_->reference() != reference.get() ||
-      compared_with_ != baseline->name_.version) {
-    compared_with_ = baseline->name_.version;
-    compared_names_ = feature_names(*reference);
+  if (!comparison_.watch || &comparison_.watch->reference() != reference.get() ||
+      comparison_.with != baseline->name_.version) {
+    comparison_.with = baseline->name_.version;
+    comparison_.features = Arrangement(feature_names(*reference));
     // Two streams of the same hours: what they have in common with the week does not matter.
     detectors::DriftRule rule;
     rule.by_hours = false;
-    comparison_ = std::make_unique<detectors::VersionWatch>(reference, rule);
-    comparison_maps_.clear();
+    comparison_.watch = std::make_unique<detectors::VersionWatch>(reference, rule);
   }
-  comparison_verdicts_ = detectors::compare_versions(*comparison_, *baseline->watch_, Window::hour);
+  comparison_.verdicts =
+      detectors::compare_versions(*comparison_.watch, *baseline->watched_.watch, Window::hour);
 }
 
 }  // namespace outrider::monitor

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "detectors/deciles.h"
@@ -76,7 +77,7 @@ class VersionMonitor {
   // The rows learned so far, once there are enough of them; null before and afterwards.
   std::unique_ptr<reference::ProvisionalReference> take_learned();
   // What the rows learned so far take; null: none are kept.
-  const reference::ProvisionalReference* learning_rows() const { return learning_.get(); }
+  const reference::ProvisionalReference* learning_rows() const { return learning_.rows.get(); }
   // Learning begins anew with the next prediction.
   void forget_learned();
 
@@ -87,33 +88,33 @@ class VersionMonitor {
   bool retired() const { return retired_; }
   // Idle for much longer than is usual for it.
   bool idle(Time now) const;
-  Time last_active() const { return last_active_; }
+  Time last_active() const { return pace_.last_active; }
   // It answered a prediction, or a label came for one: there is such a version.
-  bool proven() const { return successes_ > 0 || accuracy_.labels() > 0; }
+  bool proven() const { return counts_.successes > 0 || accuracy_.labels() > 0; }
 
   // Of this process; counters start at 0.
-  std::uint64_t successes() const { return successes_; }
-  std::uint64_t failures() const { return failures_; }
-  std::uint64_t alarms() const { return alarms_; }
-  std::uint64_t extra_values() const { return extra_values_; }
+  std::uint64_t successes() const { return counts_.successes; }
+  std::uint64_t failures() const { return counts_.failures; }
+  std::uint64_t alarms() const { return counts_.alarms; }
+  std::uint64_t extra_values() const { return counts_.extra_values; }
   const Outcomes& outcomes() const { return outcomes_; }
   const Accuracy& accuracy() const { return accuracy_; }
   Accuracy& accuracy() { return accuracy_; }
   const SharedReference& reference() const { return reference_; }
-  const detectors::VersionWatch* watch() const { return watch_.get(); }
-  detectors::VersionWatch* watch() { return watch_.get(); }
-  bool learning() const { return learning_ != nullptr; }
-  std::span<const std::uint64_t> anomaly_counts() const { return anomaly_counts_; }
-  double anomaly_sum() const { return anomaly_sum_; }
+  const detectors::VersionWatch* watch() const { return watched_.watch.get(); }
+  detectors::VersionWatch* watch() { return watched_.watch.get(); }
+  bool learning() const { return learning_.rows != nullptr; }
+  std::span<const std::uint64_t> anomaly_counts() const { return anomalies_.counts; }
+  double anomaly_sum() const { return anomalies_.sum; }
   bool is_classification() const;
   Tolerance tolerance() const;  // When a prediction of it counts as correct.
 
   // This version's inputs over another version's bins, to compare the two.
   void compare_with(const VersionMonitor* baseline);
   const std::vector<detectors::Verdict>& comparison_verdicts() const {
-    return comparison_verdicts_;
+    return comparison_.verdicts;
   }
-  const std::string& compared_with() const { return compared_with_; }  // A version; "" for none.
+  const std::string& compared_with() const { return comparison_.with; }  // A version; "" for none.
   std::size_t exported_features() const { return limits_.exported_features; }
   // How the counts of a subject of watch() are told by tenths of its reference.
   detectors::Deciles deciles_of(std::size_t subject) const {
@@ -121,46 +122,70 @@ class VersionMonitor {
   }
 
  private:
-  // Where each of the reference's features stands in an observation's row.
-  struct FeatureMap {
-    std::vector<std::uint32_t> places;  // `absent`: not in the traffic.
-    std::uint32_t extra = 0;            // Features that the reference does not know.
-    bool identity = false;              // The row is in the reference's order already.
-  };
-  static constexpr std::uint32_t absent = UINT32_MAX;
+  // An observation's rows in the order of the features that somebody wants.
+  class Arrangement {
+   public:
+    Arrangement() = default;
+    explicit Arrangement(std::vector<std::string> wanted) : wanted_(std::move(wanted)) {}
+    const std::vector<std::string>& wanted() const { return wanted_; }
+    // Valid until the next call.
+    std::span<const decode::FeatureValue> of(const decode::Row& row,
+                                             const decode::FeatureNames* names);
+    // Features of the row that of() was asked for last that nobody wants.
+    std::uint32_t extra() const { return extra_; }
 
-  using FeatureMaps = std::unordered_map<std::uint64_t, FeatureMap>;
-  const FeatureMap& map_of(FeatureMaps& maps, const std::vector<std::string>& wanted,
-                           const decode::FeatureNames* names);
+   private:
+    struct Map {
+      std::vector<std::uint32_t> places;  // `absent`: not in the traffic.
+      std::uint32_t extra = 0;            // Features that are not wanted.
+      bool identity = false;              // The row is in that order already.
+    };
+    static constexpr std::uint32_t absent = UINT32_MAX;
+    const Map& map_of(const decode::FeatureNames* names);
+
+    std::vector<std::string> wanted_;
+    std::unordered_map<std::uint64_t, Map> maps_;  // By the names' serial.
+    std::vector<decode::FeatureValue> row_;
+    std::uint32_t extra_ = 0;
+  };
+
+  bool is_mixture() const { return name_.version == other_name; }
   void watch_row(const decode::Row& row, const decode::Observation& observation);
   void learn_row(const decode::Row& row, const decode::Observation& observation);
-  std::span<const decode::FeatureValue> arranged(const FeatureMap& map, const decode::Row& row);
 
   const std::uint64_t serial_;
   const VersionName name_;
   const ModelSettings* settings_;
   const Limits& limits_;
-  std::uint64_t successes_ = 0, failures_ = 0, alarms_ = 0, extra_values_ = 0;
-  Time last_active_;
-  double mean_gap_seconds_ = 0;
+  struct {
+    std::uint64_t successes = 0, failures = 0, alarms = 0, extra_values = 0;
+  } counts_;
+  struct {
+    Time last_active{};
+    double mean_gap_seconds = 0;
+  } pace_;
   bool retired_ = false;
-  bool is_mixture() const { return name_.version == other_name; }
 
   SharedReference reference_;
-  std::unique_ptr<detectors::VersionWatch> watch_;
-  std::vector<std::string> watched_names_;
-  std::unique_ptr<reference::ProvisionalReference> learning_;
-  std::vector<std::string> learned_names_;
-  bool learned_ = false;  // Handed out, or not wanted any more.
-  std::unique_ptr<detectors::VersionWatch> comparison_;
-  std::vector<std::string> compared_names_;
-  std::string compared_with_;
-  std::vector<detectors::Verdict> comparison_verdicts_;
-
-  FeatureMaps watch_maps_, learning_maps_, comparison_maps_;
-  std::vector<decode::FeatureValue> arranged_;
-  std::array<std::uint64_t, std::size(anomaly_buckets) + 1> anomaly_counts_{};
-  double anomaly_sum_ = 0;
+  struct {
+    std::unique_ptr<detectors::VersionWatch> watch;
+    Arrangement features;
+  } watched_;
+  struct {
+    std::unique_ptr<reference::ProvisionalReference> rows;
+    Arrangement features;
+    bool done = false;  // Handed out, or not wanted any more.
+  } learning_;
+  struct Comparison {
+    std::unique_ptr<detectors::VersionWatch> watch;
+    Arrangement features;
+    std::string with;
+    std::vector<detectors::Verdict> verdicts;
+  } comparison_;
+  struct {
+    std::array<std::uint64_t, std::size(anomaly_buckets) + 1> counts{};
+    double sum = 0;
+  } anomalies_;
   Accuracy accuracy_;
   Outcomes outcomes_;
 };

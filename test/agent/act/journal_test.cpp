@@ -98,6 +98,74 @@ TEST_CASE("the past of a model is what was let go since then") {
   CHECK(journal.held_actions().size() == 1);
 }
 
+TEST_CASE(
+    "past its bytes the oldest that ended goes, and what the policy counts or is open stays") {
+  const Folder folder;
+  Journal journal(folder.file(), {.bytes_max = 1 << 20});
+  const auto put = [&journal](int from, int to) {
+    Journal::Write write(journal);
+    for (int i = from; i < to; ++i) {
+      const std::string number = std::to_string(1'000 + i);
+      incident::Incident incident = incident_of("r" + number, false, noon + i * 1s);
+      incident.summary = std::string(1'000, 'x');
+      write.put(incident);
+      decide::Action told = action_of("t" + number, decide::Stage::done, noon + i * 1s);
+      told.kind = decide::Kind::notify;
+      told.incident = incident.id;
+      write.put(told, noon, "done");
+    }
+    write.commit();
+  };
+  {
+    Journal::Write write(journal);
+    write.put(incident_of("i1", true, noon - 48h));
+    write.put(action_of("of-open", decide::Stage::done, noon - 48h), noon, "done");
+    decide::Action counted = action_of("counted", decide::Stage::done, noon - 48h);
+    counted.incident = "gone";
+    write.put(counted, noon, "done");
+    decide::Action old = action_of("old", decide::Stage::done, noon - 24h * 8);
+    old.incident = "gone";
+    write.put(old, noon, "done");
+    write.commit();
+  }
+  put(0, 50);
+  CHECK(!journal.is_over());
+  CHECK(journal.prune(noon)[2].all() == 0);
+  put(50, 800);
+  REQUIRE(journal.is_over());
+  const auto dropped = journal.prune(noon + 1h)[static_cast<std::size_t>(Journal::Why::bytes)];
+  CHECK(dropped.incidents > 200);
+  CHECK(dropped.actions > 200);
+  CHECK(!journal.is_over());
+  CHECK(journal.incident("i1"));
+  CHECK(journal.action("of-open"));
+  CHECK(journal.action("counted"));
+  CHECK(!journal.action("old"));
+  CHECK(journal.events_of("t1000").empty());
+  // In order: what is left is newer than what went.
+  CHECK(!journal.incident("r1000"));
+  CHECK(journal.incident("r1799"));
+}
+
+TEST_CASE("an action of an open incident is not dropped, as it would be done again") {
+  const Folder folder;
+  Journal journal(folder.file(), {.actions_max = 1, .age_max = 24h});
+  Journal::Write write(journal);
+  write.put(incident_of("i1", true, noon - 48h));
+  write.put(incident_of("i2", false, noon - 1h));
+  for (const char* id : {"a", "b"})
+    write.put(action_of(id, decide::Stage::done, noon - 48h), noon, "done");
+  decide::Action other = action_of("c", decide::Stage::done, noon - 48h);
+  other.incident = "i2";
+  write.put(other, noon, "done");
+  write.commit();
+  const auto dropped = journal.prune(noon);
+  CHECK(dropped[static_cast<std::size_t>(Journal::Why::age)].actions == 1);
+  CHECK(journal.action("a"));
+  CHECK(journal.action("b"));
+  CHECK(!journal.action("c"));
+}
+
 TEST_CASE("limits drop what ended longest ago and keep what is open or under way") {
   const Folder folder;
   Journal journal(folder.file(), {.incidents_max = 2,
@@ -342,4 +410,72 @@ TEST_CASE("an agent of before can go on with the journal, and what it adds is le
             .past({.cluster = "us", .name_space = "", .workload = "", .model = "m", .version = ""},
                   noon - 1s)
             .size() == 1);
+}
+
+TEST_CASE("ended incidents are found by model or workload, those of an older agent too") {
+  const Folder folder;
+  const auto ended = [](const std::string& id, const std::string& model,
+                        const std::string& workload, Time at) {
+    incident::Incident made = incident_of(id, false, at);
+    made.resolved_at = at + 1min;
+    made.model = model;
+    made.workload = workload;
+    return made;
+  };
+  const auto found = [](const Journal& journal, const std::string& model,
+                        const std::string& workload) {
+    std::vector<std::string> ids;
+    for (const auto& one : journal.ended_like({"", "", workload, model, ""}, 2))
+      ids.push_back(one.id);
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  {
+    Journal journal(folder.file(), {});
+    Journal::Write write(journal);
+    for (int hour = 1; hour <= 3; ++hour)
+      write.put(ended("h" + std::to_string(hour), "house", "", noon - hour * 1h));
+    write.put(ended("w", "", "shop", noon));
+    incident::Incident merged = ended("merged", "house", "", noon);
+    merged.merged_into = "h1";
+    write.put(merged);
+    incident::Incident open = ended("h4", "house", "", noon);
+    open.open = true;
+    write.put(open);
+    write.commit();
+    CHECK(found(journal, "house", "") == Ids{"h1", "h2"});
+    CHECK(found(journal, "", "shop") == Ids{"w"});
+    CHECK(found(journal, "", "").empty());
+    Journal::Write reopened(journal);
+    incident::Incident again = ended("h1", "house", "", noon - 1h);
+    again.open = true;
+    reopened.put(again);
+    reopened.commit();
+    CHECK(found(journal, "house", "") == Ids{"h2", "h3"});
+  }
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(folder.file().c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, "DROP TABLE cases", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  const Journal journal(folder.file(), {});
+  CHECK(found(journal, "house", "") == Ids{"h2", "h3"});
+}
+
+TEST_CASE("tickets that are followed are there again, and what changed is told once") {
+  const Folder folder;
+  {
+    Journal journal(folder.file(), {});
+    journal.keep_ticket("i1 github 7", "first");
+    journal.keep_ticket("i1 github 7", "second");
+    journal.keep_ticket("i2 jira OPS-1", "other");
+    journal.keep_ticket("i2 jira OPS-1", "");
+    Journal::Write write(journal);
+    write.put(incident_of("i2", true));
+    write.put(action_of("a1", decide::Stage::queued), noon, "queued");
+    write.commit();
+    CHECK(journal.take_changed() == std::set<std::string>{"i1", "i2"});
+    CHECK(journal.take_changed().empty());
+  }
+  const Journal journal(folder.file(), {});
+  CHECK(journal.kept_tickets() == std::vector<std::string>{"second"});
 }

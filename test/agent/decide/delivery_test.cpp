@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/decide/delivery.h"
 
+#include "agent/decide/life.h"
 #include "base/core/text.h"
 #include "test/support/catch.h"
 
@@ -24,8 +25,14 @@ Action queued_action() {
 }
 Action sending_action() {
   Action action = queued_action();
-  begin_attempt(action, noon);
+  begin_attempt(action, 0, noon);
   return action;
+}
+std::string take_answer(Action& action, const Answer& answer, Time now, double unit) {
+  return take_report(action, report_of(action.delivery, answer, now), now, unit);
+}
+std::string take_job_answer(Action& action, const Answer& answer, Time now) {
+  return take_report(action, report_of_job(action.delivery, answer), now, 0);
 }
 Action watching_action() {
   Action action = sending_action();
@@ -50,12 +57,12 @@ TEST_CASE("what an answer means") {
     Outcome outcome;
   };
   const std::vector<Case> cases = {
-      {200, Stage::done, Outcome::succeeded}, {202, Stage::done, Outcome::succeeded},
-      {204, Stage::done, Outcome::succeeded}, {301, Stage::done, Outcome::failed},
-      {400, Stage::done, Outcome::failed},    {404, Stage::done, Outcome::failed},
-      {409, Stage::done, Outcome::failed},    {408, Stage::queued, Outcome::sent},
-      {429, Stage::queued, Outcome::sent},    {500, Stage::queued, Outcome::sent},
-      {503, Stage::queued, Outcome::sent},    {0, Stage::queued, Outcome::sent}};
+      {200, Stage::done, Outcome::accepted}, {202, Stage::done, Outcome::accepted},
+      {204, Stage::done, Outcome::accepted}, {301, Stage::done, Outcome::failed},
+      {400, Stage::done, Outcome::failed},   {404, Stage::done, Outcome::failed},
+      {409, Stage::done, Outcome::failed},   {408, Stage::queued, Outcome::sent},
+      {429, Stage::queued, Outcome::sent},   {500, Stage::queued, Outcome::sent},
+      {503, Stage::queued, Outcome::sent},   {0, Stage::queued, Outcome::sent}};
   for (const Case& one : cases) {
     Action action = sending_action();
     take_answer(action, {.status = one.status, .error = "refused"}, noon, 0);
@@ -66,7 +73,7 @@ TEST_CASE("what an answer means") {
   Action accepted = sending_action();
   accepted.delivery.accept = {409};
   take_answer(accepted, {.status = 409}, noon, 0);
-  CHECK(accepted.outcome == Outcome::succeeded);
+  CHECK(accepted.outcome == Outcome::accepted);
 }
 
 TEST_CASE("a refusal quotes the receiver") {
@@ -84,7 +91,7 @@ TEST_CASE("retries back off by doubling to a minute, with jitter, and end") {
   Time now = noon;
   std::vector<Duration> delays;
   while (action.stage != Stage::done) {
-    begin_attempt(action, now);
+    begin_attempt(action, 0, now);
     take_answer(action, {.status = 503}, now, 0);
     if (action.stage == Stage::done) break;
     delays.push_back(action.next_at - now);
@@ -129,8 +136,8 @@ TEST_CASE("an accepted job is watched to its end") {
                   {.status = 200, .body = R"({"state":"Succeeded","message":"v2 promoted"})"},
                   noon + 4s);
   CHECK(action.stage == Stage::done);
-  CHECK(action.outcome == Outcome::succeeded);
-  CHECK(action.reason == "the job Succeeded: v2 promoted");
+  CHECK(action.outcome == Outcome::accepted);
+  CHECK_THAT(action.reason, Catch::StartsWith("the job Succeeded: v2 promoted; not verified"));
   take_job_answer(refused,
                   {.status = 200, .body = R"({"state":"refused","message":"gate accuracy"})"},
                   noon + 4s);
@@ -146,7 +153,9 @@ TEST_CASE("a job that is forgotten, silent or never ends has failed") {
   CHECK(silent.stage == Stage::watching);
   take_job_answer(silent, {.status = 0, .error = "unreachable"}, noon + 61min);
   CHECK(silent.outcome == Outcome::failed);
-  CHECK_THAT(silent.reason, Catch::Contains("did not end within 1h; its last state: unreachable"));
+  CHECK_THAT(
+      silent.reason,
+      Catch::Contains("did not end within 1h; its last state: no state from it: unreachable"));
   Action garbled = watching_action();
   take_job_answer(garbled, {.status = 200, .body = "<html>"}, noon + 2s);
   CHECK(garbled.stage == Stage::watching);
@@ -166,7 +175,7 @@ TEST_CASE("a job's URL comes from the header or the body, and only from the same
   Action elsewhere = sending_action();
   take_answer(elsewhere, {.status = 202, .location = "http://evil/j"}, noon, 0);
   CHECK(elsewhere.stage == Stage::done);
-  CHECK(elsewhere.outcome == Outcome::succeeded);
+  CHECK(elsewhere.outcome == Outcome::accepted);
   CHECK_THAT(elsewhere.reason, Catch::Contains("not watched"));
 }
 

@@ -68,3 +68,45 @@ TEST_CASE("without rows before, and without a line now, nothing is said of a com
   CHECK(log_changes(counts, rows()).fewer.excess == 0);
   CHECK(log_changes({}, {}).more.excess == 0);
 }
+
+TEST_CASE("a site is not said to fall silent because another one grew") {
+  std::vector<LogCount> counts;
+  say(counts, 0, 300, 300);
+  say(counts, 1, 0.3, 150);
+  const LogChanges found = log_changes(counts, rows());
+  CHECK(found.more.site == 1);
+  CHECK(found.more.excess > 1);
+  CHECK(found.fewer.excess == 0);
+}
+
+TEST_CASE("a site is not said to say more because the others fell silent") {
+  std::vector<LogCount> counts;
+  say(counts, 0, 300, 10);
+  say(counts, 1, 20, 20);
+  const LogChanges found = log_changes(counts, rows());
+  CHECK(found.fewer.site == 0);
+  CHECK(found.fewer.excess > 1);
+  CHECK(found.more.excess == 0);
+}
+
+TEST_CASE("more lines began in the row that has them, not in the one before") {
+  std::vector<LogCount> counts;
+  say(counts, 0, 100, 100);
+  counts.push_back({23, 1, 80});
+  CHECK(log_changes(counts, rows()).more.time == 23);
+}
+
+TEST_CASE("what a component logged in calm times is measured as what it logs now") {
+  std::vector<LogCount> counts;
+  say(counts, 0, 100, 100);
+  counts.push_back({4, 1, 80});
+  counts.push_back({23, 1, 80});
+  LogRows looked = rows();
+  looked.calm = {{0, 6}, {6, 12}, {30, 40}};
+  const LogChanges found = log_changes(counts, looked);
+  REQUIRE(found.calm_more.size() == 3);
+  CHECK(found.calm_more[0] == found.more.excess);
+  CHECK(found.calm_more[1] == 0);
+  CHECK(found.calm_more[2] == 0);
+  CHECK(found.calm_fewer[0] == 0);
+}

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "agent/decide/delivery.h"
 #include "base/core/text.h"
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
@@ -19,8 +20,18 @@ using decide::Stage;
 
 namespace {
 
+// Takes every target; the test carries it out.
+struct PlayedExecutor final : decide::Executor {
+  std::string_view name() const override { return "kubernetes"; }
+  Result<void> check_target(decide::Kind, const wire::Json&) const override { return {}; }
+  bool can_undo(decide::Kind, const wire::Json&) const override { return false; }
+  std::string always_asks(decide::Kind, const wire::Json&) const override { return ""; }
+  decide::Report carry_out(const decide::Order&) override { return {}; }
+};
+
 decide::Policy policy_of(const std::string& text) {
-  auto policy = decide::parse_policy("policy.yaml", text);
+  auto policy = decide::parse_policy("policy.yaml", text,
+                                     {{"kubernetes", std::make_shared<PlayedExecutor>()}});
   if (!policy) FAIL(policy.error().message);
   return std::move(*policy);
 }
@@ -61,6 +72,13 @@ struct Site {
                               .fingerprint = ""});
     return dispatcher->receive(webhook);
   }
+  // As a worker does whose webhook answers so.
+  void answer(const decide::Action& action, const decide::Answer& answer) {
+    const decide::Report report = action.stage == Stage::watching
+                                      ? decide::report_of_job(action.delivery, answer)
+                                      : decide::report_of(action.delivery, answer, clock.now());
+    dispatcher->give_back(action, {.report = report});
+  }
   std::vector<decide::Action> actions() { return journal->actions(100); }
 
   TemporaryFolder folder;
@@ -82,9 +100,9 @@ TEST_CASE("an alert becomes one request, however often it is told") {
   REQUIRE(action);
   CHECK(site.journal->action(action->id)->stage == Stage::sending);
   CHECK(!site.dispatcher->take_due(0s));
-  site.dispatcher->give_back(*action, {.status = 200});
+  site.answer(*action, {.status = 200});
   CHECK(site.actions().size() == 1);
-  CHECK(site.actions().front().outcome == Outcome::succeeded);
+  CHECK(site.actions().front().outcome == Outcome::accepted);
   site.alert();
   site.dispatcher->look();
   CHECK(!site.dispatcher->take_due(0s));
@@ -106,20 +124,20 @@ TEST_CASE("an agent that dies before, during and after a request goes on with th
   CHECK(second->id == first->id);
   CHECK(second->attempts == 2);
   CHECK(second->delivery.body == first->delivery.body);
-  site.dispatcher->give_back(*second, {.status = 202, .location = "/jobs/1"});
+  site.answer(*second, {.status = 202, .location = "/jobs/1"});
   site.start();
   CHECK(!site.dispatcher->take_due(0s));
   site.clock.advance(2s);
   const auto watched = site.dispatcher->take_due(0s);
   REQUIRE(watched);
   CHECK(watched->stage == Stage::watching);
-  site.dispatcher->give_back(*watched, {.status = 200, .body = R"({"state":"succeeded"})"});
+  site.answer(*watched, {.status = 200, .body = R"({"state":"succeeded"})"});
   site.start();
   site.alert();
   site.dispatcher->look();
   CHECK(!site.dispatcher->take_due(0s));
   REQUIRE(site.actions().size() == 1);
-  CHECK(site.actions().front().outcome == Outcome::succeeded);
+  CHECK(site.actions().front().outcome == Outcome::accepted);
   const auto events = site.journal->events_of(first->id);
   CHECK(std::count_if(events.begin(), events.end(), [](const auto& event) {
           return event.text.find("the same idempotency key") != std::string::npos;
@@ -130,7 +148,7 @@ TEST_CASE("what a cool-down suppressed is done when it has passed, while the inc
   Site site;
   site.alert();
   site.dispatcher->look();
-  site.dispatcher->give_back(*site.dispatcher->take_due(0s), {.status = 200});
+  site.answer(*site.dispatcher->take_due(0s), {.status = 200});
   site.alert(false);
   site.clock.advance(5min);
   site.alert(true, site.clock.now());
@@ -149,7 +167,7 @@ TEST_CASE("a suppressed action ends with its incident") {
   Site site;
   site.alert();
   site.dispatcher->look();
-  site.dispatcher->give_back(*site.dispatcher->take_due(0s), {.status = 200});
+  site.answer(*site.dispatcher->take_due(0s), {.status = 200});
   site.alert(false);
   site.clock.advance(5min);
   const Time again = site.clock.now();
@@ -172,7 +190,7 @@ rules:
 )");
   site.alert();
   site.dispatcher->look();
-  site.dispatcher->give_back(*site.dispatcher->take_due(0s), {.status = 200});
+  site.answer(*site.dispatcher->take_due(0s), {.status = 200});
   site.alert(false);
   site.clock.advance(5min);
   site.alert(true, site.clock.now());
@@ -221,7 +239,7 @@ TEST_CASE("what was not yet sent is called off when the incident ends") {
   site.alert();
   site.dispatcher->look();
   const auto action = site.dispatcher->take_due(0s);
-  site.dispatcher->give_back(*action, {.status = 503});
+  site.answer(*action, {.status = 503});
   site.alert(false);
   site.dispatcher->look();
   site.clock.advance(1h);
@@ -229,6 +247,47 @@ TEST_CASE("what was not yet sent is called off when the incident ends") {
   CHECK(site.actions().front().outcome == Outcome::failed);
   CHECK_THAT(site.actions().front().reason,
              Catch::Contains("the incident ended before it was accepted"));
+}
+
+TEST_CASE("what its executor refuses waits, and leaves its failure domain to the others") {
+  Site site(R"(dry_run: false
+rules:
+  - {name: restart, action: restart, kubernetes: {deployment: "{{ model }}"}}
+)");
+  const auto refuse = [&site](const decide::Action& action) {
+    site.dispatcher->give_back(
+        action, {.report = decide::Report{.what = decide::Report::What::refused, .text = "no"}});
+    site.dispatcher->look();
+  };
+  site.alert(true, Time{1'700'000'000s}, "house");
+  site.dispatcher->look();
+  site.alert(true, Time{1'700'000'000s}, "rent");
+  site.dispatcher->look();
+  const auto first = site.dispatcher->take_due(0s);
+  REQUIRE(first);
+  CHECK(first->model == "house");
+  CHECK(!site.dispatcher->take_due(0s));
+  refuse(*first);
+  const auto second = site.dispatcher->take_due(0s);
+  REQUIRE(second);
+  CHECK(second->model == "rent");
+  refuse(*second);
+  CHECK(!site.dispatcher->take_due(0s));
+  // Each is asked about again, later and later, also by an agent that was started anew.
+  site.clock.advance(5s);
+  site.dispatcher->look();
+  refuse(*site.dispatcher->take_due(0s));
+  refuse(*site.dispatcher->take_due(0s));
+  site.start(R"(dry_run: false
+rules:
+  - {name: restart, action: restart, kubernetes: {deployment: "{{ model }}"}}
+)");
+  site.clock.advance(5s);
+  site.dispatcher->look();
+  CHECK(!site.dispatcher->take_due(0s));
+  site.clock.advance(5s);
+  site.dispatcher->look();
+  CHECK(site.dispatcher->take_due(0s)->course.refusals == 2);
 }
 
 TEST_CASE("no more actions are let go than may be active") {
@@ -243,7 +302,7 @@ TEST_CASE("no more actions are let go than may be active") {
   for (const char* model : {"a", "b", "c"}) site.alert(true, Time{1'700'000'000s}, model);
   site.dispatcher->look();
   CHECK(site.actions().size() == 2);
-  site.dispatcher->give_back(*site.dispatcher->take_due(0s), {.status = 200});
+  site.answer(*site.dispatcher->take_due(0s), {.status = 200});
   site.dispatcher->look();
   CHECK(site.actions().size() == 3);
 }

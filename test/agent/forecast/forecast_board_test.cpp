@@ -123,7 +123,7 @@ TEST_CASE(
   CHECK_FALSE(entry_of(later).to_limit->earliest);
   CHECK_THAT(
       page(board, rules, now),
-      Catch::Contains("outrider_forecast_seconds_to_limit{forecast=\"requests\",quantile=\"0.5\","
+      Catch::Contains("outrider_forecast_seconds_to_limit{bound=\"estimate\",forecast=\"requests\","
                       "service=\"shop\"} +Inf"));
 }
 

@@ -17,19 +17,22 @@ series:
   - {name: disk, query: used_bytes, limit: size_bytes}
 capacity:
   - {name: shop, load: a, replicas: b, latency: c, mean_latency: d, objective: 500ms, cold_start: 90s}
+  - {name: store, load: a, replicas: b, latency: c, mean_latency: d, objective: 1s, miss_cost: 0.5}
 )");
   REQUIRE(rules);
   CHECK(rules->step == 5min);
   CHECK(rules->history == 14 * 24h);
-  REQUIRE(rules->series.size() == 3);
+  REQUIRE(rules->series.size() == 4);
   CHECK(rules->series[0].name == "shop");
   CHECK(rules->series[0].query == "a");
   CHECK(rules->series[0].horizons == std::vector<Duration>{30min, 2h});
-  CHECK(rules->series[1].horizons == std::vector<Duration>{1h});
-  CHECK(rules->series[2].limit == "size_bytes");
-  REQUIRE(rules->capacity.size() == 1);
+  CHECK(rules->series[2].horizons == std::vector<Duration>{1h});
+  CHECK(rules->series[3].limit == "size_bytes");
+  REQUIRE(rules->capacity.size() == 2);
   CHECK(rules->capacity[0].objective == 500ms);
   CHECK(rules->capacity[0].cold_start == 90s);
+  CHECK(rules->capacity[0].miss_cost == 2);
+  CHECK(rules->capacity[1].miss_cost == 0.5);
 }
 
 TEST_CASE("every mistake of a file is told at once, with its line") {
@@ -63,4 +66,16 @@ TEST_CASE(
   REQUIRE(rules.series.size() == 6);
   CHECK(rules.series[4].name == "disk");
   CHECK_THAT(rules.series[4].limit, Catch::StartsWith("node_filesystem_size_bytes"));
+}
+
+TEST_CASE("a miss costs something, and not more than a thousand hours of the fleet") {
+  for (const std::string cost : {"0", "-1", "1001", ".nan"}) {
+    const auto rules = parse_rules("ahead.yaml", R"(
+capacity:
+  - {name: shop, load: a, replicas: b, latency: c, mean_latency: d, objective: 1s, miss_cost: )" +
+                                                     cost + "}\n");
+    INFO(cost);
+    REQUIRE_FALSE(rules);
+    CHECK_THAT(rules.error().message, Catch::Contains("miss_cost"));
+  }
 }

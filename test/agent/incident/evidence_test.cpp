@@ -251,6 +251,7 @@ TEST_CASE("a change event says what is wrong with it") {
   CHECK(change->at == noon);
   CHECK(change->id == "promotion-m-v2-1769860800000");
   CHECK(parse_change(R"({"kind": "config"})", noon)->at == noon);
+  CHECK(parse_change(R"({"kind": "warning"})", noon)->is_warning());  // As Kubernetes tells it.
   CHECK_THAT(parse_change(R"({"kind": "party"})", noon).error().message,
              Catch::Contains("kind: expected"));
   CHECK_THAT(parse_change(R"({"kind": "config", "at": "noon"})", noon).error().message,

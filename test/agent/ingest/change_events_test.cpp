@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ingest/change_events.h"
 
+#include "base/core/digest.h"
 #include "base/core/text.h"
 #include "test/support/catch.h"
 
@@ -96,6 +97,19 @@ TEST_CASE("what is no change is ignored with its reason") {
              Catch::Contains("HealthCheckFailed"));
   CHECK_THAT(why(ChangeTool::flux, with(flux, "\"Kustomization\"", "\"GitRepository\"")),
              Catch::Contains("GitRepository"));
+}
+
+TEST_CASE("only what GitHub signed with the secret is GitHub's") {
+  const std::string secret = "It's a Secret to Everybody", body = "Hello, World!";
+  const std::string right =
+      "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+  CHECK(is_signed_by_github(right, secret, body));
+  CHECK_FALSE(is_signed_by_github(right, secret, body + " "));
+  CHECK_FALSE(is_signed_by_github(right, "another", body));
+  CHECK_FALSE(is_signed_by_github(right.substr(7), secret, body));
+  CHECK_FALSE(is_signed_by_github("", secret, body));
+  // Without a secret nothing is signed, not even by the empty one.
+  CHECK_FALSE(is_signed_by_github("sha256=" + hmac_sha256_hex("", body), "", body));
 }
 
 TEST_CASE("what is not understood is refused, and says what was missing") {

@@ -27,7 +27,7 @@ class Recorder final : public series::SeriesSink {
     series::Fingerprint fingerprint;
     Labels labels;
     std::vector<Sample> samples;
-    std::size_t histograms = 0;
+    std::vector<std::int64_t> histograms;  // Their times.
     series::MetricKind kind{};
   };
 
@@ -48,7 +48,8 @@ class Recorder final : public series::SeriesSink {
         expect(known.fingerprint == one.fingerprint);
       }
       known.kind = one.kind;
-      known.histograms += one.histograms.size();
+      for (const NativeHistogram& histogram : one.histograms)
+        known.histograms.push_back(histogram.timestamp_ms);
       for (const Sample& sample : one.samples) {
         expect((known.samples.empty() || known.samples.back().timestamp_ms < sample.timestamp_ms));
         known.samples.push_back(sample);
@@ -346,7 +347,35 @@ TEST_CASE("native histograms are handed on one by one, however many") {
   const auto response = f.send({series}, 2);
   CHECK(response.status == 400);
   CHECK(header_of(response, "X-Prometheus-Remote-Write-Histograms-Written") == "199");
-  CHECK(f.sink.find({{"__name__", "h"}})->histograms == 200);
+  CHECK(f.sink.find({{"__name__", "h"}})->histograms.size() == 200);
+}
+
+TEST_CASE("native histograms behind many samples of one request are handed on with their series") {
+  RemoteWriteReceiver::Settings settings;
+  settings.partitions = 1;
+  Fixture f(settings);
+  const auto histogram_at = [](std::int64_t timestamp_ms) {
+    std::string histogram;
+    protozero::pbf_writer writer(histogram);
+    writer.add_uint64(1, 1);
+    writer.add_uint64(6, 1);
+    writer.add_int64(15, timestamp_ms);
+    return histogram;
+  };
+  const std::int64_t first = f.now();
+  for (const std::int64_t now : {first, first + 60'000}) {  // First they are new, then known.
+    std::vector<WrittenSeries> request;
+    for (int i = 0; i < 256; ++i) request.push_back(series_of(std::to_string(i), {{now, 1}}));
+    for (int i = 0; i < 3; ++i)
+      request.push_back(
+          {{{"__name__", "h"}, {"id", std::to_string(i)}}, {}, {histogram_at(now + i)}});
+    CHECK(f.send(request, 2).status == 204);
+  }
+  for (int i = 0; i < 3; ++i) {
+    const auto* known = f.sink.find({{"__name__", "h"}, {"id", std::to_string(i)}});
+    REQUIRE(known);
+    CHECK(known->histograms == std::vector<std::int64_t>{first + i, first + 60'000 + i});
+  }
 }
 
 TEST_CASE("a consumer under pressure makes senders wait, and nothing is stored") {
@@ -464,5 +493,46 @@ TEST_CASE("the list says which of its parameters is wrong") {
     net::HttpRequest request;
     request.query = query;
     CHECK(f.receiver.list(request).status == 400);
+  }
+}
+
+TEST_CASE("a limited token writes and sees the series of its own workload alone") {
+  for (const int version : {1, 2}) {
+    Fixture f;
+    const std::int64_t at = f.now();
+    const auto series = [at](std::string job, std::string name_space = "shop") {
+      WrittenSeries made{{{"__name__", "m"}, {"job", std::move(job)}}, {{at, 1}}};
+      if (!name_space.empty()) made.labels.push_back({"namespace", std::move(name_space)});
+      return made;
+    };
+    const auto scope = std::make_shared<const net::Scope>(
+        net::Scope{.namespaces = {"shop"}, .workloads = {"price", "rent"}});
+    const auto send = [&](const std::vector<WrittenSeries>& all) {
+      auto request = request_of(version == 1 ? write_v1(all) : write_v2(all), version);
+      request.scope = scope;
+      return f.receiver.take(request);
+    };
+    const auto seen = [&](bool limited) {
+      net::HttpRequest request;
+      if (limited) request.scope = scope;
+      return wire::parse_json(f.receiver.list(request).body)->at("series").size();
+    };
+
+    CHECK(send({series("price"), series("rent")}).status == 204);
+    const auto other = send({series("price"), series("fraud")});
+    CHECK(other.status == 403);
+    CHECK(other.body.find("job fraud") != std::string::npos);
+    CHECK(other.body.find("nothing of the request was stored") != std::string::npos);
+    CHECK(send({series("price", "bank")}).status == 403);
+    // What does not say whose it is lies outside.
+    CHECK(send({series("price", "")}).status == 403);
+    CHECK(seen(false) == 2);
+    CHECK(f.send({series("fraud")}, version).status == 204);
+    CHECK(seen(false) == 3);
+    CHECK(seen(true) == 2);
+    const std::string series_name =
+        "outrider_agent_remote_write_requests_total{outcome=\"out_of_scope\",version=\"" +
+        std::to_string(version) + ".0\"} 3";
+    CHECK(metrics_of(f.receiver).find(series_name) != std::string::npos);
   }
 }

@@ -87,6 +87,45 @@ TEST_CASE("errors are those of the family that tells of the requests") {
   CHECK(find(system.collection, "shop/cart")->values.at("errors").front() < 77);
 }
 
+TEST_CASE("of log lines the sites are counted, their figures and what is too long left out") {
+  const Incident incident = incident_of({alert});
+  System system(incident);
+  system.service("shop", "cart");
+  const auto lines = [&](const std::string& site, const std::string& job) {
+    return Series{{{"namespace", "shop"}, {"job", job}, {"level", site}},
+                  {{to_unix_ms(system.collection.plan().from), 7}}};
+  };
+  system.collection.add_logs(
+      system.queries.logs.front(),
+      {lines("order 4711 of card 1234 5678", "cart"), lines("order 12 of card 9 9", "cart"),
+       lines(std::string(500, 'x'), "cart"), lines("", "cart"), lines("ERROR", "")});
+  system.collection.merge_names();
+  CHECK(system.collection.log_sites() ==
+        std::vector<std::string>{"order # of card # #",
+                                 std::string(Collection::log_site_bytes_max, 'x')});
+  const Collection::Metrics* cart = find(system.collection, "shop/cart");
+  REQUIRE(cart->logs.size() == 3);
+  CHECK(cart->logs[1].site == cart->logs[0].site);
+  CHECK(cart->logs[0].lines == 7);
+  CHECK_THAT(system.collection.unknown().back(),
+             Catch::Contains("2 series of log lines (log lines by level) name no component"));
+}
+
+TEST_CASE("a component's lines are of one source, or a line would count twice") {
+  const Incident incident = incident_of({alert});
+  System system(incident);
+  system.service("shop", "cart");
+  const Labels labels = {{"namespace", "shop"}, {"job", "cart"}, {"level", "ERROR"}};
+  const Series lines{labels, {{to_unix_ms(system.collection.plan().from), 7}}};
+  LogsQuery other = system.queries.logs.front();
+  other.family = "another";
+  system.collection.add_logs(system.queries.logs.front(), {lines});
+  system.collection.add_logs(system.queries.logs.front(), {lines});  // Of one source they add up.
+  system.collection.add_logs(other, {lines});
+  system.collection.merge_names();
+  CHECK(find(system.collection, "shop/cart")->logs.size() == 2);
+}
+
 TEST_CASE("series that name no component, and those past the limit, are said to be unknown") {
   const Incident incident = incident_of({alert});
   System system(incident);

@@ -37,34 +37,15 @@ TEST_CASE("an incident that is reopened is looked at anew") {
   CHECK(is_due(incident, Looked{alerted, alerted, 1, 0, 6}, alerted + 1h));
 }
 
-SliceAnswer answer(const std::string& sidecar, const std::string& verdict, double p, int rows) {
-  return {sidecar, R"({"since": "2026-01-31T12:00:00Z", "verdict": ")" + verdict +
-                       R"(", "summary": "says )" + sidecar + R"(", "after": {"rows": )" +
-                       std::to_string(rows) + R"(}, "slices": [{"p": )" + std::to_string(p) +
-                       "}]}"};
-}
-
-TEST_CASE("of the sidecars' slices the surest is told, and how many answered") {
-  const incident::Slices slices =
-      choose_slices({answer("http://a", "nothing_stands_out", 0.3, 9'000),
-                     answer("http://b", "slices", 0.01, 100),
-                     answer("http://c", "slices", 0.001, 90),
-                     {"http://d", fail("unreachable", "no route")}},
-                    alerted);
-  CHECK(slices.summary ==
-        "says http://c (by http://c; 3 of 4 sidecars answered, each for its own rows)");
-  CHECK(slices.answer["verdict"] == "slices");
-}
-
-TEST_CASE("where no sidecar tells of slices it is said why") {
-  CHECK_THAT(choose_slices({}, alerted).summary, Catch::Contains("--labels.sidecars"));
-  const incident::Slices slices = choose_slices(
-      {{"http://a", fail("refused", "\"unknown_model\" \"nobody\"")},
-       {"http://b", fail("refused", "\"features_not_kept\" \"set log.keep_features\"")},
-       {"http://c", std::string("{}")}},
-      alerted);
-  CHECK_THAT(slices.summary, Catch::Contains("features_not_kept"));
-  CHECK(slices.answer.is_null());
+TEST_CASE("a fall in accuracy waits for when the change began, five seconds at most") {
+  incident::Incident incident =
+      incident_of({{{"alertname", "ModelAccuracyDropped"}, {"model_name", "m"}}});
+  incident.annotations.set("accuracy_before", "96%");
+  incident.annotations.set("accuracy_after", "84%");
+  CHECK_FALSE(is_due(incident, std::nullopt, alerted + 4s));
+  CHECK(is_due(incident, std::nullopt, alerted + 5s));
+  incident.facts.asked_at = alerted;
+  CHECK(is_due(incident, std::nullopt, alerted));
 }
 
 }  // namespace

@@ -67,6 +67,25 @@ TEST_CASE("what checkout depends on is the cause, and a service that it never as
              Catch::Contains("shop/checkout and what it depends on (3 edges, seen 30s ago)"));
 }
 
+TEST_CASE("what a component logs speaks with its metrics, and alone it makes no suspect") {
+  const Incident incident = incident_of({checkout_alert});
+  System system(incident);
+  system.service("shop", "checkout");
+  system.service("shop", "stock", times(200), times(9), times(8));
+  for (const char* name : {"checkout", "stock", "jobs"}) {
+    const auto more = std::string(name) == "checkout" ? std::function<double(double)>() : times(30);
+    system.logs("shop", name, "INFO", 200);
+    system.logs("shop", name, "ERROR", 6, more);
+  }
+  const Diagnosis found = system.diagnose(incident);
+  REQUIRE(found.named);
+  CHECK(found.causes.front().component == "shop/stock");
+  CHECK(tells(found.causes.front().evidence, "more lines of shop/stock from ERROR: "));
+  CHECK(found.suspects == 2);
+  CHECK_FALSE(tells(found.causes.back().evidence, "lines of"));
+  CHECK(tells(found.unknown, "log lines of 1 components: Prometheus has no other metrics"));
+}
+
 TEST_CASE("where no calls are known all of the namespace is suspected, and that is said") {
   const Incident incident = incident_of({checkout_alert});
   System system(incident);

@@ -62,6 +62,17 @@ class System {
   void tell(const std::string& needs, const std::string& metric, std::vector<Series> series) {
     collection.add(query_of(queries, needs, metric), series);
   }
+  // Lines that a service logs within plan().rate, by level.
+  void logs(const std::string& name_space, const std::string& name, const std::string& level,
+            double normal, const std::function<double(double)>& change = {}) {
+    Series lines{{{"namespace", name_space}, {"job", name}, {"level", level}}, {}};
+    for (Time at = plan_.from; at <= plan_.to; at += plan_.rate) {
+      const bool is_changed = change && at >= alerted - std::chrono::minutes(2);
+      const double value = normal * (0.9 + 0.2 * uniform());
+      lines.samples.push_back({to_unix_ms(at), is_changed ? change(value) : value});
+    }
+    collection.add_logs(queries.logs.front(), {lines});
+  }
   // What a service says of itself by OpenTelemetry: calm, or `worse` since the fault.
   void service(const std::string& name_space, const std::string& name,
                const std::function<double(double)>& errors = {},

@@ -50,6 +50,25 @@ bool has(const std::string& text, const std::string& line) {
 
 }  // namespace
 
+TEST_CASE("the sample of a scope is the widest of its versions, also after a restart") {
+  FleetOutcomes outcomes;
+  const std::string fraud = truth::scoped_name({"", "shop", "fraud"}, "fraud");
+  CHECK(outcomes.on_model({model, "v1", {}, {""}, {.share = 0.1}}));
+  CHECK_FALSE(outcomes.on_model({model, "v1", {}, {""}, {.share = 0.1}}));
+  CHECK(outcomes.on_model({fraud, "v1", {}, {""}, {.share = 0.5}}));
+  Blobs blobs;
+  outcomes.changed_state(blobs);
+  outcomes.committed();
+  FleetOutcomes again;
+  again.restore(blobs.all());
+  for (const FleetOutcomes* one : {&outcomes, &again}) {
+    const truth::Scope price{.workload = "price"}, nobody{.workload = "nobody"};
+    CHECK(one->sample_of(&price).by_id() == 0.1);
+    CHECK(one->sample_of(nullptr).by_id() == 0.5);
+    CHECK(one->sample_of(&nobody).by_id() == 1);
+  }
+}
+
 TEST_CASE("a label is judged as the sidecar said, and counted under its job when it is on disk") {
   FleetOutcomes outcomes;
   CHECK(outcomes.on_model({model, "v1", {false, {0.2, 0}}, {""}}));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <future>
 #include <mutex>
 
 #include "base/net/address.h"
@@ -50,6 +51,48 @@ TEST_CASE("requests reach their route with path values, query and body") {
   CHECK(site.client.send(site.request("GET", "/api/v1/incidents/a%2Db?since=1%2B1"))->body ==
         "a-b?1+1");
   CHECK(site.client.send(site.request("GET", "/stream"))->body == "piece piece piece ");
+}
+
+TEST_CASE(
+    "an answer without an end is handed on as it comes, until it is refused or falls silent") {
+  std::promise<void> over;
+  const auto done = over.get_future().share();
+  Router router = echo_router();
+  router.add("GET", "/watch", [done](const HttpRequest&) {
+    return HttpResponse{.stream = [done](const HttpResponse::Write& write) {
+      write("one\n");
+      done.wait();
+    }};
+  });
+  Site site(std::move(router));
+  std::string got;
+  ClientRequest request = site.request("GET", "/stream");
+  request.body_bytes_max = 1;
+  request.on_piece = [&got](std::string_view piece) {
+    got += piece;
+    return true;
+  };
+  CHECK(site.client.send(request)->body.empty());
+  CHECK(got == "piece piece piece ");
+  request.on_piece = [](std::string_view) { return false; };
+  CHECK(site.client.send(request).error().code == "cancelled");
+
+  request = site.request("GET", "/watch");
+  request.idle_timeout = 1s;
+  request.on_piece = [&got](std::string_view piece) {
+    got = piece;
+    return true;
+  };
+  const auto silent = site.client.send(request);
+  CHECK(got == "one\n");
+  CHECK(silent.error().code == "timeout");
+  CHECK_THAT(silent.error().message, Catch::Contains("nothing came for 1s"));
+  over.set_value();
+
+  // What is refused is a body as ever.
+  request = site.request("GET", "/nowhere");
+  request.on_piece = [](std::string_view) { return false; };
+  CHECK_THAT(site.client.send(request)->body, Catch::Contains("not_found"));
 }
 
 TEST_CASE("every refusal is JSON that says what, where and what to change") {

@@ -394,7 +394,10 @@ TEST_CASE("who has shaken hands holds no connection to the server before asking 
   sockaddr_in from{};
   socklen_t size = sizeof from;
   ::getpeername(bench.accepted, reinterpret_cast<sockaddr*>(&from), &size);
-  CHECK(bench.peers.find(ntohs(from.sin_port)) == "10.0.0.7");
+  const auto found = bench.peers.find(ntohs(from.sin_port));
+  REQUIRE(found);
+  CHECK(found->address == "10.0.0.7");
+  CHECK(found->names.empty());
 }
 
 TEST_CASE("a client that is cut off resets the connection to the server") {

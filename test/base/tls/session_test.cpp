@@ -23,8 +23,9 @@ std::shared_ptr<const Context> client_of(const Material& material,
 
 // A session, and the bytes that it has yet to be given.
 struct End {
-  explicit End(std::shared_ptr<const Context> c, Resumption* resumption = nullptr)
-      : context(std::move(c)), session(*context, resumption) {}
+  explicit End(std::shared_ptr<const Context> c, Resumption* resumption = nullptr,
+               Session::Offer offer = Session::Offer::http1)
+      : context(std::move(c)), session(*context, resumption, offer) {}
 
   // Takes up to `piece` bytes of what came. True: it took some, said some, or handed some over.
   bool step(End& peer, std::size_t piece) {
@@ -240,6 +241,39 @@ TEST_CASE("a client that comes again resumes its session, also where certificate
   }
 }
 
+TEST_CASE("a verified certificate's URI and DNS names are told, those of a resumed session too") {
+  const Authority ca;
+  const std::string uri = "spiffe://cluster.local/ns/shop/sa/Web";
+  const Material web = ca.issue({.names = "URI:" + uri + ",DNS:Web.shop,IP:127.0.0.1"});
+  const std::vector<std::string> names = {uri, "web.shop"};
+  const auto server = server_of(ca.issue(), {.required = true, .names = {}});
+  const auto client = client_of(web);
+  Resumption resumption;
+  for (const bool is_second : {false, true}) {
+    End a(client, &resumption), b(server);
+    CHECK(b.session.peer_names().empty());
+    talk(a, b);
+    REQUIRE(b.session.is_open());
+    CHECK(b.session.was_resumed() == is_second);
+    CHECK(b.session.peer_names() == names);
+  }
+  // What nobody asks for nobody has verified.
+  Pair unasked(ca.issue(), web);
+  talk(unasked.client, unasked.server);
+  REQUIRE(unasked.server.session.is_open());
+  CHECK(unasked.server.session.peer_names().empty());
+}
+
+TEST_CASE("a DNS name that looks like a URI is no name") {
+  const Authority ca;
+  const auto server = server_of(ca.issue(), {.required = true, .names = {}});
+  const auto client = client_of(ca.issue({.names = "DNS:spiffe://a/b,DNS:a/b,URI:web,DNS:good"}));
+  End a(client), b(server);
+  talk(a, b);
+  REQUIRE(b.session.is_open());
+  CHECK(b.session.peer_names() == std::vector<std::string>{"good"});
+}
+
 TEST_CASE("a resumed session whose client certificate has ended meanwhile is refused") {
   const Authority ca;
   const auto server = server_of(ca.issue(), {.required = true, .names = {}});
@@ -371,6 +405,43 @@ TEST_CASE("a client that speaks other protocols alone is told so, one without AL
     client.shake(server);
     CHECK(server.session.result() == wanted);
   }
+}
+
+TEST_CASE("which HTTP is spoken is what the server likes best of what the client offers") {
+  const Authority ca;
+  const std::string both("\x02h2\x08http/1.1"), http2_alone("\x02h2");
+  for (const auto& [alpn, offered, is_http2] :
+       {std::tuple(Alpn::http2_first, both, true), std::tuple(Alpn::http1_first, both, false),
+        std::tuple(Alpn::http1_first, http2_alone, true), std::tuple(Alpn::http1, both, false)}) {
+    auto context = Context::server(ca.issue(), {}, alpn);
+    REQUIRE(context);
+    End server(*context);
+    WildClient client;
+    SSL_CTX_set_alpn_protos(client.context, reinterpret_cast<const unsigned char*>(offered.data()),
+                            static_cast<unsigned>(offered.size()));
+    client.connect();
+    client.shake(server);
+    REQUIRE(server.session.is_open());
+    CHECK(server.session.has_agreed_on_http2() == is_http2);
+  }
+}
+
+TEST_CASE("a client offers the one HTTP that it was made for, and knows what was agreed on") {
+  const Authority ca;
+  for (const auto& [alpn, offer, is_http2] :
+       {std::tuple(Alpn::http1_first, Session::Offer::http2, true),
+        std::tuple(Alpn::http2_first, Session::Offer::http1, false)}) {
+    auto context = Context::server(ca.issue(), {}, alpn);
+    REQUIRE(context);
+    End server(*context), client(client_of(trusting(ca)), nullptr, offer);
+    talk(client, server);
+    REQUIRE(client.session.is_open());
+    CHECK(client.session.has_agreed_on_http2() == is_http2);
+  }
+  End server(server_of(ca.issue())),
+      client(client_of(trusting(ca)), nullptr, Session::Offer::http2);
+  talk(client, server);
+  CHECK(client.session.result() == HandshakeResult::no_application_protocol);
 }
 
 TEST_CASE("plain HTTP and noise are named, at their first bytes") {

@@ -142,6 +142,23 @@ TEST_CASE("a handler that knows whom a request is about is given the limits") {
   CHECK_FALSE(whole.scope);
 }
 
+TEST_CASE("a token of one workload reaches to nothing else, and its name is the caller") {
+  const File file("tokens:\n  - {name: pods, sha256: " + digest_of("p-token") +
+                  ", roles: [write], clusters: [eu], workloads: [price]}\n");
+  Guard guard({.port = "agent", .tokens_file = file.path});
+  HttpRequest asked = request("Bearer p-token");
+  CHECK_FALSE(guard.refuse(asked, {.role = Role::write, .handler_checks_scope = true}));
+  REQUIRE(asked.scope);
+  CHECK(asked.caller == "pods");
+  CHECK(asked.scope->covers({.cluster = "eu", .name_space = "any", .workload = "price"}));
+  CHECK_FALSE(asked.scope->covers({.cluster = "us", .workload = "price"}));
+  CHECK_FALSE(asked.scope->covers({.cluster = "eu", .workload = "fraud"}));
+  // Where a route does not know whom it is about, the token opens nothing.
+  CHECK_THAT(refusal(guard, request("Bearer p-token"), Role::write),
+             Catch::Contains("out_of_scope") &&
+                 Catch::Contains("limited to clusters eu and workloads price"));
+}
+
 TEST_CASE("a password opens everything, beside tokens and without them") {
   const File file(tokens_text);
   const Passwords passwords = [](std::string_view user, std::string_view password) {
@@ -155,6 +172,70 @@ TEST_CASE("a password opens everything, beside tokens and without them") {
              Catch::Contains("user name or password is wrong"));
   HttpRequest nothing = request("");
   CHECK(both.refuse(nothing, {.role = Role::read})->headers.size() == 2);
+}
+
+TEST_CASE("a certificate's name gives a role and limits, where no Authorization header is") {
+  const std::string agent = "spiffe://cluster.local/ns/shop/sa/agent";
+  const File file(tokens_text + "  - {name: mesh, san: \"" + agent +
+                  "\", roles: [write], namespaces: [shop]}\n"
+                  "  - {name: batch, san: Batch.Shop, roles: [read]}\n");
+  Guard guard({.port = "agent", .tokens_file = file.path});
+  const auto shown = [](std::vector<std::string> names, const std::string& authorization = "") {
+    HttpRequest made = request(authorization);
+    made.certificate_names = std::move(names);
+    return made;
+  };
+  HttpRequest by_uri = shown({"other.shop", agent});
+  CHECK(!guard.refuse(by_uri, {.role = Role::write, .handler_checks_scope = true}));
+  CHECK(by_uri.caller == "mesh");
+  CHECK(by_uri.user.empty());
+  CHECK(by_uri.scope->namespaces == std::vector<std::string>{"shop"});
+  CHECK(!by_uri.may(Role::approve));
+  CHECK(refusal(guard, shown({"batch.shop"}), Role::read).empty());
+  CHECK_THAT(refusal(guard, shown({"batch.shop"}), Role::write),
+             Catch::Contains("missing_role") && Catch::Contains("the certificate batch has read"));
+  // A name is no part of another, and no token.
+  for (const std::string& name : {agent + "2", agent.substr(1), std::string("shop"), std::string()})
+    CHECK_THAT(refusal(guard, shown({name}), Role::write), Catch::Contains("unauthorized"));
+  CHECK_THAT(refusal(guard, request("Bearer " + agent), Role::write),
+             Catch::Contains("the token is none"));
+  CHECK_THAT(refusal(guard, shown({"web.shop"}), Role::write),
+             Catch::Contains("none of the names of the client's certificate: web.shop"));
+  // Who brings a token is judged by that alone.
+  CHECK_THAT(refusal(guard, shown({agent}, "Bearer r-token"), Role::write),
+             Catch::Contains("the token reader has read"));
+  CHECK_THAT(refusal(guard, shown({agent}, "Bearer nonsense"), Role::write),
+             Catch::Contains("the token is none"));
+}
+
+TEST_CASE("an entry of the tokens file is of a token, a person or a certificate") {
+  const auto entry = [](const std::string& keys) {
+    return mistakes_of("tokens:\n  - {name: a, roles: [read], " + keys + "}\n");
+  };
+  CHECK(entry("san: web.shop").empty());
+  CHECK(entry("san: 'spiffe://c/ns/shop/sa/web'").empty());
+  for (const char* bad : {"san: ''", "san: 'a b'", "san: 'a/b'", "san: 'spiffe://a b'"})
+    CHECK_THAT(entry(bad), Catch::Contains("san: expected a URI"));
+  CHECK_THAT(entry("san: web.shop, user: ada"), Catch::Contains("expected one of sha256"));
+  CHECK_THAT(entry("san: web}\n  - {name: b, roles: [read], san: WEB"),
+             Catch::Contains("san WEB stands there twice"));
+}
+
+TEST_CASE(
+    "a request that was let in tells what else its caller may do, and no refusal is counted") {
+  const File file(tokens_text);
+  Guard guard({.port = "agent", .tokens_file = file.path, .single_token = "one"});
+  const auto may_approve = [](Guard& at, const std::string& authorization) {
+    HttpRequest asked = request(authorization);
+    REQUIRE(!at.refuse(asked, {.role = Role::read}));
+    return asked.may(Role::approve);
+  };
+  CHECK_FALSE(may_approve(guard, "Bearer r-token"));
+  CHECK(may_approve(guard, "Bearer b-token"));
+  CHECK(may_approve(guard, "Bearer one"));
+  Guard open({.port = "agent"});
+  CHECK(may_approve(open, ""));
+  for (const std::uint64_t count : guard.refused()) CHECK(count == 0);
 }
 
 TEST_CASE("without anything set everybody may do everything, and open routes stay open") {
@@ -209,8 +290,8 @@ TEST_CASE("every mistake of a tokens file is told, with its line") {
       digest_of("x") + ", roles: [read], model: house}\n");
   for (const char* expected :
        {"64 hexadecimal digits", "the name a is used twice", "role reading: expected read",
-        "expected a name", "expected roles", "either sha256 or token_file", "f: not there",
-        "models: expected names", "model", "the same token twice"}) {
+        "expected a name", "expected roles", "expected one of sha256, token_file, user and san",
+        "f: not there", "models: expected names", "model", "the same token twice"}) {
     CHECK_THAT(mistakes, Catch::Contains(expected));
   }
   CHECK_THAT(mistakes_of("tokens: []\n"), Catch::Contains("at least one"));

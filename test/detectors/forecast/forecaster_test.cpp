@@ -258,3 +258,26 @@ TEST_CASE("forecasts of a series that is scaled are scaled likewise") {
     CHECK(again.bands[1].upper[h] == Approx(1024 * once.bands[1].upper[h]).epsilon(1e-6));
   }
 }
+
+TEST_CASE("intervals of a few hours ahead cover as those of a day do, whatever the hour") {
+  std::mt19937_64 random(11);
+  std::normal_distribution<double> normal(0, 0.03);
+  std::vector<double> values;
+  for (std::size_t i = 0; i < 20 * day; ++i) {
+    const double course = 20 + 16 * std::sin(2 * 3.14159265 * static_cast<double>(i) / day);
+    values.push_back(course * std::exp(normal(random)));
+  }
+  for (const std::size_t horizon : {3, 6, 12, 24}) {
+    double inside = 0, all = 0;
+    for (std::size_t end = 15 * day; end + horizon <= values.size(); end += 5) {
+      const std::vector<double> known(values.begin(),
+                                      values.begin() + static_cast<std::ptrdiff_t>(end));
+      const Forecast forecast = made::ahead(known, horizon);
+      inside += covered(forecast, 1, values, end) * static_cast<double>(horizon);
+      all += static_cast<double>(horizon);
+    }
+    INFO(horizon);
+    CHECK(inside / all > 0.83);
+    CHECK(inside / all < 0.97);
+  }
+}

@@ -5,9 +5,9 @@
 #include "detectors/forecast/average.h"
 #include "detectors/forecast/clock_shift.h"
 #include "detectors/forecast/coarse.h"
+#include "detectors/forecast/double_seasonal.h"
 #include "detectors/forecast/interval.h"
 #include "detectors/forecast/level_shift.h"
-#include "detectors/forecast/moved_week.h"
 #include "detectors/forecast/outliers.h"
 #include "detectors/forecast/ridge_autoregression.h"
 #include "detectors/forecast/seasonal_naive.h"
@@ -41,10 +41,58 @@ TEST_CASE("seasonal naive repeats the last season, naive the last value") {
   CHECK(SeasonalNaive(series, 100, "s").ahead(2, 3) == std::vector<double>{1, 2, 1});
 }
 
-TEST_CASE("last week comes again at today's level") {
-  // Weeks of 4, days of 2.
-  const Filled series = whole({1, 2, 3, 4, 11, 12, 13, 14, 21, 22});
-  CHECK(MovedWeek(series, {2, 4}).ahead(10, 3) == std::vector<double>{23, 24, 31});
+TEST_CASE("double seasonal smoothing goes on with level, day and week, and with what is left") {
+  // Days of 2, weeks of 4: 10 +- 3 by day, +- 1 by week.
+  std::vector<double> values;
+  for (std::size_t i = 0; i < 40; ++i)
+    values.push_back(10 + (i % 2 == 0 ? 3 : -3) + (i % 4 < 2 ? 1 : -1));
+  const Filled exact = whole(values);
+  DoubleSeasonal calm(exact, {2, 4});
+  calm.learn(40);
+  const auto same = calm.ahead(40, 4);
+  for (std::size_t h = 0; h < 4; ++h) CHECK(same[h] == Approx(values[h]));
+  values.back() += 1;
+  const Filled higher = whole(values);
+  DoubleSeasonal moved(higher, {2, 4});
+  moved.learn(40);
+  // All gains are low yet: 0.9 of the last error is left, and 0.05 of it went into the level.
+  CHECK(moved.ahead(40, 1)[0] == Approx(values[0] + 0.05 + 0.9));
+}
+
+TEST_CASE("double seasonal smoothing takes the gains that told the next slots best") {
+  // How much of a last value that is 50 too high is in the next forecast: about 0.5 where values
+  // are off by themselves, 0.9 where each is off nearly as the one before.
+  const auto carried = [](std::vector<double> values) {
+    const Filled before = fill(values, {24, 168});
+    values.back() += 50;
+    const Filled higher = fill(values, {24, 168});
+    DoubleSeasonal a(before, {24, 168}), b(higher, {24, 168});
+    a.learn(values.size()), b.learn(values.size());
+    return (b.ahead(values.size(), 1)[0] - a.ahead(values.size(), 1)[0]) / 50;
+  };
+  const auto single = made::days(60 * 24, 5), noise = made::days(60 * 24, 5, 24, 2);
+  auto sticky = made::days(60 * 24, 0);
+  double off = 0;
+  for (std::size_t i = 0; i < sticky.size(); ++i) {
+    off = 0.95 * off + noise[i] - sticky[i];
+    sticky[i] += off;
+  }
+  CHECK(carried(single) == Approx(0.525).margin(0.03));
+  CHECK(carried(sticky) == Approx(0.925).margin(0.03));
+}
+
+TEST_CASE("double seasonal smoothing learns nothing from gaps, and of nothing forecasts a number") {
+  auto values = made::days(6 * 168, 0);
+  for (std::size_t i = 500; i < 520; ++i) values[i] = gap;
+  Filled series = fill(values, {24, 168});
+  for (std::size_t i = 500; i < 520; ++i) series.values[i] = 1e6;
+  DoubleSeasonal method(series, {24, 168});
+  method.learn(600);
+  CHECK(method.ahead(600, 1)[0] == Approx(values[600]).margin(1e-6));
+  const Filled none = fill(std::vector<double>(100, gap), {24, 0});
+  DoubleSeasonal of_none(none, {24, 0});
+  of_none.learn(100);
+  CHECK(of_none.ahead(100, 2) == std::vector<double>{0, 0});
 }
 
 TEST_CASE("an autoregression finds the coefficients of an exact recursion, and follows it") {
@@ -134,6 +182,12 @@ TEST_CASE("origins are a season apart, in the newer half, and end at the horizon
   CHECK(origins.at.size() == 13);
   CHECK(origins_for(5000, 48, {24, 168}).at.size() == 21);
   CHECK(origins_for(10, 48, {}).horizon == 2);
+}
+
+TEST_CASE("of less than a day ahead origins stand at the hour of the forecast, where enough do") {
+  CHECK(origins_for(700, 6, {24, 168}).at.back() == 700 - 24);
+  CHECK(origins_for(700, 24, {24, 168}).at.back() == 700 - 24);
+  CHECK(origins_for(5 * 24, 6, {24, 0}).at.back() == 5 * 24 - 6);
 }
 
 TEST_CASE("interval widths are the quantile of the errors, widened, by distance and phase") {

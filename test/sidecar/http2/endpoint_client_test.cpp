@@ -55,6 +55,22 @@ TEST_CASE("HTTP/2 client: a length that the body of HEAD, 204 and 304 has not is
   CHECK(talk.violations == std::vector{Violation::content_length_mismatch});
 }
 
+TEST_CASE("HTTP/2 client: a head that ends announces no body, and HEAD, 204 and 304 have none") {
+  Talk talk(Role::client);
+  talk.open();
+  for (const std::uint32_t id : {1, 3, 5, 7, 9}) talk.open_stream(id);
+  talk.streams.at(5)->is_head_request = true;
+  talk.say(talk.head(1, {{":status", "200"}, {"content-length", "0"}}, true));
+  CHECK(talk.violations.empty());
+  talk.say(talk.head(3, {{":status", "200"}, {"content-length", "5"}}, true));
+  CHECK(talk.violations.size() == 1);
+  talk.say(talk.head(5, {{":status", "200"}}, false) + talk.data(5, "body", true));
+  talk.say(talk.head(7, {{":status", "204"}}, false) + talk.data(7, "body", true));
+  talk.say(talk.head(9, {{":status", "304"}, {"content-length", "5"}}, true));
+  CHECK(talk.violations == std::vector(3, Violation::content_length_mismatch));
+  CHECK_FALSE(talk.endpoint.has_failed());
+}
+
 TEST_CASE("HTTP/2 client: a server of HTTP/1.1 is known by its answer") {
   Talk talk(Role::client);
   talk.out.clear();
@@ -75,6 +91,26 @@ TEST_CASE("HTTP/2 client: pushes and streams that it did not open end the connec
     CHECK(talk.endpoint.has_failed());
     CHECK(talk.sent().size() == 1);
   }
+}
+
+TEST_CASE("HTTP/2 client: a head or trailers past their limits end their stream, and no other") {
+  Talk talk(Role::client);
+  talk.open();
+  for (const std::uint32_t id : {1, 3, 5}) talk.open_stream(id);
+  talk.out.clear();
+  Fields many{{":status", "200"}};
+  for (int i = 0; i < 100; ++i) many.emplace_back("x-" + std::to_string(i), "1");
+  talk.say(talk.head(1, many, false) + talk.head(3, {{":status", "200"}}, false));
+  many.erase(many.begin());
+  many.emplace_back("x-one-more", "1");
+  talk.say(talk.head(3, many, true) + talk.head(5, {{":status", "200"}, {"x-99", "1"}}, true));
+  CHECK(talk.violations == std::vector{Violation::too_many_fields, Violation::too_many_fields});
+  CHECK_FALSE(talk.endpoint.has_failed());
+  CHECK(talk.told.back().find("5") != std::string::npos);
+  const Words sent = talk.sent();
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].starts_with("RST 1"));
+  CHECK(sent[1].starts_with("RST 3"));
 }
 
 TEST_CASE("HTTP/2 client: resets and GOAWAY are told with their code") {

@@ -96,6 +96,20 @@ TEST_CASE("HTTP/2 server: a frame of the wrong length, stream or place ends the 
   CHECK(answer_to(frame(FrameType::data, 0, 1, "").replace(0, 3, "\x00\x40\x01", 3)) == size);
 }
 
+TEST_CASE("HTTP/2 server: a stream that nobody can have opened is idle, however many were") {
+  for (const std::string& bytes :
+       {frame(FrameType::rst_stream, 0, 2, uint32(8)),
+        frame(FrameType::window_update, 0, 2, uint32(1)), frame(FrameType::data, 0, 2, "x")}) {
+    Talk talk(Role::server);
+    talk.open();
+    talk.say(talk.head(5, get_fields, true));
+    CHECK_FALSE(talk.endpoint.has_failed());
+    talk.say(bytes);
+    CHECK(talk.endpoint.has_failed());
+    CHECK(code_of(talk.endpoint.violation()) == ErrorCode::protocol_error);
+  }
+}
+
 TEST_CASE("HTTP/2 server: padding that does not fit its frame is refused") {
   Talk talk(Role::server);
   talk.open();

@@ -90,6 +90,7 @@ TEST_CASE("HTTP/2 heads: CONNECT has an authority and no path") {
   CHECK(Judged({{":method", "CONNECT"}, {":authority", "db:5432"}}).request.is_connect);
   CHECK_FALSE(Judged({{":method", "CONNECT"}, {":authority", "db"}, {":path", "/"}}).is_request);
   CHECK_FALSE(Judged({{":method", "CONNECT"}}).is_request);
+  CHECK_FALSE(Judged({{":method", "CONNECT"}, {"host", "db:5432"}}).is_request);
 }
 
 TEST_CASE("HTTP/2 heads: a response has a status of three digits, and never 101") {

@@ -94,6 +94,54 @@ TEST_CASE("HPACK: a block of more than 100 fields, or of more than 64 KiB, ends 
   CHECK(peer.decode(std::string(90, '\xbe')) == "head_too_large");
 }
 
+TEST_CASE(
+    "HPACK: behind a block past its limits the table is in step, and the next block is read") {
+  HpackEncoder encoder;
+  Decoding peer;
+  const auto block = [&encoder](const std::vector<Field>& fields) {
+    std::string out;
+    encoder.begin(out);
+    for (const Field& field : fields) encoder.add(field, out);
+    return out;
+  };
+  const std::string large(4000, 'a'), huge(70'000, 'b');
+  const std::vector<std::vector<Field>> past{
+      std::vector<Field>(101, {"x-new", "1"}),
+      std::vector<Field>(17, {"x", large}),
+      {{"x-before", "1"}, {"x-huge", huge}, {"x-behind", "2"}}};
+  for (const std::vector<Field>& fields : past) {
+    CAPTURE(fields.size());
+    peer.decode(block({{"x-known", "yes"}}));
+    CHECK(peer.decode(block(fields)) ==
+          (fields.size() == 101 ? "too_many_fields" : "head_too_large"));
+    CHECK_FALSE(peer.decoder.is_lost());
+    CHECK(peer.decode(block({{"x-known", "yes"}, {"x-behind", "2"}})) ==
+          "x-known=yes\nx-behind=2\n");
+    CHECK(peer.decoder.table().size() == encoder.table().size());
+  }
+  // A literal that is larger than all there is room for empties the table, as any that is too
+  // large for it does; and so it is where the text is of Huffman's code.
+  const auto with_length = [](std::string prefix, std::size_t n) {
+    prefix += '\x7f';
+    for (n -= 127; n >= 128; n >>= 7) prefix += static_cast<char>(n & 127 | 128);
+    return prefix + static_cast<char>(n);
+  };
+  Decoding other;
+  other.decode(hex("40") + hex("0161") + hex("0162"));
+  CHECK(other.decode(with_length(hex("40") + hex("0163"), huge.size()) + huge) == "head_too_large");
+  CHECK_FALSE(other.decoder.is_lost());
+  CHECK(other.decoder.table().count() == 0);
+}
+
+TEST_CASE("HPACK: a bomb is followed for 1 MiB of text, and then its table is lost") {
+  Decoding peer;
+  peer.decode(hex("40") + hex("0161") + hex("7f9f1e") + std::string(3998, 'b'));
+  CHECK(peer.decode(std::string(200, '\xbe')) == "head_too_large");
+  CHECK_FALSE(peer.decoder.is_lost());
+  CHECK(peer.decode(std::string(400, '\xbe')) == "head_too_large");
+  CHECK(peer.decoder.is_lost());
+}
+
 TEST_CASE("HPACK: entries leave the table from its end, also when its size is lowered") {
   DynamicTable table;
   for (int i = 0; i < 500; ++i) table.insert("name", "value-" + std::to_string(1000 + i));

@@ -98,7 +98,7 @@ const std::vector<Ending>& endings() {
        {"failed 503 upstream_unreachable"},
        0},
       {"refused a connection later",
-       [](Scripted& s) { s.reach(Stage::connecting), s.exchange.on_connect_failed(ECONNREFUSED); },
+       [](Scripted& s) { s.reach(Stage::connecting), s.exchange.on_connect_failed("refused"); },
        "unreachable 503",
        {"failed 503 upstream_unreachable"},
        0},
@@ -370,7 +370,7 @@ TEST_CASE("each address of the upstream is tried once") {
     Scripted test(thread);
     test.upstream.addresses = addresses;
     test.reach(Stage::connecting);
-    while (test.exchange.has_begun()) test.exchange.on_connect_failed(ECONNREFUSED);
+    while (test.exchange.has_begun()) test.exchange.on_connect_failed("refused");
     Words told(addresses - 1, "connect");
     told.emplace_back("abandon");
     CHECK(test.upstream.told == told);
@@ -384,7 +384,7 @@ TEST_CASE("an address that answers after others failed serves the request") {
   Scripted test(thread);
   test.upstream.addresses = 2;
   test.reach(Stage::connecting);
-  test.exchange.on_connect_failed(ECONNREFUSED);
+  test.exchange.on_connect_failed("refused");
   CHECK(test.exchange.stage() == Stage::connecting);
   test.exchange.on_connected();
   test.respond();
@@ -398,7 +398,7 @@ TEST_CASE("a request that found the queue full at its second address is refused"
   test.upstream.addresses = 2;
   test.upstream.next = {found_queue_full};
   test.reach(Stage::connecting);
-  test.exchange.on_connect_failed(ECONNREFUSED);
+  test.exchange.on_connect_failed("refused");
   CHECK(test.client.told == Words{"refused 503 queue_full"});
 }
 
@@ -702,7 +702,7 @@ void do_something(Scripted& test, std::mt19937& random) {
       return exchange.on_attempt(choice == 4 ? is_queued : attempts[random() % 6]);
     }
     case Stage::connecting:
-      return choice < 5 ? exchange.on_connect_failed(ECONNREFUSED) : exchange.on_connected();
+      return choice < 5 ? exchange.on_connect_failed("refused") : exchange.on_connected();
     case Stage::waiting:
       if (choice == 2) return exchange.on_upstream_lost(UpstreamFailure::reset);
       if (choice == 3) return exchange.on_invalid_response("x");

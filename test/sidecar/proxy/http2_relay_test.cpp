@@ -11,6 +11,8 @@ using To = Http2Relay::To;
 const Fields get{{":method", "GET"}, {":scheme", "http"}, {":authority", "m"}, {":path", "/v1"}};
 const Fields post{{":method", "POST"}, {":scheme", "http"}, {":authority", "m"}, {":path", "/v1"}};
 const Fields ok{{":status", "200"}};
+const std::size_t model_infer =
+    tap::grpc_method_place("/inference.GRPCInferenceService/ModelInfer");
 const Fields grpc_ok{{":status", "200"}, {"content-type", "application/grpc"}};
 
 TEST_CASE("Coupled: a call passes in both directions, trailers last, and is counted and captured") {
@@ -28,7 +30,7 @@ TEST_CASE("Coupled: a call passes in both directions, trailers last, and is coun
   CHECK(pair.client_got() == Words{"HEADERS 1 :status=200 content-type=application/grpc",
                                    "DATA 1 reply", "HEADERS 1 grpc-status=0 end"});
   CHECK(pair.thread.requests("house") == std::map<std::string, std::uint64_t>{{"success 200", 1}});
-  CHECK(pair.thread.context.counters.grpc_codes[0].get() == 1);
+  CHECK(pair.thread.context.counters.grpc_calls[model_infer][0].get() == 1);
   CHECK(pair.thread.in_flight() == 0);
   const auto captured = pair.thread.captured();
   REQUIRE(captured.size() == 1);
@@ -102,7 +104,7 @@ TEST_CASE("Coupled: a reset passes with its code, whoever sends it") {
   pair.client_says(Coupled::reset(1, ErrorCode::cancel));
   CHECK(pair.upstream_got() == Words{"RST 1 CANCEL"});
   CHECK(pair.thread.requests() == std::map<std::string, std::uint64_t>{{"cancelled 0", 1}});
-  CHECK(pair.thread.context.counters.grpc_codes[1].get() == 1);
+  CHECK(pair.thread.context.counters.grpc_calls[model_infer][1].get() == 1);
   pair.begin_call(3);
   pair.upstream_says(Coupled::reset(3, ErrorCode::refused_stream));
   CHECK(pair.client_got() == Words{"RST 3 REFUSED_STREAM"});
@@ -154,16 +156,65 @@ TEST_CASE("Coupled: streams behind the upstream's GOAWAY are refused, those befo
   pair.begin_call(1);
   pair.client_says(pair.head(3, Coupled::grpc_fields(), true));
   pair.upstream_says(frame(http2::FrameType::goaway, 0, 0, http2::uint32(1) + http2::uint32(0)));
-  CHECK(pair.client_got() == Words{"GOAWAY 2147483647 NO_ERROR", "RST 3 REFUSED_STREAM"});
+  // The last id first: by it a client knows that it may send stream 3 again.
+  CHECK(pair.client_got() == Words{"GOAWAY 1 NO_ERROR", "RST 3 REFUSED_STREAM"});
   pair.client_says(pair.head(5, Coupled::grpc_fields(), true));
-  CHECK(pair.client_got() == Words{"RST 5 REFUSED_STREAM"});
+  CHECK(pair.client_got().empty());  // It is behind that id.
+  CHECK_FALSE(pair.relay.is_over());
   pair.upstream_says(pair.answer(1, {{":status", "200"}, {"grpc-status", "0"}}, true));
   CHECK(pair.client_got().front() == "HEADERS 1 :status=200 grpc-status=0 end");
   CHECK(pair.link.told.back() == "close");
-  CHECK_FALSE(pair.relay.is_over());
-  pair.client_says(frame(http2::FrameType::ping, http2::flag_ack, 0, "outrider"));
-  CHECK(pair.client_got() == Words{"GOAWAY 5 NO_ERROR"});
   CHECK(pair.relay.is_over());
+}
+
+TEST_CASE("Coupled: an upstream's GOAWAY that refuses nothing yet is the client's") {
+  Coupled pair;
+  pair.begin_call(1);
+  const auto goaway = [](std::uint32_t last_id) {
+    return frame(http2::FrameType::goaway, 0, 0, http2::uint32(last_id) + http2::uint32(0));
+  };
+  pair.upstream_says(goaway(http2::stream_id_max));
+  CHECK(pair.client_got() == Words{"GOAWAY 2147483647 NO_ERROR"});
+  pair.client_says(pair.head(3, Coupled::grpc_fields(), true));
+  CHECK(pair.client_got().empty());
+  pair.client_says(frame(http2::FrameType::ping, http2::flag_ack, 0, "outrider"));
+  CHECK(pair.client_got() == Words{"GOAWAY 3 NO_ERROR"});
+  pair.upstream_says(goaway(1));
+  CHECK(pair.client_got() == Words{"GOAWAY 1 NO_ERROR", "RST 3 REFUSED_STREAM"});
+  pair.upstream_says(pair.answer(1, {{":status", "200"}, {"grpc-status", "0"}}, true));
+  CHECK(pair.client_got().front() == "HEADERS 1 :status=200 grpc-status=0 end");
+  CHECK(pair.relay.is_over());
+}
+
+TEST_CASE("Coupled: a call that ends without a status of its own is never counted as OK") {
+  const auto codes_after = [](const auto& end) {
+    Coupled pair;
+    pair.client_says(pair.head(1, Coupled::grpc_fields(), true));
+    pair.upstream_says(http2::settings() + pair.answer(1, grpc_ok, false));
+    end(pair);
+    std::map<std::size_t, std::uint64_t> codes;
+    const auto& cells = pair.thread.context.counters.grpc_calls[model_infer];
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      if (cells[i].get() != 0) codes[i] = cells[i].get();
+    return codes;
+  };
+  using Codes = std::map<std::size_t, std::uint64_t>;
+  const auto reset_by = [](std::uint32_t code) {
+    return [code](Coupled& pair) {
+      pair.upstream_says(frame(http2::FrameType::rst_stream, 0, 1, http2::uint32(code)));
+    };
+  };
+  CHECK(codes_after([](Coupled& pair) {
+          pair.relay.on_upstream_lost(tap::UpstreamFailure::reset);
+        }) == Codes{{14, 1}});
+  CHECK(codes_after([](Coupled& pair) { pair.thread.pass(std::chrono::minutes(6)); }) ==
+        Codes{{14, 1}});
+  CHECK(codes_after([](Coupled& pair) { pair.upstream_says(Coupled::data(1, "", true)); }) ==
+        Codes{{2, 1}});
+  CHECK(codes_after(reset_by(2)) == Codes{{13, 1}});
+  CHECK(codes_after(reset_by(7)) == Codes{{14, 1}});
+  CHECK(codes_after(reset_by(8)) == Codes{{1, 1}});
+  CHECK(codes_after(reset_by(11)) == Codes{{8, 1}});
 }
 
 TEST_CASE("Coupled: as many streams are the client's as the upstream takes") {
@@ -193,6 +244,18 @@ TEST_CASE("Coupled: requests wait for the connection, and fail when it is not to
     pair.relay.on_connect_failed("refused");
     CHECK(pair.client_got().size() == 3);
     CHECK(pair.link.told.back() == "close");
+  }
+  SECTION("it chose HTTP/1.1 in the TLS handshake") {
+    pair.relay.on_upstream_speaks_http1();
+    const Words got = pair.client_got();
+    REQUIRE(got.size() == 3);
+    CHECK(got[0].find("grpc-status=12") != std::string::npos);
+    CHECK(got[0].find("have it offer h2") != std::string::npos);
+    CHECK(got[1].find(":status=505") != std::string::npos);
+    CHECK(pair.link.told == Words{"connect", "close"});
+    CHECK(pair.thread.requests_counted() == 2);
+    CHECK(pair.scratch.upstream_out.empty());
+    return;  // The proxy's rejections are no failures of the upstream.
   }
   SECTION("it takes too long") {
     pair.thread.pass(std::chrono::seconds(4));

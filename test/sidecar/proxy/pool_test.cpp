@@ -31,7 +31,8 @@ struct Pooled {
              held) {}
 
   UpstreamConnection* acquire(bool fresh = false) {
-    return pool.acquire(user, now, fresh, refusal);
+    return pool.acquire(user, now, fresh ? UpstreamPool::Wanted::fresh : UpstreamPool::Wanted::any,
+                        refusal);
   }
   // The upstream's end of the connection that was made last.
   Descriptor accept() {

@@ -2,6 +2,8 @@
 #include "sidecar/tap/capture.h"
 
 #include <cstdio>
+#include <deque>
+#include <string>
 
 #include "sidecar/http1/head.h"
 #include "test/sidecar/tap/tap_support.h"
@@ -244,6 +246,42 @@ TEST_CASE("what is held for captures is shown while they last and is nothing aft
     CHECK(shown() >= 10'000);
     is_refused ? capture.abandon() : capture.finish({});
     CHECK(shown() == 0);
+  }
+}
+
+TEST_CASE("a call that waits holds hardly more than its head and its message") {
+  Tapped tapped;
+  const auto shown = [&] { return tapped.file.lane(0).counters.capture_bytes.get(); };
+  Capture capture(tapped.tap);
+  capture.begin("POST", "/inference.GRPCInferenceService/ModelInfer", "key");
+  capture.request_line("POST", "/inference.GRPCInferenceService/ModelInfer", "model:8001");
+  for (const char* name : {"content-type", "te", "user-agent", "grpc-timeout"})
+    capture.request_field(name, "a value of some length");
+  capture.end_request_head();
+  capture.request_body(std::string(200, 'm'));
+  CHECK(shown() == 2 * BlockBudget::small_bytes);
+}
+
+TEST_CASE("many calls that wait leave room for a large one, and are all whole") {
+  Tapped tapped(8 * BlockBudget::page_bytes);
+  std::deque<Capture> waiting;
+  // Two pages of small blocks, then large ones are lent until two are left.
+  for (int i = 0; i < 2 * 16 + 4; ++i) {
+    Capture& one = waiting.emplace_back(tapped.tap);
+    one.begin("POST", "/", "key");
+    one.request_head("HEAD" + std::to_string(i));
+  }
+  pass(tapped, std::string(4000, 'x'), "");
+  CHECK(tapped.dropped(DropReason::capture_full) == 0);
+  for (Capture& one : waiting) one.finish({});
+  RingSource source(tapped.file);
+  CHECK(source.next()->request_body == std::string(4000, 'x'));
+  source.dispose(Disposal::analysed());
+  for (int i = 0; i < 2 * 16 + 4; ++i) {
+    const Exchange* got = source.next();
+    REQUIRE(got != nullptr);
+    CHECK(got->request_head == "HEAD" + std::to_string(i));
+    source.dispose(Disposal::analysed());
   }
 }
 

@@ -30,9 +30,15 @@ TEST_CASE("methods of model servers are known by their whole path, labels by the
   CHECK(grpc_method("/inference.GRPCInferenceService/ModelInfer") == GrpcMethod::model_infer);
   CHECK(grpc_method("/tensorflow.serving.PredictionService/Regress") == GrpcMethod::regress);
   CHECK(grpc_method("/mine.Service/ModelInfer") == GrpcMethod::other);
-  CHECK(grpc_method_label("/grpc.health.v1.Health/Check") == "Check");
-  CHECK(grpc_method_label("/mine.Service/Anything") == "other");
-  CHECK(grpc_method_label("") == "other");
+  const auto label_of = [](std::string_view path) {
+    return grpc_method_label(grpc_method_place(path));
+  };
+  CHECK(label_of("/inference.GRPCInferenceService/ModelInfer") == "ModelInfer");
+  CHECK(label_of("/grpc.health.v1.Health/Check") == "Check");
+  CHECK(label_of("/mine.Service/Anything") == "other");
+  CHECK(label_of("/mine.Service/other") == "other");
+  CHECK(label_of("") == "other");
+  CHECK(grpc_method_label(1000) == "other");
 }
 
 TEST_CASE("the model's name is read from the first bytes of the request's message") {

@@ -321,6 +321,38 @@ void keep_skeleton(std::string_view message, const Fields& fields, MessageBody& 
   }
 }
 
+// The quickest way: but for the bytes of its only raw content it is the last message.
+bool is_last_one(std::string_view message, MessageBody& out) {
+  const MessageBody::Around& last = out.around;
+  const std::size_t size = last.before.size() + last.raw_bytes + last.behind.size();
+  if (last.before.empty() || message.size() != size || !message.starts_with(last.before) ||
+      !message.ends_with(last.behind)) {
+    return false;
+  }
+  out.model_name = last.model_name.in(message);
+  out.model_version = last.model_version.in(message);
+  out.id = last.id.in(message);
+  out.binary = message.substr(last.before.size(), last.raw_bytes);
+  return true;
+}
+
+void keep_around(std::string_view message, MessageBody& out) {
+  if (out.raw_contents.size() != 1 || out.raw_contents.front().empty()) return;
+  const auto place_of = [message](std::string_view text) {
+    return text.empty() ? MessageBody::Around::Place{}
+                        : MessageBody::Around::Place{
+                              static_cast<std::size_t>(text.data() - message.data()), text.size()};
+  };
+  const std::string_view raw = out.raw_contents.front();
+  const std::size_t at = place_of(raw).at;
+  out.around = {.before = std::string(message.substr(0, at)),
+                .behind = std::string(message.substr(at + raw.size())),
+                .raw_bytes = raw.size(),
+                .model_name = place_of(out.model_name),
+                .model_version = place_of(out.model_version),
+                .id = place_of(out.id)};
+}
+
 Decoded<void> walk_message(std::string_view message, const Fields& fields, MessageBody& out,
                            bool& has_parameters) {
   ProtobufReader reader(message);
@@ -340,7 +372,7 @@ Decoded<void> walk_message(std::string_view message, const Fields& fields, Messa
 }
 
 Decoded<void> read_message(std::string_view message, const Fields& fields, MessageBody& out) {
-  if (read_again(message, fields, out)) return {};
+  if (is_last_one(message, out) || read_again(message, fields, out)) return {};
   out.clear();
   out.restart();
   bool has_parameters = false;
@@ -370,7 +402,10 @@ Decoded<void> read_message(std::string_view message, const Fields& fields, Messa
   json.raw("]}");
   const bool are_raw = std::none_of(out.tensors.begin(), out.tensors.end(),
                                     [](const auto& tensor) { return tensor.has_values; });
-  if (are_raw) keep_skeleton(message, fields, out);
+  if (are_raw) {
+    keep_skeleton(message, fields, out);
+    keep_around(message, out);
+  }
   return {};
 }
 

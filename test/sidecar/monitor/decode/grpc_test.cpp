@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,45 @@ TEST_CASE("each recorded call says what the same one would say over HTTP") {
     INFO(one.what);
     const tap::Exchange exchange = one.call.view();
     CHECK(describe(decoder.decode(exchange)) == one.expected.front());
+  }
+}
+
+// What is kept from one body for the next that has the same JSON must not show in any other.
+TEST_CASE("whatever came before it, an exchange is read as by a decoder that has seen none") {
+  std::vector<MadeExchange> all;
+  for (const Recorded& one : recorded("grpc.txt")) all.push_back(one.call);
+  const auto posted = [&all](const std::string& answer, const std::string& type) {
+    all.push_back(test::posted("/predict", "[[1,2],[3,4]]", answer));
+    all.back().response_head = "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\n\r\n";
+  };
+  for (const char* answer :
+       {R"({"predictions":[1,2]})", R"([1,2])", R"({"error":"no"})", R"("{\"predictions\":[5,6]}")",
+        R"({"predictions":[5,6]})", R"({"data":{"ndarray":[[1],[2]]},"meta":{"puid":"p-1"}})",
+        R"({"choices":[],"model":"m"})",
+        R"({"model_name":"m","model_version":7,"id":"i","y":[1,2]})",
+        R"({"model_name":"m","outputs":[{"name":"y","shape":[2],"datatype":"FP64","data":[1,2]}]})",
+        "{\"y\":1}\n{\"y\":2}", "{", "3"})
+    posted(answer, "application/json");
+  posted("{\"y\":1}\n{\"y\":2}\n", "application/x-ndjson");
+  posted("1\n2\n", "text/csv");
+  posted("data: {\"y\":[1,2]}\n\n", "text/event-stream");
+
+  std::vector<std::string> fresh;
+  for (const MadeExchange& one : all) {
+    Decoder decoder({});
+    fresh.push_back(describe(decoder.decode(one.view())));
+  }
+  Decoder used({});
+  std::mt19937 random(7);
+  std::uniform_int_distribution<std::size_t> any(0, all.size() - 1);
+  for (int turn = 0; turn < 4'000; ++turn) {
+    const std::size_t which = any(random);
+    const int times = 1 + turn % 3;
+    for (int time = 0; time < times; ++time) {
+      const MadeExchange& one = all[which];
+      INFO(one.request_head << one.response_head << one.response_body);
+      REQUIRE(describe(used.decode(one.view())) == fresh[which]);
+    }
   }
 }
 
@@ -292,11 +332,15 @@ TEST_CASE("messages that do not fit their descriptors are refused") {
 }
 
 TEST_CASE("a file that is no set of descriptors is refused with what to run") {
-  for (const std::string& text : {std::string(), std::string("syntax = \"proto3\";"),
-                                  read_recorded("scorer.bin").substr(0, 100)}) {
+  const std::pair<std::string, const char*> files[] = {
+      {"", "is empty"},
+      {"syntax = \"proto3\";", "is text, as the source of a service (.proto) is"},
+      {read_recorded("scorer.bin").substr(0, 100), "was cut off"}};
+  for (const auto& [text, seen] : files) {
     const auto schemas = MessageSchemas::parse(text);
     REQUIRE_FALSE(schemas);
     CHECK(schemas.error().code == "bad_config");
+    CHECK_THAT(schemas.error().message, Catch::Contains(seen));
     CHECK_THAT(schemas.error().message, Catch::Contains("--include_imports"));
   }
 }

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "sidecar/tap/grpc_call.h"
 #include "test/support/catch.h"
 
 namespace outrider::exporting {
@@ -89,6 +90,25 @@ TEST_CASE("what alerts read is there at 0 before the first request, and from a m
   has_usual_ends("house");
   has_usual_ends("unknown");
   CHECK(value_of(f.page(), bucket("house", "+Inf")) == 1);
+}
+
+TEST_CASE("gRPC calls are told apart by method, each with all statuses from its first call on") {
+  Fixture f;
+  const auto calls = [&f](const std::string& method, const std::string& code) {
+    return value_of(f.page(), "outrider_grpc_requests_total{grpc_code=\"" + code +
+                                  "\",grpc_method=\"" + method + "\"}");
+  };
+  CHECK(calls("other", "OK") == -1);
+  f.file.processes().http2_on.set(1);
+  CHECK(calls("other", "OK") == 0);
+  CHECK(calls("other", "UNAVAILABLE") == 0);
+  CHECK(calls("ModelInfer", "OK") == -1);
+  const std::size_t infer = tap::grpc_method_place("/inference.GRPCInferenceService/ModelInfer");
+  f.file.lane(0).counters.grpc_calls[infer][0].add(2);
+  f.file.lane(1).counters.grpc_calls[infer][0].add(3);
+  CHECK(calls("ModelInfer", "OK") == 5);
+  CHECK(calls("ModelInfer", "INTERNAL") == 0);
+  CHECK(calls("Predict", "OK") == -1);
 }
 
 TEST_CASE("a configured name stands for all requests") {

@@ -7,7 +7,7 @@
 #include "test/support/catch.h"
 #include "test/support/temporary_folder.h"
 #include "test/truth/log_fixture.h"
-#include "truth/label_api.h"
+#include "truth/api/label_api.h"
 
 namespace outrider::monitor {
 namespace {
@@ -53,7 +53,7 @@ struct Pod {
   void start() {
     shipper.reset();
     shipper = std::make_unique<Shipper>(
-        options, folder.path() / "shipping",
+        options, truth::Sample{}, folder.path() / "shipping",
         [](std::string_view, std::string_view) { return truth::JudgeRule{}; }, wall);
   }
   std::string predict(std::string_view name = "size") {
@@ -77,7 +77,7 @@ struct Pod {
   std::unique_ptr<Shipper> shipper;
 };
 
-net::HttpResponse label(const Shipper& shipper, const std::string& id) {
+net::HttpResponse label(Shipper& shipper, const std::string& id) {
   net::HttpRequest request;
   request.method = "POST";
   request.path = "/api/v1/labels";
@@ -177,7 +177,8 @@ TEST_CASE("an option that is missing is named") {
   ShippingOptions options;
   options.urls = {"http://127.0.0.1:9"};
   const auto rule = [](std::string_view, std::string_view) { return truth::JudgeRule{}; };
-  CHECK_THROWS_WITH(Shipper(options, folder.path(), rule, wall), Catch::Contains("truth.workload"));
+  CHECK_THROWS_WITH(Shipper(options, {}, folder.path(), rule, wall),
+                    Catch::Contains("truth.workload"));
 }
 
 }  // namespace outrider::monitor

@@ -2,6 +2,7 @@
 #include "sidecar/monitor/slices/slices_api.h"
 
 #include "base/core/text.h"
+#include "reference/slice_counts.h"
 #include "test/support/catch.h"
 #include "test/truth/log_fixture.h"
 
@@ -115,6 +116,30 @@ TEST_CASE_METHOD(SlicesFixture, "an answer stands until the rows since the chang
   CHECK(second["after"]["rows"] == 495);
   CHECK(second["alpha"].get<double>() == Approx(.025 * 3 / 8));  // Of the looks at 200 and 400.
   CHECK(second["verdict"] == "slices");
+}
+
+TEST_CASE_METHOD(SlicesFixture, "counts are asked for without a look being spent, by a name") {
+  feed(600, 20);
+  clock.advance(std::chrono::hours(1));
+  subject.changed = clock.now();
+  clock.advance(std::chrono::minutes(1));
+  feed(600, 2);
+  SlicesApi slices = api();
+  const auto counted = ask(slices, "model=house-price&counts=true");
+  const auto counts = reference::read_counts(counted["counts"], 600);
+  REQUIRE(counts);
+  CHECK(counts->all().since == detectors::ErrorCount{600, 100});
+  CHECK(counts->features()[0].slices[0] == "park");
+  CHECK(counts->counts()[0][0].since == detectors::ErrorCount{200, 100});
+  CHECK(counted["sidecar"] == ask(slices, "model=house-price&counts=true")["sidecar"]);
+  SlicesApi other = api();
+  CHECK(counted["sidecar"] != ask(other, "model=house-price&counts=true")["sidecar"]);
+  // The look is still whole.
+  CHECK(ask(slices, "model=house-price")["alpha"] == ask(other, "model=house-price")["alpha"]);
+  const auto few = ask(slices, "model=house-price&counts=true&rows=50");
+  CHECK(few["after"]["rows"] == 50);
+  CHECK(few["after"]["complete"] == false);
+  CHECK(ask(slices, "model=house-price&counts=true&rows=0", 400)["error"] == "bad_request");
 }
 
 TEST_CASE_METHOD(SlicesFixture, "where reading stopped at its bound the answer says so") {

@@ -14,7 +14,7 @@ request:
     - {name: size,     from: "query:size",     kind: numeric}
     - {name: bedrooms, from: "json:/bedrooms", kind: categorical}
 response: {prediction: "json:/price", score: "json:/probability", kind: regression, streams: skip}
-truth:    {tolerance: 5%, absolute_tolerance: 2, max_delay: 7d}
+truth:    {tolerance: 5%, absolute_tolerance: 2, max_delay: 7d, sample: 10%}
 accuracy: {slack: 2%, false_alarms: 2 per 30d}
 log:      {max_bytes: 64MiB, keep_features: true}
 sampling: {rate: 10%}
@@ -36,6 +36,7 @@ metrics:  {bins: all, tests: all}
   CHECK(settings->truth.tolerance == 0.05);
   CHECK(settings->truth.absolute_tolerance == 2.0);
   CHECK(settings->truth.max_delay == std::chrono::hours(24 * 7));
+  CHECK(settings->truth.sample == 0.1);
   CHECK(settings->accuracy.slack == 0.02);
   CHECK(settings->accuracy.false_alarm_every == std::chrono::hours(24 * 15));
   CHECK(settings->log.keep_features);
@@ -73,9 +74,9 @@ models:
 TEST_CASE("a wrong key is refused with what was seen and what to write") {
   const auto settings = parse_model_config(R"(
 request: {id: ["json:order", "query:a", "query:a", path]}
-truth: {early: 40d}
+truth: {early: 40d, sample: 0}
 models:
-  m: {truth: {early: 1m}}
+  m: {truth: {early: 1m, sample: 10%}}
   text: {request: {id: order_id}}
 )",
                                            "model.yaml");
@@ -87,6 +88,8 @@ models:
         "response:/json/pointer, got 'path'",
         "model.yaml:3: truth.early: expected 0 to truth.max_delay (30d)",
         "models.m.truth.early: is the same for all models",
+        "models.m.truth.sample: is the same for all models",
+        "model.yaml:3: truth.sample: expected a share of more than 0 and at most 1",
         "models.text.request.id: expected json:/json/pointer",
         "got 'order_id': a text alone is the key of every prediction"}) {
     CHECK_THAT(settings.error().message, Catch::Contains(expected));
