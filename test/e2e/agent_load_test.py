@@ -2,7 +2,7 @@
 """A storm: 1 000 incidents a minute, each decided soon, none lost over kill -9, in bounded memory."""
 
 import pytest
-from agent_test import Agent
+from agent_program import Agent
 from incident_load import POLICY, Receiver, run_load
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import page_scene
 import pytest
-from agent_test import Agent, webhook
+from agent_program import Agent, webhook
 from processes import http_json, wait_for
 
 pytestmark = pytest.mark.long  # Chromium is no small thing to install: scripts/install pages.

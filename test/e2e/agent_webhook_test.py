@@ -4,7 +4,7 @@
 import json
 
 import pytest
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from processes import http, http_json
 
 NAMELESS = {"status": "firing", "labels": {"job": "x"}, "annotations": {}, "startsAt": "2026-01-31T12:00:00Z",

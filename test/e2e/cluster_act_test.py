@@ -3,7 +3,7 @@
 scale, roll back, restart; what is another's is handed over; of two agents with a lease one acts, also over a kill -9."""
 
 import pytest
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from cluster_test import CHART, cluster, create_deployment, deployment, namespace, ready, replicas_of  # noqa: F401  Fixtures among them.
 from processes import http_json, wait_for
 

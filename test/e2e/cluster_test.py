@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 import yaml
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from cluster import Cluster
 from conftest import ROOT
 from processes import Programs, http_json, wait_for

@@ -5,7 +5,7 @@ roll-backs, scalings, ConfigMaps, warnings; nothing twice, nothing lost over a k
 import json
 
 import pytest
-from agent_test import Agent
+from agent_program import Agent
 from cluster_test import CHART, cluster, create_deployment, deployment, namespace, ready  # noqa: F401  Fixtures among them.
 from processes import http_json, wait_for
 

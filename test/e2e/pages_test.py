@@ -7,7 +7,7 @@ import time
 
 import page_scene
 import pytest
-from agent_test import Agent, webhook
+from agent_program import Agent, webhook
 from processes import http, http_json, wait_for
 
 MODELS, NAMESPACES = 60, 12

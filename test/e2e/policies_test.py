@@ -10,7 +10,7 @@ import time
 from urllib.parse import parse_qs
 
 import pytest
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from conftest import ROOT
 from processes import http_json, wait_for
 from stack import LocalServer

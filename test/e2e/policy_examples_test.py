@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import pytest
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from conftest import ROOT
 from processes import http_json, wait_for
 from stack import LocalServer

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from agent_test import Agent, Alertmanager, Receiver
+from agent_program import Agent, Alertmanager, Receiver
 from ahead_test import RULES, make_blocks, report, wait_for_capacities
 from conftest import ROOT
 from processes import free_port, http, wait_for

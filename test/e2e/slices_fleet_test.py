@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
-from agent_test import Agent
+from agent_program import Agent
 from processes import free_port, http, http_json, wait_for
 from slices_test import CONFIG, answer, feed, reference, wait_for_outcomes
 from stack import ModelServer, Sidecar

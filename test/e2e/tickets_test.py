@@ -9,7 +9,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from agent_test import Agent, alert, webhook
+from agent_program import Agent, alert, webhook
 from processes import http_json, wait_for
 from stack import LocalServer
 

@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from agent_test import Agent, Receiver
+from agent_program import Agent, Receiver
 from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
 from stack import Program
