@@ -204,8 +204,10 @@ void judge_units(UnitComparison& result, double half, std::size_t units_a_side, 
     // The half-width goes with the root of the units.
     const double times = half * half / (margin * margin);
     const auto smaller = static_cast<double>(units_a_side);
-    result.reason += "; some " + number(std::ceil(std::max(smaller * times, smaller + 1))) +
-                     " units a side would tell a difference of " + number(margin);
+    const double needed = std::ceil(std::max(smaller * times, smaller + 1));
+    result.reason += needed < 1e6 ? "; some " + std::to_string(std::lround(needed)) + " units"
+                                  : "; more than a million units";
+    result.reason += " a side would tell a difference of " + number(margin);
   }
 }
 

@@ -127,6 +127,13 @@ TEST_CASE(
   CHECK(result.verdict == ChangeVerdict::insufficient_evidence);
   CHECK_THAT(result.reason, Catch::Contains("the difference is between -") &&
                                 Catch::Contains("units a side would tell a difference of"));
+  UnitSamples rare, also_rare;  // 6 units of 1 000 requests, 1 or 2 of which fail.
+  for (int i = 0; i < 6000; ++i) {
+    rare.add("pod-" + std::to_string(i % 6), i < 9 ? 1 : 0);
+    also_rare.add("pod-" + std::to_string(i % 6), i < 10 ? 1 : 0);
+  }
+  CHECK_THAT(compare_units(rare, also_rare).reason,
+             Catch::Matches(".*; some [0-9]{5,6} units a side would tell a difference of .*"));
 }
 
 TEST_CASE("values of one pod count as one: a slow pod of many requests is one slow pod") {
