@@ -7,12 +7,12 @@
 #include "agent/truth/token_limits.h"
 #include "truth/append_buffer.h"
 #include "truth/codec.h"
+#include "truth/outcome_families.h"
 #include "truth/scope.h"
 
 namespace outrider::fleet {
 namespace {
 
-using wire::MetricType;
 using wire::SeriesKey;
 
 constexpr std::string_view state_prefix = "outcomes/";
@@ -175,8 +175,7 @@ void FleetOutcomes::collect_outcomes(wire::MetricSink& sink) const {
   const auto value = [&sink](Labels labels, std::uint64_t count) {
     sink.value(SeriesKey(std::move(labels)), static_cast<double>(count));
   };
-  sink.family({"outrider_outcomes_total", MetricType::counter,
-               "Predictions whose truth is known, by whether they were correct."});
+  sink.family(truth::outcomes_family.text());
   each([&](const Version& version, const Labels& labels) {
     for (const auto& segment : version.outcomes.segments()) {
       const Labels of = with(labels, "segment", segment.name);
@@ -184,14 +183,12 @@ void FleetOutcomes::collect_outcomes(wire::MetricSink& sink) const {
       value(with(of, "correct", "false"), segment.counts.wrong);
     }
   });
-  sink.family({"outrider_outcomes_newest_prediction_timestamp_seconds", MetricType::gauge,
-               "When the newest prediction whose truth is known was made; aggregate with max."});
+  sink.family(truth::newest_outcome_family.text());
   each([&](const Version& version, const Labels& labels) {
     if (version.newest == Time{}) return;
     sink.value(SeriesKey(labels), static_cast<double>(to_unix_ms(version.newest)) / 1000);
   });
-  sink.family({"outrider_confusion_total", MetricType::counter,
-               "Predictions of classes whose truth is known, by actual and predicted class."});
+  sink.family(truth::confusion_family.text());
   each([&](const Version& version, const Labels& labels) {
     const auto& classes = version.outcomes.classes();
     for (const auto& cell : version.outcomes.confusion()) {
@@ -203,31 +200,16 @@ void FleetOutcomes::collect_outcomes(wire::MetricSink& sink) const {
 }
 
 void FleetOutcomes::collect_errors(wire::MetricSink& sink) const {
-  using Sums = truth::Outcomes::ErrorSums;
-  const auto sum = [&](const char* name, const char* help, double Sums::*of) {
-    sink.family({name, MetricType::counter, help});
+  for (const truth::ErrorFamily& one : truth::error_families) {
+    sink.family(one.family.text());
     each([&](const Version& version, const Labels& labels) {
       if (version.kept.rule.classification) return;
-      sink.value(SeriesKey(labels), version.outcomes.errors().*of);
+      const auto& sums = version.outcomes.errors();
+      if (!one.negative) return sink.value(SeriesKey(labels), sums.*one.sum);
+      sink.value(SeriesKey(with(labels, "sign", "positive")), sums.*one.sum);
+      sink.value(SeriesKey(with(labels, "sign", "negative")), sums.*one.negative);
     });
-  };
-  const auto parts = [&](const char* name, const char* help, double Sums::*positive,
-                         double Sums::*negative) {
-    sink.family({name, MetricType::counter, help});
-    each([&](const Version& version, const Labels& labels) {
-      if (version.kept.rule.classification) return;
-      const Sums& sums = version.outcomes.errors();
-      sink.value(SeriesKey(with(labels, "sign", "positive")), sums.*positive);
-      sink.value(SeriesKey(with(labels, "sign", "negative")), sums.*negative);
-    });
-  };
-  parts("outrider_error_total", "Sum of prediction minus truth, by its sign.", &Sums::over,
-        &Sums::under);
-  sum("outrider_absolute_error_total", "Sum of |prediction - truth|.", &Sums::absolute);
-  sum("outrider_squared_error_total", "Sum of (prediction - truth) squared.", &Sums::squared);
-  parts("outrider_truth_total", "Sum of the truth's absolute value, by its sign.",
-        &Sums::truth_positive, &Sums::truth_negative);
-  sum("outrider_truth_squared_total", "Sum of the truth squared.", &Sums::truth_squared);
+  }
 }
 
 std::uint64_t FleetOutcomes::probes() const {

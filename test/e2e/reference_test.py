@@ -244,7 +244,7 @@ NAMES_IN_SOURCES = re.compile(r'"(outrider_[a-z0-9_]+)"')
 
 def names_in_sources():
     folders = [ROOT / f for f in ("base", "truth", "sidecar", "agent", "predictor")]
-    files = (file for folder in folders for file in folder.rglob("*.cpp"))
+    files = (file for folder in folders for file in folder.rglob("*") if file.suffix in (".h", ".cpp"))
     return {name.removesuffix("_bucket") for file in files for name in NAMES_IN_SOURCES.findall(file.read_text())
             if not name.endswith("_")}
 

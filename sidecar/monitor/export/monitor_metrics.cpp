@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sidecar/monitor/export/version_keys.h"
+#include "truth/outcome_families.h"
 
 namespace outrider::exporting {
 namespace {
@@ -75,6 +76,7 @@ class MonitorMetrics::Page {
     family_ = Family{name, type, help};
     begun_ = false;
   }
+  void family(const truth::OutcomeFamily& shared) { family(shared.name, shared.type, shared.help); }
   void value(const SeriesKey& key, double value) {
     if (room(1)) sink_.value(key, value);
   }
@@ -141,23 +143,20 @@ void MonitorMetrics::Page::write_predictions() {
 }
 
 void MonitorMetrics::Page::write_outcomes() {
-  family("outrider_outcomes_total", counter,
-         "Predictions whose truth is known, by whether they were correct.");
+  family(truth::outcomes_family);
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     for (std::size_t i = 0; i < k.segments.size(); ++i) {
       value(k.segments[i].correct, v.outcomes().segments()[i].counts.correct);
       value(k.segments[i].wrong, v.outcomes().segments()[i].counts.wrong);
     }
   });
-  family("outrider_outcomes_newest_prediction_timestamp_seconds", gauge,
-         "When the newest prediction whose truth is known was made; aggregate with max.");
+  family(truth::newest_outcome_family);
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     if (const auto newest = v.accuracy().newest_predicted()) {
       value(k.plain, static_cast<double>(to_unix_ms(*newest)) / 1000);
     }
   });
-  family("outrider_confusion_total", counter,
-         "Predictions of classes whose truth is known, by actual and predicted class.");
+  family(truth::confusion_family);
   each([&](const VersionMonitor& v, const VersionKeys& k) {
     for (std::size_t i = 0; i < k.confusion.size(); ++i) {
       value(k.confusion[i], v.outcomes().confusion()[i].count);
@@ -166,31 +165,16 @@ void MonitorMetrics::Page::write_outcomes() {
 }
 
 void MonitorMetrics::Page::write_errors() {
-  const auto sum = [&](const char* name, const char* help,
-                       double monitor::Outcomes::ErrorSums::*of) {
-    family(name, counter, help);
-    each([&](const VersionMonitor& v, const VersionKeys& k) {
-      if (!v.is_classification()) value(k.plain, v.outcomes().errors().*of);
-    });
-  };
-  const auto parts = [&](const char* name, const char* help,
-                         double monitor::Outcomes::ErrorSums::*positive,
-                         double monitor::Outcomes::ErrorSums::*negative) {
-    family(name, counter, help);
+  for (const truth::ErrorFamily& one : truth::error_families) {
+    family(one.family);
     each([&](const VersionMonitor& v, const VersionKeys& k) {
       if (v.is_classification()) return;
-      value(k.positive, v.outcomes().errors().*positive);
-      value(k.negative, v.outcomes().errors().*negative);
+      const auto& sums = v.outcomes().errors();
+      if (!one.negative) return value(k.plain, sums.*one.sum);
+      value(k.positive, sums.*one.sum);
+      value(k.negative, sums.*one.negative);
     });
-  };
-  using Sums = monitor::Outcomes::ErrorSums;
-  parts("outrider_error_total", "Sum of prediction minus truth, by its sign.", &Sums::over,
-        &Sums::under);
-  sum("outrider_absolute_error_total", "Sum of |prediction - truth|.", &Sums::absolute);
-  sum("outrider_squared_error_total", "Sum of (prediction - truth) squared.", &Sums::squared);
-  parts("outrider_truth_total", "Sum of the truth's absolute value, by its sign.",
-        &Sums::truth_positive, &Sums::truth_negative);
-  sum("outrider_truth_squared_total", "Sum of the truth squared.", &Sums::truth_squared);
+  }
 }
 
 void MonitorMetrics::Page::write_accuracy() {
