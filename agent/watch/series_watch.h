@@ -27,10 +27,10 @@
 #include "agent/series/series_sink.h"
 #include "agent/watch/findings_inbox.h"
 #include "agent/watch/series_boards.h"
+#include "base/remote_write/codec/encode.h"
 #include "base/wire/alert_webhook.h"
 #include "base/wire/exposition.h"
 #include "base/wire/json.h"
-#include "base/wire/remote_write/encode.h"
 
 namespace outrider::watch {
 
