@@ -43,6 +43,10 @@
 #include "base/remote_write/codec/decode.h"
 #include "base/wire/exposition.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::ingest {
 
 // Lets requests in while their bytes fit; makes some wait, and turns the others away.
@@ -99,6 +103,8 @@ class RemoteWriteReceiver final : public wire::Collector {
     std::size_t exemplars_max = 4096;
     std::size_t histogram_bytes_max = 64u << 20;
     Duration retry_after = std::chrono::seconds(2);
+
+    void add_to(config::OptionTable& options);  // ingest.*
   };
 
   // The clock and the sink must outlive it; the sink may be none.
