@@ -53,7 +53,7 @@ ALLOWED = {
 
     "predictor/model": ["base/core", "base/wire", "detectors"],
     "predictor/evaluate": ["base/core", "detectors", "predictor/model"],
-    "predictor/gates": ["base/core", "predictor/evaluate", "predictor/model"],
+    "predictor/gates": ["base/core", "base/config", "predictor/evaluate", "predictor/model"],
     "predictor/protocol": ["base/core", "base/wire", "detectors", "predictor/model"],
     "predictor/registry": ["base/core", "base/wire", "base/config"],
     "predictor/train": ["base/core", "base/wire", "base/config", "detectors", "reference", "predictor/evaluate", "predictor/gates",
