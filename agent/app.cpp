@@ -37,7 +37,7 @@ class PolicyFile {
   PolicyFile(const AgentSettings& settings, const decide::Executors& executors,
              Dispatcher& dispatcher, AgentMetrics& metrics, const Clock& clock)
       : path_(settings.policy_file),
-        allowed_hosts_(settings.allowed_hosts),
+        allowed_hosts_(settings.sending.allowed_hosts),
         executors_(executors),
         dispatcher_(dispatcher),
         metrics_(metrics),
@@ -88,12 +88,13 @@ class Threads {
   Threads(Dispatcher& dispatcher, act::Journal& journal, AgentMetrics& metrics, const Clock& clock,
           const decide::Executors& executors, const AgentSettings& settings)
       : dispatcher_(dispatcher) {
-    threads_.emplace_back([this, &journal, &metrics, &clock, look_every = settings.look_every] {
-      look_on(journal, metrics, clock, look_every);
-    });
-    for (std::int64_t i = 0; i < settings.senders; ++i) {
+    threads_.emplace_back(
+        [this, &journal, &metrics, &clock, look_every = settings.incidents.look_every] {
+          look_on(journal, metrics, clock, look_every);
+        });
+    for (std::int64_t i = 0; i < settings.actions.senders; ++i) {
       threads_.emplace_back([this, &executors, &clock, &settings] {
-        work_on(act::Worker(executors, asker_of(settings), sender_settings(settings), clock));
+        work_on(act::Worker(executors, asker_of(settings), settings.sending, clock));
       });
     }
   }
@@ -186,16 +187,14 @@ struct TruthParts {
 struct SeriesParts {
   SeriesParts(const AgentSettings& settings, const Clock& clock, Dispatcher& dispatcher,
               net::Router& router)
-      : limits(receiver_settings(settings.ingest)),
-        sender(sender_of(settings, clock)),
-        watch(watch_settings(settings, limits.partitions), watch_rules(settings.watch), clock,
+      : sender(sender_of(settings, clock)),
+        watch(watch_settings(settings), watch_rules(settings), clock,
               watch_dependencies(dispatcher, sender.get())),
-        receiver(limits, clock, &watch) {
+        receiver(settings.ingest, clock, &watch) {
     add_write_routes(router, receiver, watch);
     add_anomaly_route(router, watch);
   }
 
-  const ingest::RemoteWriteReceiver::Settings limits;
   const std::unique_ptr<remote_write::Sender> sender;  // Null: nothing goes out. Ends last.
   watch::SeriesWatch watch;
   ingest::RemoteWriteReceiver receiver;
@@ -252,8 +251,8 @@ std::vector<wire::Collector*> those_there(std::vector<wire::Collector*> collecto
 // What decides and acts, from the journal up.
 struct ActParts {
   ActParts(const AgentSettings& settings, const Clock& clock, AgentMetrics& metrics)
-      : journal(settings.data_dir + "/agent.db", journal_limits(settings)),
-        pause_switch(settings.paused, settings.pause_file, journal, clock),
+      : journal(settings.data_dir + "/agent.db", settings.journal),
+        pause_switch(settings.actions.paused, settings.actions.pause_file, journal, clock),
         ticket_desk(ticket_desk_of(settings, journal, clock, lease_held(settings))),
         executors(with_runbook(make_executors(settings, clock, lease_check(settings), ticket_desk),
                                settings, clock)),
@@ -282,7 +281,7 @@ struct ActParts {
                                  const Clock& clock) const {
     act::RunbookExecutor::Dependencies dependencies;
     dependencies.executors = others;
-    dependencies.sending = sender_settings(settings);
+    dependencies.sending = settings.sending;
     dependencies.make_ask = [&settings] { return asker_of(settings); };
     dependencies.paused = [this] { return pause_switch.reason(); };
     if (!settings.kubernetes.lease.empty()) dependencies.fencing = [this] { return lease->held(); };

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <random>
@@ -46,11 +45,9 @@ auto read_with(const std::string& option, const std::string& file, const Parse& 
 }
 
 net::HttpServer::Settings server_settings(const AgentSettings& settings) {
-  net::HttpServer::Settings made{.listen_address = settings.listen_address};
-  made.connections_max = static_cast<int>(settings.connections_max);
+  net::HttpServer::Settings made = settings.server;
   // Each sidecar that ships keeps a connection.
   if (settings.truth.enabled) made.connections_max = std::max(made.connections_max, 1024);
-  made.body_bytes_max = static_cast<std::size_t>(settings.body_bytes_max);
   made.tls = web::tls_port(settings.web_tls, "web", "agent");
   return made;
 }
@@ -69,10 +66,16 @@ void add_label_route(net::Router& router, ingest::LabelForwarder& labels) {
 
 suspects::Correlation correlation_of(const AgentSettings& settings) {
   suspects::Correlation made;
-  if (const std::string& file = settings.correlation_file; !file.empty())
+  if (const std::string& file = settings.incidents.correlation_file; !file.empty())
     made = read_with("incidents.correlation", file, suspects::parse_correlation);
-  made.rules.within = settings.group_within;
+  made.rules.within = settings.incidents.group_within;
   return made;
+}
+
+kubernetes::Client::Settings kubernetes_client(const kubernetes::Options& options) {
+  auto made = options.client_settings();
+  if (!made) throw std::runtime_error(made.error().message);
+  return std::move(*made);
 }
 
 // Its address has no placeholder.
@@ -125,7 +128,7 @@ decide::Executors make_executors(
   return made;
 }
 
-std::unique_ptr<kubernetes::LeaseHolder> lease_of(const AgentSettings::Kubernetes& settings,
+std::unique_ptr<kubernetes::LeaseHolder> lease_of(const kubernetes::Options& settings,
                                                   const Clock& clock,
                                                   std::function<void()> changed) {
   if (settings.lease.empty()) return nullptr;
@@ -141,10 +144,6 @@ std::unique_ptr<kubernetes::LeaseHolder> lease_of(const AgentSettings::Kubernete
   made.holder =
       (host.empty() ? "agent" : host) + "-" + std::to_string(random()) + std::to_string(random());
   return std::make_unique<kubernetes::LeaseHolder>(std::move(made), clock, std::move(changed));
-}
-
-act::Sender::Settings sender_settings(const AgentSettings& settings) {
-  return {.allowed_hosts = settings.allowed_hosts, .signing_key_file = settings.signing_key_file};
 }
 
 Result<void> check_hosts(const decide::Policy& policy, const std::vector<std::string>& allowed) {
@@ -190,11 +189,8 @@ std::function<decide::Answered(const std::string&)> asker_of(const AgentSettings
 }
 
 Dispatcher::Settings dispatcher_settings(const AgentSettings& settings) {
-  Dispatcher::Settings made;
-  made.book.open_max = static_cast<std::size_t>(settings.open_incidents_max);
-  made.book.reopen_window = settings.reopen_window;
-  made.active_actions_max = static_cast<std::size_t>(settings.active_actions_max);
-  made.held_every = settings.look_every;
+  Dispatcher::Settings made = settings.dispatch;
+  made.held_every = settings.incidents.look_every;
   return made;
 }
 
@@ -208,7 +204,7 @@ Listener::Listener(const AgentSettings& agent) : settings(server_settings(agent)
 }
 
 std::function<Result<std::string>()> github_secret_of(const AgentSettings& settings) {
-  const std::string& file = settings.github_secret_file;
+  const std::string& file = settings.incidents.github_secret_file;
   if (file.empty()) return nullptr;
   const auto read = [file]() -> Result<std::string> {
     const auto text = config::read_file(file, secret_bytes_max);
@@ -231,14 +227,10 @@ std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
         "labels.sidecars and truth.enabled: expected one of them; with truth.enabled the labels "
         "are joined here, with the predictions that sidecars ship (their --truth.url)");
   }
-  fleet::FleetTruth::Settings made;
+  fleet::FleetTruth::Settings made = settings.truth.fleet;
   made.folder = std::filesystem::path(settings.data_dir) / "truth";
-  made.bytes_max = static_cast<std::uint64_t>(settings.truth.bytes_max);
-  made.max_delay = settings.truth.max_delay;
-  made.early_hold = std::min(settings.truth.early, settings.truth.max_delay);
-  made.probe_every = settings.truth.probe_every;
+  made.early_hold = std::min(made.early_hold, made.max_delay);
   made.asks_for_token = asks_for_credentials;
-  made.peer_url = settings.truth.peer_url;
   made.peer = known_by(settings.truth.peer);
   if (topic_labels) {
     made.early_hold = Duration::zero();  // What reads the topic holds labels.
@@ -251,17 +243,18 @@ std::unique_ptr<fleet::FleetTruth> truth_of(const AgentSettings& settings,
 
 std::unique_ptr<fleet::TopicLabels> topic_labels_of(const AgentSettings& settings) {
   const auto& truth = settings.truth;
-  if (!truth.kafka.enabled()) return nullptr;
+  const kafka::Options& kafka = truth.kafka.options;
+  if (!kafka.enabled()) return nullptr;
   const auto refuse = [](const std::string& what) { throw std::runtime_error(what); };
-  if (auto ok = truth.kafka.check("truth.kafka"); !ok) refuse(ok.error().message);
+  if (auto ok = kafka.check("truth.kafka"); !ok) refuse(ok.error().message);
   if (!truth.enabled) refuse("truth.kafka.brokers needs truth.enabled: the agent keeps the log");
-  if (!truth.peer_url.empty()) {
+  if (!truth.fleet.peer_url.empty()) {
     refuse(
         "truth.peer-url and truth.kafka.brokers: expected one of them; agents that read a topic "
         "share it among themselves");
   }
-  if (truth.kafka_group.empty()) refuse("truth.kafka.group: expected a name");
-  return std::make_unique<fleet::TopicLabels>(truth.kafka);
+  if (truth.kafka.group.empty()) refuse("truth.kafka.group: expected a name");
+  return std::make_unique<fleet::TopicLabels>(kafka);
 }
 
 std::unique_ptr<fleet::TopicReader> topic_reader_of(const AgentSettings& settings,
@@ -271,12 +264,9 @@ std::unique_ptr<fleet::TopicReader> topic_reader_of(const AgentSettings& setting
   if (!topic_labels) return nullptr;
   fleet::TopicReader::Settings made;
   made.folder = std::filesystem::path(settings.data_dir) / "truth";
-  made.consumer.options = settings.truth.kafka;
-  made.consumer.group = settings.truth.kafka_group;
-  made.consumer.instance = settings.truth.kafka_instance;
+  made.consumer = settings.truth.kafka;
   if (made.consumer.instance.empty()) made.consumer.instance = net::host_name();
-  made.consumer.session_timeout = settings.truth.kafka_session_timeout;
-  made.join.early = std::min(settings.truth.early, settings.truth.max_delay);
+  made.join.early = std::min(settings.truth.fleet.early_hold, settings.truth.fleet.max_delay);
   return std::make_unique<fleet::TopicReader>(
       made, fleet_truth->log(),
       [topic_labels](const std::vector<truth::KeyedRecord>& records) {
@@ -305,21 +295,6 @@ void add_truth_collectors(std::vector<wire::Collector*>& collectors, fleet::Flee
   collectors.insert(collectors.end(), more.begin(), more.end());
 }
 
-ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings) {
-  ingest::RemoteWriteReceiver::Settings made;
-  made.decompressed_bytes_max = static_cast<std::size_t>(settings.decompressed_bytes_max);
-  made.admission.in_flight_bytes_max = static_cast<std::size_t>(settings.in_flight_bytes_max);
-  made.request.labels.labels_max = static_cast<std::size_t>(settings.labels_max);
-  made.request.labels.value_bytes_max = static_cast<std::size_t>(settings.label_value_bytes_max);
-  made.table.series_max = static_cast<std::size_t>(settings.series_max);
-  made.table.label_bytes_max = static_cast<std::size_t>(settings.label_bytes_max);
-  made.table.kept_samples = static_cast<std::size_t>(settings.kept_samples);
-  made.table.idle_after = settings.idle_after;
-  made.ahead_max = settings.ahead_max;
-  made.age_max = settings.age_max;
-  return made;
-}
-
 void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver,
                       watch::SeriesWatch& series_watch) {
   series_watch.set_directory([&receiver](std::size_t partition) -> const series::SeriesDirectory& {
@@ -333,19 +308,14 @@ void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver
              {.role = net::Role::read, .handler_checks_scope = true});
 }
 
-series::WatchRules watch_rules(const AgentSettings::Watch& settings) {
-  if (settings.rules_file.empty()) return series::WatchRules::everything();
-  return read_with("series.rules", settings.rules_file, watch::parse_rules);
+series::WatchRules watch_rules(const AgentSettings& settings) {
+  if (settings.series_rules_file.empty()) return series::WatchRules::everything();
+  return read_with("series.rules", settings.series_rules_file, watch::parse_rules);
 }
 
-watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::size_t partitions) {
-  watch::SeriesWatch::Settings made;
-  made.partitions = partitions;
-  made.watched_max = static_cast<std::size_t>(settings.watch.watched_max);
-  made.histograms_max = static_cast<std::size_t>(settings.watch.histograms_max);
-  made.alerts_a_week = settings.watch.alerts_a_week;
-  made.quiet = settings.watch.quiet;
-  made.save_every = settings.watch.save_every;
+watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings) {
+  watch::SeriesWatch::Settings made = settings.watch;
+  made.partitions = settings.ingest.partitions;
   made.write_every = settings.remote_write.interval;
   made.state_file = settings.data_dir + "/series.state";
   return made;
@@ -389,7 +359,7 @@ query::Prometheus::Prepare known_by_loki(const AgentSettings::Diagnose& settings
 suspects::QuerySet queries_of(const AgentSettings::Diagnose& settings) {
   if (settings.queries_file.empty()) return suspects::default_queries();
   auto queries = read_with("diagnose.queries", settings.queries_file, suspects::parse_queries);
-  if (settings.loki_url.empty() && suspects::asks_loki(queries)) {
+  if (settings.diagnoser.loki_url.empty() && suspects::asks_loki(queries)) {
     throw std::runtime_error("diagnose.queries: " + settings.queries_file +
                              " has a query `from: loki`: give --loki.url too");
   }
@@ -398,20 +368,13 @@ suspects::QuerySet queries_of(const AgentSettings::Diagnose& settings) {
 
 suspects::Diagnoser::Settings diagnoser_settings(const AgentSettings& settings,
                                                  std::vector<incident::Topology::Edge> configured) {
-  suspects::Diagnoser::Settings made;
+  suspects::Diagnoser::Settings made = settings.diagnose.diagnoser;
   made.prometheus_url = settings.prometheus_url;
   made.prepare = known_by(settings.prometheus);
-  made.loki_url = settings.diagnose.loki_url;
   made.loki_prepare = known_by_loki(settings.diagnose);
   made.slices.prepare = known_by(settings.labels);
   made.queries = queries_of(settings.diagnose);
-  made.times.baseline = settings.diagnose.baseline;
-  made.times.step = settings.diagnose.step;
-  made.times.rate = settings.diagnose.rate_window;
-  made.times.lead = settings.diagnose.lead;
-  made.bounds.timeout = settings.diagnose.timeout;
-  made.bounds.total = 4 * settings.diagnose.timeout;
-  made.threads = static_cast<std::size_t>(settings.diagnose.threads);
+  made.bounds.total = 4 * made.bounds.timeout;
   made.configured = std::move(configured);
   return made;
 }
@@ -451,25 +414,7 @@ suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
   return made;
 }
 
-kubernetes::Client::Settings kubernetes_client(const AgentSettings::Kubernetes& settings) {
-  kubernetes::Client::Settings made;
-  made.url = settings.url;
-  web::ClientOptions known = settings.client;
-  if (made.url.empty()) {
-    const auto url = kubernetes::in_cluster_url([](const char* name) { return std::getenv(name); });
-    if (!url) throw std::runtime_error(url.error().message);
-    made.url = *url;
-    if (known.bearer_token_file.empty())
-      known.bearer_token_file = kubernetes::service_account_token;
-    if (known.ca_file.empty() && known.cert_dir.empty())
-      known.ca_file = kubernetes::service_account_ca;
-  }
-  made.url = net::without_slash(made.url);
-  made.prepare = [known](net::ClientRequest& request) { return known.apply(request); };
-  return made;
-}
-
-std::unique_ptr<kubernetes::Watcher> watcher_of(const AgentSettings::Kubernetes& settings,
+std::unique_ptr<kubernetes::Watcher> watcher_of(const kubernetes::Options& settings,
                                                 Dispatcher& dispatcher, const Clock& clock) {
   if (!settings.watch) return nullptr;
   kubernetes::Watcher::Settings made;
@@ -483,13 +428,6 @@ std::unique_ptr<kubernetes::Watcher> watcher_of(const AgentSettings::Kubernetes&
   return watcher;
 }
 
-act::Journal::Limits journal_limits(const AgentSettings& settings) {
-  act::Journal::Limits limits;
-  limits.age_max = settings.journal_age_max;
-  limits.bytes_max = settings.journal_bytes_max;
-  return limits;
-}
-
 std::unique_ptr<remote_write::Sender> sender_of(const AgentSettings& settings, const Clock& clock) {
   if (!settings.remote_write.enabled()) return nullptr;
   return std::make_unique<remote_write::Sender>(
@@ -500,13 +438,11 @@ std::unique_ptr<ahead::Forecaster> forecaster_of(const AgentSettings& settings,
                                                  const Clock& clock) {
   if (settings.prometheus_url.empty() || settings.forecast.series_max == 0) return nullptr;
   auto rules = forecast::Rules::defaults();
-  if (!settings.forecast.rules_file.empty())
-    rules = read_with("forecast.rules", settings.forecast.rules_file, forecast::parse_rules);
-  ahead::Forecaster::Settings made{.prometheus_url = settings.prometheus_url,
-                                   .prepare = known_by(settings.prometheus)};
-  made.series_max = static_cast<std::size_t>(settings.forecast.series_max);
-  made.learn_from = settings.forecast.learn_from;
-  made.every = settings.forecast.every;
+  if (!settings.forecast_rules_file.empty())
+    rules = read_with("forecast.rules", settings.forecast_rules_file, forecast::parse_rules);
+  ahead::Forecaster::Settings made = settings.forecast;
+  made.prometheus_url = settings.prometheus_url;
+  made.prepare = known_by(settings.prometheus);
   return std::make_unique<ahead::Forecaster>(std::move(rules), made, clock);
 }
 
@@ -533,15 +469,12 @@ void add_forecast_route(net::Router& router, const ahead::Forecaster* forecaster
 
 std::unique_ptr<models::RightSizeWatch> right_size_of(const AgentSettings& settings,
                                                       const Clock& clock) {
-  const AgentSettings::RightSize& asked = settings.right_size;
-  if (asked.every == Duration{}) return nullptr;
+  models::RightSizeWatch::Settings made = settings.right_size;
+  if (made.every == Duration{}) return nullptr;
   if (settings.prometheus_url.empty())
     throw std::runtime_error("right-size.every: expected --prometheus.url beside it");
-  models::RightSizeWatch::Settings made{.prometheus_url = settings.prometheus_url,
-                                        .prepare = known_by(settings.prometheus)};
-  made.every = asked.every;
-  made.history = asked.history;
-  made.namespaces = asked.namespaces;
+  made.prometheus_url = settings.prometheus_url;
+  made.prepare = known_by(settings.prometheus);
   return std::make_unique<models::RightSizeWatch>(std::move(made), clock);
 }
 
@@ -551,8 +484,8 @@ std::unique_ptr<models::ModelWatch> model_watch_of(const AgentSettings& settings
   if (settings.prometheus_url.empty()) return nullptr;
   models::ModelWatch::Settings made{.prometheus_url = settings.prometheus_url,
                                     .prepare = known_by(settings.prometheus)};
-  made.step = settings.diagnose.step;
-  made.rate = settings.diagnose.rate_window;
+  made.step = settings.diagnose.diagnoser.times.step;
+  made.rate = settings.diagnose.diagnoser.times.rate;
   if (forecaster != nullptr) {
     made.forecasts = [forecaster] { return forecaster->report(); };
     made.forecasts_of = [forecaster](const auto& wanted) { return forecaster->report(wanted); };

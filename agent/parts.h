@@ -46,7 +46,6 @@ struct Listener {
 
 Dispatcher::Settings dispatcher_settings(const AgentSettings& settings);
 Dispatcher::Dependencies make_dependencies(const AgentSettings& settings);
-act::Journal::Limits journal_limits(const AgentSettings& settings);
 // The journal's incidents, under the rules that are in force now.
 suspects::Correlation restore(Dispatcher& dispatcher, const AgentSettings& settings);
 
@@ -70,12 +69,11 @@ void add_truth_routes(net::Router& router, fleet::FleetTruth* fleet_truth,
 void add_truth_collectors(std::vector<wire::Collector*>& collectors, fleet::FleetTruth* fleet_truth,
                           ingest::LabelForwarder& labels);
 
-ingest::RemoteWriteReceiver::Settings receiver_settings(const AgentSettings::Ingest& settings);
 void add_write_routes(net::Router& router, ingest::RemoteWriteReceiver& receiver,
                       watch::SeriesWatch& series_watch);
 
-series::WatchRules watch_rules(const AgentSettings::Watch& settings);
-watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings, std::size_t partitions);
+series::WatchRules watch_rules(const AgentSettings& settings);
+watch::SeriesWatch::Settings watch_settings(const AgentSettings& settings);
 watch::SeriesWatch::Dependencies watch_dependencies(Dispatcher& dispatcher,
                                                     remote_write::Sender* sender);
 void add_anomaly_route(net::Router& router, watch::SeriesWatch& series_watch);
@@ -90,10 +88,9 @@ decide::Executors make_executors(
     std::function<Result<void>(kubernetes::Client&, std::int64_t fencing_number)> check_lease,
     std::shared_ptr<tickets::TicketDesk> ticket_desk);
 // Null where none is asked for; to be started.
-std::unique_ptr<kubernetes::LeaseHolder> lease_of(const AgentSettings::Kubernetes& settings,
+std::unique_ptr<kubernetes::LeaseHolder> lease_of(const kubernetes::Options& settings,
                                                   const Clock& clock,
                                                   std::function<void()> changed);
-act::Sender::Settings sender_settings(const AgentSettings& settings);
 // Whether webhooks and tickets go to hosts that are allowed. Error "host_not_allowed", with the
 // rule.
 Result<void> check_hosts(const decide::Policy& policy, const std::vector<std::string>& allowed);
@@ -107,10 +104,8 @@ suspects::Diagnoser::Dependencies diagnoser_dependencies(Dispatcher& dispatcher,
                                                          const ingest::LabelForwarder& labels,
                                                          const kubernetes::Watcher* watcher);
 
-// How the Kubernetes API is asked: as the options say, in a pod as its service account.
-kubernetes::Client::Settings kubernetes_client(const AgentSettings::Kubernetes& settings);
 // Started; null where the cluster is not watched. Its changes go to the dispatcher.
-std::unique_ptr<kubernetes::Watcher> watcher_of(const AgentSettings::Kubernetes& settings,
+std::unique_ptr<kubernetes::Watcher> watcher_of(const kubernetes::Options& settings,
                                                 Dispatcher& dispatcher, const Clock& clock);
 
 // Null without a Prometheus, or when nothing is to be forecast.

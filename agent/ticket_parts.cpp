@@ -9,7 +9,6 @@ namespace outrider {
 std::shared_ptr<tickets::TicketDesk> ticket_desk_of(const AgentSettings& settings,
                                                     act::Journal& journal, const Clock& clock,
                                                     std::function<bool()> may_leave) {
-  const std::string base = net::without_slash(settings.external_url);
   tickets::TicketDesk::Dependencies dependencies;
   dependencies.find = [&journal](const std::string& id) -> std::optional<tickets::Story> {
     auto incident = journal.incident(id);
@@ -22,13 +21,12 @@ std::shared_ptr<tickets::TicketDesk> ticket_desk_of(const AgentSettings& setting
   };
   dependencies.kept = [&journal] { return journal.kept_tickets(); };
   dependencies.may_leave = std::move(may_leave);
-  dependencies.check_host = [allowed = settings.allowed_hosts](const std::string& url) {
+  dependencies.check_host = [allowed = settings.sending.allowed_hosts](const std::string& url) {
     return act::check_host(url, allowed);
   };
-  return std::make_shared<tickets::TicketDesk>(
-      tickets::TicketDesk::Settings{.link_base = base,
-                                    .opened_per_hour_max = settings.tickets_per_hour},
-      std::move(dependencies), clock);
+  tickets::TicketDesk::Settings made = settings.tickets;
+  made.link_base = net::without_slash(settings.external_url);
+  return std::make_shared<tickets::TicketDesk>(std::move(made), std::move(dependencies), clock);
 }
 
 std::shared_ptr<tickets::TicketDesk> ticket_desk_for_trials(const Clock& clock) {

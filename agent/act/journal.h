@@ -38,6 +38,10 @@
 
 struct sqlite3;
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::act {
 
 class JournalError : public std::runtime_error {
@@ -54,6 +58,8 @@ class Journal {
     std::size_t events_per_action_max = 200;
     Duration age_max = std::chrono::hours(24 * 90);
     std::int64_t bytes_max = std::int64_t{1} << 30;  // In use; the file does not shrink.
+
+    void add_to(config::OptionTable& options);  // journal.*
   };
   enum class Why { age, count, bytes };
   struct Dropped {

@@ -14,6 +14,10 @@
 #include "base/core/clock.h"
 #include "base/net/http_client.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::act {
 
 class Sender {
@@ -23,6 +27,8 @@ class Sender {
     // A file with the key by which requests are signed whose receiver has none of its own, read at
     // each request; "": they are not.
     std::string signing_key_file = {};
+
+    void add_to(config::OptionTable& options);  // actions.allowed-hosts, actions.signing-key-file
   };
   Sender(Settings settings, const Clock& clock) : settings_(std::move(settings)), clock_(clock) {}
 

@@ -26,16 +26,22 @@
 #include "base/core/clock.h"
 #include "base/wire/exposition.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::ahead {
 
 class Forecaster final : public wire::Collector {
  public:
   struct Settings {
     std::string prometheus_url;
-    query::Prometheus::Prepare prepare;  // Certificates and tokens of each question.
-    std::size_t series_max = 2'000;
+    query::Prometheus::Prepare prepare;          // Certificates and tokens of each question.
+    std::size_t series_max = 2'000;              // 0: nothing is forecast.
     Duration learn_from = std::chrono::days(3);  // Minutes of the past that capacities learn from.
     Duration every = std::chrono::seconds(15);
+
+    void add_to(config::OptionTable& options);  // forecast.*
   };
 
   Forecaster(forecast::Rules rules, const Settings& settings, const Clock& clock);

@@ -34,6 +34,10 @@
 #include "agent/incident/incident_book.h"
 #include "base/wire/alert_webhook.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider {
 
 class Dispatcher {
@@ -49,6 +53,8 @@ class Dispatcher {
     Duration answers_last = std::chrono::seconds(15);  // Of the policy's own queries.
     // What is held is decided anew so often; where more than 200 are, 100 of them a second.
     Duration held_every = std::chrono::seconds(2);
+
+    void add_to(config::OptionTable& options);  // actions.max-active
   };
   // Asks the dependencies; called without the lock, from the dispatcher thread only.
   struct Dependencies {

@@ -43,6 +43,10 @@
 #include "agent/incident/neighbourhood.h"
 #include "base/wire/alert_webhook.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::incident {
 
 // The labels that tell replicas of one thing apart; they are no part of an incident's identity.
@@ -60,6 +64,8 @@ class IncidentBook {
     std::size_t members_max = 2'000;   // Of one incident; past it, an alert is refused.
     Duration reopen_window = std::chrono::hours(1);
     Duration late_window = std::chrono::minutes(2);
+
+    void add_to(config::OptionTable& options);  // incidents.max-open, incidents.reopen-window
   };
 
   enum class What {

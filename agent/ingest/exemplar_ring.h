@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "base/core/series.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
 struct StoredExemplar {
-  wire::Hash128 fingerprint;  // The series'.
+  remote_write::Hash128 fingerprint;  // The series'.
   Labels labels;
   double value = 0;
   std::int64_t timestamp_ms = 0;

@@ -55,8 +55,8 @@ std::string_view to_string(MetricKind kind) {
 
 // Both protocols number the types as MetricKind does.
 MetricKind kind_of(std::uint8_t wire_type) {
-  return wire_type < wire::metadata_types ? static_cast<MetricKind>(wire_type)
-                                          : MetricKind::unknown;
+  return wire_type < remote_write::metadata_types ? static_cast<MetricKind>(wire_type)
+                                                  : MetricKind::unknown;
 }
 
 std::string_view family_of(std::string_view metric, MetricKind kind) {
@@ -69,7 +69,8 @@ std::string_view family_of(std::string_view metric, MetricKind kind) {
   return metric;
 }
 
-Families::Outcome Families::set(std::string_view family, const wire::WireMetadata& metadata) {
+Families::Outcome Families::set(std::string_view family,
+                                const remote_write::WireMetadata& metadata) {
   if (family.empty() || family.size() > limits_.name_bytes_max || !is_valid_utf8(family) ||
       !is_valid_utf8(metadata.help) || !is_valid_utf8(metadata.unit)) {
     return Outcome::refused;

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "agent/series/series_sink.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -42,7 +42,7 @@ class Families {
     changed,
     refused
   };  // refused: no room, or no name.
-  Outcome set(std::string_view family, const wire::WireMetadata& metadata);
+  Outcome set(std::string_view family, const remote_write::WireMetadata& metadata);
 
   // Of the family itself, or of the one that a part of a histogram or summary belongs to.
   std::optional<MetricFamily> find(std::string_view metric) const;

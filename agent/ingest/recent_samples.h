@@ -20,7 +20,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -31,7 +31,7 @@ class RecentSamples {
   enum class Kind : std::uint8_t { sample, histogram, exemplar };
 
   // `value_bits` of a histogram or an exemplar: a hash of all of it.
-  void remember(Kind kind, const wire::Hash128& series, std::int64_t timestamp_ms,
+  void remember(Kind kind, const remote_write::Hash128& series, std::int64_t timestamp_ms,
                 std::uint64_t value_bits) {
     if (!sets_) sets_ = std::make_unique<Set[]>(set_count);
     const std::uint64_t hash = hash_of(kind, series, timestamp_ms, value_bits);
@@ -40,7 +40,7 @@ class RecentSamples {
     hashes[0] = hash;
   }
 
-  bool has(Kind kind, const wire::Hash128& series, std::int64_t timestamp_ms,
+  bool has(Kind kind, const remote_write::Hash128& series, std::int64_t timestamp_ms,
            std::uint64_t value_bits) const {
     if (!sets_) return false;
     const std::uint64_t hash = hash_of(kind, series, timestamp_ms, value_bits);
@@ -54,8 +54,8 @@ class RecentSamples {
     std::array<std::uint64_t, ways> hashes{};  // The newest first; 0: none.
   };
 
-  static std::uint64_t hash_of(Kind kind, const wire::Hash128& series, std::int64_t timestamp_ms,
-                               std::uint64_t value_bits) {
+  static std::uint64_t hash_of(Kind kind, const remote_write::Hash128& series,
+                               std::int64_t timestamp_ms, std::uint64_t value_bits) {
     // Multiply and fold, as wyhash mixes (Wang Yi, 2019).
     __extension__ using Wide = unsigned __int128;
     const auto mix = [](std::uint64_t a, std::uint64_t b) {

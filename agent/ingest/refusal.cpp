@@ -3,7 +3,7 @@
 
 namespace outrider::ingest {
 
-using wire::SeriesFault;
+using remote_write::SeriesFault;
 
 Refusal refusal_of(SeriesFault fault) {
   static_assert(static_cast<int>(Refusal::malformed_labels) ==
@@ -30,7 +30,7 @@ std::string_view to_string(Refusal refusal) {
     case Refusal::invalid_exemplar:
       return "invalid_exemplar";
     default:
-      return wire::to_string(static_cast<SeriesFault>(refusal));
+      return remote_write::to_string(static_cast<SeriesFault>(refusal));
   }
 }
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -35,6 +35,6 @@ enum class Refusal : std::uint8_t {
 inline constexpr std::size_t refusal_count = 18;
 std::string_view to_string(Refusal refusal);
 
-Refusal refusal_of(wire::SeriesFault fault);
+Refusal refusal_of(remote_write::SeriesFault fault);
 
 }  // namespace outrider::ingest

@@ -8,14 +8,15 @@
 
 #include "agent/ingest/series_limits.h"
 #include "base/core/text.h"
-#include "base/wire/snappy_block.h"
+#include "base/remote_write/codec/snappy_block.h"
+#include "base/remote_write/codec/version.h"
 
 namespace outrider::ingest {
 namespace {
 
 using net::HttpRequest;
 using net::HttpResponse;
-using wire::RemoteWriteVersion;
+using remote_write::Version;
 
 constexpr std::size_t idle_workspaces_max = 8;
 constexpr std::size_t workspace_bytes_max = 16u
@@ -23,46 +24,7 @@ constexpr std::size_t workspace_bytes_max = 16u
 constexpr std::int64_t say_every_s = 10;
 constexpr Duration tidy_every = std::chrono::seconds(1);
 
-std::string_view unquote(std::string_view text) {
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
-    return text.substr(1, text.size() - 2);
-  }
-  return text;
-}
-
 }  // namespace
-
-Result<RemoteWriteVersion> negotiate_remote_write(std::string_view content_type,
-                                                  std::string_view content_encoding) {
-  if (!content_encoding.empty() && !iequals_ascii(trim(content_encoding), "snappy")) {
-    return fail("unsupported_content_encoding",
-                "Content-Encoding: " + std::string(content_encoding) +
-                    ": remote write takes snappy, block format");
-  }
-  const auto parts = split(content_type, ';');
-  if (!trim(content_type).empty() &&
-      !iequals_ascii(trim(parts.front()), "application/x-protobuf")) {
-    return fail("unsupported_content_type",
-                "Content-Type: " + std::string(content_type) +
-                    ": remote write takes application/x-protobuf (1.0), or "
-                    "application/x-protobuf;proto=io.prometheus.write.v2.Request (2.0)");
-  }
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    const std::size_t equals = parts[i].find('=');
-    if (equals == std::string_view::npos ||
-        !iequals_ascii(trim(parts[i].substr(0, equals)), "proto")) {
-      continue;
-    }
-    const std::string_view message = unquote(trim(parts[i].substr(equals + 1)));
-    if (message == "prometheus.WriteRequest") return RemoteWriteVersion::v1;
-    if (message == "io.prometheus.write.v2.Request") return RemoteWriteVersion::v2;
-    return fail("unsupported_content_type",
-                "Content-Type: " + std::string(content_type) +
-                    ": the message is none of prometheus.WriteRequest (1.0) and "
-                    "io.prometheus.write.v2.Request (2.0)");
-  }
-  return RemoteWriteVersion::v1;
-}
 
 bool Admission::enter(std::size_t bytes) {
   std::unique_lock lock(mutex_);
@@ -101,7 +63,7 @@ struct RemoteWriteReceiver::Workspace {
     return bytes;
   }
 
-  wire::WriteRequest request;
+  remote_write::WriteRequest request;
   std::string decompressed;
   std::vector<std::vector<std::uint32_t>> indexes;  // Of the request's series, by partition.
   std::vector<std::vector<std::uint32_t>> moved;
@@ -137,7 +99,7 @@ const series::SeriesDirectory& RemoteWriteReceiver::directory(std::size_t partit
 HttpResponse RemoteWriteReceiver::take(const HttpRequest& request) {
   const auto began = std::chrono::steady_clock::now();
   const auto version =
-      negotiate_remote_write(request.header("Content-Type"), request.header("Content-Encoding"));
+      remote_write::negotiate(request.header("Content-Type"), request.header("Content-Encoding"));
   if (!version) return refuse_type(request, version.error());
   const Answer answer = answer_to(request, *version);
   count(answer, *version, request.body.size(), std::chrono::steady_clock::now() - began);
@@ -148,15 +110,15 @@ HttpResponse RemoteWriteReceiver::take(const HttpRequest& request) {
 HttpResponse RemoteWriteReceiver::refuse_type(const HttpRequest& request, const Error& error) {
   const bool second = request.header("Content-Type").find("v2.Request") != std::string_view::npos ||
                       request.header("X-Prometheus-Remote-Write-Version").starts_with("2");
-  const RemoteWriteVersion version = second ? RemoteWriteVersion::v2 : RemoteWriteVersion::v1;
+  const Version version = second ? Version::v2 : Version::v1;
   const Answer answer{Outcome::unsupported, 415, error.message, {}};
   count(answer, version, 0, {});
   return respond(answer, version);
 }
 
 RemoteWriteReceiver::Answer RemoteWriteReceiver::answer_to(const HttpRequest& request,
-                                                           RemoteWriteVersion version) {
-  const auto declared = wire::snappy_declared_bytes(request.body);
+                                                           Version version) {
+  const auto declared = remote_write::snappy_declared_bytes(request.body);
   if (!declared) return {Outcome::malformed, 400, declared.error().message, {}};
   if (sink_ && sink_->under_pressure()) {
     return {Outcome::pressure, 503, "the agent cannot keep up with scoring; come again", {}};
@@ -176,13 +138,13 @@ RemoteWriteReceiver::Answer RemoteWriteReceiver::answer_to(const HttpRequest& re
 
 RemoteWriteReceiver::Answer RemoteWriteReceiver::work_on(Workspace& workspace,
                                                          const HttpRequest& request,
-                                                         RemoteWriteVersion version) {
+                                                         Version version) {
   const auto refuse = [](const Error& error) -> Answer {
     if (error.code == "too_large") return {Outcome::too_large, 413, error.message, {}};
     return {Outcome::malformed, 400, error.message, {}};
   };
-  const auto message = wire::decompress_snappy(request.body, settings_.decompressed_bytes_max,
-                                               workspace.decompressed);
+  const auto message = remote_write::decompress_snappy(
+      request.body, settings_.decompressed_bytes_max, workspace.decompressed);
   if (!message) return refuse(message.error());
   tally_.decompressed_bytes += message->size();
   if (const auto read = workspace.request.decode(version, *message); !read) {
@@ -208,9 +170,8 @@ RemoteWriteReceiver::Answer RemoteWriteReceiver::work_on(Workspace& workspace,
   return answer;
 }
 
-void RemoteWriteReceiver::store(Workspace& workspace, RemoteWriteVersion version,
-                                WriteReport& report) {
-  if (version == RemoteWriteVersion::v1) take_families(workspace.request, report);
+void RemoteWriteReceiver::store(Workspace& workspace, Version version, WriteReport& report) {
+  if (version == Version::v1) take_families(workspace.request, report);
   for (auto& list : workspace.indexes) list.clear();
   for (auto& list : workspace.moved) list.clear();
   const auto series = workspace.request.series();
@@ -242,8 +203,9 @@ void RemoteWriteReceiver::store_in(Workspace& workspace, std::size_t number, Tim
   }
 }
 
-void RemoteWriteReceiver::take_families(const wire::WriteRequest& request, WriteReport& report) {
-  for (const wire::WireMetadata& metadata : request.metadata()) {
+void RemoteWriteReceiver::take_families(const remote_write::WriteRequest& request,
+                                        WriteReport& report) {
+  for (const remote_write::WireMetadata& metadata : request.metadata()) {
     const Families::Outcome outcome = families_.set(metadata.family, metadata);
     if (outcome == Families::Outcome::refused) ++report.metadata_refused;
     if (outcome == Families::Outcome::changed && sink_) {
@@ -252,17 +214,16 @@ void RemoteWriteReceiver::take_families(const wire::WriteRequest& request, Write
   }
 }
 
-HttpResponse RemoteWriteReceiver::respond(const Answer& answer, RemoteWriteVersion version) const {
+HttpResponse RemoteWriteReceiver::respond(const Answer& answer, Version version) const {
   HttpResponse response = net::text_response(answer.status, answer.text);
   if (!answer.text.empty()) response.body += "\n";
-  if (version == RemoteWriteVersion::v2) {
+  if (version == Version::v2) {
     const std::pair<const char*, std::uint64_t> written[] = {
         {"Samples", answer.report.samples},
         {"Histograms", answer.report.histograms},
         {"Exemplars", answer.report.exemplars}};
     for (const auto& [what, count] : written) {
-      response.headers.push_back(
-          {std::string("X-Prometheus-Remote-Write-") + what + "-Written", std::to_string(count)});
+      response.headers.push_back({remote_write::written_header(what), std::to_string(count)});
     }
   }
   if (answer.outcome == Outcome::pressure) {
@@ -290,7 +251,7 @@ void RemoteWriteReceiver::give_back(std::unique_ptr<Workspace> workspace) {
   if (idle_.list.size() < idle_workspaces_max) idle_.list.push_back(std::move(workspace));
 }
 
-void RemoteWriteReceiver::count(const Answer& answer, RemoteWriteVersion version, std::size_t bytes,
+void RemoteWriteReceiver::count(const Answer& answer, Version version, std::size_t bytes,
                                 Duration took) {
   ++tally_.requests[static_cast<std::size_t>(version)][static_cast<std::size_t>(answer.outcome)];
   const WriteReport& report = answer.report;

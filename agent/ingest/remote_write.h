@@ -40,16 +40,14 @@
 #include "agent/series/series_sink.h"
 #include "base/core/clock.h"
 #include "base/net/http_server.h"
+#include "base/remote_write/codec/decode.h"
 #include "base/wire/exposition.h"
-#include "base/wire/remote_write_decode.h"
+
+namespace outrider::config {
+class OptionTable;
+}
 
 namespace outrider::ingest {
-
-// PURE. Which message the headers announce. Errors: "unsupported_content_type",
-// "unsupported_content_encoding". As Prometheus has it, a missing Content-Type means 1.0, a missing
-// Content-Encoding snappy; the version header is not needed.
-Result<wire::RemoteWriteVersion> negotiate_remote_write(std::string_view content_type,
-                                                        std::string_view content_encoding);
 
 // Lets requests in while their bytes fit; makes some wait, and turns the others away.
 class Admission {
@@ -97,7 +95,7 @@ class RemoteWriteReceiver final : public wire::Collector {
     std::size_t partitions = 4;
     std::size_t decompressed_bytes_max = 32u << 20;  // Of one request.
     Admission::Limits admission;
-    wire::WriteRequest::Limits request;
+    remote_write::WriteRequest::Limits request;
     SeriesTable::Settings table;  // Of all partitions together.
     Families::Limits families;
     Duration ahead_max = std::chrono::minutes(10);
@@ -105,6 +103,8 @@ class RemoteWriteReceiver final : public wire::Collector {
     std::size_t exemplars_max = 4096;
     std::size_t histogram_bytes_max = 64u << 20;
     Duration retry_after = std::chrono::seconds(2);
+
+    void add_to(config::OptionTable& options);  // ingest.*
   };
 
   // The clock and the sink must outlive it; the sink may be none.
@@ -153,17 +153,16 @@ class RemoteWriteReceiver final : public wire::Collector {
     WriteReport report;
   };
 
-  Answer answer_to(const net::HttpRequest& request, wire::RemoteWriteVersion version);
+  Answer answer_to(const net::HttpRequest& request, remote_write::Version version);
   Answer work_on(Workspace& workspace, const net::HttpRequest& request,
-                 wire::RemoteWriteVersion version);
-  void store(Workspace& workspace, wire::RemoteWriteVersion version, WriteReport& report);
+                 remote_write::Version version);
+  void store(Workspace& workspace, remote_write::Version version, WriteReport& report);
   void store_in(Workspace& workspace, std::size_t partition, Time now, WriteReport& report,
                 bool is_more);
-  void take_families(const wire::WriteRequest& request, WriteReport& report);
-  net::HttpResponse respond(const Answer& answer, wire::RemoteWriteVersion version) const;
+  void take_families(const remote_write::WriteRequest& request, WriteReport& report);
+  net::HttpResponse respond(const Answer& answer, remote_write::Version version) const;
   net::HttpResponse refuse_type(const net::HttpRequest& request, const Error& error);
-  void count(const Answer& answer, wire::RemoteWriteVersion version, std::size_t bytes,
-             Duration took);
+  void count(const Answer& answer, remote_write::Version version, std::size_t bytes, Duration took);
   void say(const Answer& answer);
   std::unique_ptr<Workspace> borrow();
   void give_back(std::unique_ptr<Workspace> workspace);

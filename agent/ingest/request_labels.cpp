@@ -3,13 +3,13 @@
 
 namespace outrider::ingest {
 
-wire::SeriesFault RequestLabels::read(const wire::WriteRequest& request,
-                                      const wire::WriteRequest::Series& series,
-                                      const wire::LabelLimits& limits) {
+remote_write::SeriesFault RequestLabels::read(const remote_write::WriteRequest& request,
+                                              const remote_write::WriteRequest::Series& series,
+                                              const remote_write::LabelLimits& limits) {
   const std::string_view encoded = request.encoded_labels(series, encoded_);
-  const wire::SeriesFault fault = wire::parse_labels(encoded, limits, labels_);
-  if (fault != wire::SeriesFault::none) return fault;
-  wire::encode_labels(labels_, canonical_);
+  const remote_write::SeriesFault fault = remote_write::parse_labels(encoded, limits, labels_);
+  if (fault != remote_write::SeriesFault::none) return fault;
+  remote_write::encode_labels(labels_, canonical_);
   are_canonical_ = canonical_ == encoded;
   return fault;
 }

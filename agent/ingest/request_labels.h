@@ -11,15 +11,16 @@
 #include <vector>
 
 #include "agent/ingest/series_table.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
 class RequestLabels {
  public:
   // none, or what is wrong with them.
-  wire::SeriesFault read(const wire::WriteRequest& request,
-                         const wire::WriteRequest::Series& series, const wire::LabelLimits& limits);
+  remote_write::SeriesFault read(const remote_write::WriteRequest& request,
+                                 const remote_write::WriteRequest::Series& series,
+                                 const remote_write::LabelLimits& limits);
   void read(const SeriesTable& table, std::uint32_t slot) { table.view_labels(slot, labels_); }
 
   std::span<const LabelView> all() const { return labels_; }
@@ -28,7 +29,7 @@ class RequestLabels {
   // Of a request's: whether they came sorted and in the usual encoding, so that the series' key is
   // the fingerprint.
   bool are_canonical() const { return are_canonical_; }
-  wire::Hash128 fingerprint() const { return wire::fingerprint_of(canonical_); }
+  remote_write::Hash128 fingerprint() const { return remote_write::fingerprint_of(canonical_); }
 
  private:
   std::vector<LabelView> labels_;

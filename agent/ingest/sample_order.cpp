@@ -58,7 +58,7 @@ void SampleOrder::note_stored(Kind kind, SeriesTable::Record& record, std::int64
   record.last_request = request_number_;
 }
 
-bool SampleOrder::note_exemplar(const wire::Hash128& series, std::int64_t timestamp_ms,
+bool SampleOrder::note_exemplar(const remote_write::Hash128& series, std::int64_t timestamp_ms,
                                 std::uint64_t value_bits) {
   if (recent_.has(Kind::exemplar, series, timestamp_ms, value_bits)) return true;
   recent_.remember(Kind::exemplar, series, timestamp_ms, value_bits);

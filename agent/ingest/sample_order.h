@@ -34,7 +34,7 @@ class SampleOrder {
   // Of a series without samples: whether now's window has that time.
   Refusal judge_time(std::int64_t timestamp_ms) const;
   // Of an exemplar, which has no order. True: it came before.
-  bool note_exemplar(const wire::Hash128& series, std::int64_t timestamp_ms,
+  bool note_exemplar(const remote_write::Hash128& series, std::int64_t timestamp_ms,
                      std::uint64_t value_bits);
 
  private:

@@ -5,8 +5,9 @@
 
 namespace outrider::ingest {
 
-std::optional<std::string> outside_of(const net::Scope& limits, const wire::WriteRequest& request,
-                                      const wire::LabelLimits& labels_max) {
+std::optional<std::string> outside_of(const net::Scope& limits,
+                                      const remote_write::WriteRequest& request,
+                                      const remote_write::LabelLimits& labels_max) {
   std::vector<LabelView> labels;
   std::string scratch;
   const auto label = [&labels](std::string_view name) {
@@ -16,9 +17,10 @@ std::optional<std::string> outside_of(const net::Scope& limits, const wire::Writ
   };
   const auto series = request.series();
   for (std::size_t i = 0; i < series.size(); ++i) {
-    if (series[i].fault != wire::SeriesFault::none) continue;
+    if (series[i].fault != remote_write::SeriesFault::none) continue;
     const std::string_view encoded = request.encoded_labels(series[i], scratch);
-    if (wire::parse_labels(encoded, labels_max, labels) != wire::SeriesFault::none) continue;
+    if (remote_write::parse_labels(encoded, labels_max, labels) != remote_write::SeriesFault::none)
+      continue;
     if (reaches(limits, label)) continue;
     const auto named = [&](std::string_view name) {
       const std::string_view value = label(name);

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/net/access.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -26,7 +26,8 @@ bool reaches(const net::Scope& limits, const LabelOf& label) {
 // Why a request with samples is refused whole: it has a series that the limits do not reach to.
 // Series whose labels cannot be read are passed over: they are refused one by one, in any case.
 // O(labels of the request).
-std::optional<std::string> outside_of(const net::Scope& limits, const wire::WriteRequest& request,
-                                      const wire::LabelLimits& labels_max);
+std::optional<std::string> outside_of(const net::Scope& limits,
+                                      const remote_write::WriteRequest& request,
+                                      const remote_write::LabelLimits& labels_max);
 
 }  // namespace outrider::ingest

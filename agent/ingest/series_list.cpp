@@ -22,7 +22,7 @@ Json value_pair(std::int64_t timestamp_ms, double value) {
                       is_stale_marker(value) ? std::string("stale") : format_double(value)});
 }
 
-std::string hex(const wire::Hash128& fingerprint) {
+std::string hex(const remote_write::Hash128& fingerprint) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text;
   for (const std::uint64_t word : {fingerprint.high, fingerprint.low}) {
@@ -100,9 +100,9 @@ Json series_json(const SeriesPartition& partition, std::uint32_t slot, const Fam
     json["last"] =
         value_pair(record.last_timestamp_ms, std::bit_cast<double>(record.last_value_bits));
   }
-  wire::HistogramArrays arrays;
+  remote_write::HistogramArrays arrays;
   if (const auto encoded = partition.histogram_of(slot); !encoded.empty()) {
-    if (const auto histogram = wire::decode_histogram(encoded, arrays)) {
+    if (const auto histogram = remote_write::decode_histogram(encoded, arrays)) {
       json["histogram"] = histogram_json(*histogram);
     }
   }

@@ -9,10 +9,10 @@
 namespace outrider::ingest {
 namespace {
 
+using remote_write::Hash128;
+using remote_write::SeriesFault;
 using series::IncomingSeries;
 using series::MetricKind;
-using wire::Hash128;
-using wire::SeriesFault;
 using Kind = SampleOrder::Kind;
 
 constexpr std::size_t index_ahead = 16;  // How far memory is fetched before it is needed.
@@ -28,8 +28,8 @@ std::uint32_t seconds_of(Time time) {
       std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count());
 }
 
-std::uint32_t tag_of(const wire::WireMetadata& metadata) {
-  const auto fold = [](std::string_view text) { return wire::fingerprint_of(text).low; };
+std::uint32_t tag_of(const remote_write::WireMetadata& metadata) {
+  const auto fold = [](std::string_view text) { return remote_write::fingerprint_of(text).low; };
   const std::uint64_t hash =
       fold(metadata.help) ^ (fold(metadata.unit) << 1) ^ (std::uint64_t{metadata.type} << 40);
   return static_cast<std::uint32_t>(hash ^ (hash >> 32)) | 1;
@@ -67,7 +67,7 @@ std::size_t SeriesPartition::partition_of(const Hash128& fingerprint, std::size_
   return static_cast<std::size_t>(((fingerprint.high >> 32) * partitions) >> 32);
 }
 
-void SeriesPartition::take(const wire::WriteRequest& request,
+void SeriesPartition::take(const remote_write::WriteRequest& request,
                            std::span<const std::uint32_t> indexes, Time now, WriteReport& report,
                            bool is_more) {
   request_ = &request;
@@ -87,7 +87,7 @@ void SeriesPartition::take(const wire::WriteRequest& request,
 }
 
 void SeriesPartition::take_one(std::uint32_t index) {
-  const wire::WriteRequest::Series& series = request_->series()[index];
+  const remote_write::WriteRequest::Series& series = request_->series()[index];
   if (series.fault != SeriesFault::none) {
     return refuse_series(index, refusal_of(series.fault),
                          request_->describe(series, series.fault, index));
@@ -109,7 +109,7 @@ std::optional<SeriesPartition::Place> SeriesPartition::find_or_insert(std::uint3
 
 // The key is unknown: the series is new, or its labels came in an unusual order or encoding.
 std::optional<SeriesPartition::Place> SeriesPartition::look_at_labels(std::uint32_t index) {
-  const wire::WriteRequest::Series& series = request_->series()[index];
+  const remote_write::WriteRequest::Series& series = request_->series()[index];
   const SeriesFault fault = labels_.read(*request_, series, settings_.labels);
   if (fault != SeriesFault::none) {
     refuse_series(index, refusal_of(fault), request_->describe(series, fault, index));
@@ -147,7 +147,8 @@ std::optional<SeriesPartition::Place> SeriesPartition::look_at_labels(std::uint3
 }
 
 // A new series takes room only when something of it will be stored.
-bool SeriesPartition::has_something_to_store(const wire::WriteRequest::Series& series) const {
+bool SeriesPartition::has_something_to_store(
+    const remote_write::WriteRequest::Series& series) const {
   if (series.histogram_count > 0 || series.exemplar_count > 0) return true;
   const auto samples = request_->samples_of(series);
   return std::any_of(samples.begin(), samples.end(), [this](const Sample& sample) {
@@ -155,14 +156,15 @@ bool SeriesPartition::has_something_to_store(const wire::WriteRequest::Series& s
   });
 }
 
-void SeriesPartition::refuse_times(const wire::WriteRequest::Series& series, std::uint32_t index) {
+void SeriesPartition::refuse_times(const remote_write::WriteRequest::Series& series,
+                                   std::uint32_t index) {
   for (const Sample& sample : request_->samples_of(series))
     refuse_sample(index, order_.judge_time(sample.timestamp_ms), sample.timestamp_ms);
 }
 
 // Hands on each run of samples that nothing interrupts: one, nearly always, and without copying.
-void SeriesPartition::take_samples(const wire::WriteRequest::Series& series, std::uint32_t index,
-                                   const Place& place) {
+void SeriesPartition::take_samples(const remote_write::WriteRequest::Series& series,
+                                   std::uint32_t index, const Place& place) {
   const auto samples = request_->samples_of(series);
   SeriesTable::Record& record = table_.record(place.slot);
   IncomingSeries incoming = begin_incoming(place, record);
@@ -199,8 +201,8 @@ void SeriesPartition::take_samples(const wire::WriteRequest::Series& series, std
   record.last_seen_s = seconds_of(now_);
 }
 
-void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, std::uint32_t index,
-                                      const Place& place) {
+void SeriesPartition::take_histograms(const remote_write::WriteRequest::Series& series,
+                                      std::uint32_t index, const Place& place) {
   SeriesTable::Record& record = table_.record(place.slot);
   IncomingSeries incoming = begin_incoming(place, record);
   for (const std::string_view encoded : request_->histograms_of(series)) {
@@ -210,7 +212,7 @@ void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, 
       add_message(request_->name_of(series, index) + ": " + histogram.error().message);
       continue;
     }
-    const std::uint64_t bits = wire::fingerprint_of(encoded).low;
+    const std::uint64_t bits = remote_write::fingerprint_of(encoded).low;
     bool repetition = false;
     const Refusal refusal =
         order_.judge(Kind::histogram, record, histogram->timestamp_ms, bits, repetition);
@@ -235,8 +237,8 @@ void SeriesPartition::take_histograms(const wire::WriteRequest::Series& series, 
   record.last_seen_s = seconds_of(now_);
 }
 
-void SeriesPartition::take_exemplars(const wire::WriteRequest::Series& series, std::uint32_t index,
-                                     const Place& place) {
+void SeriesPartition::take_exemplars(const remote_write::WriteRequest::Series& series,
+                                     std::uint32_t index, const Place& place) {
   for (const std::string_view encoded : request_->exemplars_of(series)) {
     const auto exemplar = request_->exemplar_of(encoded);
     if (!exemplar) {
@@ -246,7 +248,7 @@ void SeriesPartition::take_exemplars(const wire::WriteRequest::Series& series, s
     }
     ++report_->exemplars;
     const Hash128 fingerprint = table_.record(place.slot).fingerprint;
-    const std::uint64_t bits = wire::fingerprint_of(encoded).low;
+    const std::uint64_t bits = remote_write::fingerprint_of(encoded).low;
     if (order_.note_exemplar(fingerprint, exemplar->timestamp_ms, bits)) {
       ++report_->repetitions;
       continue;
@@ -259,8 +261,9 @@ void SeriesPartition::take_exemplars(const wire::WriteRequest::Series& series, s
 }
 
 // 2.0 repeats the metadata with every series; only what has changed is looked at.
-void SeriesPartition::take_metadata(const wire::WriteRequest::Series& series, const Place& place) {
-  const wire::WireMetadata& metadata = request_->metadata()[series.metadata - 1];
+void SeriesPartition::take_metadata(const remote_write::WriteRequest::Series& series,
+                                    const Place& place) {
+  const remote_write::WireMetadata& metadata = request_->metadata()[series.metadata - 1];
   SeriesTable::Record& record = table_.record(place.slot);
   const std::uint32_t tag = tag_of(metadata);
   if (record.metadata_tag == tag) return;
@@ -269,7 +272,8 @@ void SeriesPartition::take_metadata(const wire::WriteRequest::Series& series, co
   set_family(table_.label(place.slot, "__name__"), metadata);
 }
 
-void SeriesPartition::set_family(std::string_view metric, const wire::WireMetadata& metadata) {
+void SeriesPartition::set_family(std::string_view metric,
+                                 const remote_write::WireMetadata& metadata) {
   const MetricKind kind = kind_of(metadata.type);
   const std::string_view family = family_of(metric, kind);
   const Families::Outcome outcome = families_.set(family, metadata);
@@ -279,7 +283,7 @@ void SeriesPartition::set_family(std::string_view metric, const wire::WireMetada
 }
 
 void SeriesPartition::refuse_series(std::uint32_t index, Refusal refusal, std::string message) {
-  const wire::WriteRequest::Series& series = request_->series()[index];
+  const remote_write::WriteRequest::Series& series = request_->series()[index];
   report_->refused[static_cast<std::size_t>(refusal)] +=
       std::max(1u, series.sample_count + series.histogram_count + series.exemplar_count);
   add_message(std::move(message));
@@ -289,7 +293,7 @@ void SeriesPartition::refuse_sample(std::uint32_t index, Refusal refusal,
                                     std::int64_t timestamp_ms) {
   ++report_->refused[static_cast<std::size_t>(refusal)];
   if (report_->messages.size() >= WriteReport::messages_max) return;
-  const wire::WriteRequest::Series& series = request_->series()[index];
+  const remote_write::WriteRequest::Series& series = request_->series()[index];
   std::string message =
       request_->name_of(series, index) + ": the sample at " + show_time(timestamp_ms);
   if (refusal == Refusal::out_of_order) {

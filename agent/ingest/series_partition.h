@@ -33,7 +33,7 @@
 #include "agent/ingest/series_table.h"
 #include "agent/ingest/sink_batch.h"
 #include "agent/series/series_sink.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -55,7 +55,7 @@ class SeriesPartition final : public series::SeriesDirectory {
  public:
   struct Settings {
     SeriesTable::Settings table;
-    wire::LabelLimits labels;
+    remote_write::LabelLimits labels;
     Duration ahead_max = std::chrono::minutes(10);  // As Prometheus has it.
     Duration age_max = std::chrono::hours(24);
     std::size_t exemplars_max = 1024;             // The newest are kept.
@@ -68,11 +68,11 @@ class SeriesPartition final : public series::SeriesDirectory {
                   series::SeriesSink* sink);
 
   // The partition that a series of this fingerprint belongs to.
-  static std::size_t partition_of(const wire::Hash128& fingerprint, std::size_t partitions);
+  static std::size_t partition_of(const remote_write::Hash128& fingerprint, std::size_t partitions);
 
   // Takes the request's series at these indexes; `is_more` when some of it was taken before.
-  void take(const wire::WriteRequest& request, std::span<const std::uint32_t> indexes, Time now,
-            WriteReport& report, bool is_more = false);
+  void take(const remote_write::WriteRequest& request, std::span<const std::uint32_t> indexes,
+            Time now, WriteReport& report, bool is_more = false);
 
   // Of the last take(): series whose labels came in an unusual encoding and belong elsewhere. Hand
   // them to the intake of that partition.
@@ -101,16 +101,16 @@ class SeriesPartition final : public series::SeriesDirectory {
   void take_one(std::uint32_t index);
   std::optional<Place> find_or_insert(std::uint32_t index);
   std::optional<Place> look_at_labels(std::uint32_t index);
-  bool has_something_to_store(const wire::WriteRequest::Series& series) const;
-  void take_samples(const wire::WriteRequest::Series& series, std::uint32_t index,
+  bool has_something_to_store(const remote_write::WriteRequest::Series& series) const;
+  void take_samples(const remote_write::WriteRequest::Series& series, std::uint32_t index,
                     const Place& place);
-  void take_histograms(const wire::WriteRequest::Series& series, std::uint32_t index,
+  void take_histograms(const remote_write::WriteRequest::Series& series, std::uint32_t index,
                        const Place& place);
-  void take_exemplars(const wire::WriteRequest::Series& series, std::uint32_t index,
+  void take_exemplars(const remote_write::WriteRequest::Series& series, std::uint32_t index,
                       const Place& place);
-  void take_metadata(const wire::WriteRequest::Series& series, const Place& place);
-  void set_family(std::string_view metric, const wire::WireMetadata& metadata);
-  void refuse_times(const wire::WriteRequest::Series& series, std::uint32_t index);
+  void take_metadata(const remote_write::WriteRequest::Series& series, const Place& place);
+  void set_family(std::string_view metric, const remote_write::WireMetadata& metadata);
+  void refuse_times(const remote_write::WriteRequest::Series& series, std::uint32_t index);
   series::IncomingSeries begin_incoming(const Place& place, const SeriesTable::Record& record);
   void refuse_series(std::uint32_t index, Refusal refusal, std::string message);
   void refuse_sample(std::uint32_t index, Refusal refusal, std::int64_t timestamp_ms);
@@ -129,7 +129,7 @@ class SeriesPartition final : public series::SeriesDirectory {
   SinkBatch batch_;
 
   // Of the take() under way.
-  const wire::WriteRequest* request_ = nullptr;
+  const remote_write::WriteRequest* request_ = nullptr;
   WriteReport* report_ = nullptr;
   Time now_{};
   std::vector<std::pair<std::uint32_t, std::size_t>> moved_;

@@ -42,7 +42,7 @@ std::size_t SymbolTable::place_of(std::string_view text, std::uint64_t hash) con
 }
 
 std::uint32_t SymbolTable::intern(std::string_view text) {
-  const std::size_t place = place_of(text, wire::fingerprint_of(text).low);
+  const std::size_t place = place_of(text, remote_write::fingerprint_of(text).low);
   if (index_[place] != 0) {
     ++symbols_[index_[place] - 1].references;
     return index_[place] - 1;
@@ -75,7 +75,8 @@ void SymbolTable::grow() {
   old.swap(index_);
   for (const std::uint32_t entry : old) {
     if (entry == 0) continue;
-    std::size_t place = wire::fingerprint_of(symbols_[entry - 1].text).low & (index_.size() - 1);
+    std::size_t place =
+        remote_write::fingerprint_of(symbols_[entry - 1].text).low & (index_.size() - 1);
     while (index_[place] != 0) place = (place + 1) & (index_.size() - 1);
     index_[place] = entry;
   }
@@ -84,9 +85,10 @@ void SymbolTable::grow() {
 // Linear probing without tombstones: those behind the hole that may fill it move up.
 void SymbolTable::erase_from_index(std::uint32_t id) {
   const std::size_t mask = index_.size() - 1;
-  std::size_t hole = place_of(symbols_[id].text, wire::fingerprint_of(symbols_[id].text).low);
+  std::size_t hole =
+      place_of(symbols_[id].text, remote_write::fingerprint_of(symbols_[id].text).low);
   for (std::size_t at = (hole + 1) & mask; index_[at] != 0; at = (at + 1) & mask) {
-    const std::size_t home = wire::fingerprint_of(symbols_[index_[at] - 1].text).low & mask;
+    const std::size_t home = remote_write::fingerprint_of(symbols_[index_[at] - 1].text).low & mask;
     if (((at - home) & mask) >= ((at - hole) & mask)) {
       index_[hole] = index_[at];
       hole = at;
@@ -102,7 +104,7 @@ SeriesTable::SeriesTable(const Settings& settings, SeriesCount& count, Forget fo
       secret_{random_word(), random_word()},
       index_(index_begin) {}
 
-std::uint64_t SeriesTable::mix(const wire::Hash128& fingerprint) const {
+std::uint64_t SeriesTable::mix(const remote_write::Hash128& fingerprint) const {
   __extension__ using Wide = unsigned __int128;
   const Wide product =
       static_cast<Wide>(fingerprint.low ^ secret_[0]) * ((fingerprint.high ^ secret_[1]) | 1);
@@ -110,7 +112,7 @@ std::uint64_t SeriesTable::mix(const wire::Hash128& fingerprint) const {
 }
 
 // Where the fingerprint stands, or the empty place where it would.
-std::size_t SeriesTable::place_of(const wire::Hash128& fingerprint) const {
+std::size_t SeriesTable::place_of(const remote_write::Hash128& fingerprint) const {
   const std::uint64_t mixed = mix(fingerprint);
   const auto tag = static_cast<std::uint32_t>(mixed >> 32);
   const std::size_t mask = index_.size() - 1;
@@ -121,17 +123,17 @@ std::size_t SeriesTable::place_of(const wire::Hash128& fingerprint) const {
   }
 }
 
-std::optional<std::uint32_t> SeriesTable::find(const wire::Hash128& fingerprint) const {
+std::optional<std::uint32_t> SeriesTable::find(const remote_write::Hash128& fingerprint) const {
   const IndexEntry& entry = index_[place_of(fingerprint)];
   if (entry.slot_and_one == 0) return std::nullopt;
   return entry.slot_and_one - 1;
 }
 
-void SeriesTable::prefetch_index(const wire::Hash128& fingerprint) const {
+void SeriesTable::prefetch_index(const remote_write::Hash128& fingerprint) const {
   __builtin_prefetch(&index_[mix(fingerprint) & (index_.size() - 1)]);
 }
 
-void SeriesTable::prefetch_record(const wire::Hash128& fingerprint) const {
+void SeriesTable::prefetch_record(const remote_write::Hash128& fingerprint) const {
   const IndexEntry& entry = index_[mix(fingerprint) & (index_.size() - 1)];
   if (entry.slot_and_one != 0) __builtin_prefetch(&record(entry.slot_and_one - 1), 1);
 }
@@ -163,7 +165,7 @@ std::uint32_t SeriesTable::take_slot() {
   return slots_++;
 }
 
-Result<std::uint32_t> SeriesTable::insert(const wire::Hash128& fingerprint,
+Result<std::uint32_t> SeriesTable::insert(const remote_write::Hash128& fingerprint,
                                           std::span<const LabelView> labels, Time now) {
   std::size_t bytes = 0;
   for (const LabelView& label : labels) bytes += label.name.size() + label.value.size();

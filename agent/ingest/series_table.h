@@ -33,7 +33,7 @@
 #include "base/core/label_view.h"
 #include "base/core/result.h"
 #include "base/core/series.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -90,7 +90,7 @@ class SeriesTable {
   };
 
   struct Record {
-    wire::Hash128 fingerprint;
+    remote_write::Hash128 fingerprint;
     std::int64_t last_timestamp_ms = 0;
     std::uint64_t last_value_bits = 0;  // Of a histogram: a hash of all of it.
     std::int64_t start_timestamp_ms = 0;
@@ -115,14 +115,14 @@ class SeriesTable {
   // `forget` is told of every series before it goes. The count must outlive the table.
   SeriesTable(const Settings& settings, SeriesCount& count, Forget forget);
 
-  std::optional<std::uint32_t> find(const wire::Hash128& fingerprint) const;
+  std::optional<std::uint32_t> find(const remote_write::Hash128& fingerprint) const;
   // Brings what find() will read into the cache; call it some series ahead, the second one later.
-  void prefetch_index(const wire::Hash128& fingerprint) const;
-  void prefetch_record(const wire::Hash128& fingerprint) const;
+  void prefetch_index(const remote_write::Hash128& fingerprint) const;
+  void prefetch_record(const remote_write::Hash128& fingerprint) const;
 
   // Labels are sorted and not in the table. Errors: "series_limit", "label_bytes_limit".
-  Result<std::uint32_t> insert(const wire::Hash128& fingerprint, std::span<const LabelView> labels,
-                               Time now);
+  Result<std::uint32_t> insert(const remote_write::Hash128& fingerprint,
+                               std::span<const LabelView> labels, Time now);
 
   Record& record(std::uint32_t slot) { return blocks_[slot / block_records][slot % block_records]; }
   const Record& record(std::uint32_t slot) const {
@@ -152,8 +152,8 @@ class SeriesTable {
     std::uint32_t slot_and_one = 0;  // 0: empty.
   };
 
-  std::uint64_t mix(const wire::Hash128& fingerprint) const;
-  std::size_t place_of(const wire::Hash128& fingerprint) const;
+  std::uint64_t mix(const remote_write::Hash128& fingerprint) const;
+  std::size_t place_of(const remote_write::Hash128& fingerprint) const;
   void grow_index();
   void remove(std::uint32_t slot, Departure departure);
   bool make_room(Time now);

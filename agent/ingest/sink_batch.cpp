@@ -27,7 +27,7 @@ void SinkBatch::add(const series::IncomingSeries& incoming) {
 Result<NativeHistogram> SinkBatch::decode(std::string_view encoded) {
   // Room for both: a flush between decoding and adding would let go of what was decoded.
   if (decoded_.size() == chunk_histograms || incoming_.size() == chunk_series) flush();
-  return wire::decode_histogram(encoded, arrays_[decoded_.size()]);
+  return remote_write::decode_histogram(encoded, arrays_[decoded_.size()]);
 }
 
 void SinkBatch::add(series::IncomingSeries incoming, const NativeHistogram& decoded) {

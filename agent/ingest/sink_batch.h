@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "agent/series/series_sink.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 namespace outrider::ingest {
 
@@ -43,7 +43,7 @@ class SinkBatch {
   const std::size_t partition_;
   std::vector<series::IncomingSeries> incoming_;
   bool has_new_ = false;
-  std::vector<wire::HistogramArrays> arrays_;
+  std::vector<remote_write::HistogramArrays> arrays_;
   std::vector<NativeHistogram> decoded_;  // Never grows past its capacity: it is looked into.
 };
 

@@ -22,6 +22,10 @@
 #include "base/core/clock.h"
 #include "base/wire/registry.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::models {
 
 class RightSizeWatch final : public wire::Collector {
@@ -31,9 +35,11 @@ class RightSizeWatch final : public wire::Collector {
   struct Settings {
     std::string prometheus_url;
     query::Prometheus::Prepare prepare;  // Certificates and tokens of each question.
-    Duration every = std::chrono::hours(6);
+    Duration every{};                    // 0: it is not made.
     Duration history = std::chrono::days(7);
     std::string namespaces = {};  // A pattern, anchored; "": all.
+
+    void add_to(config::OptionTable& options);  // right-size.*
   };
   RightSizeWatch(Settings settings, const Clock& clock);
   ~RightSizeWatch() override { stop(); }

@@ -22,6 +22,10 @@
 #include "agent/suspects/gather.h"
 #include "agent/suspects/slices.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::suspects {
 
 // What of an incident was last diagnosed.
@@ -50,6 +54,8 @@ class Diagnoser {
     Duration topology_every = std::chrono::minutes(1);
     Duration topology_age_max = std::chrono::hours(24);
     std::vector<incident::Topology::Edge> configured;  // Edges that people wrote down.
+
+    void add_to(config::OptionTable& options);  // diagnose.*
   };
   struct Dependencies {
     // Calls it with each open incident, in any order; what it is called with may ask for nothing.

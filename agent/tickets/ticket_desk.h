@@ -32,6 +32,10 @@
 #include "base/core/clock.h"
 #include "base/wire/exposition.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::tickets {
 
 class TicketDesk final : public decide::Executor, public wire::Collector {
@@ -42,6 +46,8 @@ class TicketDesk final : public decide::Executor, public wire::Collector {
     Duration look_every = std::chrono::seconds(2);
     Duration forget_after = std::chrono::hours(24 * 7);
     std::size_t followed_max = 5'000;
+
+    void add_to(config::OptionTable& options);  // tickets.*
   };
   using MakeWeb = std::function<std::unique_ptr<Web>(const Target& target, Duration timeout)>;
   struct Dependencies {

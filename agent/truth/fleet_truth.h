@@ -37,6 +37,10 @@
 #include "truth/api/access_journal.h"
 #include "truth/log/prediction_log.h"
 
+namespace outrider::config {
+class OptionTable;
+}
+
 namespace outrider::fleet {
 
 class FleetTruth {
@@ -52,6 +56,9 @@ class FleetTruth {
     std::function<Result<void>(net::ClientRequest&)> peer = {};  // As whom it is asked.
     // Where labels go through a topic: what takes a request with them, in its token's limits.
     std::function<net::HttpResponse(const net::HttpRequest&)> labels_elsewhere = {};
+
+    // truth.*, but for who is asked as whom and the topic.
+    void add_to(config::OptionTable& options);
   };
 
   FleetTruth(const Settings& settings, const Clock& clock);

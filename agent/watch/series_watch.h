@@ -27,10 +27,14 @@
 #include "agent/series/series_sink.h"
 #include "agent/watch/findings_inbox.h"
 #include "agent/watch/series_boards.h"
+#include "base/remote_write/codec/encode.h"
 #include "base/wire/alert_webhook.h"
 #include "base/wire/exposition.h"
 #include "base/wire/json.h"
-#include "base/wire/remote_write/encode.h"
+
+namespace outrider::config {
+class OptionTable;
+}
 
 namespace outrider::watch {
 
@@ -50,6 +54,8 @@ class SeriesWatch final : public series::SeriesSink, public wire::Collector {
     std::size_t exported_max = 100;  // Of those, on /metrics.
     Duration shown_for = std::chrono::hours(1);
     std::string state_file;  // "": nothing is kept.
+
+    void add_to(config::OptionTable& options);  // series.*
   };
   struct Dependencies {
     // Takes alerts for good; throws when it could not. They are given again then.

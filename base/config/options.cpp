@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "base/config/yaml.h"
 #include "base/core/text.h"
@@ -148,7 +149,8 @@ Option& OptionTable::add(std::string name, std::string& target, std::string desc
       [&target] { return target; });
 }
 
-Option& OptionTable::add(std::string name, std::int64_t& target, std::string description) {
+template <class Whole>
+Option& OptionTable::add_whole(std::string name, Whole& target, std::string description) {
   const auto index = options_.size();
   Option& added = add_option(
       std::move(name), std::move(description),
@@ -161,11 +163,12 @@ Option& OptionTable::add(std::string name, std::int64_t& target, std::string des
               bytes ? std::optional<std::int64_t>(static_cast<std::int64_t>(*bytes)) : std::nullopt;
         }
         const auto number = static_cast<double>(value.value_or(0));
-        if (!value || number < option.low_ || number > option.high_) {
+        if (!value || !std::in_range<Whole>(*value) || number < option.low_ ||
+            number > option.high_) {
           return (option.bytes_ ? "expected a size such as 32MiB" : "expected a whole number") +
                  (option.bounds_text.empty() ? "" : ", " + option.bounds_text);
         }
-        target = *value;
+        target = static_cast<Whole>(*value);
         return std::nullopt;
       },
       [this, index, &target] {
@@ -175,6 +178,16 @@ Option& OptionTable::add(std::string name, std::int64_t& target, std::string des
       });
   added.value_text = "NUMBER";
   return added;
+}
+
+Option& OptionTable::add(std::string name, int& target, std::string description) {
+  return add_whole(std::move(name), target, std::move(description));
+}
+Option& OptionTable::add(std::string name, std::int64_t& target, std::string description) {
+  return add_whole(std::move(name), target, std::move(description));
+}
+Option& OptionTable::add(std::string name, std::uint64_t& target, std::string description) {
+  return add_whole(std::move(name), target, std::move(description));
 }
 
 Option& OptionTable::add(std::string name, double& target, std::string description) {

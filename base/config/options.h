@@ -16,6 +16,10 @@
 // (OUTRIDER_WEB_LISTEN_ADDRESS), the YAML file named by --config.file (`web: {listen-address: …}`
 // or `web.listen-address: …`), the default. Every mistake of all sources is reported, not only the
 // first.
+//
+// An option is defined once, by the room whose setting it is: the room's Settings has the default
+// beside the field, and `void add_to(config::OptionTable&)` with the name, the bounds and the text
+// (ROOM/options.cpp). A program's table is what its rooms add to it.
 
 #include <cstdint>
 #include <deque>
@@ -82,7 +86,9 @@ class OptionTable {
 
   // The variable's value when added is the default. The variable must outlive the table.
   Option& add(std::string name, std::string& target, std::string description);
+  Option& add(std::string name, int& target, std::string description);
   Option& add(std::string name, std::int64_t& target, std::string description);
+  Option& add(std::string name, std::uint64_t& target, std::string description);  // std::size_t too
   Option& add(std::string name, double& target, std::string description);
   Option& add(std::string name, bool& target,
               std::string description);  // A switch; --no-NAME undoes it.
@@ -106,6 +112,8 @@ class OptionTable {
  private:
   Option& add_option(std::string name, std::string description, Option::Assign assign,
                      std::function<std::string()> print_default);
+  template <class Whole>
+  Option& add_whole(std::string name, Whole& target, std::string description);
   Option* find(std::string_view name);
 
   // What one source says: option name -> values, with a word for where it was said.

@@ -24,6 +24,21 @@ std::vector<std::int32_t> numbers_of(const rd_kafka_topic_partition_list_t& list
 
 }  // namespace
 
+void Consumer::Settings::add_to(config::OptionTable& table, const std::string& prefix,
+                                const std::string& note) {
+  options.add_to(table, prefix, note);
+  table.add(prefix + ".group", group, "Consumer group of the agents.").value_name("NAME");
+  table
+      .add(prefix + ".instance", instance,
+           "This agent's name in the group, which a restart keeps (static membership); empty: the "
+           "host's name.")
+      .value_name("NAME");
+  table
+      .add(prefix + ".session-timeout", session_timeout,
+           "An agent that is silent for so long loses its partitions to the others.")
+      .between(1, 1800);
+}
+
 class Consumer::Inside final : public TroubleHolder {
  public:
   Inside(const Settings& settings, Listener* listener, std::shared_ptr<Troubles> shared)

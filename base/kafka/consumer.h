@@ -48,6 +48,9 @@ class Consumer {
     std::string group;
     std::string instance;  // Static membership: the name that a restart keeps. "": none.
     Duration session_timeout = std::chrono::seconds(45);
+
+    // Options::add_to, and those of a member of a group.
+    void add_to(config::OptionTable& table, const std::string& prefix, const std::string& note);
   };
 
   class Listener {

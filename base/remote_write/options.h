@@ -17,7 +17,7 @@
 #include "base/core/result.h"
 #include "base/core/series.h"
 #include "base/net/http_server.h"
-#include "base/wire/remote_write/delivery.h"
+#include "base/remote_write/codec/delivery.h"
 
 namespace outrider::remote_write {
 

@@ -19,7 +19,7 @@
 #include <string_view>
 
 #include "base/core/clock.h"
-#include "base/wire/remote_write/encode.h"
+#include "base/remote_write/codec/encode.h"
 
 namespace outrider::remote_write {
 

@@ -2,8 +2,8 @@
 #include "base/remote_write/self_export.h"
 
 #include "base/net/address.h"
+#include "base/remote_write/codec/exposed_series.h"
 #include "base/wire/exposed.h"
-#include "base/wire/remote_write/exposed_series.h"
 
 namespace outrider::remote_write {
 

@@ -13,9 +13,9 @@
 
 #include "base/core/clock.h"
 #include "base/core/series.h"
+#include "base/remote_write/codec/staleness.h"
 #include "base/remote_write/sender.h"
 #include "base/wire/exposition.h"
-#include "base/wire/remote_write/staleness.h"
 
 namespace outrider::remote_write {
 

@@ -10,6 +10,9 @@
 #include "base/config/yaml.h"
 #include "base/core/text.h"
 #include "base/core/version.h"
+#include "base/remote_write/codec/encode.h"
+#include "base/remote_write/codec/snappy_block.h"
+#include "base/remote_write/codec/version.h"
 
 namespace outrider::remote_write {
 namespace {
@@ -175,7 +178,7 @@ void Sender::put(WriteSeries series) {
 void Sender::cut() {
   if (buffer_.series.empty()) return;
   const std::int64_t newest = newest_of(buffer_.series);
-  queue_.append(compress(encode_v2(buffer_.series)), count(buffer_.series), newest);
+  queue_.append(compress_snappy(encode_v2(buffer_.series)), count(buffer_.series), newest);
   buffer_.series.clear();
   buffer_.samples = 0;
   const std::lock_guard hold(tally_.mutex);
@@ -307,8 +310,7 @@ Answer Sender::exchange(Version version, const Queue::Record& record) {
     tally_.sums.bytes_sent += bytes;
   }
   const auto written = [&](const char* what) {
-    return std::string(
-        response->header(std::string("X-Prometheus-Remote-Write-") + what + "-Written"));
+    return std::string(response->header(written_header(what)));
   };
   return {.status = response->status,
           .retry_after = std::string(response->header("Retry-After")),
@@ -350,12 +352,13 @@ Result<net::ClientRequest> Sender::request(Version version, const Queue::Record&
     request.body = record.payload;
     return request;
   }
-  const auto message = uncompress(record.payload, message_bytes_max);
+  std::string buffer;
+  const auto message = decompress_snappy(record.payload, message_bytes_max, buffer);
   if (!message) return fail(message);
   const auto older =
       downgrade(*message, [this](std::string_view family) { return wants_metadata(family); });
   if (!older) return fail(older);
-  request.body = compress(*older);
+  request.body = compress_snappy(*older);
   return request;
 }
 

@@ -3,7 +3,7 @@
 
 // Sends series to a Prometheus remote write receiver, whatever becomes of the receiver, the disk or
 // this process: series -> batches -> queue on disk (queue.h) -> one thread that sends them in
-// order. What to do with an answer is decided in base/wire/remote_write/delivery.h. SHELL;
+// order. What to do with an answer is decided in base/remote_write/codec/delivery.h. SHELL;
 // thread-safe.
 //
 //   Sender sender(options, "data/remote-write", clock);
@@ -28,10 +28,10 @@
 #include <vector>
 
 #include "base/net/http_client.h"
+#include "base/remote_write/codec/delivery.h"
 #include "base/remote_write/options.h"
 #include "base/remote_write/queue.h"
 #include "base/wire/exposition.h"
-#include "base/wire/remote_write/delivery.h"
 
 namespace outrider::remote_write {
 

@@ -5,7 +5,7 @@
 
 #include "base/core/text.h"
 #include "predictor/app/commands.h"
-#include "predictor/app/gate_options.h"
+#include "predictor/gates/gates.h"
 #include "predictor/train/promotion.h"
 
 namespace outrider::app {
@@ -14,7 +14,7 @@ namespace {
 struct ModelsOptions {
   std::string registry, name, reason;
   bool force = false;
-  GateOptions gates;
+  gates::Bounds gates;
 };
 
 std::shared_ptr<config::OptionTable> option_table(ModelsOptions& o) {
@@ -72,9 +72,8 @@ int show(const registry::Registry& registry, const std::string& version) {
 }
 
 int promote(registry::Registry& registry, const std::string& version, const ModelsOptions& o) {
-  const auto trial =
-      or_throw(train::promote_version(registry, version, o.gates.values(), o.force,
-                                      o.reason.empty() ? "models promote" : o.reason));
+  const auto trial = or_throw(train::promote_version(
+      registry, version, o.gates, o.force, o.reason.empty() ? "models promote" : o.reason));
   for (const gates::Verdict& verdict : trial.judgement.verdicts) {
     std::cout << "gate " << verdict.gate << (verdict.passed ? " passes: " : " refuses, forced: ")
               << verdict.message << "\n";

@@ -15,7 +15,7 @@
 #include "base/web/make_guard.h"
 #include "base/web/tls_port_of.h"
 #include "predictor/app/commands.h"
-#include "predictor/app/gate_options.h"
+#include "predictor/gates/gates.h"
 #include "predictor/retrain/job_queue.h"
 #include "predictor/serve/api.h"
 #include "predictor/serve/control.h"
@@ -25,25 +25,19 @@ namespace {
 
 struct ServeOptions {
   std::string registry, name;
-  std::string listen_address = "127.0.0.1:8080";
   // A sidecar keeps up to 256 connections to its model, and each takes a thread here; the rest is
   // for health checks, scrapes and people.
-  std::int64_t connections_max = 320;
-  std::int64_t body_bytes_max = 8 << 20;
+  net::HttpServer::Settings server{.listen_address = "127.0.0.1:8080", .connections_max = 320};
   Duration watch_interval = std::chrono::milliseconds(250);
   Duration drain_timeout = std::chrono::seconds(10);
   Duration service_time{};
-  std::int64_t concurrency = 1;
+  std::size_t concurrency = 1;
   std::string jobs_file;
   std::string control_token_file;
   web::AccessOptions access;
   web::TlsOptions web_tls;
   web::ClientOptions retrain_client;
-  std::int64_t retrain_rows_min = 100;
-  std::int64_t retrain_rows_wanted = 1000;
-  std::int64_t retrain_bytes_max = 256 << 20;
   retrain::Rules retrain;
-  GateOptions gates;
 };
 
 void add_retrain_options(config::OptionTable& t, ServeOptions& o) {
@@ -64,17 +58,18 @@ void add_retrain_options(config::OptionTable& t, ServeOptions& o) {
         "File of the retraining jobs; default: jobs.json beside the model's versions. Servers that "
         "share a registry need one each.")
       .value_name("FILE");
-  t.add("retrain.max-bytes", o.retrain_bytes_max, "Largest answer or file of live rows read.")
+  t.add("retrain.max-bytes", o.retrain.sources.bytes_max,
+        "Largest answer or file of live rows read.")
       .as_bytes()
       .between(1024, std::int64_t{1} << 40);
-  t.add("retrain.rows-min", o.retrain_rows_min,
+  t.add("retrain.rows-min", o.retrain.plan.rows_min,
         "Rows since the change needed to learn anew; with fewer the parent is recalibrated.")
       .between(20, 1e9);
   t.add("retrain.wait", o.retrain.patience.limit,
         "How long a retraining may wait for retrain.rows-wanted rows since the change; 0: not at "
         "all.")
       .between(0, 86400);
-  t.add("retrain.rows-wanted", o.retrain_rows_wanted,
+  t.add("retrain.rows-wanted", o.retrain.patience.rows,
         "Rows since the change that end the wait of retrain.wait.")
       .between(1, 1e9);
   t.add("retrain.holdout", o.retrain.plan.holdout,
@@ -87,12 +82,12 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
   config::OptionTable& t = *table;
   t.add("registry", o.registry, "Folder of model versions.").value_name("DIR").required();
   t.add("name", o.name, "The model's name.").value_name("MODEL").required();
-  t.add("web.listen-address", o.listen_address, "Where to serve.")
+  t.add("web.listen-address", o.server.listen_address, "Where to serve.")
       .value_name("HOST:PORT")
       .example("0.0.0.0:8080");
-  t.add("web.connections-max", o.connections_max, "Live connections; each takes a thread.")
+  t.add("web.connections-max", o.server.connections_max, "Live connections; each takes a thread.")
       .between(2, 10000);
-  t.add("web.body-max-bytes", o.body_bytes_max, "Largest request body; past it: 413.")
+  t.add("web.body-max-bytes", o.server.body_bytes_max, "Largest request body; past it: 413.")
       .as_bytes()
       .between(1024, 1e9);
   o.access.add_to(t);
@@ -115,7 +110,7 @@ std::shared_ptr<config::OptionTable> option_table(ServeOptions& o) {
         "then need it, or one of web.tokens-file.")
       .value_name("FILE");
   add_retrain_options(t, o);
-  o.gates.add_to(t);
+  o.retrain.gates.add_to(t);
   return table;
 }
 
@@ -133,10 +128,6 @@ retrain::Rules retrain_rules(const ServeOptions& o) {
   rules.sources.prepare = [client = o.retrain_client](net::ClientRequest& request) {
     return client.apply(request);
   };
-  rules.sources.bytes_max = static_cast<std::size_t>(o.retrain_bytes_max);
-  rules.plan.rows_min = static_cast<std::size_t>(o.retrain_rows_min);
-  rules.patience.rows = static_cast<std::size_t>(o.retrain_rows_wanted);
-  rules.gates = o.gates.values();
   return rules;
 }
 
@@ -195,10 +186,9 @@ int run(const ServeOptions& o) {
                          });
 
   std::optional<serve::ServiceLine> line;
-  if (o.service_time > Duration::zero())
-    line.emplace(static_cast<std::size_t>(o.concurrency), o.service_time);
+  if (o.service_time > Duration::zero()) line.emplace(o.concurrency, o.service_time);
   serve::Api api(registry, live, metrics, line ? &*line : nullptr);
-  serve::Control control(o.gates.values(), registry, live, jobs);
+  serve::Control control(o.retrain.gates, registry, live, jobs);
   net::Router router;
   api.add_routes(router);
   control.add_routes(router, api);
@@ -213,12 +203,10 @@ int run(const ServeOptions& o) {
   if (tls) tls_metrics.add([tls] { return tls->figures(); });
   router.add("GET", "/metrics",
              net::metrics_page({&metrics, &jobs, &tls_metrics, &guards, &process}));
-  net::HttpServer server({.listen_address = o.listen_address,
-                          .connections_max = static_cast<int>(o.connections_max),
-                          .body_bytes_max = static_cast<std::size_t>(o.body_bytes_max),
-                          .tls = tls,
-                          .guard = guard},
-                         std::move(router));
+  net::HttpServer::Settings listening = o.server;
+  listening.tls = tls;
+  listening.guard = guard;
+  net::HttpServer server(std::move(listening), std::move(router));
   spdlog::info("listening on port {}", server.port());
   watch(signals, live, o.watch_interval);
   spdlog::info("draining");

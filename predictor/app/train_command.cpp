@@ -8,7 +8,7 @@
 
 #include "base/core/text.h"
 #include "predictor/app/commands.h"
-#include "predictor/app/gate_options.h"
+#include "predictor/gates/gates.h"
 #include "predictor/train/promotion.h"
 
 namespace outrider::app {
@@ -17,11 +17,10 @@ namespace {
 struct TrainOptions {
   std::string data, registry, algorithm = "ols", split_by, since;
   std::vector<std::string> features, exclude, categorical, segments;
-  std::int64_t data_bytes_max = 1LL << 30;
-  std::int64_t categories_max = 200;
+  std::size_t data_bytes_max = 1 << 30;
   bool promote = false, force = false;
   train::Settings settings;
-  GateOptions gates;
+  gates::Bounds gates;
 };
 
 std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
@@ -42,7 +41,7 @@ std::shared_ptr<config::OptionTable> option_table(TrainOptions& o) {
   t.add("exclude", o.exclude, "Columns to leave out (a,b,c).").value_name("COLUMNS");
   t.add("categorical", o.categorical, "Columns of numbers that are categories (zip codes).")
       .value_name("COLUMNS");
-  t.add("categories-max", o.categories_max, "Categories kept a column, the most frequent.")
+  t.add("categories-max", o.settings.categories_max, "Categories kept a column, the most frequent.")
       .between(2, 10000);
   t.add("split.by", o.split_by,
         "How rows are held out; default: time with --split.column, else hash.")
@@ -97,7 +96,6 @@ train::Settings settings_of(const TrainOptions& o) {
   settings.exclude = by_commas(o.exclude);
   settings.categorical = by_commas(o.categorical);
   settings.segments = by_commas(o.segments);
-  settings.categories_max = static_cast<std::size_t>(o.categories_max);
   settings.split_by_time =
       o.split_by.empty() ? !settings.split_column.empty() : o.split_by == "time";
   if (settings.split_by_time && settings.split_column.empty()) {
@@ -152,8 +150,7 @@ int run(const TrainOptions& o) {
   registry::Registry registry(o.registry, settings.model_name, clock);
   const train::OnProgress progress = progress_line();
   if (progress) progress("reading " + o.data, 0);
-  const train::Dataset dataset =
-      or_throw(train::load_dataset(o.data, static_cast<std::size_t>(o.data_bytes_max)));
+  const train::Dataset dataset = or_throw(train::load_dataset(o.data, o.data_bytes_max));
   const train::Split split = or_throw(train::split_rows(dataset, settings));
   const train::Trained trained = or_throw(train::train(dataset, split, settings, progress));
   const std::string version =
@@ -170,8 +167,7 @@ int run(const TrainOptions& o) {
               << " makes it production\n";
     return 0;
   }
-  const auto trial =
-      train::promote_version(registry, version, o.gates.values(), o.force, "train --promote");
+  const auto trial = train::promote_version(registry, version, o.gates, o.force, "train --promote");
   if (!trial) {
     std::cerr << "outrider-predictor: " << trial.error().message << "\n";
     return 1;

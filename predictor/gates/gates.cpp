@@ -129,10 +129,11 @@ Verdict judge_fairness(const Evidence& evidence, const Bounds& bounds) {
 
 Verdict judge_latency(const Evidence& evidence, const Bounds& bounds) {
   if (!evidence.latency_seconds) return {"latency", true, "not measured"};
+  const double bound = to_seconds(bounds.latency_max);
   const std::string figures = "99th percentile of a prediction " +
                               fixed(*evidence.latency_seconds * 1e6, 1) + " µs (bound " +
-                              fixed(bounds.latency_seconds_max * 1e6, 1) + " µs)";
-  return {"latency", *evidence.latency_seconds <= bounds.latency_seconds_max, figures};
+                              fixed(bound * 1e6, 1) + " µs)";
+  return {"latency", *evidence.latency_seconds <= bound, figures};
 }
 
 }  // namespace

@@ -24,7 +24,12 @@
 #include <string>
 #include <vector>
 
+#include "base/core/clock.h"
 #include "predictor/evaluate/evaluation.h"
+
+namespace outrider::config {
+class OptionTable;
+}
 
 namespace outrider::gates {
 
@@ -33,8 +38,10 @@ struct Bounds {
   double segment_bound = 0.05;  // Of error rate.
   double spd_bound = 0.1;
   double dir_low = 0.8, dir_high = 1.2;
-  double latency_seconds_max = 0.001;
+  Duration latency_max = std::chrono::milliseconds(1);
   std::size_t rows_min = 20;  // A segment, group or hold-out with fewer rows is not judged.
+
+  void add_to(config::OptionTable& options);  // gate.*
 };
 
 struct Evidence {

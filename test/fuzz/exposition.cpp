@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/remote_write/codec/exposed_series.h"
 #include "base/wire/exposition_parser.h"
-#include "base/wire/remote_write/exposed_series.h"
 #include "test/fuzz/require.h"
 
 using namespace outrider;

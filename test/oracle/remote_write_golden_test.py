@@ -4,7 +4,7 @@
 import importlib.util
 import pathlib
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "base" / "wire" / "remote_write"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "base" / "remote_write" / "codec"
 
 
 def test_the_golden_messages_are_the_independent_encoders():

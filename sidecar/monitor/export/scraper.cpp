@@ -9,8 +9,8 @@
 
 #include "base/core/text.h"
 #include "base/core/version.h"
+#include "base/remote_write/codec/exposed_series.h"
 #include "base/wire/exposition_parser.h"
-#include "base/wire/remote_write/exposed_series.h"
 
 namespace outrider::exporting {
 namespace {

@@ -25,8 +25,8 @@
 
 #include "base/core/clock.h"
 #include "base/net/http_client.h"
+#include "base/remote_write/codec/staleness.h"
 #include "base/wire/exposed.h"
-#include "base/wire/remote_write/staleness.h"
 #include "sidecar/options/scrape_options.h"
 
 namespace outrider::exporting {

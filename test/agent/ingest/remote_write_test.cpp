@@ -141,21 +141,6 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("what headers mean") {
-  using wire::RemoteWriteVersion;
-  CHECK(*negotiate_remote_write("", "") == RemoteWriteVersion::v1);
-  CHECK(*negotiate_remote_write("application/x-protobuf", "Snappy") == RemoteWriteVersion::v1);
-  CHECK(*negotiate_remote_write("application/x-protobuf ; a=b; Proto=prometheus.WriteRequest",
-                                "") == RemoteWriteVersion::v1);
-  CHECK(*negotiate_remote_write("application/x-protobuf;proto=io.prometheus.write.v2.Request",
-                                "") == RemoteWriteVersion::v2);
-  CHECK(negotiate_remote_write("application/x-protobuf;proto=v3", "").error().code ==
-        "unsupported_content_type");
-  CHECK(negotiate_remote_write("application/json", "").error().code == "unsupported_content_type");
-  CHECK(negotiate_remote_write("application/x-protobuf", "gzip").error().code ==
-        "unsupported_content_encoding");
-}
-
 TEST_CASE("new samples are handed on once, in order, to the slot of their series") {
   Fixture f;
   for (const int version : {1, 2}) {
@@ -260,7 +245,7 @@ TEST_CASE("an older sample with another value, or one that is not known, is out 
 
 TEST_CASE("what is remembered of samples is bounded, and the newest are") {
   RecentSamples recent;
-  const wire::Hash128 series{1, 2};
+  const remote_write::Hash128 series{1, 2};
   using Kind = RecentSamples::Kind;
   CHECK_FALSE(recent.has(Kind::sample, series, 7, 8));
   const auto many = static_cast<std::int64_t>(4 * RecentSamples::capacity);

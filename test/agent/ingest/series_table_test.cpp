@@ -20,7 +20,9 @@ struct Fixture {
           gone.emplace_back(slot, departure);
         }) {}
 
-  static wire::Hash128 fingerprint(const std::string& id) { return wire::fingerprint_of(id); }
+  static remote_write::Hash128 fingerprint(const std::string& id) {
+    return remote_write::fingerprint_of(id);
+  }
 
   Result<std::uint32_t> add(const std::string& id, Time now) {
     const std::vector<LabelView> labels = {{"__name__", "m"}, {"id", id}};

@@ -130,6 +130,32 @@ TEST_CASE_METHOD(Fixture, "a list of numbers is written with commas or as a YAML
   }
 }
 
+TEST_CASE("a whole number fits the variable that it is for") {
+  int connections = 64;
+  std::size_t rows = 100, bytes = 8 << 20;
+  OptionTable table;
+  table.add("connections", connections, "Connections.");
+  table.add("rows", rows, "Rows.");
+  table.add("bytes", bytes, "Bytes.").as_bytes().between(1, 1LL << 40);
+  CHECK_THAT(table.help(),
+             Catch::Contains("(=64)") && Catch::Contains("(=100)") && Catch::Contains("(=8MiB)"));
+  const auto parse = [&](const std::vector<std::string>& arguments) {
+    return table.parse(arguments, [](const char*) -> const char* { return nullptr; });
+  };
+  REQUIRE(parse({"--connections=-2", "--rows=0", "--bytes=8GiB"}));
+  CHECK(connections == -2);
+  CHECK(rows == 0);
+  CHECK(bytes == std::size_t{8} << 30);
+  for (const char* bad : {"--connections=4294967296", "--rows=-1"}) {
+    CAPTURE(bad);
+    const auto parsed = parse({bad});
+    REQUIRE_FALSE(parsed);
+    CHECK_THAT(parsed.error().message, Catch::Contains("expected a whole number"));
+  }
+  CHECK(connections == -2);
+  CHECK(rows == 0);
+}
+
 TEST_CASE("a required option that nobody names is a mistake") {
   std::string data;
   OptionTable table;

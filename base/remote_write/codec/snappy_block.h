@@ -16,7 +16,9 @@
 
 #include "base/core/result.h"
 
-namespace outrider::wire {
+namespace outrider::remote_write {
+
+std::string compress_snappy(std::string_view message);
 
 // The length that the block declares. Error: "bad_snappy".
 Result<std::size_t> snappy_declared_bytes(std::string_view block);
@@ -27,4 +29,4 @@ Result<std::size_t> snappy_declared_bytes(std::string_view block);
 Result<std::string_view> decompress_snappy(std::string_view block, std::size_t bytes_max,
                                            std::string& buffer);
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

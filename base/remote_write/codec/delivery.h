@@ -27,7 +27,8 @@
 
 #include "base/core/backoff.h"
 #include "base/core/clock.h"
-#include "base/wire/remote_write/encode.h"
+#include "base/remote_write/codec/encode.h"
+#include "base/remote_write/codec/version.h"
 
 namespace outrider::remote_write {
 

@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "base/wire/remote_write/encode.h"
+#include "base/remote_write/codec/encode.h"
 
 namespace outrider::remote_write {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 #define PROTOZERO_USE_VIEW std::string_view
 #define XXH_INLINE_ALL
@@ -13,7 +13,7 @@
 
 #include "base/core/text.h"
 
-namespace outrider::wire {
+namespace outrider::remote_write {
 namespace {
 
 using protozero::pbf_reader;
@@ -163,7 +163,7 @@ std::string_view to_string(SeriesFault fault) {
   return "none";
 }
 
-Result<void> WriteRequest::decode(RemoteWriteVersion version, std::string_view message) {
+Result<void> WriteRequest::decode(Version version, std::string_view message) {
   version_ = version;
   message_ = message;
   series_.clear();
@@ -176,11 +176,11 @@ Result<void> WriteRequest::decode(RemoteWriteVersion version, std::string_view m
   composed_bytes_ = 0;
   std::string_view wrong;
   try {
-    wrong = version == RemoteWriteVersion::v1 ? decode_v1(message) : decode_v2(message);
+    wrong = version == Version::v1 ? decode_v1(message) : decode_v2(message);
   } catch (const protozero::exception& error) {
     return fail("malformed", "the body is no protobuf message of remote write " +
-                                 std::string(version == RemoteWriteVersion::v1 ? "1.0" : "2.0") +
-                                 ": " + error.what() + " after " + std::to_string(series_.size()) +
+                                 std::string(version == Version::v1 ? "1.0" : "2.0") + ": " +
+                                 error.what() + " after " + std::to_string(series_.size()) +
                                  " series; the Content-Type must name the message that is sent");
   } catch (const LimitExceeded& limit) {
     return fail("too_large", limit.message);
@@ -484,11 +484,11 @@ void WriteRequest::read_references(const Series& series,
 }
 
 std::string_view WriteRequest::encoded_labels(const Series& series, std::string& scratch) const {
-  if (version_ == RemoteWriteVersion::v1 && series.label_size > 0) {
+  if (version_ == Version::v1 && series.label_size > 0) {
     return message_.substr(series.label_offset, series.label_size);
   }
   scratch.clear();
-  if (version_ == RemoteWriteVersion::v2) {
+  if (version_ == Version::v2) {
     std::vector<std::uint32_t> references;
     read_references(series, references);
     if (compose_labels(references, scratch) != SeriesFault::none) scratch.clear();
@@ -505,7 +505,7 @@ std::string_view WriteRequest::encoded_labels(const Series& series, std::string&
 // As many as an error shows, without writing them out.
 std::vector<LabelView> WriteRequest::first_labels(const Series& series) const {
   std::vector<LabelView> labels;
-  if (version_ == RemoteWriteVersion::v1) {
+  if (version_ == Version::v1) {
     try {
       pbf_reader reader(message_.substr(series.offset, series.size));
       while (labels.size() < shown_labels_max && reader.next(1, bytes_type)) {
@@ -537,7 +537,7 @@ Result<WriteRequest::Exemplar> WriteRequest::exemplar_of(std::string_view encode
     while (reader.next()) {
       switch (reader.tag_and_type()) {
         case tag_and_type(1, bytes_type):
-          if (version_ == RemoteWriteVersion::v1) {
+          if (version_ == Version::v1) {
             exemplar.labels.push_back(read_label(reader.get_view()));
           } else {
             for (const std::uint32_t reference : reader.get_packed_uint32()) {
@@ -643,4 +643,4 @@ Hash128 fingerprint_of(std::string_view encoded_labels) {
   return {hash.low64, hash.high64};
 }
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

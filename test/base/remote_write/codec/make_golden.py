@@ -2,7 +2,7 @@
 """The golden messages, by a protobuf encoder of its own: forty lines on the public encoding rules, which
 share nothing with the C++ classes, neither the .proto files nor the library.
 
-    python3 test/base/wire/remote_write/make_golden.py        writes golden/*.bin beside this file
+    python3 test/base/remote_write/codec/make_golden.py        writes golden/*.bin beside this file
 """
 
 import pathlib

@@ -6,9 +6,9 @@
 #include <limits>
 #include <protozero/pbf_reader.hpp>
 
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
-namespace outrider::wire {
+namespace outrider::remote_write {
 namespace {
 
 using protozero::pbf_reader;
@@ -274,4 +274,4 @@ Result<NativeHistogram> decode_histogram(std::string_view encoded, HistogramArra
   return histogram;
 }
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

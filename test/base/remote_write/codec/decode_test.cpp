@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
 #include <bit>
 
-#include "base/wire/snappy_block.h"
+#include "base/remote_write/codec/snappy_block.h"
 #include "test/support/catch.h"
 
 using namespace outrider;
-using namespace outrider::wire;
+using namespace outrider::remote_write;
 
 namespace {
 
@@ -69,7 +69,7 @@ SeriesFault fault_of(std::string_view encoded, const LabelLimits& limits = {}) {
 TEST_CASE("a 1.0 message of another encoder is read field by field") {
   const std::string message = bytes_of(golden_v1);
   WriteRequest request;
-  REQUIRE(request.decode(RemoteWriteVersion::v1, message));
+  REQUIRE(request.decode(Version::v1, message));
   REQUIRE(request.series().size() == 2);
   const auto& up = request.series()[0];
   CHECK(labels_of(request, up) == Labels{{"__name__", "up"}, {"instance", "a:1"}, {"job", "j"}});
@@ -104,7 +104,7 @@ TEST_CASE("a 1.0 message of another encoder is read field by field") {
 TEST_CASE("a 2.0 message of another encoder is read field by field") {
   const std::string message = bytes_of(golden_v2);
   WriteRequest request;
-  REQUIRE(request.decode(RemoteWriteVersion::v2, message));
+  REQUIRE(request.decode(Version::v2, message));
   REQUIRE(request.series().size() == 2);
   const auto& up = request.series()[0];
   CHECK(labels_of(request, up) == Labels{{"__name__", "up"}, {"instance", "a:1"}, {"job", "j"}});
@@ -131,8 +131,8 @@ TEST_CASE("a 2.0 message of another encoder is read field by field") {
 TEST_CASE("a series has the same key in both versions, and its labels' fingerprint is the key") {
   const std::string first = bytes_of(golden_v1), second = bytes_of(golden_v2);
   WriteRequest v1, v2;
-  REQUIRE(v1.decode(RemoteWriteVersion::v1, first));
-  REQUIRE(v2.decode(RemoteWriteVersion::v2, second));
+  REQUIRE(v1.decode(Version::v1, first));
+  REQUIRE(v2.decode(Version::v2, second));
   for (const std::size_t i : {0, 1}) {
     CHECK(v1.series()[i].key == v2.series()[i].key);
     std::string scratch, canonical;
@@ -147,8 +147,8 @@ TEST_CASE("a series has the same key in both versions, and its labels' fingerpri
 }
 
 TEST_CASE("a message cut at any byte is an error or the beginning of it, never a fault") {
-  for (const auto& [version, golden] : {std::pair{RemoteWriteVersion::v1, golden_v1},
-                                        std::pair{RemoteWriteVersion::v2, golden_v2}}) {
+  for (const auto& [version, golden] :
+       {std::pair{Version::v1, golden_v1}, std::pair{Version::v2, golden_v2}}) {
     const std::string message = bytes_of(golden);
     WriteRequest request;
     for (std::size_t length = 0; length < message.size(); ++length) {
@@ -192,8 +192,8 @@ TEST_CASE("labels that do not stand together have another key and the same finge
   };
   const std::string together = message(one + two + sample), apart = message(one + sample + two);
   WriteRequest first, second;
-  REQUIRE(first.decode(RemoteWriteVersion::v1, together));
-  REQUIRE(second.decode(RemoteWriteVersion::v1, apart));
+  REQUIRE(first.decode(Version::v1, together));
+  REQUIRE(second.decode(Version::v1, apart));
   CHECK(labels_of(second, second.series()[0]) == Labels{{"__name__", "up"}, {"a", "1"}});
   CHECK(first.series()[0].key == second.series()[0].key);
   CHECK(second.samples_of(second.series()[0])[0] == Sample{5, 0});
@@ -202,22 +202,22 @@ TEST_CASE("labels that do not stand together have another key and the same finge
 TEST_CASE("limits of a message stop it") {
   const std::string message = bytes_of(golden_v1);
   WriteRequest few({.series_max = 1});
-  CHECK(few.decode(RemoteWriteVersion::v1, message).error().code == "too_large");
+  CHECK(few.decode(Version::v1, message).error().code == "too_large");
   WriteRequest short_of_samples({.samples_max = 2});
-  CHECK(short_of_samples.decode(RemoteWriteVersion::v1, message).error().code == "too_large");
+  CHECK(short_of_samples.decode(Version::v1, message).error().code == "too_large");
   const std::string second = bytes_of(golden_v2);
   WriteRequest few_symbols({.symbols_max = 3});
-  CHECK(few_symbols.decode(RemoteWriteVersion::v2, second).error().code == "too_large");
+  CHECK(few_symbols.decode(Version::v2, second).error().code == "too_large");
   WriteRequest few_labels({.label_bytes_max = 40});
-  CHECK(few_labels.decode(RemoteWriteVersion::v2, second).error().code == "too_large");
+  CHECK(few_labels.decode(Version::v2, second).error().code == "too_large");
 }
 
 TEST_CASE("the message of the other version is named as such") {
   const std::string first = bytes_of(golden_v1), second = bytes_of(golden_v2);
   WriteRequest request;
-  CHECK(request.decode(RemoteWriteVersion::v1, second).error().code == "wrong_message");
-  CHECK(request.decode(RemoteWriteVersion::v2, first).error().code == "wrong_message");
-  CHECK(request.decode(RemoteWriteVersion::v1, "").has_value());
+  CHECK(request.decode(Version::v1, second).error().code == "wrong_message");
+  CHECK(request.decode(Version::v2, first).error().code == "wrong_message");
+  CHECK(request.decode(Version::v1, "").has_value());
 }
 
 TEST_CASE("numbers that are not packed are read as well") {
@@ -243,6 +243,15 @@ TEST_CASE("snappy blocks of another compressor are read") {
   CHECK(*message == bytes_of(golden_v1));
 }
 
+TEST_CASE("what is compressed is read back") {
+  const std::string message(100'000, 'x');
+  const std::string block = compress_snappy(message);
+  CHECK(block.size() < 10'000);
+  std::string buffer;
+  CHECK(decompress_snappy(block, 100'000, buffer) == message);
+  CHECK(decompress_snappy(block, 99'999, buffer).error().code == "too_large");
+}
+
 TEST_CASE("a snappy block is judged by what it declares before it is decompressed") {
   std::string buffer;
   const std::string block = bytes_of(golden_snappy);
@@ -252,6 +261,12 @@ TEST_CASE("a snappy block is judged by what it declares before it is decompresse
         "bad_snappy");
   CHECK(buffer.empty());
   CHECK(decompress_snappy("", 1 << 20, buffer).error().code == "bad_snappy");
+  CHECK(decompress_snappy("\x80\x80\x80\x80\x80\x80", 100, buffer).error().code == "bad_snappy");
+  CHECK(decompress_snappy("\x05"
+                          "abc",
+                          100, buffer)
+            .error()
+            .code == "bad_snappy");
   for (std::size_t length = 0; length < block.size(); ++length) {
     CHECK_FALSE(decompress_snappy(block.substr(0, length), 1 << 20, buffer));
   }

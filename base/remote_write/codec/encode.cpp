@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write/encode.h"
-
-#include <snappy.h>
+#include "base/remote_write/codec/encode.h"
 
 #include <unordered_map>
 #include <unordered_set>
 
-#include "base/wire/remote_write/v1.pb.h"
-#include "base/wire/remote_write/v2.pb.h"
+#include "base/remote_write/codec/v1.pb.h"
+#include "base/remote_write/codec/v2.pb.h"
 
 namespace outrider::remote_write {
 namespace {
@@ -232,29 +230,6 @@ Result<std::string> downgrade(std::string_view v2_message, const WantsMetadata& 
   return older.SerializeAsString();
 }
 
-std::string compress(std::string_view message) {
-  std::string body;
-  snappy::Compress(message.data(), message.size(), &body);
-  return body;
-}
-
-Result<std::string> uncompress(std::string_view body, std::size_t bytes_max) {
-  std::size_t bytes = 0;
-  if (!snappy::GetUncompressedLength(body.data(), body.size(), &bytes)) {
-    return fail("bad_snappy", "not in Snappy's block format");
-  }
-  if (bytes > bytes_max) {
-    return fail("body_too_large", "the body grows to " + std::to_string(bytes) +
-                                      " bytes; at most " + std::to_string(bytes_max) +
-                                      " are taken");
-  }
-  std::string message;
-  if (!snappy::Uncompress(body.data(), body.size(), &message)) {
-    return fail("bad_snappy", "not in Snappy's block format");
-  }
-  return message;
-}
-
 std::string_view family_of(std::string_view name, MetricType type) {
   const auto without = [name](std::initializer_list<std::string_view> suffixes) {
     for (const std::string_view suffix : suffixes) {
@@ -274,15 +249,6 @@ std::string_view family_of(std::string_view name, MetricType type) {
     default:
       return name;
   }
-}
-
-std::string_view content_type(Version version) {
-  return version == Version::v2 ? "application/x-protobuf;proto=io.prometheus.write.v2.Request"
-                                : "application/x-protobuf";
-}
-
-std::string_view version_header(Version version) {
-  return version == Version::v2 ? "2.0.0" : "0.1.0";
 }
 
 }  // namespace outrider::remote_write

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write/exposed_series.h"
+#include "base/remote_write/codec/exposed_series.h"
 
 #include "test/support/catch.h"
 

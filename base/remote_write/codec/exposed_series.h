@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/remote_write/codec/encode.h"
 #include "base/wire/exposed.h"
-#include "base/wire/remote_write/encode.h"
 
 namespace outrider::remote_write {
 

@@ -6,7 +6,7 @@
 // known costs no parsing of its labels.
 //
 //   WriteRequest request;                               // reused: its memory is kept
-//   if (auto read = request.decode(RemoteWriteVersion::v1, message); !read) return 400;
+//   if (auto read = request.decode(Version::v1, message); !read) return 400;
 //   for (const WriteRequest::Series& series : request.series()) {
 //     if (series.fault != SeriesFault::none) …          // this series is refused, the others are not
 //     series.key                                        // fingerprint of the labels' bytes
@@ -41,10 +41,9 @@
 #include "base/core/native_histogram.h"
 #include "base/core/result.h"
 #include "base/core/series.h"
+#include "base/remote_write/codec/version.h"
 
-namespace outrider::wire {
-
-enum class RemoteWriteVersion : std::uint8_t { v1, v2 };
+namespace outrider::remote_write {
 
 struct Hash128 {
   std::uint64_t low = 0;
@@ -110,7 +109,7 @@ class WriteRequest {
 
   // Errors: "malformed", "too_large", "wrong_message" (it is the other version's). The message must
   // outlive the views.
-  Result<void> decode(RemoteWriteVersion version, std::string_view message);
+  Result<void> decode(Version version, std::string_view message);
 
   std::span<const Series> series() const { return series_; }
   std::span<const Sample> samples_of(const Series& series) const {
@@ -169,7 +168,7 @@ class WriteRequest {
   std::string describe_references(const Series& series) const;
 
   Limits limits_;
-  RemoteWriteVersion version_ = RemoteWriteVersion::v1;
+  Version version_ = Version::v1;
   std::string_view message_;
   std::vector<Series> series_;
   std::vector<Sample> samples_;
@@ -204,4 +203,4 @@ inline constexpr std::size_t histogram_buckets_max = 10'000;  // Of one histogra
 // count. Error: "invalid_histogram".
 Result<NativeHistogram> decode_histogram(std::string_view encoded, HistogramArrays& arrays);
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

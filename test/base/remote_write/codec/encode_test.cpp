@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write/encode.h"
+#include "base/remote_write/codec/encode.h"
 
 #include <bit>
 #include <fstream>
 #include <iterator>
 #include <limits>
 
-#include "base/wire/remote_write/v1.pb.h"
-#include "base/wire/remote_write/v2.pb.h"
+#include "base/remote_write/codec/v1.pb.h"
+#include "base/remote_write/codec/v2.pb.h"
 #include "test/support/catch.h"
 
 using namespace outrider;
@@ -107,20 +107,6 @@ TEST_CASE("what is no 2.0 message is not downgraded") {
   CHECK(downgrade(request.SerializeAsString()).error().code == "bad_message");  // An odd number.
   request.mutable_timeseries(0)->add_labels_refs(9);
   CHECK(downgrade(request.SerializeAsString()).error().code == "bad_message");  // Outside.
-}
-
-TEST_CASE("a body is Snappy's block format and is bounded when it is read") {
-  const std::string message(100'000, 'x');
-  const std::string body = compress(message);
-  CHECK(body.size() < 10'000);
-  CHECK(uncompress(body, 1 << 20) == message);
-  CHECK(uncompress(body, 99'999).error().code == "body_too_large");
-  CHECK(uncompress("\x80\x80\x80\x80\x80\x80", 100).error().code == "bad_snappy");
-  CHECK(uncompress("\x05"
-                   "abc",
-                   100)
-            .error()
-            .code == "bad_snappy");
 }
 
 TEST_CASE("series, samples and exemplars are counted") {

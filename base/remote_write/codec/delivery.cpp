@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write/delivery.h"
+#include "base/remote_write/codec/delivery.h"
 
 #include <algorithm>
 

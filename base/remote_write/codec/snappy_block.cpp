@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/snappy_block.h"
+#include "base/remote_write/codec/snappy_block.h"
 
 #include <snappy.h>
 
 #include "base/core/text.h"
 
-namespace outrider::wire {
+namespace outrider::remote_write {
 namespace {
 
 // One copy of three bytes makes at most 64: no valid block grows by more. A declared length past it
@@ -14,6 +14,12 @@ constexpr std::size_t expansion_max = 22;
 constexpr std::size_t head_bytes_max = 64;
 
 }  // namespace
+
+std::string compress_snappy(std::string_view message) {
+  std::string block;
+  snappy::Compress(message.data(), message.size(), &block);
+  return block;
+}
 
 Result<std::size_t> snappy_declared_bytes(std::string_view block) {
   std::size_t declared = 0;
@@ -48,4 +54,4 @@ Result<std::string_view> decompress_snappy(std::string_view block, std::size_t b
   return std::string_view(buffer.data(), *declared);
 }
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

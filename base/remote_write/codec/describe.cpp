@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "base/core/text.h"
-#include "base/wire/remote_write_decode.h"
+#include "base/remote_write/codec/decode.h"
 
-namespace outrider::wire {
+namespace outrider::remote_write {
 namespace {
 
 constexpr std::size_t named_bytes_max = 200;  // How much of a sender's text an error repeats.
@@ -86,4 +86,4 @@ std::string WriteRequest::describe_references(const Series& series) const {
          std::to_string(symbols_.size()) + " strings";
 }
 
-}  // namespace outrider::wire
+}  // namespace outrider::remote_write

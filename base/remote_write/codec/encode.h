@@ -5,7 +5,7 @@
 // O(bytes).
 //
 //   std::string message = encode_v2(series);            // io.prometheus.write.v2.Request
-//   std::string body = compress(message);               // what goes over the wire
+//   std::string body = compress_snappy(message);        // what goes over the wire
 //   Result<std::string> older = downgrade(message, …);  // the same as prometheus.WriteRequest
 //
 // Values are copied by their bits, so that a staleness marker, which is a NaN, stays one. The
@@ -26,8 +26,6 @@
 #include "base/wire/exposition.h"
 
 namespace outrider::remote_write {
-
-enum class Version { v1, v2 };
 
 struct Metadata {
   wire::MetricType type = wire::MetricType::unknown;
@@ -69,17 +67,8 @@ std::string encode_v1(std::span<const WriteSeries> series,
 Result<std::string> downgrade(std::string_view v2_message,
                               const WantsMetadata& wants = all_metadata);
 
-// Snappy's block format. Error of uncompress: "bad_snappy"; more than `bytes_max`:
-// "body_too_large".
-std::string compress(std::string_view message);
-Result<std::string> uncompress(std::string_view body, std::size_t bytes_max);
-
 // The family that a series of this name and type belongs to: "x" for the histogram's series
 // "x_bucket".
 std::string_view family_of(std::string_view name, wire::MetricType type);
-
-// The headers of a request, apart from User-Agent.
-std::string_view content_type(Version version);
-std::string_view version_header(Version version);
 
 }  // namespace outrider::remote_write

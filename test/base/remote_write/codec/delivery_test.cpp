@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/wire/remote_write/delivery.h"
+#include "base/remote_write/codec/delivery.h"
 
-#include "base/wire/remote_write/staleness.h"
+#include "base/remote_write/codec/staleness.h"
 #include "test/support/catch.h"
 
 using namespace outrider;
