@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <memory>
 #include <set>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 #include "base/core/text.h"
 #include "cli/diagnose/answer.h"
 #include "cli/diagnose/inputs.h"
+#include "cli/diagnose/wide_metrics.h"
 #include "cli/diagnose_live.h"
 
 namespace outrider::cli {
@@ -111,7 +113,36 @@ std::optional<diagnose::Symptom> symptom_of(const std::string& text,
          (components.size() > 10 ? ", …" : ""));
 }
 
-void read_metrics(const Settings& settings, diagnose::Question& question) {
+// Of one file, by component.
+std::map<std::string, diagnose::Rows> read_wide(const std::string& option, const std::string& file,
+                                                double end) {
+  std::size_t left = diagnose_values_max;
+  WideMetricsReader reader(end, left);
+  read_file(option, file, reader);
+  return std::move(reader).rows();
+}
+
+void read_metrics_file(const Settings& settings, diagnose::Question& question) {
+  for (auto& [component, rows] :
+       read_wide("metrics", settings.metrics, question.at + question.window)) {
+    question.components.push_back(component);
+    question.metrics.push_back(std::move(rows));
+  }
+  question.symptom = symptom_of(settings.symptom, question.components);
+  if (!question.symptom) return;
+  const auto& [component, metric] = *question.symptom;
+  if (question.metrics[component].find(metric) == nullptr) {
+    std::string known;
+    for (const auto& [name, values] : question.metrics[component].metrics)
+      known += (known.empty() ? "" : ", ") + name;
+    refuse("symptom=" + settings.symptom + ": " + question.components[component] +
+           " has no metric '" + metric + "', it has " + known);
+  }
+}
+
+void read_metrics_folder(const Settings& settings, diagnose::Question& question) {
+  question.components = components_of("metrics", settings.metrics);
+  question.symptom = symptom_of(settings.symptom, question.components);
   const double end = question.at + question.window;
   const std::string metric = question.symptom ? question.symptom->metric : "";
   std::size_t left = diagnose_values_max;
@@ -124,17 +155,31 @@ void read_metrics(const Settings& settings, diagnose::Question& question) {
     }
     question.metrics.push_back(std::move(reader).rows());
   }
+}
+
+void read_baseline(const Settings& settings, diagnose::Question& question) {
   if (settings.baseline.empty()) return;
-  left = diagnose_values_max;
-  const std::vector<std::string> files = components_of("baseline", settings.baseline);
+  constexpr double no_end = std::numeric_limits<double>::infinity();
+  std::map<std::string, diagnose::Rows> told;
+  if (fs::is_regular_file(settings.baseline)) {
+    told = read_wide("baseline", settings.baseline, no_end);
+  } else {
+    const std::string metric = question.symptom ? question.symptom->metric : "";
+    std::size_t left = diagnose_values_max;
+    for (const std::string& component : components_of("baseline", settings.baseline)) {
+      if (!index_of(question.components, component)) continue;
+      MetricsReader reader(metric, no_end, left);
+      read_file("baseline", settings.baseline + "/" + component + ".csv", reader);
+      told.emplace(component, std::move(reader).rows());
+    }
+  }
   bool any = false;
   for (const std::string& component : question.components) {
     question.baseline.emplace_back();
-    if (!index_of(files, component)) continue;
+    const auto found = told.find(component);
+    if (found == told.end()) continue;
     any = true;
-    MetricsReader reader(metric, std::numeric_limits<double>::infinity(), left);
-    read_file("baseline", settings.baseline + "/" + component + ".csv", reader);
-    question.baseline.back() = std::move(reader).rows();
+    question.baseline.back() = std::move(found->second);
   }
   if (!any)
     refuse("baseline=" + settings.baseline + ": none of its components has metrics in " +
@@ -244,9 +289,12 @@ int run(const Settings& settings) {
   diagnose::Question& question = inputs.question;
   question.at = unix_time(settings.at);
   question.window = to_seconds(settings.window);
-  question.components = components_of("metrics", settings.metrics);
-  question.symptom = symptom_of(settings.symptom, question.components);
-  read_metrics(settings, question);
+  if (fs::is_regular_file(settings.metrics)) {
+    read_metrics_file(settings, question);
+  } else {
+    read_metrics_folder(settings, question);
+  }
+  read_baseline(settings, question);
   refuse_an_empty_window(settings, question);
   read_graph(settings, question);
   read_logs(settings, question);
@@ -285,15 +333,16 @@ void add_live_options(config::OptionTable& options, LiveSettings& live) {
 
 void add_options(config::OptionTable& options, Settings& settings) {
   options
-      .add("metrics", settings.metrics,
-           "Folder with one CSV a component: timestamp (Unix seconds), then numeric metrics. "
-           "Required without --incident, as --at and --window are.")
-      .value_name("DIR");
+      .add(
+          "metrics", settings.metrics,
+          "Folder with one CSV a component: timestamp (Unix seconds), then numeric metrics. Or one "
+          "CSV with columns COMPONENT_METRIC, as RCAEval has. "
+          "Required without --incident, as --at and --window are.")
+      .value_name("DIR|FILE");
   options
       .add("baseline", settings.baseline,
-           "Folder of the same kind of times when nothing was wrong. Without it, the rows before "
-           "the incident.")
-      .value_name("DIR");
+           "The same of times when nothing was wrong. Without it, the rows before the incident.")
+      .value_name("DIR|FILE");
   options.add("graph", settings.graph, "CSV of calls: caller,callee.").value_name("FILE");
   options
       .add("changes", settings.changes,

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/incident/identity.h"
+#include "agent/incident/signal_key.h"
 #include "base/core/text.h"
 
 namespace outrider::incident {
@@ -64,12 +65,15 @@ class Placing {
 
   std::vector<Placement> place() {
     find_affected();
+    bad_machine_.resize(told_.size());
     join_settled();
     join_by_rules();
     if (rules_.within != Duration{}) {
+      find_bad_machines();
       join_same_subjects();
       join_causes();
     }
+    join_parts();
     std::vector<Placement> out;
     for (std::size_t i = 0; i < told_.size(); ++i) out.push_back({unions_.find(i), why_[i]});
     return out;
@@ -185,18 +189,33 @@ class Placing {
     }
   }
 
-  // The machine that pods' alerts name, where it alerts itself and none of the pods is elsewhere.
-  std::optional<std::size_t> bad_machine(std::size_t signal) const {
-    if (!is_of_pod(signal)) return std::nullopt;
-    std::optional<std::size_t> bad;
-    std::size_t well = 0;
-    for (const Component& machine : told_[signal].machines) {
-      const auto found = affected_machine(machine, signal);
-      const bool is_node = !told_[signal].labels.get("node").empty();
-      well += is_node && !found ? 1 : 0;
-      if (found) bad = found;
+  // The machine that a pod's alert names, where that alerts itself and so do those of all other
+  // parts of the signal.
+  void find_bad_machines() {
+    std::set<std::string_view> well;
+    for (std::size_t signal = 0; signal < told_.size(); ++signal) {
+      if (!is_of_pod(signal)) continue;
+      for (const Component& machine : told_[signal].machines) {
+        if (const auto found = affected_machine(machine, signal)) bad_machine_[signal] = found;
+      }
+      if (!bad_machine_[signal]) well.insert(told_[signal].signal);
     }
-    return well > 0 ? std::nullopt : bad;
+    for (std::size_t signal = 0; signal < told_.size(); ++signal) {
+      if (is_part(signal) && well.contains(told_[signal].signal)) bad_machine_[signal].reset();
+    }
+  }
+  std::optional<std::size_t> bad_machine(std::size_t signal) const { return bad_machine_[signal]; }
+  bool is_part(std::size_t signal) const { return !told_[signal].signal.empty(); }
+
+  // Those of one signal that no machines explain.
+  void join_parts() {
+    std::map<std::string_view, std::size_t> first;
+    for (std::size_t i = 0; i < told_.size(); ++i) {
+      if (!is_part(i) || bad_machine(i)) continue;
+      const auto [at, is_new] = first.try_emplace(told_[i].signal, i);
+      if (!is_new)
+        join(i, at->second, "it is about " + text_of(affected_[*of_signal_[i]].component) + " too");
+    }
   }
   // Whether nothing of it alerts but pods on machines that do.
   bool is_machines(const Affected& one) const {
@@ -301,6 +320,7 @@ class Placing {
   std::vector<std::string> why_;
   std::vector<Spot> spots_;
   std::vector<std::optional<std::size_t>> of_signal_;
+  std::vector<std::optional<std::size_t>> bad_machine_;  // Of each signal, among the affected.
   std::vector<Affected> affected_;
   std::unordered_multimap<std::size_t, std::size_t> by_number_;
   std::multimap<std::string, std::size_t> by_name_;
@@ -314,6 +334,13 @@ bool CorrelationRule::matches(const Labels& labels) const {
     return std::any_of(condition.second.begin(), condition.second.end(),
                        [value](const std::string& pattern) { return is_like(pattern, value); });
   });
+}
+
+Told told_of(const Labels& labels, Time starts_at) {
+  Told told{labels, {}, starts_at};
+  for (const Component& machine : spot_of(labels).machines) told.machines.insert(machine);
+  if (!part_of(labels).empty()) told.signal = incident_key(stable_labels(labels));
+  return told;
 }
 
 void Reach::set(Topology topology, int hops_max) {

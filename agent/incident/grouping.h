@@ -13,6 +13,8 @@
 //     nearer, then with the one that began closer to it. A pod's alert goes with its machine before
 //     its callees; a workload of which only pods on a bad machine alert explains its callers one
 //     call worse, and none whose own pods alert elsewhere.
+// A signal of pods may be told in parts, one a machine. They stay together, except where each of
+// them runs on a machine that alerts itself: then each goes with its own.
 // So alerts may come in any order: while they are young they are placed anew with each that joins.
 // Source. The rule of nearest cause: docs/measurements/grouping.md has what it reaches.
 // Cost. O(signals x components within reach); Reach remembers those.
@@ -66,8 +68,10 @@ struct Told {
   Labels labels;                 // Of one of its alerts.
   std::set<Component> machines;  // Where its alerts' pods run, as far as their labels say.
   Time starts_at;
-  int settled = -1;  // Those of one number stay together, come what may.
+  int settled = -1;         // Those of one number stay together, come what may.
+  std::string signal = {};  // What the parts of one signal share; "" for a whole one.
 };
+Told told_of(const Labels& labels, Time starts_at);
 struct Placement {
   std::size_t group = 0;  // The index of a signal: the same for all of a group.
   std::string why;        // "shop/checkout depends on shop/cart"; "" at a root.

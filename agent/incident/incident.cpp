@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/incident/signal_key.h"
 #include "base/core/enum_names.h"
 #include "base/core/text.h"
 #include "base/wire/json_time.h"
@@ -326,6 +327,31 @@ std::string_view name(Inputs inputs) {
 
 std::optional<Inputs> parse_inputs(std::string_view text) {
   return parse_enum_name(inputs_words, text);
+}
+
+Signal lead_of(const Incident& incident) {
+  return {incident.key,
+          incident.alert,
+          incident.severity,
+          incident.labels,
+          incident.annotations,
+          incident.episode_at,
+          ""};
+}
+
+std::string key_in(const Incident& incident, const Labels& labels) {
+  std::string part = part_key(labels);
+  const auto is_part = [&part](const Signal& signal) { return signal.key == part; };
+  if (!part.empty() && (incident.key == part ||
+                        std::any_of(incident.grouped.begin(), incident.grouped.end(), is_part)))
+    return part;
+  return incident_key(stable_labels(labels));
+}
+
+int severity_rank(std::string_view severity) {
+  if (severity == "critical") return 3;
+  if (severity == "warning") return 2;
+  return severity == "info" ? 1 : 0;
 }
 
 Incident as_told_by(const Incident& incident, const Signal& signal) {

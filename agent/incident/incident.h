@@ -147,6 +147,15 @@ struct Incident {
 // labels and model.
 Incident as_told_by(const Incident& incident, const Signal& signal);
 
+// The alert that leads it, as one of its signals.
+Signal lead_of(const Incident& incident);
+// The key by which it knows an alert: of its machine's part (signal_key.h) where that stands by
+// itself, else of the whole signal.
+std::string key_in(const Incident& incident, const Labels& labels);
+
+// "critical" 3, "warning" 2, "info" 1, any other 0.
+int severity_rank(std::string_view severity);
+
 wire::Json to_json(const Incident& incident);
 // The inverse. Error "bad_incident": the journal holds what this version cannot read.
 Result<Incident> incident_from_json(const wire::Json& json);

@@ -12,30 +12,6 @@
 namespace outrider::incident {
 namespace {
 
-constexpr std::array replica_labels = {"__replica__",
-                                       "container",
-                                       "container_id",
-                                       "endpoint",
-                                       "exported_instance",
-                                       "exported_pod",
-                                       "instance",
-                                       "ip",
-                                       "node",
-                                       "anomaly_series",
-                                       "pod",
-                                       "pod_ip",
-                                       "pod_template_hash",
-                                       "prometheus",
-                                       "prometheus_replica",
-                                       "replica",
-                                       "uid"};
-
-int rank(std::string_view severity) {
-  if (severity == "critical") return 3;
-  if (severity == "warning") return 2;
-  return severity == "info" ? 1 : 0;
-}
-
 // FNV-1a, 64 bit: short, stable over versions and machines. It names; it does not protect.
 std::string short_hash(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325;
@@ -75,16 +51,24 @@ Signal* find_signal(Incident& incident, const std::string& key) {
 void take_in(Incident& incident, const wire::WebhookAlert& alert, const std::string& key,
              Time now) {
   const std::string_view severity = alert.labels.get("severity");
-  if (rank(severity) > rank(incident.severity)) incident.severity = severity;
+  if (severity_rank(severity) > severity_rank(incident.severity)) incident.severity = severity;
   incident.updated_at = now;
   Signal* signal = key == incident.key ? nullptr : find_signal(incident, key);
-  if (signal != nullptr && rank(severity) > rank(signal->severity)) signal->severity = severity;
+  if (signal != nullptr && severity_rank(severity) > severity_rank(signal->severity))
+    signal->severity = severity;
   if (!alert.annotations.empty())
     (signal != nullptr ? signal->annotations : incident.annotations) = alert.annotations;
   Labels& labels = signal != nullptr ? signal->labels : incident.labels;
   for (const Label& label : alert.labels) {
     if (is_routing_label(label.name)) labels.set(label.name, label.value);
   }
+}
+
+// An episode that has been resolved, told again by whoever heard of it late.
+bool is_stale(Incident& incident, const wire::WebhookAlert& alert, Time now, Duration late) {
+  const Member* member = find_member(incident, alert.labels);
+  return member != nullptr && !member->firing && alert.starts_at <= member->starts_at &&
+         now - member->heard_at <= late;
 }
 
 bool leads_its_own(const wire::WebhookAlert& alert) {
@@ -96,38 +80,6 @@ bool is_near(Time a, Time b, Duration within) {
 }
 
 }  // namespace
-
-bool is_replica_label(std::string_view name) {
-  return std::find(replica_labels.begin(), replica_labels.end(), name) != replica_labels.end();
-}
-
-Labels stable_labels(const Labels& labels) {
-  Labels stable;
-  for (const Label& label : labels) {
-    if (label.name != "severity" && !is_replica_label(label.name))
-      stable.set(label.name, label.value);
-  }
-  if (!identity_of(labels).model.empty()) return stable;
-  // An exporter tells of everybody's pods and machines: there those labels say whom it is about.
-  const Spot spot = spot_of(labels);
-  if (spot.about_machine) {
-    for (const std::string_view name : {"instance", "node"}) stable.set(name, labels.get(name));
-  } else if (spot.workload && spot.by_pod) {
-    stable.set("workload", spot.workload->name);
-  }
-  return stable;
-}
-
-std::string incident_key(const Labels& stable) {
-  std::string key;
-  for (const Label& label : stable) {
-    if (is_routing_label(label.name)) continue;
-    // Lengths, so that no value can imitate another label set.
-    key += std::to_string(label.name.size()) + ":" + label.name + "=" +
-           std::to_string(label.value.size()) + ":" + label.value + ";";
-  }
-  return key;
-}
 
 std::string_view name(IncidentBook::What what) {
   using What = IncidentBook::What;
@@ -151,51 +103,75 @@ IncidentBook::Heard IncidentBook::on_alert(const wire::WebhookAlert& alert, Time
   return alert.firing ? hear_firing(alert, now) : hear_resolved(alert, now);
 }
 
+// Those by which incidents at hand may know an alert, the nearest first.
+std::vector<std::string> IncidentBook::known_keys(const Labels& labels) const {
+  std::vector<std::string> keys;
+  std::string part = part_key(labels);
+  if (!part.empty() && latest_.contains(part)) keys.push_back(std::move(part));
+  keys.push_back(incident_key(stable_labels(labels)));
+  return keys;
+}
+
 IncidentBook::Heard IncidentBook::hear_firing(const wire::WebhookAlert& alert, Time now) {
-  Labels stable = stable_labels(alert.labels);
-  std::string key = incident_key(stable);
-  Incident* incident = find_current(key);
-  if (!incident) return group_or_open(alert, std::move(stable), std::move(key), now);
-
-  Member* member = find_member(*incident, alert.labels);
-  if (member && !member->firing) {
-    const bool same_episode = alert.starts_at <= member->starts_at;
-    if (same_episode && now - member->heard_at <= limits_.late_window) {
-      return {What::stale, incident};
-    }
+  Incident* incident = nullptr;
+  std::string key;
+  for (std::string& known : known_keys(alert.labels)) {
+    Incident* one = find_current(known);
+    if (one != nullptr && is_stale(*one, alert, now, limits_.late_window))
+      return {What::stale, one};
+    if (one == nullptr || (incident != nullptr && (incident->open || !one->open))) continue;
+    incident = one;
+    key = std::move(known);
   }
-  const bool too_late = now - incident->resolved_at.value_or(now) > limits_.reopen_window;
-  if (!incident->open && (too_late || incident->key != key))
+  const bool too_late =
+      incident != nullptr && now - incident->resolved_at.value_or(now) > limits_.reopen_window;
+  const bool is_over = incident != nullptr && !incident->open;
+  if (incident == nullptr || (is_over && (too_late || incident->key != key))) {
+    Labels stable = stable_labels(alert.labels);
+    key = incident_key(stable);
     return group_or_open(alert, std::move(stable), std::move(key), now);
-  if (!incident->open && open_count_ >= limits_.open_max) return {What::refused, nullptr};
-  if (!member && incident->members.size() >= limits_.members_max) return {What::refused, nullptr};
+  }
+  if (is_over && open_count_ >= limits_.open_max) return {What::refused, nullptr};
+  return take_member(*incident, alert, key, now);
+}
 
+IncidentBook::Heard IncidentBook::take_member(Incident& incident, const wire::WebhookAlert& alert,
+                                              const std::string& key, Time now) {
+  Member* member = find_member(incident, alert.labels);
+  if (!member && incident.members.size() >= limits_.members_max) return {What::refused, nullptr};
   What what = What::repeated;
-  ++incident->notifications;
+  ++incident.notifications;
   if (!member) {
-    incident->members.push_back({alert.labels, true, alert.starts_at, alert.ends_at, now});
+    incident.members.push_back({alert.labels, true, alert.starts_at, alert.ends_at, now});
     what = What::joined;
   } else if (!member->firing || alert.starts_at > member->starts_at) {
     what = member->firing ? What::repeated : What::joined;
     *member = {alert.labels, true, alert.starts_at, alert.ends_at, now};
   }
-  if (!incident->open) {
+  if (!incident.open) {
     what = What::reopened;
-    incident->open = true;
-    incident->resolved_at.reset();
-    incident->episode_at = alert.starts_at;
-    incident->since.reset();
-    incident->facts = {};
-    incident->diagnosis.reset();
-    incident->slices.reset();
-    ++incident->episodes;
+    incident.open = true;
+    incident.resolved_at.reset();
+    incident.episode_at = alert.starts_at;
+    incident.since.reset();
+    incident.facts = {};
+    incident.diagnosis.reset();
+    incident.slices.reset();
+    ++incident.episodes;
     ++open_count_;
-    note_all(*incident);
+    note_all(incident);
   }
-  note(*incident, key, alert.labels, alert.starts_at);
-  take_in(*incident, alert, key, now);
-  explain(*incident);
-  return {what, incident};
+  const bool is_new_part = note(incident, key, alert.labels, alert.starts_at);
+  take_in(incident, alert, key, now);
+  explain(incident);
+  Heard heard{what, &incident};
+  if (what != What::joined || !is_new_part || !may_part(incident, key)) return heard;
+  // The machines that its pods run on may tell the signal's parts from each other, or no longer.
+  std::vector<Seat> seats;
+  const std::vector<Told> told = seated(told_of(alert.labels, alert.starts_at), seats, now);
+  heard.changed = rearrange(seats, place(told, reach_, rules_), now);
+  heard.incident = incident_of(alert.labels);
+  return heard;
 }
 
 IncidentBook::Heard IncidentBook::open_new(const wire::WebhookAlert& alert, Labels stable,
@@ -247,19 +223,18 @@ void IncidentBook::find_neighbours() {
   }
 }
 
-void IncidentBook::note(const Incident& incident, const std::string& key, const Labels& labels,
+// True for the first alert of a signal, or of a part of it.
+bool IncidentBook::note(const Incident& incident, const std::string& key, const Labels& labels,
                         Time starts_at) {
-  if (is_about_accuracy(incident)) return;
-  const auto [at, is_new] = told_[incident.id].try_emplace(key, Told{labels, {}, starts_at});
-  Told& told = at->second;
-  const std::size_t machines = told.machines.size();
-  const bool has_place =
-      !labels.get("pod").empty() || !labels.get("instance").empty() || !labels.get("node").empty();
-  if (has_place) {
-    for (const Component& machine : spot_of(labels).machines) told.machines.insert(machine);
-  }
-  if (is_new || told.machines.size() > machines)
-    neighbourhood_.add(incident.id, handles_of(told, reach_, rules_));
+  if (is_about_accuracy(incident)) return false;
+  Told told = told_of(labels, starts_at);
+  const auto [at, is_new] = told_[incident.id].try_emplace({key, part_of(labels)}, told);
+  Told& known = at->second;
+  const std::size_t machines = known.machines.size();
+  known.machines.merge(told.machines);
+  if (is_new || known.machines.size() > machines)
+    neighbourhood_.add(incident.id, handles_of(known, reach_, rules_));
+  return is_new;
 }
 
 void IncidentBook::unnote(const std::string& id) {
@@ -269,7 +244,7 @@ void IncidentBook::unnote(const std::string& id) {
 
 void IncidentBook::note_all(const Incident& incident) {
   for (const Member& member : incident.members)
-    note(incident, incident_key(stable_labels(member.labels)), member.labels, member.starts_at);
+    note(incident, key_in(incident, member.labels), member.labels, member.starts_at);
 }
 
 // A young incident about the accuracy of what the alert is about.
@@ -305,140 +280,6 @@ IncidentBook::Heard IncidentBook::join(Incident& home, const wire::WebhookAlert&
   return {What::grouped, &home};
 }
 
-std::vector<Told> IncidentBook::seated(const Told& alert, std::vector<Seat>& seats,
-                                       Time now) const {
-  std::vector<Told> out;
-  int number = 0;
-  for (const std::string& id : neighbourhood_.around(handles_of(alert, reach_, rules_))) {
-    const auto& signals = told_.at(id);
-    const Incident& incident = incidents_.at(id);
-    ++number;
-    const bool settled = restored_.contains(id) || now - incident.opened_at > rules_.within;
-    for (std::size_t i = 0; i <= incident.grouped.size(); ++i) {
-      const auto found = signals.find(i == 0 ? incident.key : incident.grouped[i - 1].key);
-      if (found == signals.end()) continue;
-      out.push_back(found->second);
-      out.back().settled = settled ? number : -1;
-      seats.push_back({id, i});
-    }
-  }
-  return out;
-}
-
-void IncidentBook::move_signal(Incident& from, const std::string& key, Incident& to,
-                               const std::string& why) {
-  if (key == from.key) {
-    to.grouped.push_back(
-        {from.key, from.alert, from.severity, from.labels, from.annotations, from.episode_at, why});
-  } else {
-    const auto at = std::find_if(from.grouped.begin(), from.grouped.end(),
-                                 [&key](const Signal& signal) { return signal.key == key; });
-    to.grouped.push_back(*at);
-    to.grouped.back().why = why;
-    from.grouped.erase(at);
-  }
-  if (rank(to.grouped.back().severity) > rank(to.severity))
-    to.severity = to.grouped.back().severity;
-  const auto stay = std::stable_partition(
-      from.members.begin(), from.members.end(),
-      [&key](const Member& one) { return incident_key(stable_labels(one.labels)) != key; });
-  to.members.insert(to.members.end(), stay, from.members.end());
-  from.members.erase(stay, from.members.end());
-  latest_[key] = to.id;
-  auto& told = told_[from.id];
-  if (const auto node = told.find(key); node != told.end()) {
-    told_[to.id].insert_or_assign(key, node->second);
-    neighbourhood_.add(to.id, handles_of(node->second, reach_, rules_));
-    told_[from.id].erase(key);
-  }
-}
-
-// A new incident that one of the signals leads.
-Incident& IncidentBook::split_off(Incident& from, const std::string& key, Time now) {
-  const auto at = std::find_if(from.grouped.begin(), from.grouped.end(),
-                               [&key](const Signal& signal) { return signal.key == key; });
-  const Signal signal = *at;
-  wire::WebhookAlert alert;
-  alert.firing = true;
-  alert.labels = signal.labels;
-  alert.annotations = signal.annotations;
-  alert.starts_at = signal.starts_at;
-  Labels stable = signal.labels;
-  const std::string id = open_new(alert, std::move(stable), key, now).incident->id;
-  Incident& made = incidents_.at(id);
-  made.severity = signal.severity;
-  made.members.clear();
-  made.grouped.clear();
-  move_signal(from, key, made, "");
-  made.grouped.clear();  // It leads.
-  return made;
-}
-
-// After its signals moved: one that has none left has been merged.
-void IncidentBook::settle(Incident& incident, Time now) {
-  incident.updated_at = now;
-  // What could not move goes on, under the name that it had.
-  if (!incident.members.empty() || !incident.grouped.empty()) incident.merged_into.clear();
-  if (!incident.merged_into.empty() && incident.open) {
-    incident.open = false;
-    incident.resolved_at = now;
-    unnote(incident.id);
-    --open_count_;
-  }
-  explain(incident);
-}
-
-std::vector<std::string> IncidentBook::rearrange(const std::vector<Seat>& seats,
-                                                 const std::vector<Placement>& placed, Time now) {
-  // Whose each group is: the oldest incident whose lead is in it.
-  std::map<std::size_t, std::string> homes;
-  const auto older = [this](const std::string& a, const std::string& b) {
-    return std::pair(incidents_.at(a).opened_at, a) < std::pair(incidents_.at(b).opened_at, b);
-  };
-  for (std::size_t i = 0; i < seats.size(); ++i) {
-    if (seats[i].signal != 0) continue;
-    std::string& home = homes[placed[i].group];
-    if (home.empty() || older(seats[i].incident, home)) home = seats[i].incident;
-  }
-  struct Move {
-    std::string from, key;
-    std::size_t group;
-    std::string why;
-  };
-  std::vector<Move> moves;
-  for (std::size_t i = 0; i < seats.size(); ++i) {
-    const auto home = homes.find(placed[i].group);
-    if (home != homes.end() && home->second == seats[i].incident) continue;
-    const Incident& from = incidents_.at(seats[i].incident);
-    const std::string& key =
-        seats[i].signal == 0 ? from.key : from.grouped[seats[i].signal - 1].key;
-    moves.push_back({from.id, key, placed[i].group, placed[i].why});
-  }
-  std::set<std::string> changed;
-  for (const Move& move : moves) {
-    Incident& from = incidents_.at(move.from);
-    changed.insert(from.id);
-    const auto home = homes.find(move.group);
-    if (home == homes.end()) {
-      if (open_count_ >= limits_.open_max) continue;
-      homes[move.group] = split_off(from, move.key, now).id;
-      changed.insert(homes[move.group]);
-      continue;
-    }
-    Incident& to = incidents_.at(home->second);
-    const auto members = static_cast<std::size_t>(
-        std::count_if(from.members.begin(), from.members.end(), [&move](const Member& one) {
-          return incident_key(stable_labels(one.labels)) == move.key;
-        }));
-    if (to.members.size() + members > limits_.members_max) continue;  // It stays where it is.
-    move_signal(from, move.key, to, move.why);
-    changed.insert(to.id);
-    if (move.key == from.key) from.merged_into = to.id;
-  }
-  for (const std::string& id : changed) settle(incidents_.at(id), now);
-  return {changed.begin(), changed.end()};
-}
-
 IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert, Labels stable,
                                                 std::string key, Time now) {
   const bool alone = rules_.within == Duration{} && rules_.correlate.empty();
@@ -449,7 +290,7 @@ IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert,
     return heard;
   }
   const Spot spot = spot_of(alert.labels);
-  const Told heard_now{alert.labels, {spot.machines.begin(), spot.machines.end()}, alert.starts_at};
+  const Told heard_now = told_of(alert.labels, alert.starts_at);
   std::vector<Seat> seats;
   std::vector<Told> told = seated(heard_now, seats, now);
   told.push_back(heard_now);
@@ -461,7 +302,7 @@ IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert,
   Incident* home = nullptr;
   std::size_t members = 0;
   for (std::size_t i = 0; i < seats.size(); ++i) {
-    if (placed[i].group != own.group || seats[i].signal != 0) continue;
+    if (placed[i].group != own.group || !seats[i].leads) continue;
     Incident& incident = incidents_.at(seats[i].incident);
     members += incident.members.size();
     if (home == nullptr ||
@@ -483,7 +324,8 @@ IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert,
   Heard heard = home != nullptr ? join(*home, alert, std::move(stable), key, why, now)
                                 : open_new(alert, std::move(stable), std::move(key), now);
   if (heard.incident == nullptr) return heard;
-  seats.push_back({heard.incident->id, home != nullptr ? home->grouped.size() : 0});
+  seats.push_back(
+      {heard.incident->id, home != nullptr ? home->grouped.size() : 0, "", home == nullptr});
   heard.changed = rearrange(seats, placed, now);
   const auto found = incidents_.find(latest_.at(new_key));
   explain(found->second);
@@ -492,9 +334,9 @@ IncidentBook::Heard IncidentBook::group_or_open(const wire::WebhookAlert& alert,
 }
 
 IncidentBook::Heard IncidentBook::hear_resolved(const wire::WebhookAlert& alert, Time now) {
-  Incident* incident = find_current(incident_key(stable_labels(alert.labels)));
-  Member* member = incident ? find_member(*incident, alert.labels) : nullptr;
-  if (!member) return {What::unknown, nullptr};
+  Incident* incident = incident_of(alert.labels);
+  if (!incident) return {What::unknown, nullptr};
+  Member* member = find_member(*incident, alert.labels);
   if (!member->firing) return {What::repeated, incident};
   if (alert.starts_at < member->starts_at) return {What::stale, incident};
   member->firing = false;
@@ -544,14 +386,13 @@ void IncidentBook::restore(Incident incident) {
   // What a label means for the identity may have changed since the journal was written.
   incident.key = incident_key(incident.labels);
   std::vector<std::string> keys = {incident.key};
-  // An older agent knew fewer kinds of incidents apart: its alerts still end where they are.
-  if (incident.open) {
-    for (const Member& member : incident.members)
-      keys.push_back(incident_key(stable_labels(member.labels)));
-  }
   for (Signal& signal : incident.grouped) {
     signal.key = incident_key(signal.labels);
     keys.push_back(signal.key);
+  }
+  // An older agent knew fewer kinds of incidents apart: its alerts still end where they are.
+  if (incident.open) {
+    for (const Member& member : incident.members) keys.push_back(key_in(incident, member.labels));
   }
   if (incident.open) {
     ++open_count_;
@@ -595,6 +436,18 @@ const Incident* IncidentBook::set_diagnosis(const std::string& id, Diagnosis dia
 const Incident* IncidentBook::find(const std::string& id) const {
   const auto found = incidents_.find(id);
   return found == incidents_.end() ? nullptr : &found->second;
+}
+
+// The one that has this very alert; an open one before one that has ended.
+Incident* IncidentBook::incident_of(const Labels& labels) {
+  Incident* ended = nullptr;
+  for (const std::string& key : known_keys(labels)) {
+    Incident* incident = find_current(key);
+    if (incident == nullptr || find_member(*incident, labels) == nullptr) continue;
+    if (incident->open) return incident;
+    if (ended == nullptr) ended = incident;
+  }
+  return ended;
 }
 
 Incident* IncidentBook::find_current(const std::string& key) {

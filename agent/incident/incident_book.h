@@ -25,9 +25,10 @@
 // An alert of another key may belong to an open incident all the same (grouping.h): it is then one
 // of its further signals. While incidents are young, a new signal may show that two are one (the
 // older stays, the other is `merged`), or that a signal belongs elsewhere (it moves, with its
-// members). A resolved incident takes no new signal, and only its leading alert reopens it: what
-// else fires again is a new incident, or joins an open one. An alert about a model's accuracy leads
-// its own incident, since what is said of the inputs, and done, is that model's; others join it.
+// members), as a whole or those of its pods that run on one machine (signal_key.h). A resolved
+// incident takes no new signal, and only its leading alert reopens it: what else fires again is a
+// new incident, or joins an open one. An alert about a model's accuracy leads its own incident,
+// since what is said of the inputs, and done, is that model's; others join it.
 //
 // An incident that fires again within `reopen_window` of its end is reopened; later it is a new
 // one.
@@ -36,11 +37,13 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/incident/grouping.h"
 #include "agent/incident/incident.h"
 #include "agent/incident/neighbourhood.h"
+#include "agent/incident/signal_key.h"
 #include "base/wire/alert_webhook.h"
 
 namespace outrider::config {
@@ -48,13 +51,6 @@ class OptionTable;
 }
 
 namespace outrider::incident {
-
-// The labels that tell replicas of one thing apart; they are no part of an incident's identity.
-bool is_replica_label(std::string_view name);
-
-// The labels that all alerts of an incident share, and those of them by which it is known, as text.
-Labels stable_labels(const Labels& labels);
-std::string incident_key(const Labels& stable);
 
 class IncidentBook {
  public:
@@ -114,7 +110,11 @@ class IncidentBook {
 
  private:
   Incident* find_current(const std::string& key);
+  Incident* incident_of(const Labels& labels);
+  std::vector<std::string> known_keys(const Labels& labels) const;
   Heard hear_firing(const wire::WebhookAlert& alert, Time now);
+  Heard take_member(Incident& incident, const wire::WebhookAlert& alert, const std::string& key,
+                    Time now);
   Heard hear_resolved(const wire::WebhookAlert& alert, Time now);
   Heard open_new(const wire::WebhookAlert& alert, Labels stable, std::string key, Time now);
   Heard group_or_open(const wire::WebhookAlert& alert, Labels stable, std::string key, Time now);
@@ -125,15 +125,29 @@ class IncidentBook {
   struct Seat {
     std::string incident;
     std::size_t signal = 0;  // 0: the lead.
+    std::string machine;     // Of a part; "": of all, or of the rest.
+    bool leads = false;      // The lead, or its first part.
+  };
+  struct Move {
+    std::string from, key;
+    std::string machine;  // Only that part; "": the whole signal.
+    std::size_t group;
+    std::string why;
   };
   // Of the incidents that the alert may have to do with.
   std::vector<Told> seated(const Told& alert, std::vector<Seat>& seats, Time now) const;
+  bool may_part(const Incident& incident, const std::string& key) const;
+  std::string part_off(Incident& incident, const std::string& key, const std::string& machine);
+  std::map<std::size_t, std::string> homes_of(const std::vector<Seat>& seats,
+                                              const std::vector<Placement>& placed) const;
+  std::vector<Move> moves_of(const std::vector<Seat>& seats, const std::vector<Placement>& placed,
+                             const std::map<std::size_t, std::string>& homes) const;
   void move_signal(Incident& from, const std::string& key, Incident& to, const std::string& why);
   Incident& split_off(Incident& from, const std::string& key, Time now);
   std::vector<std::string> rearrange(const std::vector<Seat>& seats,
                                      const std::vector<Placement>& placed, Time now);
   void settle(Incident& incident, Time now);
-  void note(const Incident& incident, const std::string& key, const Labels& labels, Time starts_at);
+  bool note(const Incident& incident, const std::string& key, const Labels& labels, Time starts_at);
   void note_all(const Incident& incident);
   void unnote(const std::string& id);
   void find_neighbours();
@@ -143,8 +157,9 @@ class IncidentBook {
   Limits limits_;
   std::map<std::string, Incident> incidents_;  // By id.
   std::map<std::string, std::string> latest_;  // Key to the id of its latest incident.
-  // What of the open incidents may be placed anew: by id, their signals by key.
-  std::map<std::string, std::map<std::string, Told>> told_;
+  // What of the open incidents may be placed anew: by id, their signals by key and machine
+  // (part_of).
+  std::map<std::string, std::map<std::pair<std::string, std::string>, Told>> told_;
   Neighbourhood neighbourhood_;                            // Of those.
   std::map<std::string, std::set<std::string>> by_model_;  // Ids; under "" those that name none.
   // Restored ones stay as they were: right after a restart nobody knows yet what depends on what.

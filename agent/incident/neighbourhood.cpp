@@ -6,6 +6,13 @@
 #include "agent/incident/identity.h"
 
 namespace outrider::incident {
+namespace {
+
+std::string about_machine(const std::string& name) {
+  return "machine " + name;
+}
+
+}  // namespace
 
 Handles handles_of(const Told& told, const Reach& reach, const GroupingRules& rules) {
   Handles handles;
@@ -16,6 +23,9 @@ Handles handles_of(const Told& told, const Reach& reach, const GroupingRules& ru
   for (const Component& machine : spot.machines) name(machine);
   for (const Component& machine : told.machines) name(machine);
   if (spot.workload) name(*spot.workload);
+  if (spot.about_machine) {
+    for (const Component& machine : spot.machines) handles.insert(about_machine(machine.name));
+  }
   const bool has_component = spot.workload || spot.about_machine;
   if (has_component) {
     const Component& itself = spot.workload ? *spot.workload : spot.machines.front();
@@ -55,6 +65,10 @@ void Neighbourhood::remove(const std::string& incident) {
 void Neighbourhood::clear() {
   of_incident_.clear();
   by_handle_.clear();
+}
+
+bool Neighbourhood::has_machine(const std::string& name) const {
+  return by_handle_.contains(about_machine(name));
 }
 
 std::set<std::string> Neighbourhood::around(const Handles& handles) const {

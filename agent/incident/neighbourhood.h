@@ -30,6 +30,8 @@ class Neighbourhood {
   void remove(const std::string& incident);
   void clear();
 
+  // Whether an alert about the machine itself is among them.
+  bool has_machine(const std::string& name) const;
   // Those that share one of these handles, or one with such an incident, and so on.
   std::set<std::string> around(const Handles& handles) const;
 

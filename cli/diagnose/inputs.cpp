@@ -75,7 +75,7 @@ Result<void> ColumnsReader::take(const wire::CsvRow& row) {
                   at_line(row.line) + wire::ragged_row(row.fields.size(), columns_));
     return take_row(row);
   }
-  if (const auto mistake = wire::header_mistake(row.fields))
+  if (const auto mistake = wire::header_mistake(names_told(row)))
     return fail(mistake->code, at_line(row.line) + mistake->message);
   has_header_ = true;
   columns_ = row.fields.size();

@@ -52,6 +52,10 @@ class ColumnsReader {
   Result<void> finish();
 
  protected:
+  // The columns' names as far as they must differ.
+  virtual std::vector<std::string> names_told(const wire::CsvRow& header) const {
+    return header.fields;
+  }
   virtual Result<void> take_header(const wire::CsvRow& row) = 0;
   virtual Result<void> take_row(const wire::CsvRow& row) = 0;
   // The column's place; an error that names those that there are.

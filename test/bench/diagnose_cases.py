@@ -8,6 +8,7 @@ import functools
 import json
 import math
 import pathlib
+import random
 import statistics
 import subprocess
 
@@ -134,3 +135,58 @@ def calm_incidents(root, system, count):
         metric = ("latency_mean_ms", "availability")[i % 2] if system.startswith("petshop") else None
         yield dict(case, id=f"calm-{i}", at=at, cause=None, change=None, symptom=dict(case["symptom"], metric=metric),
                    inputs=dict(case["inputs"], metrics=source))
+
+
+def involved(graph, cause):
+    """The cause, whoever calls it and whom it calls, by any number of calls: their lines may be the fault's."""
+    with open(graph, newline="") as file:
+        calls = [(row["caller"], row["callee"]) for row in csv.DictReader(file)]
+    found = {cause}
+    for here, there in ((1, 0), (0, 1)):
+        reached, to_do = {cause}, [cause]
+        for one in to_do:
+            new = {call[there] for call in calls if call[here] == one} - reached
+            reached |= new
+            to_do += new
+        found |= reached
+    return found
+
+
+def calm_lines(root, system, path, seed, by_level):
+    """Writes counts of lines for each minute of the baseline as in normal times; False where the system has no logs.
+
+    The system's logs are of minutes with a fault somewhere. Their runs of neighbouring minutes are drawn anew, with
+    replacement; a component that the run's fault may have touched has its lines of another run, which touched it not, if
+    there is one. So bursts stay, and so does what components log together. `by_level`: "ERROR" instead of "ERROR a.b#12"."""
+    cases = list(incidents(root, system))
+    inputs, chance = cases[0]["inputs"], random.Random(seed)
+    if not inputs["logs"]:
+        return False
+    minutes = {}
+    with open(inputs["logs"], newline="") as file:
+        for row in csv.DictReader(file):
+            site = row["template_or_level"].split()[0] if by_level else row["template_or_level"]
+            of = minutes.setdefault(float(row["timestamp"]), {}).setdefault(row["component"], {})
+            of[site] = of.get(site, 0) + float(row["count"])
+    runs = []
+    for time in sorted(minutes):
+        if not runs or time - runs[-1][-1] > 90:
+            runs.append([])
+        runs[-1].append(time)
+    touched = [involved(inputs["graph"], min(cases, key=lambda case: abs(case["at"] - run[0]))["cause"]["component"]) for run in runs]
+    components = sorted({component for of in minutes.values() for component in of})
+    calm_runs = {one: [i for i in range(len(runs)) if one not in touched[i]] or list(range(len(runs))) for one in components}
+    times = sorted({time for own, _ in read_folder(inputs["baseline"]).values() for time in own})
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("timestamp", "component", "template_or_level", "count"))
+        time = times[0]
+        while time <= times[-1]:
+            drawn = chance.randrange(len(runs))
+            for component in components:
+                run = runs[drawn if drawn in calm_runs[component] else chance.choice(calm_runs[component])]
+                for minute in range(3):
+                    counts = minutes[run[minute % len(run)]].get(component, {})
+                    table.writerows((time + 60 * minute, component, site, count) for site, count in counts.items())
+            time += 180
+    return True

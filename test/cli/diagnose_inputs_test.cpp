@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/diagnose/inputs.h"
+#include "cli/diagnose/wide_metrics.h"
 
 #include <cmath>
 
@@ -119,4 +120,46 @@ TEST_CASE("changes are read by line, with time zones or Unix seconds, and keep w
   CHECK_THAT(error("{\"component\": \"a\"}"), Catch::Contains("line 1: time: expected RFC 3339"));
   CHECK_THAT(error(std::string(diagnose_line_bytes_max + 1, ' ')),
              Catch::Contains("longer than 1MiB"));
+}
+
+TEST_CASE("one file's columns are components' metrics, in the units that channels have") {
+  std::size_t left = 100;
+  WideMetricsReader reader(102, left);
+  REQUIRE(
+      reader.feed("time,carts_cpu,carts_mem,front-end_latency-90,carts-db_cpu,carts_socket,time,"
+                  "front-end_load,front-end_error\n"
+                  "100,1.5,2097152,0.25,7,3,100,40,1\n"
+                  "101,,1048576,inf,8,3,101,NaN,0\n"
+                  "102,9,9,9,9,9,102,9,9\n"));
+  REQUIRE(reader.finish());
+  auto rows = std::move(reader).rows();
+  REQUIRE(rows.size() == 3);
+  CHECK(rows["carts"].times == diagnose::Values{100, 101});
+  CHECK(rows["carts"].metrics.size() == 2);
+  CHECK(rows["carts"].find("cpu")->front() == 1.5);
+  CHECK(std::isnan(rows["carts"].find("cpu")->back()));
+  CHECK(*rows["carts"].find("memory") == diagnose::Values{2, 1});
+  CHECK(*rows["carts-db"].find("cpu") == diagnose::Values{7, 8});
+  CHECK(rows["front-end"].find("latency_p90_s")->front() == 0.25);
+  CHECK(std::isnan(rows["front-end"].find("latency_p90_s")->back()));
+  CHECK(rows["front-end"].find("requests")->front() == 40);
+  CHECK(*rows["front-end"].find("errors") == diagnose::Values{1, 0});
+  CHECK(left == 100 - 2 * 7);
+}
+
+TEST_CASE("one file that cannot be meant is refused by line and column") {
+  const auto error = [](const std::string& text) {
+    std::size_t left = 6;
+    return error_of<WideMetricsReader>(text, [&left] { return WideMetricsReader(1e9, left = 6); });
+  };
+  CHECK_THAT(error("timestamp,carts_cpu\n1,2\n"), Catch::Contains("no column 'time'"));
+  CHECK_THAT(error("time,cpu,carts_threads\n1,2,3\n"), Catch::Contains("no column such as"));
+  CHECK_THAT(error("time,carts_load,carts_workload\n1,2,3\n"),
+             Catch::Contains("both carts_load and carts_workload are requests of carts"));
+  CHECK_THAT(error("time,carts_cpu,carts_cpu\n1,2,3\n"), Catch::Contains("line 1: "));
+  CHECK_THAT(error("time,carts_cpu,carts_socket\n1,2,fast\n"),
+             Catch::Contains("line 2: carts_socket='fast'"));
+  CHECK_THAT(error("time,carts_cpu\n5,1\n4,1\n"), Catch::Contains("line 3: the time is before"));
+  CHECK_THAT(error("time,carts_cpu\n1,1\n2,1\n3,1\n4,1\n"), Catch::Contains("diagnose_limit"));
+  CHECK_THAT(error("time,carts_cpu\n1700000000000,1\n"), Catch::Contains("expected Unix seconds"));
 }

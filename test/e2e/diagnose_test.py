@@ -100,7 +100,8 @@ def test_every_malformed_input_is_told_by_file_line_and_column(binaries, shop):
         assert why in diagnose(binaries, *of(shop), option, other, status=1), text
     assert "absent" in diagnose(binaries, *of(shop), "--logs", shop / "absent", status=1)
     assert "expected a file" in diagnose(binaries, *of(shop), "--logs", shop, status=1)
-    assert "expected a folder" in diagnose(binaries, *of(shop), "--baseline", shop / "graph.csv", status=1)
+    assert "graph.csv: line 1: no column 'time'" in diagnose(binaries, *of(shop), "--baseline", shop / "graph.csv", status=1)
+    assert "expected a folder" in diagnose(binaries, *of(shop), "--baseline", shop / "absent", status=1)
     assert "no file *.csv" in diagnose(binaries, *of(shop), "--baseline", binaries, status=1)
 
 

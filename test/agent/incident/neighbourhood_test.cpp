@@ -27,10 +27,7 @@ class Storm {
     if (chance(0.5)) labels.set("job", "s" + std::to_string(number(12)));
     if (chance(0.3)) labels.set("pod", "s" + std::to_string(number(12)) + "-7d9f8b6c5-x2x1z");
     if (chance(0.3)) labels.set("node", "node-" + std::to_string(number(5)));
-    Told told{labels, {}, noon + std::chrono::seconds(number(3000))};
-    const Spot spot = spot_of(labels);
-    told.machines.insert(spot.machines.begin(), spot.machines.end());
-    return told;
+    return told_of(labels, noon + std::chrono::seconds(number(3000)));
   }
   Topology topology() {
     Topology made;
