@@ -117,8 +117,11 @@ bool AgingTails<Bins>::load(SnapshotReader& in) {
   return ordered && bytes.whole();
 }
 
-template class AgingTails<AnswerMemory::wide_bins>;
-template class AgingTails<AnswerMemory::narrow_bins>;
+// For the scorer's snapshot. The rest is of this file alone, so that it is compiled into learn().
+template void AgingTails<AnswerMemory::wide_bins>::save(SnapshotWriter& out) const;
+template void AgingTails<AnswerMemory::narrow_bins>::save(SnapshotWriter& out) const;
+template bool AgingTails<AnswerMemory::wide_bins>::load(SnapshotReader& in);
+template bool AgingTails<AnswerMemory::narrow_bins>::load(SnapshotReader& in);
 
 AnswerMemory::Surprises AnswerMemory::learn(const Answers& answers, float interval_seconds) {
   Lanes far;

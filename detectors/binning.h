@@ -24,6 +24,7 @@
 //
 // Immutable after construction, so safe to share between threads.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -119,7 +120,7 @@ class Binning {
   TailSums tails_of(double x) const {
     const double low = first_edge_ - x;
     const double high = x - last_edge_;
-    return {low > 0 ? low : 0, high > 0 ? high : 0, x, x * x};
+    return {std::max(low, 0.0), std::max(high, 0.0), x, x * x};
   }
 
   bool operator==(const Binning& other) const;

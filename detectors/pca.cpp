@@ -3,6 +3,7 @@
 
 #include <Eigen/Eigenvalues>
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <numeric>
@@ -24,6 +25,32 @@ constexpr double score_resolution = 1e-6;
 
 bool all_finite(std::span<const double> row) {
   return std::all_of(row.begin(), row.end(), [](double x) { return std::isfinite(x); });
+}
+
+// Features that are standardised at once; their scores are added up in registers.
+constexpr std::size_t block = 32;
+
+// From score j on, as many at once as fit: adds the sum over i of
+// x[i] * vectors[i * scores.size() + j], in the order of i, so that it is the same however many are
+// taken at once.
+template <int lanes>
+void add_products(std::span<const double> x, const double* vectors, std::span<double> scores,
+                  std::size_t& j) {
+  using Lanes = Eigen::Array<double, lanes, 1>;
+  for (; j + lanes <= scores.size(); j += lanes) {
+    Lanes sum = Eigen::Map<const Lanes>(&scores[j]);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      sum += x[i] * Eigen::Map<const Lanes>(vectors + i * scores.size() + j);
+    }
+    Eigen::Map<Lanes>{&scores[j]} = sum;
+  }
+}
+
+void add_products(std::span<const double> x, const double* vectors, std::span<double> scores) {
+  std::size_t j = 0;
+  add_products<8>(x, vectors, scores, j);
+  add_products<4>(x, vectors, scores, j);
+  add_products<1>(x, vectors, scores, j);
 }
 
 // The largest, and of more than fit the smallest few in place of the middle; as indices, variance
@@ -153,18 +180,26 @@ void Pca::prepare() {
   }
 }
 
+// A feature's value in units of its deviation.
+double Pca::standardised(std::size_t feature, double value) const {
+  const double x = (value - mean_[feature]) * inverse_deviation_[feature];
+  if (!(x - x == 0)) return 0;  // Missing, NaN, infinite: at the mean.
+  return std::clamp(x, -standardised_max, standardised_max);
+}
+
 Pca::Scores Pca::project(std::span<const double> row, std::span<double> z) const {
   assert(row.size() == features() && z.size() >= components());
-  const auto k = static_cast<Eigen::Index>(components());
-  Eigen::Map<Eigen::RowVectorXd> scores(z.data(), k);
-  scores.setZero();
+  std::fill_n(z.begin(), components(), 0.0);
   double squares = 0;
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    double x = (row[i] - mean_[i]) * inverse_deviation_[i];
-    if (!(x - x == 0)) continue;  // Missing, NaN, infinite: at the mean.
-    x = std::clamp(x, -standardised_max, standardised_max);
-    squares += x * x;
-    scores += x * vectors_.row(static_cast<Eigen::Index>(i));
+  std::array<double, block> x;
+  for (std::size_t first = 0; first < row.size(); first += block) {
+    const std::size_t count = std::min(block, row.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      x[i] = standardised(first + i, row[first + i]);
+      squares += x[i] * x[i];
+    }
+    const double* const vectors = vectors_.data() + first * components();
+    add_products({x.data(), count}, vectors, z.first(components()));
   }
   Scores out;
   double kept = 0;

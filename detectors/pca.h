@@ -81,6 +81,7 @@ class Pca {
  private:
   Pca() = default;
   void prepare();
+  double standardised(std::size_t feature, double value) const;
 
   std::vector<double> mean_, deviation_, inverse_deviation_;
   Matrix vectors_;

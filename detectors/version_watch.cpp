@@ -69,9 +69,8 @@ void VersionWatch::count_slot(std::size_t subject, std::size_t slot) {
   totals_.count(place);
 }
 
-void VersionWatch::count_number(std::size_t subject, double x) {
-  const Binning& bins =
-      subject < judge_.subjects() ? judge_.subject(subject).bins : reference().calibration->bins();
+// Inline: of a row's some forty numbers each is counted here.
+inline void VersionWatch::count_number(std::size_t subject, const Binning& bins, double x) {
   const std::size_t slot = bins.slot_of(x);
   count_slot(subject, slot);
   if (slot >= bins.value_bins()) return;
@@ -80,14 +79,14 @@ void VersionWatch::count_number(std::size_t subject, double x) {
   totals_.add_tail(subject, share);
 }
 
-void VersionWatch::observe_feature(std::size_t feature, const Value& value) {
+inline void VersionWatch::observe_feature(std::size_t feature, const Value& value) {
   const FrozenSubject& frozen = judge_.subject(feature);
   Quality& quality = quality_[feature];
   if (frozen.bins.kind() == FeatureKind::numeric) {
     if (const auto number = as_number(value)) {
       quality.missing += *number != *number ? 1 : 0;
       quality.range += out_of_range(frozen, *number) ? 1 : 0;
-      count_number(feature, *number);
+      count_number(feature, frozen.bins, *number);
       return;
     }
   }
@@ -103,9 +102,12 @@ Surprise VersionWatch::observe_multivariate(std::span<const Value> features) {
   const Pca::Scores distance = projector_.project(features);
   const std::span<const double> z = projector_.z();
   const std::size_t first = judge_.first_score();
-  for (std::size_t j = 0; j < z.size(); ++j) count_number(first + j, z[j]);
-  count_number(first + z.size(), distance.t2);
-  count_number(first + z.size() + 1, distance.q);
+  const auto count = [&](std::size_t score, double x) {
+    count_number(first + score, multivariate.scores[score].bins, x);
+  };
+  for (std::size_t j = 0; j < z.size(); ++j) count(j, z[j]);
+  count(z.size(), distance.t2);
+  count(z.size() + 1, distance.q);
 
   Surprise surprise;
   surprise.scored = true;
@@ -129,12 +131,15 @@ Surprise VersionWatch::observe(std::span<const Value> features, const Value& pre
     const bool numeric = reference().prediction->bins.kind() == FeatureKind::numeric;
     const auto number = numeric ? as_number(prediction) : std::nullopt;
     if (outcome.counted && number) {
-      count_number(subject, *number);
+      count_number(subject, reference().prediction->bins, *number);
     } else if (outcome.counted) {
       count_slot(subject, outcome.slot);
     }
   }
-  if (reference().calibration && score >= 0 && score <= 1) count_number(calibration_, score);
+  const auto& calibration = reference().calibration;
+  if (calibration && score >= 0 && score <= 1) {
+    count_number(calibration_, calibration->bins(), score);
+  }
   return projector_.has_components() ? observe_multivariate(features) : Surprise{};
 }
 

@@ -136,7 +136,7 @@ class VersionWatch {
 
   static FrameLayout layout_of(const SubjectJudge& judge);
   static std::uint64_t pane_rows_min(const SubjectJudge& judge);
-  void count_number(std::size_t subject, double x);
+  void count_number(std::size_t subject, const Binning& bins, double x);
   void count_slot(std::size_t subject, std::size_t slot);
   void observe_feature(std::size_t feature, const Value& value);
   Surprise observe_multivariate(std::span<const Value> features);

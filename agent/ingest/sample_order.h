@@ -28,16 +28,40 @@ class SampleOrder {
 
   // `value_bits` of a histogram: a hash of all of it.
   Refusal judge(Kind kind, const SeriesTable::Record& record, std::int64_t timestamp_ms,
-                std::uint64_t value_bits, bool& repetition) const;
+                std::uint64_t value_bits, bool& repetition) const {
+    repetition = false;
+    if (!record.has_sample || timestamp_ms > record.last_timestamp_ms)
+      return judge_time(timestamp_ms);
+    return judge_known(kind, record, timestamp_ms, value_bits, repetition);
+  }
+  // Of a request with several samples of one series all are remembered: Prometheus sends each as a
+  // series of its own.
   void note_stored(Kind kind, SeriesTable::Record& record, std::int64_t timestamp_ms,
-                   std::uint64_t value_bits);
+                   std::uint64_t value_bits) {
+    const bool has_others = record.has_sample && record.last_request == request_number_;
+    if (has_others) remember(kind, record, timestamp_ms, value_bits);
+    record.last_is_remembered = has_others;
+    record.last_timestamp_ms = timestamp_ms;
+    record.last_value_bits = value_bits;
+    record.has_sample = true;
+    record.last_is_histogram = kind == Kind::histogram;
+    record.last_request = request_number_;
+  }
   // Of a series without samples: whether now's window has that time.
-  Refusal judge_time(std::int64_t timestamp_ms) const;
+  Refusal judge_time(std::int64_t timestamp_ms) const {
+    if (timestamp_ms > latest_ms_) return Refusal::too_far_ahead;
+    return timestamp_ms < earliest_ms_ ? Refusal::too_old : Refusal::none;
+  }
   // Of an exemplar, which has no order. True: it came before.
   bool note_exemplar(const remote_write::Hash128& series, std::int64_t timestamp_ms,
                      std::uint64_t value_bits);
 
  private:
+  Refusal judge_known(Kind kind, const SeriesTable::Record& record, std::int64_t timestamp_ms,
+                      std::uint64_t value_bits, bool& repetition) const;
+  void remember(Kind kind, const SeriesTable::Record& record, std::int64_t timestamp_ms,
+                std::uint64_t value_bits);
+
   const Duration ahead_max_, age_max_;
   RecentSamples recent_;
   std::uint16_t request_number_ = 0;  // Modulo 2^16.

@@ -162,6 +162,7 @@ struct ResponseContext {
   static ResponseContext of(const RequestSummary& request) {
     return {request.method, request.minor_version, request.websocket};
   }
+  bool operator==(const ResponseContext&) const = default;
 };
 
 // How far the bytes of one message have been looked at. Reset (= {}) for each message.

@@ -69,6 +69,14 @@ test::MadeExchange flat(std::mt19937_64& random) {
   return made;
 }
 
+// Each with an id of its caller's, so that no head is like the one before it.
+test::MadeExchange flat_with_ids(std::mt19937_64& random) {
+  test::MadeExchange made = flat(random);
+  const std::size_t id = made.request_head.find("5f0c9a5e");
+  for (std::size_t i = 0; i < 8; ++i) made.request_head[id + i] = "0123456789abcdef"[random() % 16];
+  return made;
+}
+
 test::MadeExchange query(std::mt19937_64& random) {
   std::string target = "/predict?";
   for (int i = 0; i < features; ++i) {
@@ -261,6 +269,7 @@ int main(int argc, char** argv) {
   for (const bool watched : {false, true}) {
     const std::string what = watched ? "decode_monitor." : "decode.";
     cases.push_back({what + "flat", many(flat), 1, watched, 0});
+    cases.push_back({what + "flat_with_ids", many(flat_with_ids), 1, watched, 0});
     cases.push_back({what + "grpc_raw", many(grpc_raw), 1, watched, 0});
     cases.push_back({what + "query", many(query), 1, watched, 0});
     cases.push_back(

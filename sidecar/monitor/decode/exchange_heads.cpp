@@ -54,7 +54,6 @@ bool ExchangeHeads::read(const tap::Exchange& exchange) {
 
 bool ExchangeHeads::read_request(std::string_view text) {
   if (!request_text_.empty() && text == request_text_) return true;
-  response_text_.clear();  // How a response is read depends on its request.
   http1::HeadCursor cursor;
   if (parse(kept(text, request_text_), cursor, head_limits, request_) ==
       http1::Progress::complete) {
@@ -66,9 +65,11 @@ bool ExchangeHeads::read_request(std::string_view text) {
 }
 
 bool ExchangeHeads::read_response(std::string_view text) {
-  if (!response_text_.empty() && text == response_text_) return true;
-  http1::HeadCursor cursor;
   const auto context = http1::ResponseContext::of(request_.summary);
+  if (!response_text_.empty() && text == response_text_ && context == response_context_)
+    return true;
+  response_context_ = context;
+  http1::HeadCursor cursor;
   if (parse(kept(text, response_text_), cursor, head_limits, context, response_) ==
       http1::Progress::complete) {
     said_ = {response_.value_of(message_coding), response_.value_of(puid),

@@ -45,6 +45,7 @@ class ExchangeHeads {
   std::string request_text_, response_text_;
   http1::RequestHead request_;
   http1::ResponseHead response_;
+  http1::ResponseContext response_context_;  // How it was read depends on its request.
   bool has_response_ = false;
   // Fields that only their names tell, looked for when a head is parsed.
   std::string_view request_message_coding_;

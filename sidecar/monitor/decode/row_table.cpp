@@ -77,12 +77,7 @@ Decoded<void> RowTable::add_fields(
   return {};
 }
 
-Decoded<void> RowTable::add_value(ondemand::field& field, ondemand::json_type type) {
-  // The usual case: the very name that is expected here, byte by byte.
-  if (names_.guesses_plain() && next_is_free() &&
-      field.key().unsafe_is_equal(names_.guessed(position_))) {
-    return read_scalar(field.value(), type, next_place());
-  }
+Decoded<void> RowTable::add_other_value(ondemand::field& field, ondemand::json_type type) {
   std::string_view key;
   OUTRIDER_TAKE(key, field.unescaped_key());
   const auto value = read_scalar(field.value(), type);

@@ -36,7 +36,14 @@ class RowTable {
     return add_named(name, value, json);
   }
   // The same of a flat object that is read on demand: wrong_type for a list or an object.
-  Decoded<void> add_value(ondemand::field& field, ondemand::json_type type);
+  Decoded<void> add_value(ondemand::field& field, ondemand::json_type type) {
+    // The usual case: the very name that is expected here, byte by byte.
+    if (names_.guesses_plain() && next_is_free() &&
+        field.key().unsafe_is_equal(names_.guessed(position_))) {
+      return read_scalar(field.value(), type, next_place());
+    }
+    return add_other_value(field, type);
+  }
   Decoded<void> end_row();
   // Named values, as a query has them: a row of their own, or more features of every row there is
   // (a row's own value of that name stands).
@@ -59,6 +66,7 @@ class RowTable {
 
  private:
   Decoded<void> add_values(dom::array array, JsonTree& json);
+  Decoded<void> add_other_value(ondemand::field& field, ondemand::json_type type);
   Decoded<void> add_named(std::string_view name, dom::element value, JsonTree& json);
   Decoded<void> put(std::string_view name, const FeatureValue& value);
   // Whether the value at hand has the next place, when its name is the next one: in the first row

@@ -315,7 +315,7 @@ std::size_t TensorSet::values_left() const {
 }
 
 // What one large body took is given back.
-void TensorSet::clear() {
+void TensorSet::forget() {
   if (holds_much(tensors_)) tensors_.clear();
   count_ = 0;
 }

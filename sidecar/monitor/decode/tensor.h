@@ -79,9 +79,13 @@ class TensorSet {
   std::span<Tensor> all() { return {tensors_.data(), count_}; }
   std::span<const Tensor> all() const { return {tensors_.data(), count_}; }
   std::size_t size() const { return count_; }
-  void clear();
+  void clear() {  // Each exchange: what is empty already costs nothing.
+    if (count_ > 0) forget();
+  }
 
  private:
+  void forget();
+
   std::vector<Tensor> tensors_;  // More than count_: used again.
   std::size_t count_ = 0;
 };

@@ -49,6 +49,19 @@ TEST_CASE("heads that are none are none the next time too, and spoil nothing") {
   }
 }
 
+TEST_CASE("a response is read anew where its request asks for another reading") {
+  Reader reader;
+  const std::string upgrade =
+      "GET /a HTTP/1.1\r\nhost: m\r\nx-a: 1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+  const std::string switched =
+      "HTTP/1.1 101 Switching Protocols\r\nx-b: 2\r\nconnection: upgrade\r\nupgrade: "
+      "websocket\r\n\r\n";
+  for (int i = 0; i < 2; ++i) {
+    CHECK(reader.read(upgrade, switched) == "/a 1 2");
+    CHECK(reader.read(post, switched) == std::nullopt);
+  }
+}
+
 TEST_CASE("heads that are too long to be kept are read each time") {
   Reader reader;
   const std::string large =
