@@ -92,7 +92,7 @@ struct RingControl {
       64) std::array<std::array<std::atomic<std::uint64_t>, sizeof(ReaderState) / 8>, 2> states{};
 };
 
-using RecordLengths = std::array<std::size_t, part_count>;
+using RecordLengths = std::array<std::uint32_t, part_count>;
 
 // A consistent copy of the consumer's state; any thread of any process may ask.
 ReaderState read_state(const RingControl& control);
@@ -111,7 +111,8 @@ class RingWriter {
 
   // Longer records than this are refused for good.
   std::size_t record_bytes_max() const { return std::min(bytes_.size() / 2, record_bytes_limit); }
-  static std::size_t record_bytes(const RecordLengths& lengths);
+  // Of a record of such parts, and so many bytes more.
+  static std::size_t record_bytes(const RecordLengths& lengths, std::size_t more = 0);
 
  private:
   void put_filler(std::size_t bytes);
