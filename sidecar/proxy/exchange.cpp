@@ -88,8 +88,8 @@ void Exchange::withdraw() {
 // The path's word goes before a field's, and the response's before the request's, as in decode.
 void Exchange::name_request(std::string_view path, std::string_view model_field) {
   const std::string_view in_path = tap::model_in_path(path);
-  is_model_in_path_ = !in_path.empty();
-  model_.name(context_.models, is_model_in_path_ ? in_path : model_field);
+  spoken_.has_model_in_path = !in_path.empty();
+  model_.name(context_.models, spoken_.has_model_in_path ? in_path : model_field);
   id_ = context_.mint(started_.wall);
 }
 
@@ -107,7 +107,7 @@ void Exchange::set_grpc_call(std::string_view path) {
 }
 
 void Exchange::name_model(std::string_view name) {
-  if (!is_model_in_path_) model_.name(context_.models, name);
+  if (!spoken_.has_model_in_path) model_.name(context_.models, name);
 }
 
 void Exchange::on_request_bytes(std::size_t bytes) {
@@ -189,7 +189,7 @@ void Exchange::capture_response(std::string_view raw_head, std::string_view mode
                                 std::string_view content_type) {
   capture_.response_head(raw_head);
   if (tap::is_stream_type(content_type)) capture_.stream_response();
-  if (!is_model_in_path_) model_.name(context_.models, model_field);
+  if (!spoken_.has_model_in_path) model_.name(context_.models, model_field);
 }
 
 void Exchange::begin_response(int status, std::size_t body_bytes) {

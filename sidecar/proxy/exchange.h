@@ -21,7 +21,8 @@
 //
 // Who is waited for decides how long: see Awaited. Deadlines come due in the thread's TimerWheel.
 // What passes is told by how much of it has passed (on_request_bytes, on_response_bytes), and what
-// is still to be taken is asked (has_unsent, holds_request): sockets and windows of flow control look alike.
+// is still to be taken is asked (has_unsent, holds_request): sockets and windows of flow control
+// look alike.
 //
 // Rule of the retry: a request is sent again, once and on a fresh connection, where its method is
 // safe, it has no body, the connection had served another request before, and not one byte of an
@@ -209,10 +210,10 @@ class Exchange final : public TimerTarget {
   Stage stage_ = Stage::idle;
   Attempts attempts_;
   bool request_ended_ = false;
-  bool is_model_in_path_ = false;
   struct {
     tap::Protocol protocol = tap::Protocol::http1;
     std::uint8_t grpc_method = tap::grpc_method_labels - 1;  // Its place.
+    bool has_model_in_path = false;
     int grpc_status = tap::no_grpc_status;
   } spoken_;
 };

@@ -61,6 +61,20 @@ class Http2Stream final : public Exchange::Client, public Exchange::Upstream {
   // The client has gone, or the service ends.
   void cancel();
 
+  // -- Exchange::Client
+  void on_refused(const Answer& answer) override { write_answer(answer); }
+  void on_failed(const Answer& answer) override { write_answer(answer); }
+  void on_aborted() override;
+  void advance() override;
+  bool has_unsent() const override { return holds(To::client); }
+  // -- Exchange::Upstream
+  Attempt connect() override;
+  Attempt resend() override { return {.state = Attempt::State::failed}; }
+  void stop_connecting() override;
+  void abandon() override;
+  bool holds_request() const override { return holds(To::upstream); }
+  std::size_t address_count() const override;
+
   Half client{*this}, upstream{*this};
 
  private:
@@ -83,20 +97,6 @@ class Http2Stream final : public Exchange::Client, public Exchange::Upstream {
     }
     bool has_trailers() const { return held != nullptr && held->has_trailers; }
   };
-
-  // -- Exchange::Client
-  void on_refused(const Answer& answer) override { write_answer(answer); }
-  void on_failed(const Answer& answer) override { write_answer(answer); }
-  void on_aborted() override;
-  void advance() override;
-  bool has_unsent() const override { return holds(To::client); }
-  // -- Exchange::Upstream
-  Attempt connect() override;
-  Attempt resend() override { return {.state = Attempt::State::failed}; }
-  void stop_connecting() override;
-  void abandon() override;
-  bool holds_request() const override { return holds(To::upstream); }
-  std::size_t address_count() const override;
 
   void reject_protocol(std::string_view advice);
   bool answer_itself(const http2::RequestHead& head, std::string_view path);

@@ -50,6 +50,7 @@ Tap::Tap(MemoryFile& file, std::size_t lane, std::size_t capture_bytes_max, bool
       counters_(file.lane(lane).counters),
       blocks_(capture_bytes_max),
       writer_(file.lane(lane).ring, file.ring_bytes(lane)),
+      exchange_bytes_max_(writer_.parts_bytes_max()),
       enabled_(enabled) {
   settings_ = *compile({});
 }
@@ -78,12 +79,12 @@ void Capture::begin(std::string_view method, std::string_view target, std::strin
 // False, and all is dropped, where a part becomes too long, or the whole longer than any record.
 bool Capture::lengthen(Part part, std::size_t bytes, std::uint64_t part_max) {
   const std::uint64_t part_bytes = length(part) + std::uint64_t{bytes};
-  if (part_bytes > part_max ||
-      RingWriter::record_bytes(lengths_, bytes) > tap_.writer_.record_bytes_max()) {
+  if (part_bytes > part_max || bytes > tap_.exchange_bytes_max_ - bytes_) {
     drop(DropReason::too_large);
     return false;
   }
   length(part) = static_cast<std::uint32_t>(part_bytes);
+  bytes_ += static_cast<std::uint32_t>(bytes);
   return true;
 }
 
@@ -110,39 +111,42 @@ bool Capture::make_room(Side& side, Chain& chain, std::size_t wanted) {
 
 void Capture::append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max) {
   if (state_ != State::capturing || bytes.empty()) return;
-  if (!lengthen(part, bytes.size(), part_max)) return;
+  if (lengthen(part, bytes.size(), part_max)) put(side, bytes);
+}
+
+// False, and all is dropped, when the budget is spent.
+bool Capture::put(Side& side, std::string_view bytes) {
   // What follows a body with a tail follows the tail.
   Chain& chain = open_end(side);
   while (!bytes.empty()) {
-    if (!make_room(side, chain, bytes.size())) return;
+    if (!make_room(side, chain, bytes.size())) return false;
     const std::size_t n = std::min(bytes.size(), chain.last->room());
     std::memcpy(chain.last->bytes() + chain.last->used, bytes.data(), n);
     chain.last->used += static_cast<std::uint32_t>(n);
     bytes.remove_prefix(n);
   }
+  return true;
 }
 
 // In one piece where the block at hand has room for it.
 void Capture::append_field(Side& side, Part part, std::string_view name, std::string_view value) {
   if (state_ != State::capturing) return;
   const std::size_t size = name.size() + value.size() + 4;
+  if (!lengthen(part, size, SIZE_MAX)) return;
   BlockBudget::Block* block = open_end(side).last;
   if (block == nullptr || block->room() < size) {
-    for (const std::string_view piece :
-         {name, std::string_view(": "), value, std::string_view("\r\n")})
-      append(side, part, piece, SIZE_MAX);
+    (void)(put(side, name) && put(side, ": ") && put(side, value) && put(side, "\r\n"));
     return;
   }
-  if (!lengthen(part, size, SIZE_MAX)) return;
   char* out = block->bytes() + block->used;
-  const auto put = [&out](std::string_view piece) {
+  const auto add = [&out](std::string_view piece) {
     if (!piece.empty()) std::memcpy(out, piece.data(), piece.size());
     out += piece.size();
   };
-  put(name);
-  put(": ");
-  put(value);
-  put("\r\n");
+  add(name);
+  add(": ");
+  add(value);
+  add("\r\n");
   block->used += static_cast<std::uint32_t>(size);
 }
 
@@ -204,6 +208,7 @@ bool Capture::make_room_in_tail(Tail& tail, Part part, const StreamLimits& limit
   tail.gap.at = limits.head_bytes;
   tail.gap.bytes += oldest->used;
   length(part) -= oldest->used;
+  bytes_ -= oldest->used;
   tail.chain.first = oldest->next;
   oldest->next = nullptr;
   oldest->used = 0;
@@ -218,8 +223,7 @@ void Capture::mark(std::string_view bytes, Duration since_start) {
   last_mark_ = since_start.count();
   const ArrivalMark mark{length(Part::response_body) + response_.gap().bytes, last_mark_};
   if (length(Part::marks) == 0) {
-    first_mark_ = mark;
-    length(Part::marks) = sizeof mark;
+    if (lengthen(Part::marks, sizeof mark, SIZE_MAX)) first_mark_ = mark;
     return;
   }
   if (marks_ == nullptr) marks_ = std::make_unique<Side>();
@@ -246,6 +250,7 @@ void Capture::release() {
   if (marks_ != nullptr) give_back(*marks_);
   marks_.reset();
   lengths_ = {};
+  bytes_ = 0;
   last_mark_ = -1;
   tap_.show_usage();
 }

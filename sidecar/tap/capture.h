@@ -97,6 +97,7 @@ class Tap {
   ProxyCounters& counters_;
   BlockBudget blocks_;
   RingWriter writer_;
+  const std::size_t exchange_bytes_max_;
   std::vector<std::string_view> pieces_;
   bool enabled_;
 };
@@ -194,6 +195,7 @@ class Capture {
   void append_stream(Side& side, Part part, std::string_view bytes, const StreamLimits& limits);
   void mark(std::string_view bytes, Duration since_start);
   bool lengthen(Part part, std::size_t bytes, std::uint64_t part_max);
+  bool put(Side& side, std::string_view bytes);
   static Chain& open_end(Side& side) { return side.tail == nullptr ? side.head : side.tail->chain; }
   BlockBudget::Block* add_block(Chain& chain, std::size_t wanted);
   bool make_room(Side& side, Chain& chain, std::size_t wanted);
@@ -208,6 +210,7 @@ class Capture {
   SkipReason skip_reason_{};
   DropReason drop_reason_{};
   RecordLengths lengths_{};
+  std::uint32_t bytes_ = 0;  // Of all parts.
   Side request_, response_;
   // Most exchanges have one mark, and no room for those that follow.
   ArrivalMark first_mark_;

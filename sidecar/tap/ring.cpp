@@ -70,10 +70,9 @@ RingWriter::RingWriter(RingControl& control, std::span<std::byte> bytes)
   assert(bytes.size() % record_alignment == 0);
 }
 
-std::size_t RingWriter::record_bytes(const RecordLengths& lengths, std::size_t more) {
-  std::size_t sum = sizeof(RecordHeader) + more;
-  for (const std::size_t length : lengths) sum += length;
-  return aligned(sum);
+std::size_t RingWriter::parts_bytes_max() const {
+  const std::size_t whole = record_bytes_max() / record_alignment * record_alignment;
+  return whole - std::min(whole, sizeof(RecordHeader));
 }
 
 bool RingWriter::has_room(std::uint64_t position, std::size_t wanted) {
@@ -104,7 +103,9 @@ bool RingWriter::write(const Exchange& exchange) {
 
 bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
                        std::span<const std::string_view> pieces) {
-  const std::size_t wanted = record_bytes(lengths);
+  std::size_t wanted = sizeof(RecordHeader);
+  for (const std::size_t length : lengths) wanted += length;
+  wanted = aligned(wanted);
   if (wanted > record_bytes_max()) return false;
   const std::size_t to_end = bytes_.size() - position_ % bytes_.size();
   const std::size_t filler = to_end < wanted ? to_end : 0;

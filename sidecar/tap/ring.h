@@ -111,8 +111,7 @@ class RingWriter {
 
   // Longer records than this are refused for good.
   std::size_t record_bytes_max() const { return std::min(bytes_.size() / 2, record_bytes_limit); }
-  // Of a record of such parts, and so many bytes more.
-  static std::size_t record_bytes(const RecordLengths& lengths, std::size_t more = 0);
+  std::size_t parts_bytes_max() const;  // The same of its parts alone, all in all.
 
  private:
   void put_filler(std::size_t bytes);
