@@ -92,7 +92,6 @@ Session::Session(const Context& context, Resumption* resumption, Offer offer)
     : context_(context), resumption_(resumption), ssl_(SSL_new(context.get())) {
   SSL* ssl = ssl_.get();
   if (ssl == nullptr) throw std::bad_alloc();
-  SSL_set_app_data(ssl, this);
   BIO* bio = MemoryBio::make(*this);
   SSL_set_bio(ssl, bio, bio);
   if (context.side() == Side::server) {
@@ -100,6 +99,7 @@ Session::Session(const Context& context, Resumption* resumption, Offer offer)
     return;
   }
   SSL_set_connect_state(ssl);
+  if (resumption_ != nullptr) SSL_set_app_data(ssl, this);
   expect_host(ssl, context.host());
   if (offer == Offer::http2) SSL_set_alpn_protos(ssl, http2_alone, sizeof http2_alone);
   if (resumption_ != nullptr && resumption_->get() != nullptr)
@@ -120,9 +120,9 @@ Session::~Session() {
 }
 
 int Session::keep_for_resumption(SSL* ssl, SSL_SESSION* session) {
-  auto& self = *static_cast<Session*>(SSL_get_app_data(ssl));
-  if (self.resumption_ == nullptr) return 0;
-  self.resumption_->keep(session);
+  auto* self = static_cast<Session*>(SSL_get_app_data(ssl));
+  if (self == nullptr) return 0;  // Nobody wants it.
+  self->resumption_->keep(session);
   return 1;
 }
 

@@ -39,9 +39,9 @@
 namespace outrider::http2 {
 
 struct Limits {
-  std::uint32_t streams_max = 256;            // At a time; what a server announces.
-  std::uint32_t stream_window = 256 << 10;    // What a peer may send of a stream before a grant,
-  std::uint32_t connection_window = 1 << 20;  // and of all of them.
+  std::uint32_t streams_max = 256;              // At a time; what a server announces.
+  std::uint32_t stream_window = 256 << 10;      // What a peer may send of a stream before a grant,
+  std::uint32_t connection_window = 512 << 10;  // and of all of them.
   std::size_t block_bytes = 64 << 10;
   std::size_t continuations = 8;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace outrider::http2 {
 namespace {
@@ -35,9 +36,19 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
+// Eight bytes, all of them printable ASCII: from ' ' to '~'.
+bool are_printable(const char* bytes) {
+  constexpr std::uint64_t each = 0x0101010101010101u, high = 0x80 * each;
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return ((word | (word + each) | ~((word | high) - 0x20 * each)) & high) == 0;
+}
+
 bool is_value(std::string_view value) {
   if (value.empty()) return true;
-  return !is_blank(value.front()) && !is_blank(value.back()) && all(value, value_class);
+  if (is_blank(value.front()) || is_blank(value.back())) return false;
+  while (value.size() >= 8 && are_printable(value.data())) value.remove_prefix(8);
+  return all(value, value_class);
 }
 
 bool is_connection_specific(std::string_view name) {

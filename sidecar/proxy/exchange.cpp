@@ -72,7 +72,7 @@ void Exchange::begin() {
   spoken_.grpc_status = tap::no_grpc_status;
   spoken_.grpc_method = tap::grpc_method_labels - 1;
   wait_.awaited = Awaited::nobody;
-  model_.name.begin();
+  model_.begin();
   id_ = {};
   started_ = context_.now;
   context_.counters.requests_in_flight.add();
@@ -88,8 +88,8 @@ void Exchange::withdraw() {
 // The path's word goes before a field's, and the response's before the request's, as in decode.
 void Exchange::name_request(std::string_view path, std::string_view model_field) {
   const std::string_view in_path = tap::model_in_path(path);
-  model_.is_in_path = !in_path.empty();
-  model_.name.name(context_.models, model_.is_in_path ? in_path : model_field);
+  spoken_.has_model_in_path = !in_path.empty();
+  model_.name(context_.models, spoken_.has_model_in_path ? in_path : model_field);
   id_ = context_.mint(started_.wall);
 }
 
@@ -107,7 +107,7 @@ void Exchange::set_grpc_call(std::string_view path) {
 }
 
 void Exchange::name_model(std::string_view name) {
-  if (!model_.is_in_path) model_.name.name(context_.models, name);
+  if (!spoken_.has_model_in_path) model_.name(context_.models, name);
 }
 
 void Exchange::on_request_bytes(std::size_t bytes) {
@@ -189,7 +189,7 @@ void Exchange::capture_response(std::string_view raw_head, std::string_view mode
                                 std::string_view content_type) {
   capture_.response_head(raw_head);
   if (tap::is_stream_type(content_type)) capture_.stream_response();
-  if (!model_.is_in_path) model_.name.name(context_.models, model_field);
+  if (!spoken_.has_model_in_path) model_.name(context_.models, model_field);
 }
 
 void Exchange::begin_response(int status, std::size_t body_bytes) {
@@ -228,7 +228,7 @@ void Exchange::arm(Duration timeout) {
 Exchange::Awaited Exchange::awaited() const {
   if (client_.has_unsent()) return Awaited::client_reads;
   if (is_responding()) return Awaited::upstream_sends;
-  if (!request_ended_ && !upstream_.has_unsent()) {
+  if (!request_ended_ && !upstream_.holds_request()) {
     // Of a gRPC call nobody knows whose turn it is.
     return spoken_.protocol == tap::Protocol::grpc ? Awaited::upstream_sends
                                                    : Awaited::client_sends;
@@ -236,7 +236,7 @@ Exchange::Awaited Exchange::awaited() const {
   return Awaited::upstream_answers;
 }
 
-MinDataRate Exchange::credit_of(Awaited awaited) const {
+MinDataRate Exchange::rule_for(Awaited awaited) const {
   const Settings& settings = context_.settings;
   switch (awaited) {
     case Awaited::client_sends:
@@ -253,14 +253,11 @@ MinDataRate Exchange::credit_of(Awaited awaited) const {
 void Exchange::on_progress(std::uint64_t bytes) {
   const Monotonic now = context_.now.monotonic;
   const Awaited now_awaited = awaited();
-  if (now_awaited == wait_.awaited) {
-    wait_.credit.note(now - wait_.since, bytes);
-  } else {
-    wait_.awaited = now_awaited;
-    wait_.credit = credit_of(now_awaited);
-  }
+  const MinDataRate rule = rule_for(now_awaited);
+  const bool goes_on = std::exchange(wait_.awaited, now_awaited) == now_awaited;
+  wait_.left = goes_on ? rule.after(wait_.left, now - wait_.since, bytes) : rule.limit;
   wait_.since = now;
-  arm(wait_.credit.left());
+  arm(wait_.left);
 }
 
 // What the deadline's answer left to be done (a pipelined request, our end to be sent) is done at
@@ -318,7 +315,7 @@ void Exchange::end(tap::Outcome outcome, int code) {
 
 void Exchange::count(tap::Outcome outcome, int code, Duration duration) {
   if (std::exchange(stage_, Stage::idle) == Stage::idle) return;
-  model_.name.count(context_.models, outcome, code, static_cast<std::uint64_t>(duration.count()));
+  model_.count(context_.models, outcome, code, static_cast<std::uint64_t>(duration.count()));
   context_.counters.requests_in_flight.subtract();
   if (spoken_.protocol != tap::Protocol::http1)
     count_grpc(outcome == tap::Outcome::cancelled ? 499 : code);

@@ -21,7 +21,8 @@
 //
 // Who is waited for decides how long: see Awaited. Deadlines come due in the thread's TimerWheel.
 // What passes is told by how much of it has passed (on_request_bytes, on_response_bytes), and what
-// is still to be taken is asked (has_unsent): sockets and windows of flow control look alike.
+// is still to be taken is asked (has_unsent, holds_request): sockets and windows of flow control
+// look alike.
 //
 // Rule of the retry: a request is sent again, once and on a fresh connection, where its method is
 // safe, it has no body, the connection had served another request before, and not one byte of an
@@ -81,11 +82,11 @@ class Exchange final : public TimerTarget {
   // Who speaks to the upstream, and holds the request while it may have to be sent (again).
   class Upstream {
    public:
-    virtual Attempt connect() = 0;       // Again, to whatever address is next.
-    virtual Attempt resend() = 0;        // On a fresh connection.
-    virtual void stop_connecting() = 0;  // It took too long: the address counts as failed.
-    virtual void abandon() = 0;          // Whatever is held, queued for, connected or half-way.
-    virtual bool has_unsent() const = 0;
+    virtual Attempt connect() = 0;           // Again, to whatever address is next.
+    virtual Attempt resend() = 0;            // On a fresh connection.
+    virtual void stop_connecting() = 0;      // It took too long: the address counts as failed.
+    virtual void abandon() = 0;              // Whatever is held, queued for, connected or half-way.
+    virtual bool holds_request() const = 0;  // Bytes that the upstream has not taken yet.
     virtual std::size_t address_count() const = 0;
 
    protected:
@@ -171,9 +172,9 @@ class Exchange final : public TimerTarget {
     client_reads
   };
   struct Wait {
-    Awaited awaited = Awaited::nobody;
-    MinDataRate credit;
+    Duration left{};  // Of the credit (MinDataRate), at `since`.
     Monotonic since{};
+    Awaited awaited = Awaited::nobody;
   };
   enum class Retry : std::uint8_t { never, on_reused, allowed };
   struct Attempts {
@@ -181,17 +182,12 @@ class Exchange final : public TimerTarget {
     std::uint8_t connects_failed = 0;
     std::uint8_t interim_seen = 0;
   };
-  struct Model {
-    tap::RequestModel name;
-    bool is_in_path = false;
-  };
-
   void on_deadline() override;
   void expire();
   void expire_waiting();
   void arm(Duration timeout);
   Awaited awaited() const;
-  MinDataRate credit_of(Awaited awaited) const;
+  MinDataRate rule_for(Awaited awaited) const;
   void begin_waiting();
   void fail(tap::UpstreamFailure failure, std::string_view message);
   void end(tap::Outcome outcome, int code);
@@ -205,7 +201,7 @@ class Exchange final : public TimerTarget {
   Upstream& upstream_;
   Timer timer_;
   tap::Capture capture_;
-  Model model_;
+  tap::RequestModel model_;
   tap::PredictionId id_{};
   Moment started_{};
   Duration overhead_{};
@@ -217,6 +213,7 @@ class Exchange final : public TimerTarget {
   struct {
     tap::Protocol protocol = tap::Protocol::http1;
     std::uint8_t grpc_method = tap::grpc_method_labels - 1;  // Its place.
+    bool has_model_in_path = false;
     int grpc_status = tap::no_grpc_status;
   } spoken_;
 };

@@ -12,6 +12,8 @@ using http2::Violation;
 // What a peer may leave untaken before no more DATA is written to it; and before the other side,
 // whose heads cannot be held back, is not read from.
 constexpr std::size_t unsent_bytes_max = 64 << 10, out_bytes_max = 256 << 10;
+// Of trailers that wait for the DATA before them, before their sender is not read from.
+constexpr std::size_t trailers_bytes_max = 64 << 10;
 const http2::Limits limits;
 // An answer's head past what is passed on is read to its end, so that its call alone fails.
 const http2::Limits upstream_limits{.block_bytes = 256 << 10, .continuations = 32};
@@ -92,7 +94,7 @@ void Http2Relay::on_written(To to) {
       upstream_->on_flushed();
   }
   if (unsent > unsent_bytes_max) return;
-  std::vector<Http2Stream*>& leaving = leaving_[static_cast<std::size_t>(to)];
+  std::vector<Http2Stream*>& leaving = outgoing(to).leaving;
   for (Http2Stream* stream : leaving) stream->grant_left(to);
   leaving.clear();
   pump(nullptr, to);
@@ -104,11 +106,16 @@ bool Http2Relay::is_congested(To to) const {
   return unsent + out(to).size() > (unsent == 0 ? out_bytes_max : unsent_bytes_max);
 }
 
-// Heads are not held back by windows, so whoever sends them is not read from.
+// Heads are not held back by windows, so whoever sends them is not read from. Trailers may wait for
+// a window that the other side opens, which is read from meanwhile.
 void Http2Relay::pause_if_full() {
   const auto is_full = [this](To to) { return link_.unsent(to) + out(to).size() > out_bytes_max; };
-  client_.pause(is_full(To::upstream) || is_full(To::client));
-  if (has_upstream()) upstream_->pause(is_full(To::client) || is_full(To::upstream));
+  const auto has_many_trailers = [this](To to) {
+    return outgoing(to).trailers_bytes > trailers_bytes_max;
+  };
+  const bool is_either_full = is_full(To::client) || is_full(To::upstream);
+  client_.pause(is_either_full || has_many_trailers(To::upstream));
+  if (has_upstream()) upstream_->pause(is_either_full || has_many_trailers(To::client));
 }
 
 template <class Each>
@@ -129,7 +136,7 @@ void Http2Relay::pump(http2::Stream* stream, To to) {
 
 void Http2Relay::note_leaving(Http2Stream& stream, To to, std::size_t bytes) {
   std::uint32_t& leaving = stream.way(to).leaving;
-  if (leaving == 0) leaving_[static_cast<std::size_t>(to)].push_back(&stream);
+  if (leaving == 0) outgoing(to).leaving.push_back(&stream);
   leaving += static_cast<std::uint32_t>(bytes);
 }
 
@@ -137,7 +144,7 @@ void Http2Relay::retire(Http2Stream& stream) {
   for (const To to : {To::client, To::upstream}) {
     stream.grant_left(to);
     stream.drop_held(to);
-    std::vector<Http2Stream*>& leaving = leaving_[static_cast<std::size_t>(to)];
+    std::vector<Http2Stream*>& leaving = outgoing(to).leaving;
     leaving.erase(std::remove(leaving.begin(), leaving.end(), &stream), leaving.end());
   }
   stream.is_retired_ = true;
@@ -259,7 +266,7 @@ void Http2Relay::drop_upstream() {
   state_ = State::none;
   link_.close_upstream();
   scratch_.upstream_out.clear();
-  leaving_[static_cast<std::size_t>(To::upstream)].clear();
+  outgoing(To::upstream).leaving.clear();
   each_stream([](Http2Stream& stream) {
     stream.grant_left(To::upstream);
     if (!stream.is_upstream_gone_) stream.on_upstream_lost(tap::UpstreamFailure::closed);
@@ -320,6 +327,7 @@ void Http2Relay::ClientSide::on_request(http2::Stream& stream, const http2::Requ
 
 void Http2Relay::ClientSide::on_trailers(http2::Stream& stream) {
   owner_of(stream).on_request_trailers();
+  relay.pause_if_full();
 }
 
 void Http2Relay::ClientSide::on_data(http2::Stream& stream, std::string_view content, bool ends) {
@@ -342,6 +350,7 @@ void Http2Relay::UpstreamSide::on_response(http2::Stream& stream, const http2::R
 
 void Http2Relay::UpstreamSide::on_trailers(http2::Stream& stream) {
   owner_of(stream).on_response_trailers();
+  relay.pause_if_full();
 }
 
 void Http2Relay::UpstreamSide::on_data(http2::Stream& stream, std::string_view content, bool ends) {

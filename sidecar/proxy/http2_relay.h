@@ -16,9 +16,9 @@
 // The upstream's connection is opened for the first request, and again for the next one after it
 // was lost. What is sent to it before it is connected is held by the Link.
 //
-// Limits: 256 streams; what is held of DATA, by the windows of 256 KiB a stream and 1 MiB a
-// connection; of heads, by 256 KiB that a peer does not take, past which the other side is not read
-// from. Thread-safety: one thread.
+// Limits: 256 streams; what is held of DATA, by the windows of 256 KiB a stream and 512 KiB a
+// connection; of heads, by 256 KiB that a peer does not take, and of trailers by 64 KiB that wait
+// for its window, past which the other side is not read from. Thread-safety: one thread.
 
 #include <array>
 #include <memory>
@@ -93,6 +93,11 @@ class Http2Relay {
  private:
   friend class Http2Stream;
   enum class State : std::uint8_t { none, connecting, queued, connected };
+  // On the way to one side.
+  struct Outgoing {
+    std::vector<Http2Stream*> leaving;  // Their bytes have been written, and have not left.
+    std::size_t trailers_bytes = 0;     // Of all streams; they wait for DATA before them.
+  };
 
   struct ClientSide final : http2::Endpoint::Handler {
     explicit ClientSide(Http2Relay& r) : relay(r) {}
@@ -145,6 +150,7 @@ class Http2Relay {
   void drop_upstream();
   void pause_if_full();
   void count(http2::Violation violation);
+  Outgoing& outgoing(To to) { return outgoing_[static_cast<std::size_t>(to)]; }
   std::string& out(To to) const {
     return to == To::client ? scratch_.client_out : scratch_.upstream_out;
   }
@@ -158,7 +164,7 @@ class Http2Relay {
   http2::Endpoint client_;
   std::unique_ptr<http2::Endpoint> upstream_, old_upstream_;  // The second: until reap().
   std::vector<std::unique_ptr<Http2Stream>> streams_, dead_;
-  std::array<std::vector<Http2Stream*>, 2> leaving_;  // By To: whose bytes have not left.
+  std::array<Outgoing, 2> outgoing_;  // By To.
   State state_ = State::none;
   std::uint32_t upstream_last_id_ = http2::stream_id_max;
   std::uint32_t streams_max_;  // As the client was told.

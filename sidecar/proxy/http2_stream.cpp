@@ -18,7 +18,7 @@ std::string_view without_query(std::string_view target) {
 }  // namespace
 
 Http2Stream::Http2Stream(Http2Relay& relay, std::uint32_t id)
-    : relay_(relay), exchange_(relay.context_, *this, upstream_view_) {
+    : relay_(relay), exchange_(relay.context_, *this, *this) {
   client.id = upstream.id = id;
 }
 
@@ -156,7 +156,7 @@ void Http2Stream::on_client_reset(ErrorCode code) {
 
 void Http2Stream::cancel() {
   if (exchange_.has_begun()) exchange_.cancel();
-  upstream_view_.abandon();
+  abandon();
   settle();
   if (client.is_open) relay_.client_.reset(client, ErrorCode::cancel);
   settle();
@@ -265,7 +265,10 @@ void Http2Stream::pump(To to) {
   if (!holds(to) || relay_.is_congested(to) || !half(to).is_open) return;
   const bool ends_here = way.ends && !way.has_trailers();
   const std::size_t sent = endpoint(to)->send_data(half(to), way.bytes(), ends_here);
-  if (sent != 0) way.held->bytes.consume(sent);
+  if (sent != 0) {
+    way.held->bytes.consume(sent);
+    way.held->bytes.trim();
+  }
   if (way.bytes().empty()) finish_way(to);
   note_sent(to, sent);
   settle();
@@ -273,8 +276,14 @@ void Http2Stream::pump(To to) {
 
 // All that was held is on its way.
 void Http2Stream::finish_way(To to) {
+  const Way& way = this->way(to);
+  if (way.has_trailers()) put_stored_trailers(way.held->trailers.view(), *endpoint(to), half(to));
+  forget_held(to);
+}
+
+void Http2Stream::forget_held(To to) {
   Way& way = this->way(to);
-  if (way.has_trailers()) put_stored_trailers(*way.held->trailers, *endpoint(to), half(to));
+  if (way.has_trailers()) relay_.outgoing(to).trailers_bytes -= way.held->trailers.size();
   way.held.reset();
   way.ends = false;
 }
@@ -283,8 +292,10 @@ void Http2Stream::finish_way(To to) {
 void Http2Stream::forward_trailers(To to) {
   const http2::FieldBlock& fields = relay_.scratch_.heads.fields;
   if (!holds(to)) return put_trailers(fields, *endpoint(to), half(to));
-  held(to).trailers = std::make_unique<std::string>(store_trailers(fields));
-  way(to).ends = true;
+  Held& held = this->held(to);
+  held.trailers.append(store_trailers(fields));
+  held.has_trailers = way(to).ends = true;
+  relay_.outgoing(to).trailers_bytes += held.trailers.size();
 }
 
 void Http2Stream::grant_left(To to) {
@@ -295,10 +306,8 @@ void Http2Stream::grant_left(To to) {
 }
 
 void Http2Stream::drop_held(To to) {
-  Way& way = this->way(to);
-  const std::size_t dropped = way.bytes().size();
-  way.held.reset();
-  way.ends = false;
+  const std::size_t dropped = way(to).bytes().size();
+  forget_held(to);
   http2::Endpoint* from = endpoint(to == To::client ? To::upstream : To::client);
   if (from != nullptr && dropped != 0) from->grant_connection(dropped);
 }
@@ -351,27 +360,27 @@ void Http2Stream::settle() {
     if (upstream.remote_ended && upstream.local_ended)
       relay_.upstream_->close(upstream);
     else if (!client.is_open)
-      upstream_view_.abandon();
+      abandon();
   }
   if (!client.is_open && !upstream.is_open && !is_retired_) relay_.retire(*this);
 }
 
-Attempt Http2Stream::UpstreamView::connect() {
-  return stream.relay_.reach_upstream();
+Attempt Http2Stream::connect() {
+  return relay_.reach_upstream();
 }
 
-void Http2Stream::UpstreamView::stop_connecting() {
-  stream.relay_.stop_connecting(stream);
+void Http2Stream::stop_connecting() {
+  relay_.stop_connecting(*this);
 }
 
-void Http2Stream::UpstreamView::abandon() {
-  if (!stream.upstream.is_open) return;
-  stream.drop_held(To::upstream);
-  stream.relay_.upstream_->reset(stream.upstream, stream.reset_code_.value_or(ErrorCode::cancel));
+void Http2Stream::abandon() {
+  if (!upstream.is_open) return;
+  drop_held(To::upstream);
+  relay_.upstream_->reset(upstream, reset_code_.value_or(ErrorCode::cancel));
 }
 
-std::size_t Http2Stream::UpstreamView::address_count() const {
-  return stream.relay_.link_.address_count();
+std::size_t Http2Stream::address_count() const {
+  return relay_.link_.address_count();
 }
 
 }  // namespace outrider::proxy

@@ -28,7 +28,7 @@ namespace outrider::proxy {
 
 class Http2Relay;
 
-class Http2Stream final : public Exchange::Client {
+class Http2Stream final : public Exchange::Client, public Exchange::Upstream {
  public:
   explicit Http2Stream(Http2Relay& relay, std::uint32_t id);
 
@@ -61,14 +61,29 @@ class Http2Stream final : public Exchange::Client {
   // The client has gone, or the service ends.
   void cancel();
 
+  // -- Exchange::Client
+  void on_refused(const Answer& answer) override { write_answer(answer); }
+  void on_failed(const Answer& answer) override { write_answer(answer); }
+  void on_aborted() override;
+  void advance() override;
+  bool has_unsent() const override { return holds(To::client); }
+  // -- Exchange::Upstream
+  Attempt connect() override;
+  Attempt resend() override { return {.state = Attempt::State::failed}; }
+  void stop_connecting() override;
+  void abandon() override;
+  bool holds_request() const override { return holds(To::upstream); }
+  std::size_t address_count() const override;
+
   Half client{*this}, upstream{*this};
 
  private:
   friend class Http2Relay;
   struct Held {
-    explicit Held(std::size_t& bytes_held) : bytes(bytes_held) {}
+    explicit Held(std::size_t& bytes_held) : bytes(bytes_held), trailers(bytes_held) {}
     ByteBuffer bytes;
-    std::unique_ptr<std::string> trailers;  // Stored; nullptr: none.
+    ByteBuffer trailers;  // As store_trailers() has them.
+    bool has_trailers = false;
   };
   // What one direction could not send yet, and what it has sent that has not left. Most streams
   // hold nothing, and then have no room for it.
@@ -80,24 +95,7 @@ class Http2Stream final : public Exchange::Client {
     std::string_view bytes() const {
       return held == nullptr ? std::string_view() : held->bytes.view();
     }
-    bool has_trailers() const { return held != nullptr && held->trailers != nullptr; }
-  };
-
-  // -- Exchange::Client
-  void on_refused(const Answer& answer) override { write_answer(answer); }
-  void on_failed(const Answer& answer) override { write_answer(answer); }
-  void on_aborted() override;
-  void advance() override;
-  bool has_unsent() const override { return holds(To::client); }
-  struct UpstreamView final : Exchange::Upstream {
-    explicit UpstreamView(Http2Stream& s) : stream(s) {}
-    Attempt connect() override;
-    Attempt resend() override { return {.state = Attempt::State::failed}; }
-    void stop_connecting() override;
-    void abandon() override;
-    bool has_unsent() const override { return stream.holds(To::upstream); }
-    std::size_t address_count() const override;
-    Http2Stream& stream;
+    bool has_trailers() const { return held != nullptr && held->has_trailers; }
   };
 
   void reject_protocol(std::string_view advice);
@@ -111,6 +109,7 @@ class Http2Stream final : public Exchange::Client {
   void write_answer(const Answer& answer);
   bool takes_answer() const;
   Held& held(To to);
+  void forget_held(To to);
   void drop_held(To to);
   void settle();
   http2::Endpoint* endpoint(To to);
@@ -118,7 +117,6 @@ class Http2Stream final : public Exchange::Client {
   Way& way(To to) { return to == To::client ? to_client_ : to_upstream_; }
 
   Http2Relay& relay_;
-  UpstreamView upstream_view_{*this};
   Exchange exchange_;
   Way to_client_, to_upstream_;
   std::int64_t request_bytes_ = 0;

@@ -10,9 +10,10 @@
 // bytes a second on average loses when its credit is used up; a burst pays for a pause, up to
 // `limit`. Rate 0: any byte restores the whole credit.
 //
-//   MinDataRate credit(30s, 100);
-//   credit.note(waited, bytes);          // at each arrival
-//   timer = now + credit.left();         // zero: it is over
+//   const MinDataRate rule{30s, 100};
+//   Duration left = rule.limit;
+//   left = rule.after(left, waited, bytes);   // at each arrival
+//   timer = now + left;                       // zero: it is over
 
 #include <algorithm>
 #include <cstdint>
@@ -21,28 +22,19 @@
 
 namespace outrider::proxy {
 
-class MinDataRate {
- public:
-  MinDataRate() = default;
-  MinDataRate(Duration limit, std::int64_t bytes_per_second)
-      : limit_(limit), left_(limit), rate_(bytes_per_second) {}
+struct MinDataRate {
+  Duration limit{};
+  std::int64_t bytes_per_second = 0;
 
-  void note(Duration waited, std::uint64_t bytes) {
-    if (rate_ == 0) {
-      left_ = bytes > 0 ? limit_ : left_ - waited;
-      return;
-    }
-    const double seconds = static_cast<double>(bytes) / static_cast<double>(rate_);
-    const std::chrono::duration<double> earned(seconds), enough(limit_);
-    left_ = std::min(
-        limit_, left_ - waited + std::chrono::duration_cast<Duration>(std::min(earned, enough)));
+  // What is left of a credit of `left`.
+  Duration after(Duration left, Duration waited, std::uint64_t bytes) const {
+    if (bytes_per_second == 0) return bytes > 0 ? limit : std::max(left - waited, Duration::zero());
+    const double seconds = static_cast<double>(bytes) / static_cast<double>(bytes_per_second);
+    const std::chrono::duration<double> earned(seconds), enough(limit);
+    return std::clamp(
+        left - waited + std::chrono::duration_cast<Duration>(std::min(earned, enough)),
+        Duration::zero(), limit);
   }
-
-  Duration left() const { return std::max(left_, Duration::zero()); }
-
- private:
-  Duration limit_{}, left_{};
-  std::int64_t rate_ = 0;
 };
 
 }  // namespace outrider::proxy

@@ -69,7 +69,7 @@ class UpstreamRequest final : public Exchange::Upstream, UpstreamUser, UpstreamW
   Attempt connect() override { return acquire(UpstreamPool::Wanted::any); }
   Attempt resend() override;
   void stop_connecting() override;
-  bool has_unsent() const override { return unsent() != 0; }
+  bool holds_request() const override { return unsent() != 0; }
   std::size_t address_count() const override { return context_.pool.address_count(); }
   void on_upstream_events() override { receiver_.advance(); }
   void on_upstream_room() override;

@@ -25,7 +25,7 @@ bool BlockBudget::add_page(std::size_t block_bytes) {
 }
 
 BlockBudget::Block* BlockBudget::take(std::size_t wanted) {
-  const bool is_small = wanted <= small && (free_small_ != nullptr || add_page(small_bytes));
+  const bool is_small = wanted <= 2 * small && (free_small_ != nullptr || add_page(small_bytes));
   Block*& free = is_small ? free_small_ : free_large_;
   if (free == nullptr && !add_page(page_bytes)) return nullptr;
   Block* block = std::exchange(free, free->next);
@@ -50,6 +50,7 @@ Tap::Tap(MemoryFile& file, std::size_t lane, std::size_t capture_bytes_max, bool
       counters_(file.lane(lane).counters),
       blocks_(capture_bytes_max),
       writer_(file.lane(lane).ring, file.ring_bytes(lane)),
+      exchange_bytes_max_(writer_.parts_bytes_max()),
       enabled_(enabled) {
   settings_ = *compile({});
 }
@@ -72,13 +73,19 @@ void Capture::begin(std::string_view method, std::string_view target, std::strin
     skip_reason_ = SkipReason::sampled_out;
   } else {
     state_ = State::capturing;
-    request_body_max_ = tap_.settings_.request_body_bytes_max;
-    response_body_max_ = tap_.settings_.response_body_bytes_max;
   }
 }
 
-bool Capture::fits() {
-  return RingWriter::record_bytes(lengths_) <= tap_.writer_.record_bytes_max();
+// False, and all is dropped, where a part becomes too long, or the whole longer than any record.
+bool Capture::lengthen(Part part, std::size_t bytes, std::uint64_t part_max) {
+  const std::uint64_t part_bytes = length(part) + std::uint64_t{bytes};
+  if (part_bytes > part_max || bytes > tap_.exchange_bytes_max_ - bytes_) {
+    drop(DropReason::too_large);
+    return false;
+  }
+  length(part) = static_cast<std::uint32_t>(part_bytes);
+  bytes_ += static_cast<std::uint32_t>(bytes);
+  return true;
 }
 
 // Null, and all is dropped, when the budget is spent.
@@ -104,41 +111,42 @@ bool Capture::make_room(Side& side, Chain& chain, std::size_t wanted) {
 
 void Capture::append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max) {
   if (state_ != State::capturing || bytes.empty()) return;
-  length(part) += bytes.size();
-  if (length(part) > part_max || !fits()) return drop(DropReason::too_large);
+  if (lengthen(part, bytes.size(), part_max)) put(side, bytes);
+}
+
+// False, and all is dropped, when the budget is spent.
+bool Capture::put(Side& side, std::string_view bytes) {
   // What follows a body with a tail follows the tail.
   Chain& chain = open_end(side);
   while (!bytes.empty()) {
-    if (!make_room(side, chain, bytes.size())) return;
+    if (!make_room(side, chain, bytes.size())) return false;
     const std::size_t n = std::min(bytes.size(), chain.last->room());
     std::memcpy(chain.last->bytes() + chain.last->used, bytes.data(), n);
     chain.last->used += static_cast<std::uint32_t>(n);
     bytes.remove_prefix(n);
   }
+  return true;
 }
 
 // In one piece where the block at hand has room for it.
 void Capture::append_field(Side& side, Part part, std::string_view name, std::string_view value) {
   if (state_ != State::capturing) return;
   const std::size_t size = name.size() + value.size() + 4;
+  if (!lengthen(part, size, SIZE_MAX)) return;
   BlockBudget::Block* block = open_end(side).last;
   if (block == nullptr || block->room() < size) {
-    for (const std::string_view piece :
-         {name, std::string_view(": "), value, std::string_view("\r\n")})
-      append(side, part, piece, SIZE_MAX);
+    (void)(put(side, name) && put(side, ": ") && put(side, value) && put(side, "\r\n"));
     return;
   }
-  length(part) += size;
-  if (!fits()) return drop(DropReason::too_large);
   char* out = block->bytes() + block->used;
-  const auto put = [&out](std::string_view piece) {
+  const auto add = [&out](std::string_view piece) {
     if (!piece.empty()) std::memcpy(out, piece.data(), piece.size());
     out += piece.size();
   };
-  put(name);
-  put(": ");
-  put(value);
-  put("\r\n");
+  add(name);
+  add(": ");
+  add(value);
+  add("\r\n");
   block->used += static_cast<std::uint32_t>(size);
 }
 
@@ -169,40 +177,43 @@ void Capture::trailer(std::string_view name, std::string_view value) {
 void Capture::append_stream(Side& side, Part part, std::string_view bytes,
                             const StreamLimits& limits) {
   if (state_ != State::capturing || bytes.empty()) return;
-  if (side.tail.first == nullptr && length(part) < limits.head_bytes) {
-    const std::string_view head = bytes.substr(0, limits.head_bytes - length(part));
-    append(side, part, head, SIZE_MAX);
-    bytes.remove_prefix(head.size());
+  if (side.tail == nullptr) {
+    const std::size_t left =
+        limits.head_bytes - std::min<std::size_t>(limits.head_bytes, length(part));
+    append(side, part, bytes.substr(0, left), SIZE_MAX);
+    bytes.remove_prefix(std::min(left, bytes.size()));
+    if (bytes.empty() || state_ != State::capturing) return;
+    side.tail = std::make_unique<Tail>();
   }
-  while (!bytes.empty() && state_ == State::capturing) {
-    Chain& tail = side.tail;
-    if ((tail.last == nullptr || tail.last->room() == 0) && !make_room_in_tail(side, part, limits))
-      return;
-    const std::size_t n = std::min(bytes.size(), tail.last->room());
-    length(part) += n;
-    if (!fits()) return drop(DropReason::too_large);
-    std::memcpy(tail.last->bytes() + tail.last->used, bytes.data(), n);
-    tail.last->used += static_cast<std::uint32_t>(n);
+  Tail& tail = *side.tail;
+  while (!bytes.empty()) {
+    const bool is_full = tail.chain.last == nullptr || tail.chain.last->room() == 0;
+    if (is_full && !make_room_in_tail(tail, part, limits)) return;
+    BlockBudget::Block& block = *tail.chain.last;
+    const std::size_t n = std::min(bytes.size(), block.room());
+    if (!lengthen(part, n, SIZE_MAX)) return;
+    std::memcpy(block.bytes() + block.used, bytes.data(), n);
+    block.used += static_cast<std::uint32_t>(n);
     bytes.remove_prefix(n);
   }
 }
 
-bool Capture::make_room_in_tail(Side& side, Part part, const StreamLimits& limits) {
-  Chain& tail = side.tail;
-  if (side.tail_blocks < limits.tail_blocks) {
-    if (add_block(tail, BlockBudget::large) == nullptr) return false;
-    ++side.tail_blocks;
+bool Capture::make_room_in_tail(Tail& tail, Part part, const StreamLimits& limits) {
+  if (tail.blocks < limits.tail_blocks) {
+    if (add_block(tail.chain, BlockBudget::large) == nullptr) return false;
+    ++tail.blocks;
     return true;
   }
-  BlockBudget::Block* oldest = tail.first;
-  side.gap.at = limits.head_bytes;
-  side.gap.bytes += oldest->used;
+  BlockBudget::Block* oldest = tail.chain.first;
+  tail.gap.at = limits.head_bytes;
+  tail.gap.bytes += oldest->used;
   length(part) -= oldest->used;
-  tail.first = oldest->next;
+  bytes_ -= oldest->used;
+  tail.chain.first = oldest->next;
   oldest->next = nullptr;
   oldest->used = 0;
-  tail.last->next = oldest;
-  tail.last = oldest;
+  tail.chain.last->next = oldest;
+  tail.chain.last = oldest;
   return true;
 }
 
@@ -210,16 +221,15 @@ bool Capture::make_room_in_tail(Side& side, Part part, const StreamLimits& limit
 void Capture::mark(std::string_view bytes, Duration since_start) {
   if (state_ != State::capturing || bytes.empty() || since_start.count() == last_mark_) return;
   last_mark_ = since_start.count();
-  const ArrivalMark mark{length(Part::response_body) + response_.gap.bytes, last_mark_};
-  const std::size_t count = length(Part::marks) / sizeof mark;
-  if (count < marks_inline) {
-    first_marks_[count] = mark;
-    length(Part::marks) += sizeof mark;
+  const ArrivalMark mark{length(Part::response_body) + response_.gap().bytes, last_mark_};
+  if (length(Part::marks) == 0) {
+    if (lengthen(Part::marks, sizeof mark, SIZE_MAX)) first_mark_ = mark;
     return;
   }
-  // The inline ones count as part of the beginning.
-  const StreamLimits limits{mark_limits.head_bytes + sizeof first_marks_, mark_limits.tail_blocks};
-  append_stream(marks_, Part::marks, {reinterpret_cast<const char*>(&mark), sizeof mark}, limits);
+  if (marks_ == nullptr) marks_ = std::make_unique<Side>();
+  // The first one counts as part of the beginning.
+  const StreamLimits limits{mark_limits.head_bytes + sizeof first_mark_, mark_limits.tail_blocks};
+  append_stream(*marks_, Part::marks, {reinterpret_cast<const char*>(&mark), sizeof mark}, limits);
 }
 
 void Capture::drop(DropReason reason) {
@@ -230,15 +240,17 @@ void Capture::drop(DropReason reason) {
 
 void Capture::give_back(Side& side) {
   tap_.blocks_.give_back(side.head.first);
-  tap_.blocks_.give_back(side.tail.first);
+  if (side.tail != nullptr) tap_.blocks_.give_back(side.tail->chain.first);
   side = {};
 }
 
 void Capture::release() {
   give_back(request_);
   give_back(response_);
-  give_back(marks_);
+  if (marks_ != nullptr) give_back(*marks_);
+  marks_.reset();
   lengths_ = {};
+  bytes_ = 0;
   last_mark_ = -1;
   tap_.show_usage();
 }
@@ -252,22 +264,27 @@ bool Capture::write(const Ending& ending) {
   exchange.outcome = ending.outcome;
   exchange.protocol = ending.protocol;
   exchange.grpc_status = ending.grpc_status;
-  exchange.request_gap = request_.gap;
-  exchange.response_gap = response_.gap;
-  exchange.marks_gap = {marks_.gap.bytes / sizeof(ArrivalMark),
-                        marks_.gap.at / sizeof(ArrivalMark)};
+  exchange.request_gap = request_.gap();
+  exchange.response_gap = response_.gap();
   auto& pieces = tap_.pieces_;
   pieces.clear();
-  const auto add = [&pieces](const Side& side) {
-    for (const Chain* chain : {&side.head, &side.tail})
-      for (const BlockBudget::Block* block = chain->first; block != nullptr; block = block->next)
-        pieces.emplace_back(block->bytes(), block->used);
+  const auto add_chain = [&pieces](const Chain& chain) {
+    for (BlockBudget::Block* block = chain.first; block != nullptr; block = block->next)
+      pieces.emplace_back(block->bytes(), block->used);
+  };
+  const auto add = [&add_chain](const Side& side) {
+    add_chain(side.head);
+    if (side.tail != nullptr) add_chain(side.tail->chain);
   };
   add(request_);
   add(response_);
-  pieces.emplace_back(reinterpret_cast<const char*>(first_marks_.data()),
-                      std::min(length(Part::marks), sizeof first_marks_));
-  add(marks_);
+  if (length(Part::marks) != 0)
+    pieces.emplace_back(reinterpret_cast<const char*>(&first_mark_), sizeof first_mark_);
+  if (marks_ != nullptr) {
+    add(*marks_);
+    const Gap gap = marks_->gap();
+    exchange.marks_gap = {gap.bytes / sizeof(ArrivalMark), gap.at / sizeof(ArrivalMark)};
+  }
   return tap_.writer_.write(exchange, lengths_, pieces);
 }
 

@@ -25,7 +25,8 @@
 //
 // A request that is refused half-way (its chunks turn out malformed) was no exchange: abandon().
 //
-// One thread. O(bytes), no allocation once the blocks that traffic needs exist.
+// One thread. O(bytes), no allocation once the blocks that traffic needs exist; but one for the end
+// of a stream, and one for marks behind the first.
 
 #include <array>
 #include <cstddef>
@@ -47,7 +48,7 @@ inline constexpr std::size_t trailers_bytes_max = 16 << 10;  // Fields past it a
 bool is_stream_type(std::string_view content_type);
 
 // Blocks of memory, cut from pages that are allocated when first needed and kept, never more than
-// the budget. A page is one large block or sixteen small ones: a call that waits holds a head and a
+// the budget. A page is one large block or 32 small ones: a call that waits holds a head and a
 // message, which are a few hundred bytes. Small ones have at most a quarter of the pages, so that
 // many of them leave room for large ones; past that a large one is lent.
 class BlockBudget {
@@ -59,12 +60,12 @@ class BlockBudget {
     const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
     std::size_t room() const { return capacity - used; }
   };
-  static constexpr std::size_t page_bytes = 4096, small_bytes = 256;
+  static constexpr std::size_t page_bytes = 4096, small_bytes = 128;
   static constexpr std::size_t large = page_bytes - sizeof(Block);  // Capacities.
   static constexpr std::size_t small = small_bytes - sizeof(Block);
 
   explicit BlockBudget(std::size_t bytes_max) : pages_max_(bytes_max / page_bytes) {}
-  // A small one where that is enough for `wanted`; nullptr when the budget is spent.
+  // A small one where two are enough for `wanted`; nullptr when the budget is spent.
   Block* take(std::size_t wanted);
   void give_back(Block* chain);
   std::size_t bytes_used() const { return bytes_used_; }
@@ -96,6 +97,7 @@ class Tap {
   ProxyCounters& counters_;
   BlockBudget blocks_;
   RingWriter writer_;
+  const std::size_t exchange_bytes_max_;
   std::vector<std::string_view> pieces_;
   bool enabled_;
 };
@@ -114,8 +116,9 @@ class Capture {
     append(request_, Part::request_head, bytes, SIZE_MAX);
   }
   void request_body(std::string_view bytes) {
-    request_.is_stream ? append_stream(request_, Part::request_body, bytes, stream_limits)
-                       : append(request_, Part::request_body, bytes, request_body_max_);
+    request_.is_stream
+        ? append_stream(request_, Part::request_body, bytes, stream_limits)
+        : append(request_, Part::request_body, bytes, tap_.settings_.request_body_bytes_max);
   }
   void response_head(std::string_view bytes) {
     append(response_, Part::response_head, bytes, SIZE_MAX);
@@ -123,8 +126,9 @@ class Capture {
   // `since_start`: from the request's first byte until these came.
   void response_body(std::string_view bytes, Duration since_start) {
     mark(bytes, since_start);
-    response_.is_stream ? append_stream(response_, Part::response_body, bytes, stream_limits)
-                        : append(response_, Part::response_body, bytes, response_body_max_);
+    response_.is_stream
+        ? append_stream(response_, Part::response_body, bytes, stream_limits)
+        : append(response_, Part::response_body, bytes, tap_.settings_.response_body_bytes_max);
   }
   void stream_request() { request_.is_stream = true; }
   void stream_response() { response_.is_stream = true; }
@@ -161,34 +165,41 @@ class Capture {
     BlockBudget::Block* first = nullptr;
     BlockBudget::Block* last = nullptr;
   };
-  // Parts that follow one another: the beginning, and the end of what is too long.
+  // The end of what is too long, and what was left out before it.
+  struct Tail {
+    Chain chain;
+    std::uint32_t blocks = 0;
+    Gap gap;
+  };
+  // Parts that follow one another. Hardly any side has a tail, and none but those has room for it.
   struct Side {
-    Chain head, tail;
-    std::uint32_t tail_blocks = 0;
+    Chain head;
+    std::unique_ptr<Tail> tail;
     std::uint16_t small_blocks = 0;
     bool is_stream = false;
-    Gap gap;
+
+    Gap gap() const { return tail == nullptr ? Gap{} : tail->gap; }
   };
   struct StreamLimits {
     std::size_t head_bytes, tail_blocks;
   };
-  static constexpr std::size_t marks_inline = 2;
-  static constexpr std::size_t small_blocks_max = 8;  // Of a side; what is longer has large ones.
+  static constexpr std::size_t small_blocks_max = 16;  // Of a side; what is longer has large ones.
   static constexpr StreamLimits stream_limits{stream_head_bytes, 16};
   static constexpr StreamLimits mark_limits{BlockBudget::large, 2};
   static_assert(BlockBudget::large % sizeof(ArrivalMark) == 0);
   static_assert(BlockBudget::small % sizeof(ArrivalMark) == 0);
 
-  std::size_t& length(Part part) { return lengths_[static_cast<std::size_t>(part)]; }
+  std::uint32_t& length(Part part) { return lengths_[static_cast<std::size_t>(part)]; }
   void append(Side& side, Part part, std::string_view bytes, std::uint64_t part_max);
   void append_field(Side& side, Part part, std::string_view name, std::string_view value);
   void append_stream(Side& side, Part part, std::string_view bytes, const StreamLimits& limits);
   void mark(std::string_view bytes, Duration since_start);
-  bool fits();
-  static Chain& open_end(Side& side) { return side.tail.first == nullptr ? side.head : side.tail; }
+  bool lengthen(Part part, std::size_t bytes, std::uint64_t part_max);
+  bool put(Side& side, std::string_view bytes);
+  static Chain& open_end(Side& side) { return side.tail == nullptr ? side.head : side.tail->chain; }
   BlockBudget::Block* add_block(Chain& chain, std::size_t wanted);
   bool make_room(Side& side, Chain& chain, std::size_t wanted);
-  bool make_room_in_tail(Side& side, Part part, const StreamLimits& limits);
+  bool make_room_in_tail(Tail& tail, Part part, const StreamLimits& limits);
   void drop(DropReason reason);
   void release();
   void give_back(Side& side);
@@ -198,15 +209,16 @@ class Capture {
   State state_ = State::idle;
   SkipReason skip_reason_{};
   DropReason drop_reason_{};
-  std::uint64_t request_body_max_ = 0, response_body_max_ = 0;
   RecordLengths lengths_{};
-  Side request_, response_, marks_;
-  // The first ones: most exchanges have no more, and need no block for them.
-  std::array<ArrivalMark, marks_inline> first_marks_;
+  std::uint32_t bytes_ = 0;  // Of all parts.
+  Side request_, response_;
+  // Most exchanges have one mark, and no room for those that follow.
+  ArrivalMark first_mark_;
+  std::unique_ptr<Side> marks_;
   std::int64_t last_mark_ = -1;  // Its time.
 };
 
-// The inline ones, those of a block, and of one block to two at the end.
-inline constexpr std::size_t arrival_marks_max = 2 + 3 * BlockBudget::large / sizeof(ArrivalMark);
+// The first one, those of a block, and of one block to two at the end.
+inline constexpr std::size_t arrival_marks_max = 1 + 3 * BlockBudget::large / sizeof(ArrivalMark);
 
 }  // namespace outrider::tap

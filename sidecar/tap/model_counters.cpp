@@ -51,23 +51,30 @@ ModelTable::Slot ModelTable::take(std::string_view name) {
   return other;
 }
 
-void RequestModel::name(const ModelTable& table, std::string_view name) {
+std::shared_ptr<const std::string> ModelTable::keep_new(std::string_view name) {
+  name = name.substr(0, model_name_bytes_max + 1);  // Enough to see that it is too long.
+  if (new_name_ == nullptr || *new_name_ != name)
+    new_name_ = std::make_shared<const std::string>(name);
+  return new_name_;
+}
+
+void RequestModel::name(ModelTable& table, std::string_view name) {
   if (name.empty()) return;
   is_named_ = true;
-  new_name_.clear();
+  new_name_.reset();
   if (table.is_name_of(slot_, name)) return;
   if (const ModelTable::Slot known = table.find(name); known != ModelTable::none) {
     slot_ = known;
   } else {
-    new_name_ = name.substr(0, model_name_bytes_max + 1);  // Enough to see that it is too long.
+    new_name_ = table.keep_new(name);
   }
 }
 
 void RequestModel::count(ModelTable& table, Outcome outcome, int code, std::uint64_t nanoseconds) {
   ModelTable::Slot slot = is_named_ ? slot_ : ModelTable::unknown;
-  if (!new_name_.empty()) {
+  if (new_name_ != nullptr) {
     slot = ModelTable::unknown;
-    if (confirms(outcome)) slot = slot_ = table.take(new_name_);
+    if (confirms(outcome)) slot = slot_ = table.take(*new_name_);
   }
   table.count(slot, outcome, code);
   table.observe(slot, nanoseconds);

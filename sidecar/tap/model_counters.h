@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -114,6 +115,8 @@ class ModelTable {
   }
   Slot find(std::string_view name) const;  // `none` where it has no slot.
   Slot take(std::string_view name);  // `other`, counted, where there is none left or it is no text.
+  // A name that has none yet: requests that are there at the same time share it.
+  std::shared_ptr<const std::string> keep_new(std::string_view name);
 
   void count(Slot slot, Outcome outcome, int code) { slots_[slot].requests.add(outcome, code); }
   void observe(Slot slot, std::uint64_t nanoseconds) {
@@ -126,6 +129,7 @@ class ModelTable {
   std::span<ModelCounters> slots_;
   std::vector<std::uint64_t> bounds_;  // Nanoseconds.
   Counter& turned_away_;
+  std::shared_ptr<const std::string> new_name_;  // The last one.
   // The thread's own: the other process may write over what is shared.
   std::deque<std::string> names_;
   std::unordered_map<std::string_view, Slot> by_name_;
@@ -136,17 +140,17 @@ class RequestModel {
  public:
   void begin() {
     is_named_ = false;
-    new_name_.clear();
+    new_name_.reset();
   }
   bool is_named() const { return is_named_; }
   // "": nothing is said. The last one that said something holds.
-  void name(const ModelTable& table, std::string_view name);
+  void name(ModelTable& table, std::string_view name);
   void count(ModelTable& table, Outcome outcome, int code, std::uint64_t nanoseconds);
 
  private:
   ModelTable::Slot slot_ = ModelTable::unknown;  // Of this request, else of the last.
   bool is_named_ = false;
-  std::string new_name_;  // It has no slot yet.
+  std::shared_ptr<const std::string> new_name_;  // It has no slot yet; nullptr: it has one.
 };
 
 }  // namespace outrider::tap

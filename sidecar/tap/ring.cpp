@@ -70,10 +70,9 @@ RingWriter::RingWriter(RingControl& control, std::span<std::byte> bytes)
   assert(bytes.size() % record_alignment == 0);
 }
 
-std::size_t RingWriter::record_bytes(const RecordLengths& lengths) {
-  std::size_t sum = sizeof(RecordHeader);
-  for (const std::size_t length : lengths) sum += length;
-  return aligned(sum);
+std::size_t RingWriter::parts_bytes_max() const {
+  const std::size_t whole = record_bytes_max() / record_alignment * record_alignment;
+  return whole - std::min(whole, sizeof(RecordHeader));
 }
 
 bool RingWriter::has_room(std::uint64_t position, std::size_t wanted) {
@@ -95,13 +94,18 @@ bool RingWriter::write(const Exchange& exchange) {
       exchange.request_head,  exchange.request_body,      exchange.response_head,
       exchange.response_body, exchange.response_trailers, exchange.marks.bytes()};
   RecordLengths lengths;
-  for (std::size_t i = 0; i < part_count; ++i) lengths[i] = parts[i].size();
+  for (std::size_t i = 0; i < part_count; ++i) {
+    if (parts[i].size() > record_bytes_limit) return false;
+    lengths[i] = static_cast<std::uint32_t>(parts[i].size());
+  }
   return write(exchange, lengths, parts);
 }
 
 bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
                        std::span<const std::string_view> pieces) {
-  const std::size_t wanted = record_bytes(lengths);
+  std::size_t wanted = sizeof(RecordHeader);
+  for (const std::size_t length : lengths) wanted += length;
+  wanted = aligned(wanted);
   if (wanted > record_bytes_max()) return false;
   const std::size_t to_end = bytes_.size() - position_ % bytes_.size();
   const std::size_t filler = to_end < wanted ? to_end : 0;
@@ -110,8 +114,7 @@ bool RingWriter::write(const Exchange& exchange, const RecordLengths& lengths,
   RecordHeader header;
   header.bytes = static_cast<std::uint32_t>(wanted);
   header.kind = record_kind;
-  for (std::size_t i = 0; i < lengths.size(); ++i)
-    header.lengths[i] = static_cast<std::uint32_t>(lengths[i]);
+  header.lengths = lengths;
   header.started_ns = exchange.started.time_since_epoch().count();
   header.duration_ns = exchange.duration.count();
   const Gap* const gaps[] = {&exchange.request_gap, &exchange.response_gap, &exchange.marks_gap};

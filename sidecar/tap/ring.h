@@ -92,7 +92,7 @@ struct RingControl {
       64) std::array<std::array<std::atomic<std::uint64_t>, sizeof(ReaderState) / 8>, 2> states{};
 };
 
-using RecordLengths = std::array<std::size_t, part_count>;
+using RecordLengths = std::array<std::uint32_t, part_count>;
 
 // A consistent copy of the consumer's state; any thread of any process may ask.
 ReaderState read_state(const RingControl& control);
@@ -111,7 +111,7 @@ class RingWriter {
 
   // Longer records than this are refused for good.
   std::size_t record_bytes_max() const { return std::min(bytes_.size() / 2, record_bytes_limit); }
-  static std::size_t record_bytes(const RecordLengths& lengths);
+  std::size_t parts_bytes_max() const;  // The same of its parts alone, all in all.
 
  private:
   void put_filler(std::size_t bytes);

@@ -3,13 +3,16 @@
 
 docs/http2.md has the limits, and which test is about which attack."""
 
+import contextlib
+import itertools
 import pathlib
+import threading
 
 import pytest
 from grpc_peers import GrpcServer
-from http2_peers import GET, POST, PREFACE, Web, curl, frame, literal, read_frames
+from http2_peers import GET, POST, PREFACE, PREFACE_END, SETTINGS, SETTINGS_ACK, Web, curl, frame, literal, read_frames
 from processes import wait_for
-from raw_http import IS_SANITIZED, Proxy
+from raw_http import IS_SANITIZED, Proxy, ScriptedUpstream
 
 COOKIE = literal(b"cookie", b"a=b")
 
@@ -77,6 +80,42 @@ def test_of_a_client_that_never_reads_little_is_held_and_it_is_let_go(programs, 
     assert 0 < max(held) <= 2 << 20
     wait_for("nothing is held", lambda: proxy.metric("outrider_requests_in_flight") == 0, 20)
     assert curl(proxy, "/").stdout == b"hello"
+
+
+def test_whatever_a_client_sends_its_connection_holds_2_MiB_at_most(programs, tmp_path):
+    """DATA, and trailers that are 4 kB on the wire and 64 kB decoded, for an upstream that opens no window; and no byte read of what
+    it answers."""
+    over = threading.Event()
+
+    def script(connection, _number):
+        connection.until(PREFACE_END)
+        connection.send(SETTINGS + SETTINGS_ACK)
+        heads = [stream for kind, _, stream in itertools.islice(read_frames(connection), 60) if kind == 1 and stream < 32]
+        for stream in heads:
+            connection.send(frame(1, 4, stream, b"\x88") + frame(0, 0, stream, bytes(16384)) * 2)
+        over.wait(30)
+    trailers = b"\x40\x01t\x7f\x9f\x1e" + b"x" * 3998 + b"\xbe" * 15
+    windows = frame(4, 0, 0, b"\x00\x04\x7f\xff\xff\xff") + frame(8, 0, 0, b"\x7f\x00\x00\x00")
+    calls = b"".join(frame(1, 4, i, POST) + frame(0, 0, i, bytes(2000)) + frame(1, 5, i, trailers) for i in range(1, 510, 2))
+    with ScriptedUpstream(script) as upstream:
+        proxy = Proxy(programs, tmp_path, upstream.url.replace("http://", "h2c://"))
+        before, held = proxy.memory_bytes(), []
+        greedy = proxy.connect(receive_bytes=4096, timeout=3)
+        with contextlib.suppress(TimeoutError):  # The proxy stops reading.
+            greedy.send(PREFACE + windows + calls)
+
+        def is_full():
+            held.append(proxy.metric("outrider_proxy_buffer_bytes"))
+            return len(held) > 20 and held[-1] == held[-10]
+        wait_for("no more is read", is_full, 20, .02)
+        assert proxy.metric("outrider_requests_in_flight") > 16
+        print(f"{max(held) / 1024:.0f} KiB in buffers, {(proxy.memory_bytes() - before) / 1024:.0f} KiB in all")
+        assert 64 << 10 < max(held) <= 2 << 20
+        assert IS_SANITIZED or proxy.memory_bytes() - before < 4 << 20
+        greedy.close()
+        over.set()
+        wait_for("nothing is held", lambda: proxy.metric("outrider_proxy_buffer_bytes") == 0, 20)
+        assert proxy.metric("outrider_requests_in_flight") == 0
 
 
 def data_cpu_seconds(proxy):

@@ -146,13 +146,13 @@ def test_past_the_connection_limit_a_client_is_told_by_goaway_and_the_calls_at_h
             assert held.result() == b"held"
 
 
-def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(programs, tmp_path):
+def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody_while_the_monitor_is_frozen(programs, tmp_path):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 10_300:
         pytest.skip(f"the limit of open files is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with GrpcServer() as server:
-        proxy = Proxy(programs, tmp_path, server.url)
+        proxy = Proxy(programs, tmp_path, server.url, "--monitor.frozen-timeout", "2s")
         with Calls(proxy.port) as calls:
             assert calls("Unary", b"m") == b"m"
             before, idle = proxy.memory_bytes(), []
@@ -164,10 +164,15 @@ def test_ten_thousand_idle_connections_cost_little_and_disturb_nobody(programs, 
                 each = (proxy.memory_bytes() - before) / 10_000
                 print(f"{each / 1024:.2f} KiB a connection")
                 assert each < 4 << 10
+                assert proxy.kill_monitor(signal.SIGSTOP)
                 began = time.monotonic()
                 for i in range(200):
                     assert calls("Unary", b"%d" % i) == b"%d" % i
                 assert time.monotonic() - began < 10
+                # Its successor tells of all of them.
+                wait_for("every call", lambda: proxy.metric("outrider_grpc_requests_total", grpc_code="OK") == 201, 30)
+                assert proxy.metric("outrider_proxy_connections_open") == 10_001
+                proxy.settled(201)
             finally:
                 for connection in idle:
                     connection.close()

@@ -65,7 +65,7 @@ TEST_CASE("HTTP/2 windows: grants wait until they are worth a frame") {
   talk.endpoint.grant(stream, 1);
   CHECK(talk.sent() == Words{"WINDOW 1 131072"});
   talk.endpoint.grant_connection(talk.limits.connection_window / 2 - half);
-  CHECK(talk.sent().back() == "WINDOW 0 524288");
+  CHECK(talk.sent().back() == "WINDOW 0 262144");
 }
 
 TEST_CASE("HTTP/2 windows: more than was granted, of a stream or of all, is refused") {

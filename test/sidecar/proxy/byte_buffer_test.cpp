@@ -35,6 +35,25 @@ TEST_CASE(
   CHECK(held == 0);
 }
 
+TEST_CASE("a byte buffer holds a quarter more than its bytes, and gives back what it was") {
+  std::size_t held = 0;
+  ByteBuffer buffer(held);
+  const std::string piece(1000, 'x');
+  for (std::size_t n = 1; n <= 256; ++n) {
+    buffer.append(piece);
+    REQUIRE(held <= std::max<std::size_t>(1024, n * 1250));
+  }
+  buffer.consume(100'000);
+  buffer.trim();
+  CHECK(held > 156'000);  // More than a quarter of it is in use.
+  buffer.consume(155'999);
+  buffer.trim();
+  CHECK(held == 1024);
+  CHECK(buffer.view() == "x");
+  buffer.consume(1);
+  CHECK(held == 0);
+}
+
 TEST_CASE("reserved room is only taken as far as it is committed") {
   std::size_t held = 0;
   ByteBuffer buffer(held);

@@ -341,6 +341,65 @@ TEST_CASE("Coupled: heads that a side does not take stop the reading of the othe
   CHECK(pair.relay.takes(To::client));
 }
 
+// 4 KB here and 64 KB when they are decoded: the table is given its usual size, a field is put into
+// it, and fifteen times its index.
+std::string large_trailers(std::uint32_t id) {
+  return frame(
+      http2::FrameType::headers, http2::flag_end_headers | http2::flag_end_stream, id,
+      "\x3f\xe1\x1f\x40\x01t\x7f\x9f\x1e" + std::string(3998, 'x') + std::string(15, '\xbe'));
+}
+
+TEST_CASE("Coupled: trailers that wait for a window stop the reading of their sender alone") {
+  Coupled pair;
+  pair.client_says(http2::settings(http2::setting(http2::Setting::initial_window_size, 0)));
+  for (const std::uint32_t id : {1u, 3u}) {
+    CHECK(pair.relay.takes(To::upstream) == (id == 3));  // There is none before the first call.
+    pair.begin_call(id);
+    pair.upstream_says(pair.answer(id, grpc_ok, false) + Coupled::data(id, "message") +
+                       large_trailers(id));
+  }
+  CHECK_FALSE(pair.relay.takes(To::upstream));
+  CHECK(pair.relay.takes(To::client));
+  pair.client_got();
+  pair.client_says(frame(http2::FrameType::window_update, 0, 1, http2::uint32(100)));
+  pair.relay.on_written(To::client);
+  CHECK(pair.client_got().back() == "RST 1 NO_ERROR");
+  CHECK(pair.relay.takes(To::upstream));
+  pair.client_says(Coupled::reset(3, ErrorCode::cancel));
+  CHECK(pair.bytes_held == 0);
+}
+
+// As much of everything as a client may send.
+std::string greedy_call(std::uint32_t id) {
+  return Coupled::head(id, Coupled::grpc_fields(), false) +
+         Coupled::data(id, std::string(1 + id * 13 % 9000, 'x')) + large_trailers(id);
+}
+
+TEST_CASE("Coupled: whatever a client sends, little is held for an upstream that takes nothing") {
+  for (const bool takes_bytes : {false, true}) {  // But opens no window.
+    constexpr std::size_t read_bytes = 128 << 10;
+    Coupled pair;
+    pair.begin_call(1);
+    std::string unread;
+    std::size_t most = 0;
+    for (std::uint32_t id = 3; id < 3000; id += 2) {
+      if (unread.size() < read_bytes) unread += greedy_call(id);
+      pair.relay.begin_turn();
+      unread.erase(0, pair.relay.receive_client(unread));
+      const std::size_t written = std::exchange(pair.scratch.upstream_out, {}).size();
+      if (!takes_bytes) pair.link.upstream_unsent += written;
+      pair.relay.on_written(To::upstream);
+      pair.scratch.client_out.clear();
+      pair.relay.reap();
+      most = std::max(most, pair.bytes_held + pair.link.upstream_unsent);
+    }
+    CHECK_FALSE(pair.relay.takes(To::client));
+    CHECK_FALSE(pair.relay.is_over());
+    CHECK(most > 64 << 10);
+    CHECK(most + read_bytes < 1 << 20);
+  }
+}
+
 TEST_CASE("Coupled: a gRPC stream may be silent for as long as a stream may, a body may not") {
   Coupled pair;
   pair.begin_call(1);

@@ -42,7 +42,7 @@ struct ScriptedUpstream final : Exchange::Upstream {
   Attempt resend() override { return attempt("resend"); }
   void stop_connecting() override { told.emplace_back("stop connecting"); }
   void abandon() override { told.emplace_back("abandon"); }
-  bool has_unsent() const override { return unsent; }
+  bool holds_request() const override { return unsent; }
   std::size_t address_count() const override { return addresses; }
 
   Attempt attempt(const std::string& word) {

@@ -259,14 +259,14 @@ TEST_CASE("a call that waits holds hardly more than its head and its message") {
     capture.request_field(name, "a value of some length");
   capture.end_request_head();
   capture.request_body(std::string(200, 'm'));
-  CHECK(shown() == 2 * BlockBudget::small_bytes);
+  CHECK(shown() == 4 * BlockBudget::small_bytes);
 }
 
 TEST_CASE("many calls that wait leave room for a large one, and are all whole") {
   Tapped tapped(8 * BlockBudget::page_bytes);
   std::deque<Capture> waiting;
   // Two pages of small blocks, then large ones are lent until two are left.
-  for (int i = 0; i < 2 * 16 + 4; ++i) {
+  for (int i = 0; i < 2 * 32 + 4; ++i) {
     Capture& one = waiting.emplace_back(tapped.tap);
     one.begin("POST", "/", "key");
     one.request_head("HEAD" + std::to_string(i));
@@ -277,7 +277,7 @@ TEST_CASE("many calls that wait leave room for a large one, and are all whole") 
   RingSource source(tapped.file);
   CHECK(source.next()->request_body == std::string(4000, 'x'));
   source.dispose(Disposal::analysed());
-  for (int i = 0; i < 2 * 16 + 4; ++i) {
+  for (int i = 0; i < 2 * 32 + 4; ++i) {
     const Exchange* got = source.next();
     REQUIRE(got != nullptr);
     CHECK(got->request_head == "HEAD" + std::to_string(i));
