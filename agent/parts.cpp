@@ -89,15 +89,7 @@ std::string ticket_url(const decide::Target& target) {
 }  // namespace
 
 Dispatcher::Dependencies make_dependencies(const AgentSettings& settings) {
-  if (settings.prometheus_url.empty()) {
-    return {.facts =
-                [](const incident::Incident&, Time) {
-                  incident::Facts facts;
-                  facts.trouble = "no Prometheus is given (--prometheus.url)";
-                  return facts;
-                },
-            .value = [](const std::string&) { return std::nullopt; }};
-  }
+  if (settings.prometheus_url.empty()) return {};
   auto prometheus =
       std::make_shared<query::Prometheus>(settings.prometheus_url, known_by(settings.prometheus));
   return {

@@ -4,8 +4,10 @@
 // What holds an action back although its rule matches: the switch, what goes on elsewhere, and what
 // came of the last ones. PURE.
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,20 +35,44 @@ struct Situation {
   std::string paused;                            // "": not; else by whom and why.
   std::int64_t automatic_last_hour = 0;          // That change production, of all models.
   std::map<std::string, double> pods_last_hour;  // By owner: touched by such actions.
+  std::optional<Time> hour_eases_at = {};        // The first of those no longer counts then.
   std::map<std::string, Answered> answers;       // PromQL to what it answered.
 
   const Answered& answer_to(const std::string& query) const;
 };
 
+// What may decide a held action otherwise, besides its incident, the policy and the switch, which
+// always may.
+struct Causes {
+  std::optional<Time> at = {};        // Time alone, then: the end of a cool-down or quiet hours …
+  bool answers = false;               // What Prometheus answers.
+  std::set<std::string> events = {};  // As named below.
+
+  void soonest(Time time) { at = at ? std::min(*at, time) : time; }
+  void add(const Causes& other);
+};
+// The action is no longer under way: done, or held again.
+std::string end_of(const std::string& action);
+// An action that counts for this one's cool-down, strikes or breaker was let go, has ended, or was
+// held again: of the same kind, or of any that changes production, as this one does.
+std::string course_of(Kind kind, const std::string& model);
+// The limit of automatic actions an hour was reached, or no longer is, or counts one less.
+std::string limits_of_the_hour();
+
 struct Hold {
   Outcome outcome = Outcome::recommended;
   std::string reason;
   bool needs_approval = false;
+  Causes causes = {};
 };
 
-// Of an action that changes production, in this order: the switch, another action in its failure
-// domain, a person's approval, quiet hours, strikes, the breaker, the hour's limit, the pods of its
-// owner. Nothing: let it go.
+// How far back what was let go counts: a week for the strikes, or the longest cool-down of the
+// policy.
+Duration lookback(const Policy& policy);
+
+// Of an action that changes production, in this order: the switch, a person's approval, quiet
+// hours, strikes, the breaker, the hour's limit, the pods of its owner, another action in its
+// failure domain. Nothing: let it go.
 std::optional<Hold> held_back(const Policy& policy, const Rule& rule, const Action& action,
                               const std::vector<Past>& past, const Situation& situation, Time now);
 

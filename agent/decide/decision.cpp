@@ -14,8 +14,6 @@ namespace {
 using incident::Incident;
 using wire::Json;
 
-constexpr Duration week = std::chrono::hours(24 * 7);
-
 // Unique a rule and an episode of an incident; letters, digits and '-' only, so that receivers can
 // use it as a name.
 std::string idempotency_key(const Rule& rule, const Incident& incident, const std::string& suffix) {
@@ -394,49 +392,33 @@ std::optional<double> pods_of(const Rule& rule, const Incident& incident,
   return std::nullopt;
 }
 
-Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, std::string key,
-              const std::vector<Past>& past, const Answers& answers, const Situation& situation,
-              Time now) {
-  Action action = action_of(rule, incident, std::move(key), now);
-  std::optional<Replicas> replicas;
-  if (rule.scale) {
-    const auto counted = count_replicas(*rule.scale, incident, rule, answers);
-    if (!counted) {
-      hold(action, Outcome::suppressed, counted.error().message);
-      return action;
-    }
-    replicas = *counted;
-  }
-  const IncidentFields fields(incident, rule, action.id, replicas);
-  if (const auto written = write_down(action, rule, policy, fields); !written) {
-    hold(action, Outcome::failed, "the request cannot be written: " + written.error().message);
-    return action;
-  }
-  action.plan.pods = pods_of(rule, incident, replicas, answers);
-  if (action.plan.verify && !action.plan.verify->incident_ended)
-    note_at_decision(action, action.plan.verify->condition, "verify", situation, now);
-  const bool scales_in = replicas && replicas->wanted < replicas->current;
-  if (scales_in && is_forecast(rule, incident)) {
-    hold(action, Outcome::suppressed, "nothing is scaled in on a forecast");
-    return action;
-  }
-  if (action.plan.precondition) {
-    const Reading before =
-        note_at_decision(action, *action.plan.precondition, "precondition", situation, now);
-    if (!before.holds) {
-      hold(action, Outcome::suppressed, "the precondition does not hold: " + before.words);
-      return action;
-    }
-  }
-  const auto until = cooled_at(rule, incident.identity(), past);
+bool asks_prometheus(const Rule& rule) {
+  const auto asks = [](const Number& number) { return number.source == Number::Source::query; };
+  return rule.precondition ||
+         (rule.scale && (asks(rule.scale->current) || asks(rule.scale->ratio))) ||
+         (rule.pods && asks(*rule.pods));
+}
+
+struct Decided {
+  Action action;
+  Causes causes = {};  // Of one that is held.
+};
+
+// Its request is written down, and all that the incident and the data say speaks for it.
+void let_go_or_hold(Decided& decided, const Rule& rule, const Policy& policy, bool scales_in,
+                    const std::vector<Past>& past, const Situation& situation, Time now) {
+  Action& action = decided.action;
+  const auto until = cooled_at(rule, action.identity(), past);
   if (until && now < *until) {
     hold(action, Outcome::suppressed,
          "cool-down of " + format_duration(rule.cooldown) + " after the last " +
              std::string(name(rule.kind)) + ", until " + incident::plain_time(*until));
+    decided.causes.soonest(*until);
   } else if (policy.dry_run) {
     hold(action, Outcome::recommended, "dry run: the policy sends nothing");
   } else if (auto back = held_back(policy, rule, action, past, situation, now)) {
     hold(action, back->outcome, std::move(back->reason), back->needs_approval);
+    decided.causes.add(back->causes);
   } else if (scales_in && !action.plan.precondition) {
     hold(action, Outcome::recommended,
          "it scales in, and the rule has no 'precondition' that is read again before it: a person "
@@ -447,7 +429,48 @@ Action act_on(const Rule& rule, const Policy& policy, const Incident& incident, 
     action.reason = "the policy allows it";
     action.queued_at = now;
   }
-  return action;
+}
+
+Decided act_on(const Rule& rule, const Policy& policy, const Incident& incident, std::string key,
+               const std::vector<Past>& past, const Answers& answers, const Situation& situation,
+               Time now) {
+  Decided decided{.action = action_of(rule, incident, std::move(key), now),
+                  .causes = {.answers = asks_prometheus(rule)}};
+  if (changes_production(rule.kind) || rule.cooldown > Duration{})
+    decided.causes.events.insert(course_of(rule.kind, incident.model));
+  Action& action = decided.action;
+  std::optional<Replicas> replicas;
+  if (rule.scale) {
+    const auto counted = count_replicas(*rule.scale, incident, rule, answers);
+    if (!counted) {
+      hold(action, Outcome::suppressed, counted.error().message);
+      return decided;
+    }
+    replicas = *counted;
+  }
+  const IncidentFields fields(incident, rule, action.id, replicas);
+  if (const auto written = write_down(action, rule, policy, fields); !written) {
+    hold(action, Outcome::failed, "the request cannot be written: " + written.error().message);
+    return decided;
+  }
+  action.plan.pods = pods_of(rule, incident, replicas, answers);
+  if (action.plan.verify && !action.plan.verify->incident_ended)
+    note_at_decision(action, action.plan.verify->condition, "verify", situation, now);
+  const bool scales_in = replicas && replicas->wanted < replicas->current;
+  if (scales_in && is_forecast(rule, incident)) {
+    hold(action, Outcome::suppressed, "nothing is scaled in on a forecast");
+    return decided;
+  }
+  if (action.plan.precondition) {
+    const Reading before =
+        note_at_decision(action, *action.plan.precondition, "precondition", situation, now);
+    if (!before.holds) {
+      hold(action, Outcome::suppressed, "the precondition does not hold: " + before.words);
+      return decided;
+    }
+  }
+  let_go_or_hold(decided, rule, policy, scales_in, past, situation, now);
+  return decided;
 }
 
 // Each rule that matches, with the incident as it is told for it, until one abstains.
@@ -463,12 +486,6 @@ void for_each_match(const Policy& policy, const Incident& incident, const Visit&
 }
 
 }  // namespace
-
-Duration lookback(const Policy& policy) {
-  Duration longest = week;
-  for (const Rule& rule : policy.rules) longest = std::max(longest, rule.cooldown);
-  return longest;
-}
 
 std::vector<std::string> queries(const Policy& policy, const Incident& incident) {
   std::vector<std::string> wanted;
@@ -517,7 +534,7 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
     const std::vector<const Incident*> matched = matching(rule, incident, others);
     if (matched.empty()) continue;
     if (const auto until = waits_until(rule, policy, incident, now)) {
-      decisions.again = std::min(decisions.again.value_or(*until), *until);
+      decisions.causes.soonest(*until);
       continue;
     }
     if (!rule.abstain.empty()) {
@@ -530,7 +547,8 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
       if (changes_production(rule.kind) && one != &incident) suffix = "-" + key_part(*one);
       std::string key = idempotency_key(rule, incident, suffix);
       if (settled.contains(key)) continue;
-      Action action = act_on(rule, policy, *one, std::move(key), with_own, answers, *around, now);
+      Decided decided = act_on(rule, policy, *one, std::move(key), with_own, answers, *around, now);
+      const Action& action = decided.action;
       if (action.stage == Stage::queued) {
         with_own.push_back({action.kind, action.identity(), now, true});
         if (changes_production(action.kind)) {
@@ -538,8 +556,10 @@ Decisions decide(const Policy& policy, const Incident& incident, const std::vect
           with_let_go->underway.push_back({action.id, action.identity()});
           around = &*with_let_go;
         }
+      } else {
+        decisions.causes.add(decided.causes);
       }
-      decisions.actions.push_back(std::move(action));
+      decisions.actions.push_back(std::move(decided.action));
     }
   }
   return decisions;

@@ -30,9 +30,6 @@
 
 namespace outrider::decide {
 
-// How far back decide() looks: a week for the strikes, or the longest cool-down of the policy.
-Duration lookback(const Policy& policy);
-
 // The PromQL queries that deciding about the incident needs answers to.
 std::vector<std::string> queries(const Policy& policy, const incident::Incident& incident);
 
@@ -46,8 +43,9 @@ std::vector<std::string> conditions(const Policy& policy, const incident::Incide
 struct Decisions {
   std::vector<Action> actions;
   std::string abstained;  // "rule: reason" when a rule ended the reading.
-  // When a rule that matches will have waited long enough: its `after`, or for a diagnosis.
-  std::optional<Time> again = {};
+  // Of all that are held; and when a rule that matches will have waited enough: its `after`, or
+  // for a diagnosis.
+  Causes causes = {};
 };
 // `settled`: ids of actions of this incident that are no longer held; they are not decided again.
 Decisions decide(const Policy& policy, const incident::Incident& incident,

@@ -445,6 +445,23 @@ const QuietHours* quiet_at(const std::vector<QuietHours>& all, Time now) {
   return nullptr;
 }
 
+std::optional<Time> next_edge(const std::vector<QuietHours>& all, Time now) {
+  std::optional<Time> next;
+  const auto today = std::chrono::floor<std::chrono::days>(now);
+  for (const QuietHours& hours : all) {
+    for (int offset = -1; offset <= 7; ++offset) {
+      const auto day = today + std::chrono::days(offset);
+      if (!hours.days[std::chrono::weekday(day).c_encoding()]) continue;
+      const int to = hours.to <= hours.from ? hours.to + 24 * 60 : hours.to;
+      for (const int minute : {hours.from, to}) {
+        const Time edge = day + std::chrono::minutes(minute);
+        if (edge > now && (!next || edge < *next)) next = edge;
+      }
+    }
+  }
+  return next;
+}
+
 Result<Json> Target::render(const Template::Fields& fields) const {
   Json json = raw;
   for (const auto& [place, text] : texts) {

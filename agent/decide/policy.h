@@ -127,6 +127,8 @@ struct QuietHours {
   std::string text;      // As the policy says it.
 };
 const QuietHours* quiet_at(const std::vector<QuietHours>& all, Time now);
+// When any of them begins or ends next; nothing: there are none. O(their number).
+std::optional<Time> next_edge(const std::vector<QuietHours>& all, Time now);
 
 // The parts of a model's place within which one action goes on at a time.
 struct FailureDomain {

@@ -130,7 +130,7 @@ std::optional<Action> ActiveActions::hand_out(Active& active, const Gates& gates
 
 ActiveActions::Given ActiveActions::give_back(Action action, const decide::Findings& findings) {
   const auto found = active_.find(action.id);
-  if (found == active_.end()) return Given::nothing_new;
+  if (found == active_.end()) return {};
   const Outcome before = action.outcome;
   const bool was_sent = action.stage == Stage::sending || action.stage == Stage::undo_sending;
   if (was_sent && findings.report) metrics_.count_attempt(findings.report->status);
@@ -139,7 +139,7 @@ ActiveActions::Given ActiveActions::give_back(Action action, const decide::Findi
   Active& active = found->second;
   active.busy = false;
   active.action = std::move(action);
-  if (event.empty()) return Given::nothing_new;
+  if (event.empty()) return {};
   return keep(active, before, event);
 }
 
@@ -153,19 +153,18 @@ ActiveActions::Given ActiveActions::keep(Active& active, Outcome before, const s
     metrics_.count_journal_failure();
     spdlog::error("action {}: its outcome is not on disk yet: {}", active.action.id, error.what());
     active.unsaved = true;
-    return Given::changed;
+    return {.is_news = true};
   }
   ledger_.note(active.action);
-  if (is_active(active.action)) return Given::changed;
-  const bool was_full = active_.size() >= active_max_;
-  const bool made_way = was_full || decide::changes_production(active.action.kind);
-  active_.erase(std::string(active.action.id));
-  return made_way ? Given::ended : Given::changed;
+  if (is_active(active.action)) return {.is_news = true};
+  Given given{.is_news = true, .left = std::move(active.action)};
+  active_.erase(given.left->id);
+  return given;
 }
 
-bool ActiveActions::look(const std::function<bool(const std::string& incident)>& ended) {
+void ActiveActions::look(const std::function<bool(const std::string& incident)>& ended,
+                         const Left& left) {
   const Time now = clock_.now();
-  bool any_ended = false;
   std::vector<std::string> ids;
   for (const auto& [id, active] : active_) {
     if (!active.busy && !active.unsaved) ids.push_back(id);
@@ -186,12 +185,12 @@ bool ActiveActions::look(const std::function<bool(const std::string& incident)>&
                                                         : "the incident's alerts have not ended"},
                                     now);
     }
-    if (!event.empty()) any_ended |= keep(active, before, event) == Given::ended;
+    if (event.empty()) continue;
+    if (const Given given = keep(active, before, event); given.left) left(*given.left);
   }
-  return any_ended;
 }
 
-void ActiveActions::save_unsaved() {
+void ActiveActions::save_unsaved(const Left& left) {
   for (auto it = active_.begin(); it != active_.end();) {
     Active& active = it->second;
     if (active.unsaved) {
@@ -201,7 +200,13 @@ void ActiveActions::save_unsaved() {
       ledger_.note(active.action);
       active.unsaved = false;
     }
-    it = is_active(active.action) ? std::next(it) : active_.erase(it);
+    if (is_active(active.action)) {
+      ++it;
+    } else {
+      const Action action = std::move(active.action);
+      it = active_.erase(it);
+      left(action);
+    }
   }
 }
 

@@ -29,10 +29,8 @@ class ActiveActions {
     decide::FailureDomain domain = {};
   };
 
-  // `active_max`: with so many under way none is let go.
-  ActiveActions(std::size_t active_max, const Clock& clock, act::Journal& journal,
-                AgentMetrics& metrics)
-      : active_max_(active_max), clock_(clock), journal_(journal), metrics_(metrics) {}
+  ActiveActions(const Clock& clock, act::Journal& journal, AgentMetrics& metrics)
+      : clock_(clock), journal_(journal), metrics_(metrics) {}
 
   void add(decide::Action action);
   void remove(const std::string& id) { active_.erase(id); }
@@ -46,19 +44,18 @@ class ActiveActions {
 
   // The one that is due longest, its attempt journalled; nothing: none is due, or it may not leave.
   std::optional<decide::Action> take_due(const Gates& gates);
-  enum class Given {
-    nothing_new,
-    changed,  // The page and the journal tell of it.
-    ended     // And with it what kept others waiting: its place, or its failure domain.
+  struct Given {
+    bool is_news = false;                     // The page and the journal tell of it.
+    std::optional<decide::Action> left = {};  // It is no longer under way: done, or held again.
   };
   Given give_back(decide::Action action, const decide::Findings& findings);
 
+  // Is told of each that is no longer under way.
+  using Left = std::function<void(const decide::Action& action)>;
   // Verdicts of the agent's own: `ended` says whether an incident has. And what time alone moves.
-  // True: one has ended.
-  bool look(const std::function<bool(const std::string& incident)>& ended);
-
+  void look(const std::function<bool(const std::string& incident)>& ended, const Left& left);
   // What could not be written when it was given back.
-  void save_unsaved();
+  void save_unsaved(const Left& left);
 
   // With its line of history, and the outcome counted. Once that is on disk, the ledger is told.
   void save(act::Journal::Write& write, const decide::Action& action, decide::Outcome before,
@@ -76,7 +73,6 @@ class ActiveActions {
   std::optional<decide::Action> hand_out(Active& active, const Gates& gates);
   Given keep(Active& active, decide::Outcome before, const std::string& event);
 
-  const std::size_t active_max_;
   const Clock& clock_;
   act::Journal& journal_;
   AgentMetrics& metrics_;

@@ -10,44 +10,51 @@ void Agenda::changed(const std::string& incident, Time opened_at, Time now) {
 }
 
 void Agenda::wait(const std::string& incident, Time opened_at, std::optional<Time> next,
-                  const std::set<std::string>& domains) {
+                  const std::set<std::string>& events) {
   leave(incident);
-  if (!next || changed_.contains(incident)) return;
-  waiting_[incident] = {*next, opened_at, domains};
-  waiting_order_.emplace(*next, opened_at, incident);
-  for (const std::string& domain : domains) by_domain_[domain].insert(incident);
+  if ((!next && events.empty()) || changed_.contains(incident)) return;
+  waiting_[incident] = {next, opened_at, events};
+  if (next) waiting_order_.emplace(*next, opened_at, incident);
+  for (const std::string& event : events) by_event_[event].insert(incident);
 }
 
 void Agenda::leave(const std::string& incident) {
   const auto found = waiting_.find(incident);
   if (found == waiting_.end()) return;
   const Waiting& one = found->second;
-  waiting_order_.erase({one.due, one.opened_at, incident});
-  for (const std::string& domain : one.domains) {
-    const auto at = by_domain_.find(domain);
+  if (one.due) waiting_order_.erase({*one.due, one.opened_at, incident});
+  for (const std::string& event : one.events) {
+    const auto at = by_event_.find(event);
     at->second.erase(incident);
-    if (at->second.empty()) by_domain_.erase(at);
+    if (at->second.empty()) by_event_.erase(at);
   }
   waiting_.erase(found);
 }
 
-void Agenda::hurry(const std::string& domain) {
-  const auto found = by_domain_.find(domain);
-  if (found == by_domain_.end()) return;
-  for (const std::string& incident : found->second) {
-    Waiting& one = waiting_.at(incident);
-    waiting_order_.erase({one.due, one.opened_at, incident});
-    one.due = Time{};
-    waiting_order_.emplace(one.due, one.opened_at, incident);
-  }
+void Agenda::bring_up(const std::string& incident, Waiting& one) {
+  if (one.due) waiting_order_.erase({*one.due, one.opened_at, incident});
+  one.due = Time{};
+  waiting_order_.emplace(*one.due, one.opened_at, incident);
+}
+
+void Agenda::hurry(const std::string& event) {
+  const auto found = by_event_.find(event);
+  if (found == by_event_.end()) return;
+  for (const std::string& incident : found->second) bring_up(incident, waiting_.at(incident));
 }
 
 void Agenda::hurry() {
-  waiting_order_.clear();
-  for (auto& [incident, one] : waiting_) {
-    one.due = Time{};
-    waiting_order_.emplace(one.due, one.opened_at, incident);
-  }
+  for (auto& [incident, one] : waiting_) bring_up(incident, one);
+}
+
+std::size_t Agenda::waiting_for(const std::string& event) const {
+  const auto found = by_event_.find(event);
+  return found == by_event_.end() ? 0 : found->second.size();
+}
+
+void Agenda::ended(const std::string& incident) {
+  leave(incident);
+  ended_.insert(incident);
 }
 
 std::vector<Agenda::Due> Agenda::take(Time now, std::size_t count_max) {

@@ -21,11 +21,13 @@ using incident::IncidentBook;
 constexpr std::size_t changes_looked_at = 1'000;
 constexpr Duration changes_lookback = std::chrono::hours(24);
 constexpr Duration release_window = std::chrono::hours(1);
-constexpr Duration silence = std::chrono::seconds(3);  // That one failure stands for.
 // So many that changed, and as many that waited: the lock is held while they are decided.
 constexpr std::size_t decided_at_once = 32;
-// What waits for one of the places that there are for active actions, as others for a domain.
-constexpr char free_place[] = " a place among the active";
+constexpr std::size_t asked_at_once = 32;  // Besides those: the others wait meanwhile.
+constexpr Duration just_past = std::chrono::milliseconds(1);  // What lapses lasts to its end.
+// Events that decisions wait for, besides those of decide::Causes.
+constexpr char free_place[] = "a place among the active";
+constexpr char answers_of_prometheus[] = "answers";
 constexpr Duration held_takes = std::chrono::milliseconds(10);  // Of the time, for each held one.
 
 bool is_active(const Action& action) {
@@ -50,7 +52,10 @@ Dispatcher::Dispatcher(Settings settings, const Clock& clock, Journal& journal,
       dependencies_(std::move(dependencies)),
       policy_(std::make_shared<decide::Policy>()),
       book_(settings.book),
-      active_(settings.active_actions_max, clock, journal, metrics) {}
+      active_(clock, journal, metrics),
+      answers_{.policy = PolicyAnswers(settings.answers_last, dependencies_.value,
+                                       dependencies_.ask, clock, metrics),
+               .facts = {}} {}
 
 void Dispatcher::restore() {
   std::lock_guard lock(mutex_);
@@ -65,7 +70,7 @@ void Dispatcher::restore() {
   for (const Action& action : journal_.held_actions()) {
     active_.ledger().note(action);
     const Incident* incident = book_.find(action.incident);
-    if (!incident || !incident->open) agenda_.ended(action.incident);
+    if (!incident || !incident->open) anew_.decisions.ended(action.incident);
   }
   for (const Action& action : journal_.released_actions(now - release_window))
     active_.ledger().note(action);
@@ -96,7 +101,7 @@ void Dispatcher::set_policy(PolicyPointer policy) {
 // New ones still come before them.
 void Dispatcher::bring_up_all() {
   for (const Incident* incident : book_.open())
-    agenda_.wait(incident->id, incident->opened_at, Time{});
+    anew_.decisions.wait(incident->id, incident->opened_at, Time{});
 }
 
 Dispatcher::PolicyPointer Dispatcher::policy() const {
@@ -143,9 +148,9 @@ Dispatcher::Receipt Dispatcher::receive(const wire::AlertWebhook& webhook) {
     for (const auto& [id, touched_incident] : touched) {
       const Incident* incident = book_.find(id);
       if (incident && incident->open) {
-        agenda_.changed(id, incident->opened_at, now);
+        anew_.decisions.changed(id, incident->opened_at, now);
       } else {
-        agenda_.ended(id);
+        anew_.decisions.ended(id);
       }
     }
     has_news_ = true;
@@ -172,10 +177,16 @@ bool Dispatcher::receive(const incident::Change& change) {
   {
     std::lock_guard lock(mutex_);
     Journal::Write write(journal_);
-    is_new = write.put(change);  // Incidents are told of it with their facts.
+    is_new = write.put(change);
+    std::vector<const Incident*> told;
+    if (is_new) told = book_.on_change(change);
+    for (const Incident* one : told) write.put(*one);
     write.commit();
+    for (const Incident* one : told) anew_.decisions.changed(one->id, one->opened_at, clock_.now());
+    has_news_ |= !told.empty();
   }
   metrics_.count_change();
+  news_.notify_all();
   return is_new;
 }
 
@@ -222,7 +233,7 @@ void Dispatcher::receive(const std::string& id, incident::Diagnosis diagnosis,
     Journal::Write write(journal_);
     write.put(*incident);
     write.commit();
-    if (incident->open) agenda_.changed(id, incident->opened_at, clock_.now());
+    if (incident->open) anew_.decisions.changed(id, incident->opened_at, clock_.now());
     has_news_ = true;
   }
   news_.notify_all();
@@ -241,9 +252,13 @@ Result<Action> Dispatcher::by_person(const std::string& id,
   write.commit();
   active_.ledger().note(*action);
   spdlog::info("action {}: {}", action->id, action->reason);
-  if (is_active(*action)) active_.add(*action);
+  if (is_active(*action)) {
+    active_.add(*action);
+    was_let_go(*action);
+  }
   publish_state();
   due_.notify_all();
+  news_.notify_all();
   return *action;
 }
 
@@ -264,53 +279,69 @@ Result<Action> Dispatcher::reject(const std::string& id, const std::string& pers
 }
 
 void Dispatcher::look() {
-  std::vector<Agenda::Due> due;
+  Matters matters;
   {
     std::lock_guard lock(mutex_);
     has_news_ = false;
-    due = agenda_.take(clock_.now(), decided_at_once);
+    look_at_the_switch();
+    matters.due = anew_.decisions.take(clock_.now(), decided_at_once);
+    matters.facts = anew_.facts.take(clock_.now(), asked_at_once);
   }
   try {
-    look_at(due);
+    look_at(matters);
   } catch (...) {
     // They are as undecided as they were.
     std::lock_guard lock(mutex_);
-    for (const Agenda::Due& one : due) {
+    for (const Agenda::Due& one : matters.due) {
       const Incident* incident = book_.find(one.incident);
-      if (incident && incident->open)
-        agenda_.changed(incident->id, incident->opened_at, one.changed_at.value_or(clock_.now()));
+      if (incident && incident->open) {
+        anew_.decisions.changed(incident->id, incident->opened_at,
+                                one.changed_at.value_or(clock_.now()));
+      }
+    }
+    for (const Agenda::Due& one : matters.facts) {
+      if (const Incident* incident = book_.find(one.incident))
+        anew_.facts.wait(incident->id, incident->opened_at, clock_.now());
     }
     throw;
   }
 }
 
-void Dispatcher::look_at(const std::vector<Agenda::Due>& due) {
-  std::vector<Incident> incidents;
-  PolicyPointer policy;
-  {
-    std::lock_guard lock(mutex_);
-    policy = policy_;
-    for (const Agenda::Due& one : due) {
-      const Incident* incident = book_.find(one.incident);
-      if (incident && incident->open) incidents.push_back(*incident);
-    }
-  }
-  ask_about(incidents);
-  const decide::Answers answers = answers_for(*policy, incidents);
-  auto conditions = conditions_for(*policy, incidents, answers);
+void Dispatcher::look_at_the_switch() {
+  std::string paused = dependencies_.paused ? dependencies_.paused() : std::string();
+  if (paused == anew_.paused) return;
+  anew_.paused = std::move(paused);
+  anew_.decisions.hurry();
+}
+
+std::vector<Incident> Dispatcher::open_ones(const std::vector<Agenda::Due>& listed) const {
   std::lock_guard lock(mutex_);
-  active_.save_unsaved();
-  const bool any_ended = active_.look([this](const std::string& id) {
+  std::vector<Incident> found;
+  for (const Agenda::Due& one : listed) {
+    const Incident* incident = book_.find(one.incident);
+    if (incident && incident->open) found.push_back(*incident);
+  }
+  return found;
+}
+
+void Dispatcher::look_at(const Matters& matters) {
+  ask_about(matters);
+  const PolicyPointer policy = this->policy();
+  PolicyAnswers::Answers answers = answers_.policy.about(*policy, open_ones(matters.due));
+  std::lock_guard lock(mutex_);
+  const auto left = [this](const Action& action) { has_left(action); };
+  active_.save_unsaved(left);
+  const auto ended = [this](const std::string& id) {
     const Incident* incident = book_.find(id);
     return !incident || !incident->open;
-  });
-  if (any_ended) agenda_.hurry();
+  };
+  active_.look(ended, left);
   // Another policy by now wants other answers: set_policy has brought up all but these.
   if (policy != policy_) return bring_up_all();
-  decide_all(*policy, due, answers, std::move(conditions));
+  decide_all(*policy, matters.due, std::move(answers));
   call_off_ended();
   publish_state();
-  has_news_ |= agenda_.has_due(clock_.now());
+  has_news_ |= anew_.decisions.has_due(clock_.now()) || anew_.facts.has_due(clock_.now());
   due_.notify_all();
 }
 
@@ -318,6 +349,7 @@ void Dispatcher::look_at(const std::vector<Agenda::Due>& due) {
 std::optional<Time> Dispatcher::facts_due_at(const Incident& incident) const {
   const auto& asked_at = incident.facts.asked_at;
   if (!asked_at) return incident.opened_at;
+  if (!dependencies_.facts) return std::nullopt;
   const Time grown = *asked_at + (*asked_at - incident.opened_at);  // Half of its age then.
   const Time due = std::min(*asked_at + settings_.facts_every,
                             std::max(*asked_at + settings_.facts_soonest, grown));
@@ -328,125 +360,122 @@ std::optional<Time> Dispatcher::facts_due_at(const Incident& incident) const {
 
 bool Dispatcher::facts_are_due(const Incident& incident, Time now) const {
   const auto due = facts_due_at(incident);
-  return !incident.facts.asked_at || (due && now >= *due);
+  return due && now >= *due;
 }
 
-void Dispatcher::ask_about(const std::vector<Incident>& incidents) {
+incident::Facts Dispatcher::facts_of(const Incident& incident) {
+  const Time now = clock_.now();
+  incident::Facts facts;
+  if (!dependencies_.facts) {
+    facts.trouble = "no Prometheus is given (--prometheus.url)";
+  } else if (facts.trouble = answers_.facts.at(now); facts.trouble.empty()) {
+    facts = dependencies_.facts(incident, now);
+    metrics_.count_query(facts.trouble.empty());
+    if (!facts.trouble.empty()) answers_.facts.begin(facts.trouble, clock_.now());
+  }
+  facts.asked_at = now;
+  return facts;
+}
+
+// Those that are to be decided, if their facts are due, and those that only are asked about. The
+// latter are decided anew where that told something new.
+void Dispatcher::ask_about(const Matters& matters) {
   std::vector<std::pair<std::string, incident::Facts>> found;
-  for (const Incident& incident : incidents) {
-    const Time now = clock_.now();
-    if (!facts_are_due(incident, now)) continue;
-    incident::Facts facts;
-    facts.trouble = answers_.facts.at(now);
-    if (facts.trouble.empty()) {
-      facts = dependencies_.facts(incident, now);
-      metrics_.count_query(facts.trouble.empty());
-      if (!facts.trouble.empty()) answers_.facts = {facts.trouble, clock_.now() + silence};
-    }
-    facts.asked_at = now;
-    found.emplace_back(incident.id, std::move(facts));
+  std::set<std::string> decided;
+  for (const Agenda::Due& one : matters.due) decided.insert(one.incident);
+  std::vector<Agenda::Due> asked = matters.due;
+  for (const Agenda::Due& one : matters.facts) {
+    if (!decided.contains(one.incident)) asked.push_back(one);
+  }
+  for (const Incident& incident : open_ones(asked)) {
+    if (facts_are_due(incident, clock_.now())) found.emplace_back(incident.id, facts_of(incident));
   }
   if (found.empty()) return;
   std::lock_guard lock(mutex_);
   const auto changes = journal_.changes(clock_.now() - changes_lookback, changes_looked_at);
   Journal::Write write(journal_);
   for (auto& [id, facts] : found) {
-    if (const Incident* current = book_.set_facts(id, std::move(facts), changes))
-      write.put(*current);
+    const bool tells_more = book_.set_facts(id, std::move(facts), changes);
+    const Incident* current = book_.find(id);
+    if (!current) continue;
+    anew_.facts.wait(id, current->opened_at, facts_due_at(*current));
+    if (!tells_more) continue;
+    write.put(*current);
+    if (!decided.contains(id)) anew_.decisions.wait(id, current->opened_at, Time{});
   }
   write.commit();
-}
-
-decide::Answers Dispatcher::answers_for(const decide::Policy& policy,
-                                        const std::vector<Incident>& incidents) {
-  const Time now = clock_.now();
-  std::erase_if(answers_.values, [&](const auto& entry) {
-    return now - entry.second.second > settings_.answers_last;
-  });
-  decide::Answers answers;
-  bool silent = false;
-  for (const Incident& incident : incidents) {
-    for (const std::string& query : decide::queries(policy, incident)) {
-      auto cached = answers_.values.find(query);
-      if (cached == answers_.values.end() && !silent) {
-        const std::optional<double> value = dependencies_.value(query);
-        cached = answers_.values.emplace(query, std::pair(value, now)).first;
-        silent = !value;
-        metrics_.count_query(!silent);
-      }
-      if (cached != answers_.values.end() && cached->second.first)
-        answers[query] = *cached->second.first;
-    }
-  }
-  return answers;
-}
-
-std::map<std::string, decide::Answered> Dispatcher::conditions_for(
-    const decide::Policy& policy, const std::vector<Incident>& incidents,
-    const decide::Answers& numbers) {
-  const Time now = clock_.now();
-  std::erase_if(answers_.conditions, [&](const auto& entry) {
-    return now - entry.second.second > settings_.answers_last;
-  });
-  std::map<std::string, decide::Answered> answers;
-  for (const Incident& incident : incidents) {
-    for (const std::string& query : decide::conditions(policy, incident, numbers)) {
-      auto cached = answers_.conditions.find(query);
-      if (cached == answers_.conditions.end()) {
-        decide::Answered answered{.values = std::nullopt, .trouble = answers_.condition.at(now)};
-        if (answered.trouble.empty() && dependencies_.ask) {
-          answered = dependencies_.ask(query);
-          metrics_.count_query(answered.values.has_value());
-          if (!answered.values) answers_.condition = {answered.trouble, clock_.now() + silence};
-        }
-        cached = answers_.conditions.emplace(query, std::pair(std::move(answered), now)).first;
-      }
-      answers[query] = cached->second.first;
-    }
-  }
-  return answers;
 }
 
 decide::Situation Dispatcher::situation_at(Time now,
                                            std::map<std::string, decide::Answered> answers) {
   decide::Situation situation;
   situation.underway = active_.underway();
-  situation.paused = dependencies_.paused ? dependencies_.paused() : std::string();
-  active_.ledger().add_releases(now - release_window, situation);
+  situation.paused = anew_.paused;
+  active_.ledger().add_releases(now, release_window, situation);
   situation.answers = std::move(answers);
   return situation;
 }
 
 void Dispatcher::decide_all(const decide::Policy& policy, const std::vector<Agenda::Due>& due,
-                            const decide::Answers& answers,
-                            std::map<std::string, decide::Answered> conditions) {
+                            PolicyAnswers::Answers answers) {
   std::vector<const Incident*> incidents;
   for (const Agenda::Due& one : due) {
     const Incident* incident = book_.find(one.incident);
-    if (incident && incident->open && incident->facts.asked_at) incidents.push_back(incident);
+    if (!incident || !incident->open || !incident->facts.asked_at) continue;
+    incidents.push_back(incident);
+    metrics_.count_decision(one.changed_at.has_value());
   }
+  look_at_the_switch();
   std::stable_sort(incidents.begin(), incidents.end(), [](const Incident* a, const Incident* b) {
     return a->opened_at < b->opened_at;
   });
-  Round round{.situation = situation_at(clock_.now(), std::move(conditions))};
-  std::vector<std::pair<const Incident*, Next>> next;
+  Round round{.situation = situation_at(clock_.now(), std::move(answers.conditions))};
+  std::vector<std::pair<const Incident*, decide::Causes>> next;
   Journal::Write write(journal_);
   for (const Incident* incident : incidents)
     next.emplace_back(incident, decide_one(policy, *incident, answers, write, round));
   write.commit();
+  for (const auto& [incident, causes] : next) {
+    anew_.decisions.wait(incident->id, incident->opened_at, causes.at, causes.events);
+    anew_.facts.wait(incident->id, incident->opened_at, facts_due_at(*incident));
+  }
   for (Action& action : round.written) {
     active_.ledger().note(action);
-    if (is_active(action)) active_.add(std::move(action));
+    if (!is_active(action)) continue;
+    was_let_go(action);
+    active_.add(std::move(action));
   }
+  look_at_the_hour(policy, round.situation);
   const Time now = clock_.now();
-  for (const auto& [incident, coming] : next) {
-    const auto facts = facts_due_at(*incident), again = coming.at;
-    agenda_.wait(incident->id, incident->opened_at,
-                 again && facts ? std::min(again, facts) : (again ? again : facts), coming.domains);
-  }
   for (const Agenda::Due& one : due) {
     if (one.changed_at) metrics_.observe_decision(now - *one.changed_at);
   }
+}
+
+void Dispatcher::look_at_the_hour(const decide::Policy& policy,
+                                  const decide::Situation& situation) {
+  const bool is_full = situation.automatic_last_hour >= policy.actions_per_hour;
+  if (std::exchange(anew_.hour_is_full, is_full) != is_full)
+    anew_.decisions.hurry(decide::limits_of_the_hour());
+}
+
+// Others of its model are in cool-down now.
+void Dispatcher::was_let_go(const Action& action) {
+  anew_.decisions.hurry(decide::course_of(action.kind, action.model));
+  has_news_ |= anew_.decisions.has_due(clock_.now());
+}
+
+void Dispatcher::has_left(const Action& action) {
+  anew_.decisions.hurry(free_place);
+  anew_.decisions.hurry(decide::end_of(action.id));
+  anew_.decisions.hurry(decide::course_of(action.kind, action.model));
+  if (action.stage == Stage::held) {
+    // It counts no longer, and is decided anew itself when it has waited.
+    anew_.decisions.hurry(decide::limits_of_the_hour());
+    const Incident* incident = book_.find(action.incident);
+    if (incident && incident->open) anew_.decisions.wait(incident->id, incident->opened_at, Time{});
+  }
+  has_news_ |= anew_.decisions.has_due(clock_.now());
 }
 
 std::vector<decide::Past> Dispatcher::past_of(const Incident& incident, Time since) const {
@@ -464,23 +493,23 @@ std::vector<decide::Past> Dispatcher::past_of(const Incident& incident, Time sin
   return past;
 }
 
-// What is held may be let go by time alone. However many there are, so many are decided a second.
+// However many wait for an answer, so many are decided a second.
 Duration Dispatcher::held_every() const {
-  return std::max(settings_.held_every, static_cast<Duration::rep>(agenda_.waiting()) * held_takes);
+  const std::size_t waiting = anew_.decisions.waiting_for(answers_of_prometheus);
+  return std::max(settings_.held_every, static_cast<Duration::rep>(waiting) * held_takes);
 }
 
-Dispatcher::Next Dispatcher::decide_one(const decide::Policy& policy, const Incident& incident,
-                                        const decide::Answers& answers, Journal::Write& write,
-                                        Round& round) {
+decide::Causes Dispatcher::decide_one(const decide::Policy& policy, const Incident& incident,
+                                      const PolicyAnswers::Answers& answers,
+                                      act::Journal::Write& write, Round& round) {
   const Time now = clock_.now();
   std::map<std::string, Action> held;
   std::set<std::string> settled;
-  Next next;
-  const auto come_up = [&next](Time at) { next.at = next.at ? std::min(*next.at, at) : at; };
+  std::optional<Time> again;
   for (Action& action : journal_.actions_of(incident.id)) {
     const bool is_held = action.stage == Stage::held && !action.decided_by_person;
     const bool waits = decide::waits_after_refusal(action, now);
-    if (is_held && waits) come_up(action.next_at);
+    if (is_held && waits) again = std::min(again.value_or(action.next_at), action.next_at);
     if (is_held && !waits) {
       held.emplace(action.id, std::move(action));
     } else {
@@ -488,45 +517,55 @@ Dispatcher::Next Dispatcher::decide_one(const decide::Policy& policy, const Inci
     }
   }
   const auto past = past_of(incident, now - decide::lookback(policy));
-  auto decisions = decide::decide(policy, incident, past, settled, answers, now, round.situation);
-  if (decisions.again) come_up(*decisions.again);
-  for (Action& action : decisions.actions) {
-    if (action.stage != Stage::queued) {
-      come_up(now + held_every());
-      next.domains.insert(action.plan.domain);
-    } else if (active_.size() + round.let_go >= settings_.active_actions_max) {
-      metrics_.count_turned_away();
-      come_up(now + held_every());
-      next.domains.insert(free_place);
-      continue;
-    }
-    const auto before = held.find(action.id);
-    const bool is_new = before == held.end();
-    if (!is_new) {
-      action.created_at = before->second.created_at;
-      action.course.refusals = before->second.course.refusals;
-      decide::lapse(action, now);
-      if (!differs(before->second, action)) continue;
-    }
-    if (is_new || before->second.outcome != action.outcome) {
-      metrics_.count_outcome(action.kind, action.outcome);
-    }
-    const std::string event =
-        std::string(action.stage == Stage::queued ? "queued" : decide::name(action.outcome)) +
-        ": " + action.reason;
-    write.put(action, now, event);
-    spdlog::info("action {} {}", action.id, event);
-    if (action.stage == Stage::queued) {
-      ++round.let_go;
-      if (decide::changes_production(action.kind)) {
-        round.situation.underway.push_back({.id = action.id, .who = action.identity()});
-        ++round.situation.automatic_last_hour;
-        round.situation.pods_last_hour[action.owner] += action.plan.pods.value_or(0);
-      }
-    }
-    round.written.push_back(std::move(action));
+  auto decisions =
+      decide::decide(policy, incident, past, settled, answers.numbers, now, round.situation);
+  decide::Causes causes = std::move(decisions.causes);
+  if (again) causes.soonest(*again);
+  if (causes.answers) {
+    const auto kept = answers.kept_until.find(incident.id);
+    const Time soonest = now + held_every();
+    causes.soonest(kept == answers.kept_until.end() ? soonest : std::max(soonest, kept->second));
+    causes.events.insert(answers_of_prometheus);
   }
-  return next;
+  for (Action& action : decisions.actions)
+    take_decision(std::move(action), held, causes, write, round);
+  return causes;
+}
+
+void Dispatcher::take_decision(Action action, const std::map<std::string, Action>& held,
+                               decide::Causes& causes, act::Journal::Write& write, Round& round) {
+  const Time now = clock_.now();
+  if (action.stage == Stage::queued &&
+      active_.size() + round.let_go >= settings_.active_actions_max) {
+    metrics_.count_turned_away();
+    causes.events.insert(free_place);
+    return;
+  }
+  const auto before = held.find(action.id);
+  const bool is_new = before == held.end();
+  if (!is_new) {
+    action.created_at = before->second.created_at;
+    action.course.refusals = before->second.course.refusals;
+    decide::lapse(action, now);
+  }
+  if (action.needs_approval) causes.soonest(action.created_at + action.plan.expires + just_past);
+  if (!is_new && !differs(before->second, action)) return;
+  if (is_new || before->second.outcome != action.outcome)
+    metrics_.count_outcome(action.kind, action.outcome);
+  const std::string event =
+      std::string(action.stage == Stage::queued ? "queued" : decide::name(action.outcome)) + ": " +
+      action.reason;
+  write.put(action, now, event);
+  spdlog::info("action {} {}", action.id, event);
+  if (action.stage == Stage::queued) {
+    ++round.let_go;
+    if (decide::changes_production(action.kind)) {
+      round.situation.underway.push_back({.id = action.id, .who = action.identity()});
+      ++round.situation.automatic_last_hour;
+      round.situation.pods_last_hour[action.owner] += action.plan.pods.value_or(0);
+    }
+  }
+  round.written.push_back(std::move(action));
 }
 
 void Dispatcher::call_off_ended() {
@@ -536,7 +575,7 @@ void Dispatcher::call_off_ended() {
     return !incident || !incident->open;
   };
   std::vector<Action> over = active_.idle_of(ended);
-  const std::set<std::string> incidents = agenda_.take_ended();
+  const std::set<std::string> incidents = anew_.decisions.take_ended();
   try {
     for (const std::string& id : incidents) {
       if (!ended(id)) continue;
@@ -553,16 +592,18 @@ void Dispatcher::call_off_ended() {
     });
     write.commit();
   } catch (const JournalError&) {
-    for (const std::string& id : incidents) agenda_.ended(id);
+    for (const std::string& id : incidents) anew_.decisions.ended(id);
     throw;
   }
   for (Action& action : over) {
     active_.ledger().note(action);
     active_.remove(action.id);
-    agenda_.hurry(action.plan.domain);
-    if (is_active(action)) active_.add(std::move(action));
+    if (is_active(action)) {
+      active_.add(std::move(action));
+    } else if (action.queued_at) {
+      has_left(action);
+    }
   }
-  if (!over.empty()) agenda_.hurry(free_place);
 }
 
 ActiveActions::Gates Dispatcher::gates() const {
@@ -583,16 +624,12 @@ std::optional<Action> Dispatcher::take_due(Duration limit) {
 
 void Dispatcher::give_back(Action action, const decide::Findings& findings) {
   std::lock_guard lock(mutex_);
-  const std::string domain = action.plan.domain;
   const auto given = active_.give_back(std::move(action), findings);
   due_.notify_all();  // A precondition that holds is followed by the request at once.
-  if (given == ActiveActions::Given::nothing_new) return;
+  if (!given.is_news) return;
   publish_state();
-  if (given != ActiveActions::Given::ended) return;
-  agenda_.hurry(domain);
-  agenda_.hurry(free_place);
-  has_news_ = true;
-  news_.notify_all();
+  if (given.left) has_left(*given.left);
+  if (has_news_) news_.notify_all();
 }
 
 void Dispatcher::publish_state() {
@@ -607,7 +644,6 @@ bool Dispatcher::wait_for_news(Duration limit) {
 void Dispatcher::wake() {
   {
     std::lock_guard lock(mutex_);
-    agenda_.hurry();
     has_news_ = true;
   }
   news_.notify_all();

@@ -9,8 +9,9 @@
 //   webhook thread   receive()                     alerts -> incidents, committed before the 200
 //   dispatcher thread   look()                        facts -> evidence -> decisions, committed
 //
-// A look is about the incidents that have changed since they were decided, and those that time may
-// decide otherwise (agenda.h), a bounded number of each.
+// A look is about the incidents that have changed since they were decided, and those whose held
+// actions may be decided otherwise (decide::Causes, agenda.h), a bounded number of each. Only what
+// Prometheus answers is asked for again and again.
 //
 //   workers             take_due() … give_back()      intent committed before the request leaves
 //
@@ -31,6 +32,7 @@
 #include "agent/dispatch/active_actions.h"
 #include "agent/dispatch/agenda.h"
 #include "agent/dispatch/metrics.h"
+#include "agent/dispatch/policy_answers.h"
 #include "agent/incident/incident_book.h"
 #include "base/wire/alert_webhook.h"
 
@@ -51,17 +53,18 @@ class Dispatcher {
     Duration facts_every = std::chrono::seconds(30);   // … and at last.
     Duration facts_for = std::chrono::hours(1);        // … and no longer than that after opening.
     Duration answers_last = std::chrono::seconds(15);  // Of the policy's own queries.
-    // What is held is decided anew so often; where more than 200 are, 100 of them a second.
+    // What an answer of Prometheus holds back is decided anew so often, though not before that
+    // answer is asked for again; where more than 200 are, 100 of them a second.
     Duration held_every = std::chrono::seconds(2);
 
     void add_to(config::OptionTable& options);  // actions.max-active
   };
   // Asks the dependencies; called without the lock, from the dispatcher thread only.
   struct Dependencies {
-    std::function<incident::Facts(const incident::Incident&, Time now)> facts;
-    std::function<std::optional<double>(const std::string& promql)> value;
-    // The series that a condition's expression answers.
-    std::function<decide::Answered(const std::string& promql)> ask = {};
+    // Empty: there is no Prometheus.
+    std::function<incident::Facts(const incident::Incident&, Time now)> facts = {};
+    PolicyAnswers::AskValue value = {};
+    PolicyAnswers::AskCondition ask = {};
     // What lets actions go: from any thread, and quick.
     std::function<std::string()> paused = {};
     std::function<std::optional<std::int64_t>()> fencing = {};
@@ -109,21 +112,10 @@ class Dispatcher {
   // stage says what is to be done (act/worker.h).
   std::optional<decide::Action> take_due(Duration limit);
   void give_back(decide::Action action, const decide::Findings& findings);
-  void wake();  // Something outside has changed what may be done.
+  void wake();  // Something outside has changed what may be done: the switch, or the lease.
   void stop();  // wait_for_news and take_due return at once.
 
  private:
-  // Once Prometheus does not answer, the next incidents are not made to wait for it.
-  struct Silence {
-    std::string trouble;
-    Time until;
-    std::string at(Time now) const { return now < until ? trouble : std::string(); }
-  };
-  struct CachedAnswers {
-    std::map<std::string, std::pair<std::optional<double>, Time>> values;
-    std::map<std::string, std::pair<decide::Answered, Time>> conditions;
-    Silence facts, condition;
-  };
   // What one look writes, until it is on disk.
   struct Round {
     decide::Situation situation = {};
@@ -131,28 +123,31 @@ class Dispatcher {
     std::size_t let_go = 0;
   };
 
-  void look_at(const std::vector<Agenda::Due>& due);
+  // What a look is about: to be decided, and to be asked about.
+  struct Matters {
+    std::vector<Agenda::Due> due, facts;
+  };
+  void look_at(const Matters& matters);
+  std::vector<incident::Incident> open_ones(const std::vector<Agenda::Due>& listed) const;
   bool facts_are_due(const incident::Incident& incident, Time now) const;
   std::optional<Time> facts_due_at(const incident::Incident& incident) const;
-  void ask_about(const std::vector<incident::Incident>& incidents);
-  decide::Answers answers_for(const decide::Policy& policy,
-                              const std::vector<incident::Incident>& incidents);
-  std::map<std::string, decide::Answered> conditions_for(
-      const decide::Policy& policy, const std::vector<incident::Incident>& incidents,
-      const decide::Answers& answers);
+  void ask_about(const Matters& matters);
+  incident::Facts facts_of(const incident::Incident& incident);
   decide::Situation situation_at(Time now, std::map<std::string, decide::Answered> answers);
   void decide_all(const decide::Policy& policy, const std::vector<Agenda::Due>& due,
-                  const decide::Answers& answers,
-                  std::map<std::string, decide::Answered> conditions);
-  // When it is to be decided anew: at that time (nothing: once it changes), and when an action ends
-  // in one of these failure domains.
-  struct Next {
-    std::optional<Time> at = {};
-    std::set<std::string> domains = {};
-  };
-  Next decide_one(const decide::Policy& policy, const incident::Incident& incident,
-                  const decide::Answers& answers, act::Journal::Write& write, Round& round);
+                  PolicyAnswers::Answers answers);
+  // Gives what may decide it otherwise.
+  decide::Causes decide_one(const decide::Policy& policy, const incident::Incident& incident,
+                            const PolicyAnswers::Answers& answers, act::Journal::Write& write,
+                            Round& round);
+  void take_decision(decide::Action action, const std::map<std::string, decide::Action>& held,
+                     decide::Causes& causes, act::Journal::Write& write, Round& round);
   Duration held_every() const;
+  void look_at_the_switch();
+  void look_at_the_hour(const decide::Policy& policy, const decide::Situation& situation);
+  // What waits for such an action is decided anew.
+  void was_let_go(const decide::Action& action);
+  void has_left(const decide::Action& action);  // It is no longer under way.
   std::vector<decide::Past> past_of(const incident::Incident& incident, Time since) const;
   void call_off_ended();
   void bring_up_all();
@@ -175,8 +170,16 @@ class Dispatcher {
   PolicyPointer policy_;
   incident::IncidentBook book_;
   ActiveActions active_;
-  Agenda agenda_;
-  CachedAnswers answers_;  // Dispatcher thread only.
+  struct {
+    Agenda decisions, facts;  // What is to be decided, and what is to be asked about.
+    // As they were when they were last looked at: who turns or passes them tells nobody.
+    std::string paused;
+    bool hour_is_full = false;
+  } anew_;
+  struct {
+    PolicyAnswers policy;
+    Silence facts;
+  } answers_;  // Dispatcher thread only.
 };
 
 }  // namespace outrider

@@ -25,9 +25,10 @@ void Ledger::forget(const std::string& action) {
   releases_.erase(found);
 }
 
-void Ledger::add_releases(Time since, decide::Situation& situation) {
-  while (!by_time_.empty() && by_time_.begin()->first <= since)
+void Ledger::add_releases(Time now, Duration window, decide::Situation& situation) {
+  while (!by_time_.empty() && by_time_.begin()->first <= now - window)
     forget(std::string(by_time_.begin()->second));
+  if (!by_time_.empty()) situation.hour_eases_at = by_time_.begin()->first + window;
   for (const auto& [action, release] : releases_) {
     situation.automatic_last_hour += release.automatic;
     situation.pods_last_hour[release.owner] += release.pods;

@@ -20,8 +20,8 @@ class Ledger {
   void note(const decide::Action& action);
 
   std::size_t awaiting() const { return awaiting_.size(); }  // A person.
-  // What was let go since then, as the limits of the whole fleet count it (decide/care.h).
-  void add_releases(Time since, decide::Situation& situation);
+  // What was let go within the window, as the limits of the whole fleet count it (decide/care.h).
+  void add_releases(Time now, Duration window, decide::Situation& situation);
 
  private:
   struct Release {

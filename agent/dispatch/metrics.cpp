@@ -84,6 +84,14 @@ void AgentMetrics::register_actions() {
   decisions_.delay =
       &registry_.latency("outrider_agent_decision_delay_seconds",
                          "From when an incident changed until the decision about it was on disk.");
+  const auto made = [this](const char* cause) {
+    return &registry_.counter(
+        "outrider_agent_decisions_total",
+        "Decisions about open incidents: as the incident changed, or anew, as something else did "
+        "that holds one of its actions back.",
+        {{"cause", cause}});
+  };
+  decisions_.made = {made("anew"), made("changed")};
   decisions_.turned_away = &registry_.counter("outrider_agent_actions_turned_away_total",
                                               "Actions not let go because too many were active.");
   state_.active = &registry_.gauge("outrider_agent_actions_active",

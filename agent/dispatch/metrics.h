@@ -25,6 +25,8 @@ class AgentMetrics final : public wire::Collector {
   void observe_signals(const incident::Incident& incident);
   // From when an incident changed until the decision about it was on disk.
   void observe_decision(Duration delay) { decisions_.delay->Observe(to_seconds(delay)); }
+  // `changed`: its incident has; else something else that the decision depends on.
+  void count_decision(bool changed) { decisions_.made[changed]->Increment(); }
   void count_invalid_alert(bool is_limit) { alerts_invalid_[is_limit]->Increment(); }
   void count_truncated(std::uint64_t alerts) { truncated_->Increment(static_cast<double>(alerts)); }
   void count_change() { changes_->Increment(); }
@@ -64,6 +66,7 @@ class AgentMetrics final : public wire::Collector {
   struct {
     prometheus::Histogram* delay = nullptr;
     Counter turned_away = nullptr;
+    std::array<Counter, 2> made{};
   } decisions_;
   struct {
     Counter failures = nullptr;

@@ -272,6 +272,10 @@ std::string pods_line(const Incident& incident) {
          std::to_string(firing) + " of them firing.";
 }
 
+Time anchor_of(const Incident& incident) {
+  return incident.since.value_or(incident.episode_at);
+}
+
 }  // namespace
 
 std::string plain_time(Time time) {
@@ -359,23 +363,26 @@ void explain(Incident& incident) {
   incident.evidence = std::move(lines);
 }
 
+bool is_near(const Incident& incident, const Change& change) {
+  const bool in_time = change.at >= anchor_of(incident) - change_lookback &&
+                       (incident.open || change.at <= incident.resolved_at.value_or(change.at));
+  if (!in_time) return false;
+  // One without a model concerns every model there.
+  const auto fits = [&change](const Identity& who) {
+    Identity changed = change.identity();
+    if (changed.model.empty()) changed.model = who.model;
+    return may_be_same(changed, who);
+  };
+  return fits(incident.identity()) ||
+         std::any_of(incident.grouped.begin(), incident.grouped.end(),
+                     [&fits](const Signal& signal) { return fits(signal.identity()); });
+}
+
 std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent) {
-  const Time anchor = incident.since.value_or(incident.episode_at);
+  const Time anchor = anchor_of(incident);
   std::vector<Change> related;
   for (const Change& change : recent) {
-    // One without a model concerns every model there.
-    const auto fits = [&change](const Identity& who) {
-      Identity changed = change.identity();
-      if (changed.model.empty()) changed.model = who.model;
-      return may_be_same(changed, who);
-    };
-    const bool concerns =
-        fits(incident.identity()) ||
-        std::any_of(incident.grouped.begin(), incident.grouped.end(),
-                    [&fits](const Signal& signal) { return fits(signal.identity()); });
-    const bool near = change.at >= anchor - change_lookback &&
-                      (incident.open || change.at <= incident.resolved_at.value_or(change.at));
-    if (concerns && near) related.push_back(change);
+    if (is_near(incident, change)) related.push_back(change);
   }
   // What somebody did before what the pods suffered.
   const auto distance = [anchor](const Change& c) {

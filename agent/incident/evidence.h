@@ -23,9 +23,10 @@ namespace outrider::incident {
 // annotations, facts, changes and members. Calling it again changes nothing.
 void explain(Incident& incident);
 
-// The changes that may have to do with it: of its model or of none, not of another place, from an
-// hour before the change began (or the incident, while that is unknown) up to its end; the 20
-// nearest its beginning.
+// Whether a change may have to do with it: of its model or of none, not of another place, from an
+// hour before the change began (or the incident, while that is unknown) up to its end.
+bool is_near(const Incident& incident, const Change& change);
+// The 20 of those that are nearest its beginning.
 std::vector<Change> related_changes(const Incident& incident, const std::vector<Change>& recent);
 
 // Whether its alert is about the accuracy of a model.

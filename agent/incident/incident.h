@@ -80,6 +80,7 @@ struct Facts {
   std::string owner = {};     // The model's, where the alert does not carry it.
   std::optional<Comparison> comparison = {};  // Nothing: no beginning is known, or no bins are.
   std::string comparison_trouble = {};        // Why there is none, where Prometheus said so.
+  bool operator==(const Facts&) const = default;
 };
 
 // One line of plain words for a person who was asleep a minute ago.

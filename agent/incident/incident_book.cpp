@@ -412,15 +412,38 @@ void IncidentBook::restore(Incident incident) {
   restored_.insert(id);
 }
 
-const Incident* IncidentBook::set_facts(const std::string& id, Facts facts,
-                                        const std::vector<Change>& changes) {
+bool IncidentBook::set_facts(const std::string& id, Facts facts,
+                             const std::vector<Change>& changes) {
   const auto found = incidents_.find(id);
-  if (found == incidents_.end()) return nullptr;
-  found->second.facts = std::move(facts);
-  explain(found->second);  // May learn when the change began, which says what changes are near.
-  found->second.changes = related_changes(found->second, changes);
-  explain(found->second);
-  return &found->second;
+  if (found == incidents_.end()) return false;
+  Incident& incident = found->second;
+  Facts before = std::exchange(incident.facts, std::move(facts));
+  const bool is_first = !before.asked_at;
+  before.asked_at = incident.facts.asked_at;
+  const bool tells_more = is_first || before != incident.facts;
+  // May learn when the change began, which says what changes are near.
+  if (tells_more) explain(incident);
+  std::vector<Change> near = related_changes(incident, changes);
+  if (!tells_more && near == incident.changes) return false;
+  incident.changes = std::move(near);
+  explain(incident);
+  return true;
+}
+
+std::vector<const Incident*> IncidentBook::on_change(const Change& change) {
+  std::vector<const Incident*> told;
+  for (auto& [id, incident] : incidents_) {
+    // One that was not asked about yet is told with its first facts.
+    if (!incident.open || !incident.facts.asked_at || !is_near(incident, change)) continue;
+    std::vector<Change> changes = incident.changes;
+    changes.push_back(change);
+    changes = related_changes(incident, changes);
+    if (changes == incident.changes) continue;
+    incident.changes = std::move(changes);
+    explain(incident);
+    told.push_back(&incident);
+  }
+  return told;
 }
 
 const Incident* IncidentBook::set_diagnosis(const std::string& id, Diagnosis diagnosis,

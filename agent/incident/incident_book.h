@@ -97,8 +97,12 @@ class IncidentBook {
   // After a restart: an incident as the journal has it.
   void restore(Incident incident);
 
-  // Facts and recent changes make evidence (evidence.h). Nothing when there is no such incident.
-  const Incident* set_facts(const std::string& id, Facts facts, const std::vector<Change>& changes);
+  // Facts and recent changes make evidence (evidence.h). False: there is no such incident, or they
+  // tell nothing new of it.
+  bool set_facts(const std::string& id, Facts facts, const std::vector<Change>& changes);
+  // A change that came in: evidence of the open incidents that it is near, which these are. O(open
+  // incidents).
+  std::vector<const Incident*> on_change(const Change& change);
 
   const Incident* set_diagnosis(const std::string& id, Diagnosis diagnosis,
                                 std::optional<Slices> slices);

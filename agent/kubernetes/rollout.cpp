@@ -211,6 +211,32 @@ std::optional<Report> no_restart_now(const Job& job, const Json& workload) {
   return Job::refused(why);
 }
 
+// Its controller has read what is asked for: it writes the generation as a text.
+bool is_answered(const Json& rollout) {
+  const auto generation = number_at(rollout, {"metadata", "generation"});
+  return generation &&
+         text_at(rollout, {"status", "observedGeneration"}) == std::to_string(*generation);
+}
+
+Report check_abort(const Job& job, const Json& rollout, const std::string& current, bool aborted) {
+  const std::string what = job.target.text();
+  if (!is_answered(rollout)) {
+    return Job::refused("the controller of " + what +
+                        " has not answered its last change: does Argo Rollouts run?");
+  }
+  const std::string stable = text_at(rollout, {"status", "stableRS"});
+  if (current.empty() || stable.empty() || current == stable)
+    return Job::refused("no rollout of " + what + " is under way");
+  if (aborted) return Job::refused("the rollout of " + what + " is aborted already");
+  return Job::done(
+      "the rollout of " + what + " from " + stable + " to " + current + " is under way",
+      {{"uid", uid_of(rollout)}, {"version", current}});
+}
+
+std::string abort_text(const Job& job, bool aborted) {
+  return "the rollout of " + job.target.text() + (aborted ? " is aborted" : " goes on");
+}
+
 }  // namespace
 
 Report roll_back(const Job& job) {
@@ -258,25 +284,34 @@ Report restart(const Job& job) {
 Report abort_rollout(const Job& job) {
   const auto rollout = job.client.get(job.target.path());
   if (!rollout) return job.failed(rollout.error());
-  const bool wanted = job.order.step != Step::undo;
+  const Json& receipt = job.order.receipt;
+  const std::string current = text_at(*rollout, {"status", "currentPodHash"});
   const Json* flag = find(*rollout, {"status", "abort"});
   const bool aborted = flag && *flag == true;
-  if (job.order.step != Step::check && uid_of(*rollout) != text_at(job.order.receipt, {"uid"})) {
-    return Job::refused(job.target.text() + " is not the one that was read before");
-  }
-  if (job.order.step != Step::check && aborted == wanted)
-    return Job::done(job.target.text() + (wanted ? " is aborted" : " goes on"), job.order.receipt);
-  const std::string current = text_at(*rollout, {"status", "currentPodHash"});
-  if (current.empty() || current == text_at(*rollout, {"status", "stableRS"}))
-    return Job::refused("no rollout of " + job.target.text() + " is under way");
+  const bool is_known = !receipt.is_null() && uid_of(*rollout) == text_at(receipt, {"uid"}) &&
+                        current == text_at(receipt, {"version"});
   if (job.order.step == Step::check) {
-    return Job::done("the rollout of " + current + " is under way", {{"uid", uid_of(*rollout)}});
+    // After a kill between the effect and its report it is checked once more.
+    if (is_known && aborted) return Job::done("it is done", receipt);
+    return check_abort(job, *rollout, current, aborted);
+  }
+  if (!is_known) {
+    return Job::handed_over(job.target.text() +
+                            " rolls out another version than the one that was read, or was made "
+                            "anew: somebody else acts");
+  }
+  const bool wanted = job.order.step == Step::effect;
+  if (aborted == wanted) return Job::done(abort_text(job, wanted), receipt);
+  if (wanted) {
+    if (Report checked = check_abort(job, *rollout, current, aborted);
+        checked.what != Report::What::done)
+      return checked;
   }
   const auto written = job.client.patch(
       job.target.path() + "/status",
       {{"metadata", {{"resourceVersion", version_of(*rollout)}}}, {"status", {{"abort", wanted}}}});
   if (!written) return job.failed(written.error(), true);
-  return Job::done(job.target.text() + (wanted ? " is aborted" : " goes on"), job.order.receipt);
+  return Job::done(abort_text(job, wanted), receipt);
 }
 
 }  // namespace outrider::kubernetes

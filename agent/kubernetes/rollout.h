@@ -11,7 +11,9 @@
 //                  Refused during a rollout, and where a PodDisruptionBudget lets no pod go. No
 //                  undo. Receipt {"uid", "at"}.
 //   abort_rollout  status.abort of an Argo Rollout, as its kubectl plugin does it; undone, it goes
-//                  on. Receipt {"uid"}.
+//                  on. Refused where none is under way, where it is aborted already, and where its
+//                  controller has not answered the last change. Receipt {"uid", "version"}: the
+//                  hash of the new pods, as another version is somebody else's doing.
 //
 // Source: kubectl, pkg/polymorphichelpers/rollback.go and objectrestarter.go; Argo Rollouts,
 // pkg/kubectl-argo-rollouts/cmd/abort.

@@ -233,6 +233,12 @@ def test_actions_of_kubernetes_grant_what_they_read_and_patch_and_nothing_else(r
         ("list", "horizontalpodautoscalers"), ("patch", "horizontalpodautoscalers"), ("list", "poddisruptionbudgets")}
     lease = roles.pop("outrider-agent-lease")
     assert lease["metadata"]["namespace"] == "ml" and not roles
+    more = render("agent.actions.kubernetes.enabled=true", "agent.actions.kubernetes.rollouts=true",
+                  f"agent.actions.kubernetes.namespaces={json.dumps(namespaces)}")
+    allowed = find(more, kind, act["metadata"]["name"])["rules"]
+    assert [rule for rule in allowed if rule not in act["rules"]] == [
+        {"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get"]},
+        {"apiGroups": ["argoproj.io"], "resources": ["rollouts/status"], "verbs": ["patch"]}]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in lease["rules"]] == [(["create"], None), (["get", "update"], ["agents"])]
     spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is True

@@ -127,6 +127,58 @@ TEST_CASE("in quiet hours a person must approve, over midnight and on the days t
   CHECK(action.reason == "quiet hours, 00:00 to 00:00 UTC: a person must approve");
 }
 
+TEST_CASE("the next edge of quiet hours is a beginning or an end, over midnight and over a week") {
+  const auto next = [](const std::string& hours, const char* at) {
+    const auto policy = policy_of("quiet_hours: [" + hours + "]");
+    return next_edge(policy.quiet_hours, *parse_rfc3339(at));
+  };
+  const std::string night = R"({from: "22:00", to: "06:00"})";
+  CHECK(next(night, "2026-01-31T12:00:00Z") == parse_rfc3339("2026-01-31T22:00:00Z"));
+  CHECK(next(night, "2026-01-31T22:00:00Z") == parse_rfc3339("2026-02-01T06:00:00Z"));
+  CHECK(next(night, "2026-02-01T05:59:59Z") == parse_rfc3339("2026-02-01T06:00:00Z"));
+  const std::string saturday = R"({days: [sat], from: "08:00", to: "12:00"})";
+  CHECK(next(saturday, "2026-01-31T12:00:00Z") == parse_rfc3339("2026-02-07T08:00:00Z"));
+  CHECK(next(saturday + ", " + night, "2026-01-31T12:00:00Z") ==
+        parse_rfc3339("2026-01-31T22:00:00Z"));
+  CHECK(!next("", "2026-01-31T12:00:00Z"));
+}
+
+TEST_CASE("what is held says what may decide it otherwise") {
+  const auto causes = [](const Policy& policy, const Situation& situation = {},
+                         const std::vector<Past>& past = {}) {
+    const auto decisions = decide::decide(policy, incident_of(), past, {}, {}, noon, situation);
+    REQUIRE(decisions.actions.size() == 1);
+    REQUIRE(decisions.actions.front().stage == Stage::held);
+    return decisions.causes;
+  };
+  const std::string of_model = course_of(Kind::restart, "m");
+  CHECK(of_model == course_of(Kind::rollback, "m"));
+  CHECK(of_model != course_of(Kind::notify, "m"));
+  using Events = std::set<std::string>;
+  const Causes asked = causes(policy_of("", "    approval: required\n"));
+  CHECK(!asked.at);
+  CHECK(!asked.answers);
+  CHECK(asked.events == Events{of_model});
+  CHECK(causes(policy_of("", "    precondition: up > 1\n")).answers);
+  CHECK(causes(policy_of("cooldown: 2h"), {}, {ended(Outcome::accepted, 1h)}).at == noon + 1h);
+  const Situation busy = situation_of(
+      [](Situation& one) { one.underway = {{.id = "other", .who = incident_of().identity()}}; });
+  const Causes behind = causes(policy_of("quiet_hours: [{from: '22:00', to: '06:00'}]"), busy);
+  CHECK(behind.at == noon + 10h);
+  CHECK(behind.events == Events{of_model, end_of("other"), limits_of_the_hour()});
+  Situation full = after(20);
+  full.hour_eases_at = noon + 7min;
+  CHECK(causes(policy_of(""), full).at == noon + 7min);
+  const Policy three = policy_of("cooldown: 0s, automatic_actions_per_day: 99");
+  CHECK(causes(three, {},
+               {ended(Outcome::undone, 3h), ended(Outcome::failed, 2h), ended(Outcome::undone, 1h)})
+            .at == noon - 3h + 24h * 7);
+  std::vector<Past> today = {ended(Outcome::accepted, 3h), ended(Outcome::accepted, 2h)};
+  for (Past& one : today) one.automatic = true;
+  CHECK(causes(policy_of("cooldown: 0s, automatic_actions_per_day: 2"), {}, today).at ==
+        noon + 21h);
+}
+
 TEST_CASE("strikes count what did not help, in a row, of this action on this model") {
   const Policy policy = policy_of("cooldown: 0s, automatic_actions_per_day: 99");
   std::vector<Past> past = {ended(Outcome::undone, 3h), ended(Outcome::failed, 2h)};

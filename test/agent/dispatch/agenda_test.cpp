@@ -56,24 +56,37 @@ TEST_CASE("what waits comes up in its time, or when it is hurried, or changes") 
   CHECK(taken(agenda, noon + 2h).empty());
 }
 
-TEST_CASE("an action's end brings up what waits for its failure domain, and nothing else") {
+TEST_CASE("an event brings up what waits for it, and nothing else") {
   Agenda agenda;
-  agenda.wait("a", noon, noon + 1h, {"namespace=shop"});
-  agenda.wait("b", noon + 1s, noon + 1h, {"namespace=bank", "namespace=shop"});
-  agenda.wait("c", noon + 2s, noon + 1h, {"namespace=bank"});
+  agenda.wait("a", noon, noon + 1h, {"end x"});
+  agenda.wait("b", noon + 1s, noon + 1h, {"end x", "end y"});
+  agenda.wait("c", noon + 2s, noon + 1h, {"end y"});
   agenda.wait("d", noon + 3s, noon + 1h);
-  CHECK(agenda.waiting() == 4);
-  agenda.hurry("namespace=elsewhere");
+  CHECK(agenda.waiting_for("end x") == 2);
+  agenda.hurry("end z");
   CHECK(!agenda.has_due(noon));
-  agenda.hurry("namespace=shop");
+  agenda.hurry("end x");
   CHECK(taken(agenda, noon) == Ids{"a", "b"});
-  agenda.hurry("namespace=shop");
+  agenda.hurry("end x");
   CHECK(!agenda.has_due(noon));
+  CHECK(agenda.waiting_for("end x") == 0);
   // Decided anew it may wait for another.
-  agenda.wait("c", noon + 2s, noon + 1h, {"namespace=shop"});
-  agenda.hurry("namespace=bank");
+  agenda.wait("c", noon + 2s, noon + 1h, {"end x"});
+  agenda.hurry("end y");
   CHECK(!agenda.has_due(noon));
-  CHECK(agenda.waiting() == 2);
+}
+
+TEST_CASE("what waits for an event alone comes up by no time, and leaves with its incident") {
+  Agenda agenda;
+  agenda.wait("a", noon, std::nullopt, {"end x"});
+  agenda.wait("b", noon + 1s, std::nullopt, {"end x"});
+  CHECK(!agenda.has_due(noon + 8'760h));
+  agenda.ended("b");
+  agenda.hurry("end x");
+  CHECK(taken(agenda, noon) == Ids{"a"});
+  agenda.wait("a", noon, std::nullopt, {"end x"});
+  agenda.hurry();
+  CHECK(taken(agenda, noon) == Ids{"a"});
 }
 
 TEST_CASE("a round is bounded, and those that wait have their part of it") {

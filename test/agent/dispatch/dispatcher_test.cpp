@@ -9,6 +9,7 @@
 
 #include "agent/decide/delivery.h"
 #include "base/core/text.h"
+#include "test/agent/dispatch/played_executor.h"
 #include "test/support/catch.h"
 #include "test/support/fake_clock.h"
 #include "test/support/temporary_folder.h"
@@ -20,18 +21,9 @@ using decide::Stage;
 
 namespace {
 
-// Takes every target; the test carries it out.
-struct PlayedExecutor final : decide::Executor {
-  std::string_view name() const override { return "kubernetes"; }
-  Result<void> check_target(decide::Kind, const wire::Json&) const override { return {}; }
-  bool can_undo(decide::Kind, const wire::Json&) const override { return false; }
-  std::string always_asks(decide::Kind, const wire::Json&) const override { return ""; }
-  decide::Report carry_out(const decide::Order&) override { return {}; }
-};
-
 decide::Policy policy_of(const std::string& text) {
   auto policy = decide::parse_policy("policy.yaml", text,
-                                     {{"kubernetes", std::make_shared<PlayedExecutor>()}});
+                                     {{"kubernetes", std::make_shared<testing::PlayedExecutor>()}});
   if (!policy) FAIL(policy.error().message);
   return std::move(*policy);
 }

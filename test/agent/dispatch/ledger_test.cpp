@@ -24,7 +24,7 @@ decide::Action let_go(const std::string& id, Time at, double pods = 0, bool by_p
 }
 decide::Situation since(Ledger& ledger, Time at) {
   decide::Situation situation;
-  ledger.add_releases(at, situation);
+  ledger.add_releases(at + 1h, 1h, situation);
   return situation;
 }
 
@@ -38,10 +38,13 @@ TEST_CASE("what was let go counts for an hour, each action once, people's apart"
   const auto both = since(ledger, noon - 1min);
   CHECK(both.automatic_last_hour == 1);
   CHECK(both.pods_last_hour.at("homes") == 5);
+  CHECK(both.hour_eases_at == noon + 1h);
   const auto one = since(ledger, noon);
   CHECK(one.automatic_last_hour == 0);
   CHECK(one.pods_last_hour.at("homes") == 2);
+  CHECK(one.hour_eases_at == noon + 1min + 1h);
   CHECK(since(ledger, noon + 1h).pods_last_hour.empty());
+  CHECK(!since(ledger, noon + 1h).hour_eases_at);
 }
 
 TEST_CASE("what was held again was not let go, and what tells people never counts") {

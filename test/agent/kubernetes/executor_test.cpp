@@ -15,8 +15,6 @@ using decide::Report;
 using decide::Step;
 using outrider::test::FakeClock;
 
-const std::string rollout = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/house";
-
 std::string scale_to(int replicas, const std::string& more = "") {
   return R"({"action": "scale", "deployment": "house", "namespace": "shop", "replicas": )" +
          std::to_string(replicas) + more + "}";
@@ -316,28 +314,85 @@ TEST_CASE("a restart is an annotation, once, and not where a budget lets no pod 
   CHECK_THAT(hand.step(Step::check).text, Contains("allows 1 pods to go at the moment, not 3"));
 }
 
-TEST_CASE(
-    "an Argo Rollout is aborted only while one is under way, and always by a person's leave") {
-  Hand hand;
-  hand.kind = Kind::rollback;
-  hand.target = R"({"action": "abort", "rollout": "house", "namespace": "shop"})";
-  CHECK_THAT(hand.executor.always_asks(Kind::rollback, json(hand.target)),
-             Contains("experimental"));
-  const auto of = [](const std::string& current) {
-    return json(
-        R"({"metadata": {"name": "house", "uid": "r"}, "status": {"stableRS": "a", "currentPodHash": ")" +
-        current + R"("}})");
-  };
-  hand.api.put(rollout, of("a"));
+// To abort a Rollout whose stable version is "a".
+struct AbortHand : Hand {
+  AbortHand() {
+    kind = Kind::rollback;
+    target = R"({"action": "abort", "rollout": "house", "namespace": "shop"})";
+  }
+  void roll_out(const std::string& version) { api.put(argo_rollout, argo(version)); }
+  bool aborted() {
+    const Json now = api.at(argo_rollout);
+    const Json* flag = find(now, {"status", "abort"});
+    return flag && *flag == true;
+  }
+};
+
+TEST_CASE("an Argo Rollout that is under way is aborted, and goes on where that is taken back") {
+  AbortHand hand;
+  CHECK_THAT(hand.executor.always_asks(hand.kind, json(hand.target)), Contains("experimental"));
+  hand.roll_out("b");
+  const Json receipt = hand.act();
+  CHECK(hand.aborted());
+  CHECK(hand.step(Step::effect, receipt).what == Report::What::done);
+  CHECK(hand.step(Step::check, receipt).what == Report::What::done);  // As after a kill.
+  CHECK(hand.step(Step::undo, receipt).what == Report::What::done);
+  CHECK(!hand.aborted());
+  CHECK(hand.step(Step::undo, receipt).what == Report::What::done);
+  CHECK(hand.api.writes() == 2);
+}
+
+TEST_CASE("a Rollout is not aborted where none is under way, or it is, or nobody would see it") {
+  AbortHand hand;
+  hand.roll_out("a");
   CHECK_THAT(hand.step(Step::check).text,
              Contains("no rollout of Rollout shop/house is under way"));
-  hand.api.put(rollout, of("b"));
+  Json aborted = argo("b");
+  aborted["status"]["abort"] = true;
+  hand.api.put(argo_rollout, aborted);
+  CHECK_THAT(hand.step(Step::check).text, Contains("is aborted already"));
+  Json unanswered = argo("b");
+  unanswered["metadata"]["generation"] = 8;
+  hand.api.put(argo_rollout, unanswered);
+  CHECK_THAT(hand.step(Step::check).text, Contains("does Argo Rollouts run?"));
+  Json new_born = argo("b");
+  new_born.erase("status");
+  hand.api.put(argo_rollout, new_born);
+  CHECK_THAT(hand.step(Step::check).text, Contains("does Argo Rollouts run?"));
+  CHECK(hand.api.writes() == 0);
+}
+
+TEST_CASE("an abort is of the version that was read, and its undo too") {
+  AbortHand hand;
+  hand.roll_out("b");
+  const Report checked = hand.step(Step::check);
+  hand.roll_out("c");
+  CHECK(hand.step(Step::effect, checked.receipt).what == Report::What::handed_over);
+  // It has ended between the check and the effect.
+  Json promoted = argo("b");
+  promoted["status"]["stableRS"] = "b";
+  hand.api.put(argo_rollout, promoted);
+  CHECK(hand.step(Step::effect, checked.receipt).what == Report::What::refused);
+  hand.roll_out("b");
   const Json receipt = hand.act();
-  CHECK(*find(hand.api.at(rollout), {"status", "abort"}) == true);
-  CHECK(hand.step(Step::effect, receipt).what == Report::What::done);
-  CHECK(hand.step(Step::undo, receipt).what == Report::What::done);
-  CHECK(*find(hand.api.at(rollout), {"status", "abort"}) == false);
-  CHECK(hand.api.writes() == 2);
+  Json other = argo("c");
+  other["status"]["abort"] = true;
+  hand.api.put(argo_rollout, other);
+  CHECK(hand.step(Step::undo, receipt).what == Report::What::handed_over);
+  CHECK(hand.aborted());
+  CHECK(hand.api.writes() == 1);
+}
+
+TEST_CASE("an abort gives way to whoever writes meanwhile") {
+  AbortHand hand;
+  hand.roll_out("b");
+  const Report checked = hand.step(Step::check);
+  hand.api.change_after_read(argo_rollout, {{"status", {{"message", "of the controller"}}}});
+  const Report clashed = hand.step(Step::effect, checked.receipt);
+  CHECK(clashed.what == Report::What::failed);
+  CHECK(!clashed.may_have_acted);
+  CHECK(hand.step(Step::effect, checked.receipt).what == Report::What::done);
+  CHECK(hand.api.writes() == 1);
 }
 
 TEST_CASE("without the lease nothing is written") {

@@ -42,6 +42,16 @@ inline Json replica_set(const std::string& name, const std::string& image, int r
   return made;
 }
 
+inline const std::string argo_rollout = "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/house";
+
+// Of Argo Rollouts: from its stable version "a" to this one.
+inline Json argo(const std::string& version) {
+  return json(
+      R"({"metadata": {"name": "house", "uid": "r", "generation": 7}, "status": {"observedGeneration": "7",
+      "stableRS": "a", "currentPodHash": ")" +
+      version + R"("}})");
+}
+
 inline Json budget(int allowed) {
   return json(
       R"({"metadata": {"name": "house", "generation": 1}, "spec": {"selector": {"matchLabels": {"app": "house"}}},
