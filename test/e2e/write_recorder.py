@@ -256,7 +256,7 @@ class Recorder(_Server):
                 with recorder.lock:
                     try:
                         request = Request(dict(self.headers), body)
-                    except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the test must see it
+                    except Exception as fault:  # whatever is wrong with it, the test must see it
                         recorder.faults.append(repr(fault))
                         self.reply(400, {})
                         return
