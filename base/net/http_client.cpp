@@ -16,7 +16,7 @@ struct Receiver {
   ClientResponse response;
   const ClientRequest& request;
   CURL* curl;
-  bool too_large = false, given_up = false;
+  bool too_large = false, given_up = false, sent = false;
 };
 
 bool is_success(CURL* curl) {
@@ -48,6 +48,13 @@ std::size_t on_header(char* bytes, std::size_t, std::size_t count, void* target)
         {std::string(line.substr(0, colon)), std::string(trim(line.substr(colon + 1)))});
   }
   return count;
+}
+
+// Before each request that goes out: libcurl sends one again, over a new connection, where the kept
+// one has ended without an answer.
+int on_request(void* target, char*, char*, int, int) {
+  static_cast<Receiver*>(target)->sent = true;
+  return CURL_PREREQFUNC_OK;
 }
 
 int on_progress(void* cancelled, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -119,7 +126,8 @@ Failure describe(CURLcode code, const Receiver& receiver, const char* detail) {
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return fail("bad_url", where + "expected http://HOST[:PORT]/PATH or https://…");
   }
-  return fail(is_of_tls(code)               ? "tls_failed"
+  return fail(receiver.sent                 ? "cut_off"
+              : is_of_tls(code)             ? "tls_failed"
               : is_before_the_request(code) ? "unreachable"
                                             : "cut_off",
               where + (detail[0] ? detail : curl_easy_strerror(code)));
@@ -177,6 +185,8 @@ Result<ClientResponse> HttpClient::send(const ClientRequest& request) {
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &receiver);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &receiver);
+  curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_request);
+  curl_easy_setopt(curl, CURLOPT_PREREQDATA, &receiver);
   set_credentials(curl, request);
   set_ends(curl, request);
   if (request.method == "HEAD") {

@@ -55,9 +55,10 @@ class HttpClient {
   HttpClient& operator=(HttpClient&&) noexcept;
 
   // Any status is a success here. Errors: "unreachable" (no connection, so nothing was sent),
-  // "cut_off" (a connection that ended before the answer), "tls_failed" (a certificate that one
-  // side does not accept, or that cannot be read), "timeout", "body_too_large", "bad_url",
-  // "cancelled".
+  // "cut_off" (a connection that ended before the answer: the request may have been understood),
+  // "tls_failed" (a certificate that one side does not accept, or that cannot be read: nothing was
+  // sent), "timeout", "body_too_large", "bad_url", "cancelled". A request may come twice, where a
+  // kept connection ends without an answer.
   Result<ClientResponse> send(const ClientRequest& request);
 
  private:

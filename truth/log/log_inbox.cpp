@@ -80,6 +80,7 @@ Result<std::vector<LabelAnswer>> LogInbox::join(std::vector<GroundTruth> labels,
 Result<std::vector<ShipmentTaken>> LogInbox::take_all(std::vector<DecodedShipment> shipments) {
   std::vector<std::shared_ptr<ShipmentCaller>> callers;
   std::vector<std::size_t> bytes;
+  bool is_first = false;
   for (DecodedShipment& shipment : shipments) {
     bytes.push_back(shipment.predictions.footprint());
     callers.push_back(std::make_shared<ShipmentCaller>());
@@ -94,9 +95,10 @@ Result<std::vector<ShipmentTaken>> LogInbox::take_all(std::vector<DecodedShipmen
                   format_bytes(shipments_.weight()) +
                       " of predictions are waiting to be written; send them again later");
     }
+    is_first = shipments_.empty();
     for (std::size_t i = 0; i < callers.size(); ++i) shipments_.push(callers[i], bytes[i]);
   }
-  work_.notify_one();
+  if (is_first) work_.notify_one();  // Else the owner is busy, or gathers them.
   std::vector<ShipmentTaken> answers;
   const auto deadline = std::chrono::steady_clock::now() + settings_.join_deadline;
   for (const auto& caller : callers) {
@@ -145,12 +147,15 @@ std::string LogInbox::closed_because() const {
   return closed_because_;
 }
 
-LogInbox::Work LogInbox::wait(AppendBuffer& predictions) {
+LogInbox::Work LogInbox::wait(AppendBuffer& predictions,
+                              std::chrono::steady_clock::time_point gathered_at) {
   MutexLock lock(mutex_);
-  work_.wait_for(lock, settings_.commit_interval, [this]() REQUIRES(mutex_) {
-    return stopping_ || !labels_.empty() || !shipments_.empty() || !erasures_.empty() ||
-           flushes_.wanted > flushes_.done;
-  });
+  const auto is_urgent = [this]() REQUIRES(mutex_) {
+    return stopping_ || !labels_.empty() || !erasures_.empty() || flushes_.wanted > flushes_.done;
+  };
+  work_.wait_for(lock, settings_.commit_interval,
+                 [&]() REQUIRES(mutex_) { return is_urgent() || !shipments_.empty(); });
+  if (!shipments_.empty()) work_.wait_until(lock, gathered_at, is_urgent);
   std::swap(filling_, predictions);
   return {.labels = labels_.take(settings_.group_labels_max),
           .shipments = shipments_.take(settings_.queued_shipment_bytes_max / 4),

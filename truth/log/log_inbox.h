@@ -7,6 +7,7 @@
 // Bounded, each by LogSettings: what does not fit is refused at once ("log_busy"), and so is what
 // comes while the store is closed, the disk full or the program about to end ("log_unavailable").
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -52,9 +53,9 @@ class LogInbox {
     std::uint64_t flush = 0;  // A flush that somebody waits for; 0: none.
     bool stopping = false;
   };
-  // Waits for work, for a commit_interval at most. Swaps the buffer of predictions with an empty
-  // one.
-  Work wait(AppendBuffer& predictions);
+  // Waits for work, for a commit_interval at most; where that is shipments alone, until more of
+  // them may have gathered. Swaps the buffer of predictions with an empty one.
+  Work wait(AppendBuffer& predictions, std::chrono::steady_clock::time_point gathered_at);
   void finish_flush(std::uint64_t flush);
   bool is_empty() const;  // But for predictions.
 

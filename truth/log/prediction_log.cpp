@@ -100,7 +100,7 @@ class PredictionLog::Owner final : public wire::Collector {
   } before_;
   struct {
     bool unsynced = false;
-    Steady::time_point last_sync{}, last_housekeeping{};
+    Steady::time_point last_sync{}, last_housekeeping{}, last_shipments{};
   } pace_;
   struct {
     Steady::time_point next{};
@@ -214,7 +214,7 @@ void PredictionLog::Owner::close() {
 
 void PredictionLog::Owner::run() {
   for (;;) {
-    LogInbox::Work work = inbox_.wait(writing_);
+    LogInbox::Work work = inbox_.wait(writing_, pace_.last_shipments + settings_.shipment_interval);
     step(work, work.stopping || work.flush > 0);
     if (join_) inbox_.finish_flush(work.flush);
     if (work.stopping && inbox_.is_empty()) return;
@@ -268,6 +268,7 @@ Result<void> PredictionLog::Owner::write_buffer() {
 
 Result<void> PredictionLog::Owner::write_shipments(Waiting<ShipmentCaller>::Callers& callers) {
   if (callers.empty()) return {};
+  pace_.last_shipments = Steady::now();
   std::vector<const DecodedShipment*> shipments;
   for (const auto& caller : callers) shipments.push_back(&caller->shipment);
   const auto taken = join_->take(shipments, clock_.now());
@@ -289,15 +290,18 @@ Result<void> PredictionLog::Owner::join_labels(Waiting<LabelCaller>::Callers& ca
   std::vector<JoinItem> items;
   for (const auto& caller : callers) {
     const JoinOptions& options = caller->options;
+    const auto holds = [](const std::vector<bool>& each, std::size_t i) {
+      return i < each.size() && each[i];
+    };
     for (std::size_t i = 0; i < caller->labels.size(); ++i) {
-      const bool counted = i < options.counted.size() && options.counted[i];
       items.push_back({.label = &caller->labels[i],
                        .fan_out = options.fan_out,
                        .arrived = caller->arrived,
                        .held = std::nullopt,
                        .last_chance = false,
-                       .passed = options.passed || counted,
-                       .asked = !options.counted.empty(),
+                       .passed = options.passed || holds(options.each_passed, i),
+                       .claimed = holds(options.claimed, i),
+                       .asked = options.asked,
                        .scope = options.scope.any() ? nullptr : &options.scope});
     }
   }

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "base/net/address.h"
 #include "base/net/http_client.h"
@@ -170,6 +175,41 @@ TEST_CASE("the client tells a refused connection, a timeout and a bad URL apart"
   auto request = site.request("GET", "/large");
   request.body_bytes_max = 100;
   CHECK(site.client.send(request).error().code == "body_too_large");
+}
+
+TEST_CASE("a request over a kept connection, whose server dies with it, is cut off") {
+  int listening = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  REQUIRE(::bind(listening, generic, size) == 0);
+  REQUIRE(::listen(listening, 1) == 0);
+  REQUIRE(::getsockname(listening, generic, &size) == 0);
+  std::thread server([listening] {
+    const int connection = ::accept(listening, nullptr, nullptr);
+    const auto read_request = [connection] {
+      std::string head;
+      char byte = 0;
+      while (!head.ends_with("\r\n\r\n") && ::recv(connection, &byte, 1, 0) == 1) head += byte;
+      return head;
+    };
+    read_request();
+    const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    ::send(connection, answer.data(), answer.size(), 0);
+    read_request();
+    ::close(listening);
+    ::close(connection);
+  });
+  HttpClient client;
+  const ClientRequest request{
+      .method = "POST",
+      .url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/counted"};
+  CHECK(client.send(request).has_value());
+  CHECK(client.send(request).error().code == "cut_off");
+  server.join();
+  CHECK(client.send(request).error().code == "unreachable");
 }
 
 TEST_CASE("/metrics answers text, OpenMetrics and gzip, as asked") {
