@@ -23,7 +23,9 @@ enum JoinedFlag : std::uint8_t {
   joined_score = 2,
   joined_segment = 4,
   joined_features = 8,
+  joined_uncounted = 16,  // Of the row alone: nothing follows for it.
 };
+constexpr std::uint64_t mark_uncounted = std::uint64_t{1} << 63;  // A slot has 45 bits.
 enum class Kind : std::uint8_t { missing, number, text };
 
 std::uint64_t to_zigzag(std::int64_t value) {
@@ -429,12 +431,13 @@ std::optional<StoredPrediction> find_row(std::string_view slot_value, const Pred
   return RowFinder().find(slot_value, key, rows_found);
 }
 
-std::string encode_joined(const JoinedRow& row, std::uint32_t rows) {
+std::string encode_joined(const JoinedRow& row, std::uint32_t rows, bool counted_here) {
   std::uint8_t flags = 0;
   if (row.truth_time) flags |= joined_truth_time;
   if (row.score) flags |= joined_score;
   if (!row.segment.empty()) flags |= joined_segment;
   if (!row.features.empty()) flags |= joined_features;
+  if (!counted_here) flags |= joined_uncounted;
   std::string out;
   out.reserve(64 + row.features.size() * 24);
   out += static_cast<char>(flags);
@@ -476,12 +479,24 @@ std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view va
 
 std::optional<JoinedModel> joined_model(std::string_view value) {
   ByteReader in(value);
-  in.byte();
   JoinedModel model;
+  model.counted_here = (in.byte() & joined_uncounted) == 0;
   model.name = in.text();
   model.version = in.text();
   model.rows = static_cast<std::uint32_t>(in.varint());
   return in.ok() ? std::optional(model) : std::nullopt;
+}
+
+std::string encode_mark(const LabelMark& mark) {
+  std::string value;
+  append_u64_key(value, mark.slot | (mark.counted_here ? 0 : mark_uncounted));
+  return value;
+}
+
+std::optional<LabelMark> decode_mark(std::string_view value) {
+  if (value.size() != 8) return std::nullopt;
+  const std::uint64_t bits = read_u64_key(value);
+  return LabelMark{bits & ~mark_uncounted, (bits & mark_uncounted) == 0};
 }
 
 // The model stands at the end, where it is named: an agent of before it was reads the rest.

@@ -120,16 +120,27 @@ struct TakenOut {
 TakenOut take_out(std::string_view slot_value, const Uuid& id, std::optional<std::uint32_t> row,
                   const std::function<bool(std::string_view model)>& is_meant);
 
-// The value under a joined row's key; the id's text is not stored when the key tells it.
-std::string encode_joined(const JoinedRow& row, std::uint32_t rows);
+// The value under a joined row's key; the id's text is not stored when the key tells it. A row that
+// is not counted here is another agent's of a pair to count.
+std::string encode_joined(const JoinedRow& row, std::uint32_t rows, bool counted_here = true);
 std::optional<JoinedRow> decode_joined(std::string_view key, std::string_view value);
 // Only what a duplicate's answer needs. Views into the value.
 struct JoinedModel {
   std::string_view name;
   std::string_view version;
   std::uint32_t rows = 1;
+  bool counted_here = true;
 };
 std::optional<JoinedModel> joined_model(std::string_view value);
+
+// The mark of a self-contained label of a foreign id: when it came, and whether it is counted here.
+// An agent of before the pair's marks reads the uncounted ones as marks of a time to come.
+struct LabelMark {
+  std::uint64_t slot = 0;
+  bool counted_here = true;
+};
+std::string encode_mark(const LabelMark& mark);
+std::optional<LabelMark> decode_mark(std::string_view value);
 
 struct HeldLabel {
   GroundTruth label;

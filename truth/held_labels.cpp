@@ -71,6 +71,23 @@ void HeldLabels::match(const AppendBuffer& predictions) {
   for (const AppendName& name : predictions.names) match_one(name.hash);
 }
 
+std::optional<std::uint64_t> HeldLabels::find(const GroundTruth& label, const Scope& scope) const {
+  if (waiting_.empty()) return std::nullopt;
+  const auto [first, last] = waiting_.equal_range(alias_hash(label.id));
+  for (auto entry = first; entry != last; ++entry) {
+    const HeldLabel& held = held_.at(entry->second);
+    if (held.label.id == label.id && held.label.row == label.row && held.scope == scope)
+      return entry->second;
+  }
+  return std::nullopt;
+}
+
+void HeldLabels::count_here(std::uint64_t number, WriteBatch& batch) {
+  HeldLabel& held = held_.at(number);
+  held.passed = false;
+  batch.put(Family::early, held_key(number), encode_held(held));
+}
+
 std::vector<std::uint64_t> HeldLabels::waiting_for(const Uuid& hash) const {
   std::vector<std::uint64_t> numbers;
   const auto [first, last] = waiting_.equal_range(hash);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -33,6 +34,11 @@ class HeldLabels {
   void match(const AppendBuffer& predictions);
   bool has_ready() const { return !ready_.empty(); }
   std::set<std::uint64_t> take_ready() { return std::exchange(ready_, {}); }
+
+  // The number of one that says the same id and row, of the same scope.
+  std::optional<std::uint64_t> find(const GroundTruth& label, const Scope& scope) const;
+  // It is counted here from now on.
+  void count_here(std::uint64_t number, WriteBatch& batch);
 
   // The numbers of those that wait for the id or hash.
   std::vector<std::uint64_t> waiting_for(const Uuid& hash) const;

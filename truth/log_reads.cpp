@@ -42,6 +42,7 @@ Result<void> LogReads::look_up_joined(std::span<const PredictionKey> keys, const
         entry.joined_name = model->name;
         entry.joined_version = model->version;
         entry.rows = model->rows;
+        if (!model->counted_here) entry.uncounted = decode_joined(views[i], *values[i]);
       }
     }
   });
@@ -94,13 +95,14 @@ Result<std::vector<std::vector<NamedPrediction>>> LogReads::find_named(
   return found;
 }
 
-Result<bool> LogReads::has_mark(std::string_view key) const {
-  bool marked = false;
+Result<std::optional<LabelMark>> LogReads::find_mark(std::string_view key) const {
+  std::optional<LabelMark> mark;
   auto read = store_.get(Family::marks, std::span(&key, 1), [&](auto values) {
-    marked = values[0] && values[0]->size() == 8 && read_u64_key(*values[0]) >= watermark_;
+    if (values[0]) mark = decode_mark(*values[0]);
+    if (mark && mark->slot < watermark_) mark.reset();
   });
   if (!read) return fail(read);
-  return marked;
+  return mark;
 }
 
 Result<std::string> LogReads::slot_value(std::uint64_t slot) const {

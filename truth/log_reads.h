@@ -26,6 +26,8 @@ struct LookedUp {
   bool joined = false;      // It has its label already,
   std::string joined_name;  // of this model,
   std::string joined_version;
+  // The row, where another agent of a pair counts it: to count it here after all.
+  std::optional<JoinedRow> uncounted;
 };
 
 class LogReads {
@@ -42,8 +44,8 @@ class LogReads {
   // scope where there is one (null: any). Of a name of many workloads the oldest 64 are looked at.
   Result<std::vector<std::vector<NamedPrediction>>> find_named(
       std::span<const Uuid> hashes, std::span<const Scope* const> scopes) const;
-  // Whether there is a mark of a self-contained label (its key in `marks`).
-  Result<bool> has_mark(std::string_view key) const;
+  // The mark of a self-contained label (its key in `marks`), where it has one.
+  Result<std::optional<LabelMark>> find_mark(std::string_view key) const;
 
   // For erasing. The packed predictions of a slot ("" where there are none); the keys of a
   // request's joined rows, or of one row's, and their models; all that goes by a name.

@@ -149,6 +149,8 @@ std::string_view to_string(LabelResult result);
 struct LabelAnswer {
   LabelResult result = LabelResult::unknown;
   std::string message;  // Empty for joined.
+  // Joined (now or before) or held, and left to the other agent of a pair to count.
+  bool uncounted = false;
   bool operator==(const LabelAnswer&) const = default;
 };
 

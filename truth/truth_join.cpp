@@ -57,6 +57,7 @@ std::string mark_text(std::string_view model_name, const std::string& id) {
 struct TruthJoin::Work {
   IdReading reading;
   std::optional<PredictionKey> key;  // What the id stands for.
+  std::optional<LabelMark> mark;     // Of a self-contained label that came before its prediction.
   bool row_named = false;
   bool by_key = false;
   bool ambiguous = false;
@@ -104,7 +105,6 @@ Result<std::vector<LabelAnswer>> TruthJoin::join(std::span<const JoinItem> items
                      .arrived = labels.back().arrived,
                      .held = number,
                      .passed = labels.back().passed,
-                     .asked = false,
                      .scope = labels.back().scope.any() ? nullptr : &labels.back().scope});
   }
   if (auto ok = join_chunk(ready, now, group); !ok) return fail(ok);
@@ -239,9 +239,10 @@ Result<void> TruthJoin::look_up_names(std::span<const JoinItem> items, std::vect
     if (items[i].label->brought) continue;
     if (!work[i].found.prediction) continue;
     const std::string text = mark_text(work[i].found.prediction->model_name, items[i].label->id);
-    const auto marked = reads_.has_mark(mark_key(text, items[i].label->row.value_or(0)));
-    if (!marked) return fail(marked);
-    if (*marked) work[i].found.joined = true;
+    const auto mark = reads_.find_mark(mark_key(text, items[i].label->row.value_or(0)));
+    if (!mark) return fail(mark);
+    work[i].mark = *mark;
+    if (*mark) work[i].found.joined = true;
   }
   return {};
 }
@@ -278,10 +279,8 @@ LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group&
     return {LabelResult::ambiguous, work.by_key ? key_rows_message(id, work.found.rows)
                                                 : rows_message(id, work.found.rows)};
   }
-  if (work.found.joined || group.joined.contains(*work.key)) {
-    return {LabelResult::duplicate,
-            "the prediction " + id + " has its label already; the first stands"};
-  }
+  if (work.found.joined || group.joined.contains(*work.key))
+    return decide_joined(item, work, group);
   if (!work.found.prediction) {
     const bool failed = work.key->row < work.found.rows;
     return {LabelResult::unknown,
@@ -295,14 +294,13 @@ LabelAnswer TruthJoin::decide(const JoinItem& item, Work& work, Time now, Group&
 
 LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now, Group& group) {
   const GroundTruth& label = *item.label;
-  const LabelAnswer duplicate = {LabelResult::duplicate,
-                                 label.id + " has its label already; the first stands"};
   JoinedRow row;
   if (work.key && !work.ambiguous && !work.too_new) {
     if (!work.row_named && work.found.rows > 1) {
       return {LabelResult::ambiguous, rows_message(label.id, work.found.rows)};
     }
-    if (work.found.joined || group.joined.contains(*work.key)) return duplicate;
+    if (work.found.joined || group.joined.contains(*work.key))
+      return decide_joined(item, work, group);
     const bool local = work.found.prediction.has_value();
     std::uint32_t rows = work.row_named ? std::max(work.key->row + 1, 2u) : 1;
     if (local) {
@@ -317,23 +315,57 @@ LabelAnswer TruthJoin::decide_brought(const JoinItem& item, Work& work, Time now
   }
   lay_over(row, *label.brought, settings_.model_name);
   std::string key = mark_key(mark_text(row.model_name, label.id), label.row.value_or(0));
-  const auto marked = reads_.has_mark(key);
-  if (group.marks.contains(key) || (marked && *marked)) return duplicate;
+  const auto mark = reads_.find_mark(key);
+  const auto in_group = group.marks.find(key);
+  const bool is_known = in_group != group.marks.end() || (mark && *mark);
+  if (is_known) {
+    const bool counted_here =
+        in_group != group.marks.end() ? in_group->second : (*mark)->counted_here;
+    if (counted_here || !item.claimed) {
+      return {LabelResult::duplicate, label.id + " has its label already; the first stands",
+              !counted_here};
+    }
+  } else {
+    retention_.segments().add_joined(slot_of(now), false, mark_bytes);
+  }
   row.id = label.id;
   row.predicted = item.arrived;
-  std::string value;
-  append_u64_key(value, slot_of(now));
-  group.batch.put(Family::marks, key, value);
-  retention_.segments().add_joined(slot_of(now), false, mark_bytes);
-  group.marks.insert(std::move(key));
+  group.batch.put(Family::marks, key, encode_mark({slot_of(now), !item.passed}));
+  group.marks.insert_or_assign(std::move(key), !item.passed);
   row.labelled = item.arrived;
   row.truth_time = label.timestamp;
   row.truth = label.truth;
   ++group.rows;
-  if (item.passed) return {LabelResult::joined, ""};
+  if (!item.passed) count_outcome(row, false);
+  return {LabelResult::joined, "", item.passed};
+}
+
+// It has its label: the first one stands. Where that was left to the other agent, which turned out
+// not to have it, it is counted now.
+LabelAnswer TruthJoin::decide_joined(const JoinItem& item, const Work& work, Group& group) {
+  const auto in_group = group.joined.find(*work.key);
+  const std::optional<JoinedRow>& row = work.found.uncounted;
+  if (item.claimed && row && in_group == group.joined.end()) {
+    group.batch.put(Family::joined, prediction_key(*work.key),
+                    encode_joined(*row, work.found.rows));
+    group.joined.emplace(*work.key, true);
+    ++group.rows;
+    count_outcome(*row, true);
+    return {LabelResult::joined, ""};
+  }
+  const bool uncounted = in_group != group.joined.end() ? !in_group->second
+                         : work.mark                    ? !work.mark->counted_here
+                                                        : row.has_value();
+  return {LabelResult::duplicate,
+          "the prediction " + item.label->id + " has its label already; the first stands",
+          uncounted};
+}
+
+void TruthJoin::count_outcome(const JoinedRow& row, bool is_timed) {
   metrics_.count(row.model_name, row.model_version, LabelResult::joined);
+  if (is_timed)
+    metrics_.observe_delay(row.model_name, row.model_version, row.labelled - row.predicted);
   consumer_.on_joined(row);
-  return {LabelResult::joined, ""};
 }
 
 bool TruthJoin::Group::leaves_out(const JoinItem& item, const IdReading& reading,
@@ -366,7 +398,10 @@ LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Ti
   // Of an old one, too, while a sidecar may still have it in its queue.
   if (settings_.shipped && key)
     may_come = !complete_until_ || *complete_until_ < key->id.time() + settings_.early_hold;
-  if (item.fan_out || !may_come) return unknown;
+  if (item.fan_out) return unknown;
+  const auto held = held_.find(*item.label, item.scope ? *item.scope : Scope{});
+  if (held && (item.passed || held_.all().at(*held).passed)) return decide_held(item, *held, group);
+  if (!may_come) return unknown;
   if (settings_.early_hold <= Duration::zero()) return unknown;
   if (held_.size() >= settings_.early_max || held_.bytes() >= settings_.early_bytes_max) {
     ++not_held_;
@@ -375,8 +410,22 @@ LabelAnswer TruthJoin::decide_missing(const JoinItem& item, const Work& work, Ti
   }
   held_.add({*item.label, item.arrived, item.passed, item.scope ? *item.scope : Scope{}},
             group.batch);
-  return {LabelResult::early, "no prediction goes by " + id + " yet; held for " +
-                                  format_duration(settings_.early_hold)};
+  return {LabelResult::early,
+          "no prediction goes by " + id + " yet; held for " + format_duration(settings_.early_hold),
+          item.passed};
+}
+
+// One agent of a pair counts what is held, however often it is sent.
+LabelAnswer TruthJoin::decide_held(const JoinItem& item, std::uint64_t number, Group& group) {
+  const bool uncounted = held_.all().at(number).passed;
+  const std::string& id = item.label->id;
+  if (uncounted && item.claimed) {
+    held_.count_here(number, group.batch);
+    return {LabelResult::early, "no prediction goes by " + id + " yet; it is held"};
+  }
+  return {LabelResult::duplicate,
+          "no prediction goes by " + id + " yet, and a label of it is held; the first stands",
+          uncounted};
 }
 
 LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, std::uint32_t rows,
@@ -384,17 +433,14 @@ LabelAnswer TruthJoin::accept(const JoinItem& item, const PredictionKey& key, st
   row.labelled = item.arrived;
   row.truth_time = item.label->timestamp;
   row.truth = item.label->truth;
-  const std::string value = encode_joined(row, rows);
+  const std::string value = encode_joined(row, rows, !item.passed);
   group.batch.put(Family::joined, prediction_key(key), value);
-  group.joined.insert(key);
+  group.joined.emplace(key, !item.passed);
   ++group.rows;
   retention_.segments().add_joined(slot_of(key.id), local, value.size() + 20);
   features_.add(row.features, group.batch);
-  if (item.passed) return {LabelResult::joined, ""};
-  metrics_.count(row.model_name, row.model_version, LabelResult::joined);
-  metrics_.observe_delay(row.model_name, row.model_version, row.labelled - row.predicted);
-  consumer_.on_joined(row);
-  return {LabelResult::joined, ""};
+  if (!item.passed) count_outcome(row, true);
+  return {LabelResult::joined, "", item.passed};
 }
 
 // Joined labels were counted with their row's model. Of a fan-out question only what this log's own
@@ -463,7 +509,6 @@ Result<void> TruthJoin::maintain(Time now) {
                     .held = number,
                     .last_chance = true,
                     .passed = held.passed,
-                    .asked = false,
                     .scope = held.scope.any() ? nullptr : &labels.back().scope});
   }
   if (!over.empty()) {

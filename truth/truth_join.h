@@ -50,6 +50,7 @@ struct JoinItem {
   std::optional<std::uint64_t> held;  // Its number among the held ones.
   bool last_chance = false;           // Held, and its time is over.
   bool passed = false;                // Another agent of a pair counts it.
+  bool claimed = false;               // It was joined as passed, and is counted here after all.
   bool asked = false;                 // The other agent has counted what it is, but for joined.
   const Scope* scope = nullptr;       // Null: any workload's.
 };
@@ -109,8 +110,11 @@ class TruthJoin {
   LabelAnswer decide(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_brought(const JoinItem& item, Work& work, Time now, Group& group);
   LabelAnswer decide_missing(const JoinItem& item, const Work& work, Time now, Group& group);
+  LabelAnswer decide_held(const JoinItem& item, std::uint64_t number, Group& group);
+  LabelAnswer decide_joined(const JoinItem& item, const Work& work, Group& group);
   LabelAnswer accept(const JoinItem& item, const PredictionKey& key, std::uint32_t rows,
                      JoinedRow row, bool local, Group& group);
+  void count_outcome(const JoinedRow& row, bool is_timed);  // With its delay, or without.
   void count(const JoinItem& item, const LabelAnswer& answer, const Work& work, bool owned);
   Result<void> commit(Group& group);
   Result<void> forget_streams(Time now);

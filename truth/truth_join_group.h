@@ -3,10 +3,11 @@
 
 // Of truth_join*.cpp alone: one synced write, as it is gathered.
 
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -33,8 +34,8 @@ class BatchState final : public StateWriter {
 // What a group is going to write, and what its own earlier items have joined.
 struct TruthJoin::Group {
   WriteBatch batch;
-  std::unordered_set<PredictionKey, KeyHash> joined;
-  std::set<std::string> marks;
+  std::unordered_map<PredictionKey, bool, KeyHash> joined;  // Whether it is counted here.
+  std::map<std::string, bool> marks;                        // Likewise.
   std::uint64_t rows = 0;
   std::vector<LabelAnswer> answers;
   // Of the scope of the label at hand; those of a request have one.

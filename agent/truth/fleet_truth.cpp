@@ -104,6 +104,7 @@ FleetTruth::FleetTruth(const Settings& settings, const Clock& clock)
         PairLink::Settings{
             .url = settings_.peer_url, .prepare = settings_.peer, .folder = settings_.folder},
         clock_);
+    pair_labels_ = std::make_unique<PairLabels>(*log_, *pair_, *pass_);
     erasures_ = std::make_unique<remote_write::Courier>(erasure_settings(settings_), clock_);
     spdlog::info("labels are passed to the other agent, {}", settings_.peer_url);
   }
@@ -193,21 +194,7 @@ HttpResponse FleetTruth::take_labels(const HttpRequest& request) {
                                    std::to_string(LabelPass::body_bytes_max >> 20) +
                                    " MiB; send them in several");
   }
-  auto asked = pair_->ask(*own);
-  switch (asked.state) {
-    case PairLink::State::counted_there:  // So it is not passed to it.
-      return truth::handle_labels(*log_, *own, {.counted_elsewhere = std::move(asked.counted)});
-    case PairLink::State::in_doubt: {
-      const auto ask_later = [this](const HttpRequest& acknowledged) {
-        pair_->ask_later(acknowledged);
-      };
-      return truth::handle_labels(*log_, *own, {.passed = true, .acknowledged = ask_later});
-    }
-    case PairLink::State::counted_here:
-      break;
-  }
-  const auto pass_on = [this](const HttpRequest& acknowledged) { pass_->add(acknowledged); };
-  return truth::handle_labels(*log_, *own, {.acknowledged = pass_on});
+  return pair_labels_->take(*own);
 }
 
 HttpResponse FleetTruth::take_passed(const HttpRequest& request) {
@@ -216,11 +203,8 @@ HttpResponse FleetTruth::take_passed(const HttpRequest& request) {
   return truth::handle_labels(*log_, *labels, {.passed = true});
 }
 
-// The one that asks joins them itself afterwards.
 HttpResponse FleetTruth::count_labels(const HttpRequest& request) {
-  const auto labels = unpack(request.body);
-  if (!labels) return net::error_response(400, labels.error().code, labels.error().message);
-  return truth::handle_labels(*log_, *labels, {});
+  return count_for_other(*log_, request);
 }
 
 HttpResponse FleetTruth::erase(const HttpRequest& request) {

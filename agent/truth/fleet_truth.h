@@ -30,6 +30,7 @@
 #include "agent/truth/fleet_outcomes.h"
 #include "agent/truth/freshness_probe.h"
 #include "agent/truth/label_pass.h"
+#include "agent/truth/pair_labels.h"
 #include "agent/truth/pair_link.h"
 #include "base/core/clock.h"
 #include "base/net/http_server.h"
@@ -91,6 +92,7 @@ class FleetTruth {
   std::unique_ptr<truth::PredictionLog> log_;
   std::unique_ptr<LabelPass> pass_;
   std::unique_ptr<PairLink> pair_;
+  std::unique_ptr<PairLabels> pair_labels_;
   std::unique_ptr<remote_write::Courier> erasures_;  // For the other agent, while it is away.
   truth::Uuid probe_stream_;                         // Of the probe's thread, as its number.
   std::uint64_t probed_ = 0;

@@ -13,6 +13,8 @@
 #include "base/core/text.h"
 #include "base/net/address.h"
 #include "base/wire/json.h"
+#include "truth/api/label_api.h"
+#include "truth/label_parser.h"
 #include "truth/prediction.h"
 
 namespace outrider::fleet {
@@ -26,6 +28,7 @@ constexpr Duration away_for = 1s;   // Not asked meanwhile.
 constexpr Duration id_timeout = 1s;
 constexpr std::size_t idle_max = 16;
 constexpr std::size_t answer_bytes_max = 32 << 20;
+constexpr std::string_view counted_parameter = "counted-by-the-other";
 
 std::string kept_id(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "agent-id";
@@ -56,17 +59,9 @@ remote_write::Courier::Settings later_settings(const PairLink::Settings& setting
   made.content_type = "application/octet-stream";
   made.prepare = settings.prepare;
   made.queue.folder = settings.folder / "asked-labels";
-  made.queue.bytes_max = std::uint64_t{64} << 20;
+  made.queue.bytes_max = std::uint64_t{1} << 30;
   made.queue.age_max = std::chrono::hours(24 * 30);
   return made;
-}
-
-// Whether the other had the request and may have done what it asks for. A refusal at its door, or
-// of a log that is closed, is a word on that: it has not.
-bool may_have_counted(const Result<net::ClientResponse>& response) {
-  if (!response) return response.error().code == "cut_off" || response.error().code == "timeout";
-  if (response->status != 200 && response->status < 500) return false;
-  return response->body.find("\"log_unavailable\"") == std::string::npos;
 }
 
 }  // namespace
@@ -127,11 +122,11 @@ bool PairLink::other_counts() {
   return other_id_ < id_;
 }
 
-PairLink::Asked PairLink::ask(const net::HttpRequest& request) {
-  if (!other_counts()) return {};
+PairLink::Asked PairLink::ask(const net::HttpRequest& request,
+                              const std::vector<bool>& counted_here) {
   net::ClientRequest sent{.method = "POST", .url = url_of(settings_, path)};
   sent.headers = {{"Content-Type", "application/octet-stream"}};
-  sent.body = pack(request);
+  sent.body = write_question(request, counted_here);
   sent.timeout = settings_.timeout;
   const auto response = send(std::move(sent));
   // 400 may be the answer to a batch of nothing but invalid labels: then it has its results.
@@ -144,12 +139,12 @@ PairLink::Asked PairLink::ask(const net::HttpRequest& request) {
     const std::lock_guard hold(mutex_);
     away_until_ = SteadyClock::now() + away_for;
   }
-  return {may_have_counted(response) ? State::in_doubt : State::counted_here, {}};
+  return {truth::may_have_joined(response) ? State::in_doubt : State::not_reached, {}};
 }
 
-bool PairLink::ask_later(const net::HttpRequest& request) {
+bool PairLink::ask_later(const net::HttpRequest& request, const std::vector<bool>& counted_here) {
   ++doubtful_;
-  return later_.append(pack(request), 1);
+  return later_.append(write_question(request, counted_here), 1);
 }
 
 void PairLink::collect(wire::MetricSink& sink) {
@@ -170,8 +165,8 @@ void PairLink::collect(wire::MetricSink& sink) {
       "it was not reached, else in doubt.",
       static_cast<double>(unanswered_.load()));
   one("outrider_truth_pair_in_doubt_total", wire::MetricType::counter,
-      "Requests with labels that reached the counting agent of the pair, which did not answer: it "
-      "is asked again, and counts what it had not.",
+      "Requests with labels that the counting agent of the pair may have counted, as it had been "
+      "asked and has not answered: it is asked again, and counts what it had not.",
       static_cast<double>(doubtful_.load()));
   const auto later = later_.figures().queue;
   one("outrider_truth_pair_in_doubt_batches", wire::MetricType::gauge,
@@ -190,6 +185,45 @@ std::optional<std::vector<bool>> read_counted(std::string_view body) {
     counted.push_back(word == "joined" || word == "duplicate" || word == "early");
   }
   return counted;
+}
+
+std::string write_question(const net::HttpRequest& labels, const std::vector<bool>& counted_here) {
+  std::string ranges;
+  for (std::size_t i = 0; i < counted_here.size(); ++i) {
+    if (!counted_here[i]) continue;
+    const std::size_t first = i;
+    while (i + 1 < counted_here.size() && counted_here[i + 1]) ++i;
+    if (!ranges.empty()) ranges += ',';
+    ranges += std::to_string(first) + '-' + std::to_string(i);
+  }
+  net::HttpRequest question;
+  question.path = labels.path;
+  question.query = std::string(counted_parameter) + '=' + ranges;
+  if (!labels.query.empty()) question.query += '&' + labels.query;
+  question.headers = labels.headers;
+  return pack(question) + labels.body;
+}
+
+Result<Question> read_question(std::string_view body) {
+  auto labels = unpack(body);
+  if (!labels) return fail(labels);
+  Question question{std::move(*labels), {}};
+  const std::string ranges = question.labels.query_value(counted_parameter);
+  for (const std::string_view range : split(ranges, ',')) {
+    if (range.empty()) continue;
+    const std::size_t dash = range.find('-');
+    const auto first = parse_uint(range.substr(0, dash));
+    const auto last =
+        dash == std::string_view::npos ? std::nullopt : parse_uint(range.substr(dash + 1));
+    if (!first || !last || *first > *last || *last >= truth::labels_in_body_max) {
+      return fail("invalid_pass", std::string(counted_parameter) + "=" + std::string(range) +
+                                      ": expected FIRST-LAST, of items");
+    }
+    if (question.counted_there.size() <= *last) question.counted_there.resize(*last + 1);
+    std::fill(question.counted_there.begin() + static_cast<std::ptrdiff_t>(*first),
+              question.counted_there.begin() + static_cast<std::ptrdiff_t>(*last) + 1, true);
+  }
+  return question;
 }
 
 }  // namespace outrider::fleet

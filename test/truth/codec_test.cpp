@@ -186,6 +186,20 @@ TEST_CASE("a joined row is stored and read back whole") {
   CHECK(model->name == "m");
   CHECK(model->version == "v1");
   CHECK(model->rows == 3);
+  CHECK(model->counted_here);
+  const std::string uncounted = encode_joined(row, 3, false);
+  CHECK(decode_joined(prediction_key({id, 2}), uncounted) == row);
+  CHECK_FALSE(joined_model(uncounted)->counted_here);
+}
+
+TEST_CASE("the mark of a label says when it came and who counts it") {
+  for (const bool counted_here : {true, false}) {
+    const auto mark = decode_mark(encode_mark({slot_of(noon), counted_here}));
+    REQUIRE(mark);
+    CHECK(mark->slot == slot_of(noon));
+    CHECK(mark->counted_here == counted_here);
+  }
+  CHECK_FALSE(decode_mark("seven b"));
 }
 
 TEST_CASE("a held label is stored and read back whole") {

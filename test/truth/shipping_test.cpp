@@ -366,6 +366,64 @@ TEST_CASE("a label that the other agent of a pair counts is joined and not count
   CHECK(fleet.consumer.rows() == 0);
 }
 
+TEST_CASE("what was left to the other agent of a pair is counted here once it is claimed, once") {
+  Fleet fleet;
+  Pod pod(fleet);
+  const std::string id = pod.predict(1), counted = pod.predict(2), never = pod.predict(3);
+  pod.ship();
+  const auto says = [&](const std::string& name, JoinOptions options) {
+    const auto answer = fleet.join(LogFixture::truth(name, 1.0), std::move(options));
+    return std::pair(answer.result, answer.uncounted);
+  };
+  CHECK(says(id, {.passed = true}) == std::pair(LabelResult::joined, true));
+  CHECK(says(counted, {}) == std::pair(LabelResult::joined, false));
+  CHECK(says(counted, {.passed = true}) == std::pair(LabelResult::duplicate, false));
+  fleet.open();
+  CHECK(fleet.consumer.rows() == 1);
+  CHECK(says(id, {}) == std::pair(LabelResult::duplicate, true));
+  CHECK(says(id, {.claimed = {true}}) == std::pair(LabelResult::joined, false));
+  CHECK(fleet.consumer.rows() == 2);
+  fleet.open();
+  CHECK(says(id, {.claimed = {true}}) == std::pair(LabelResult::duplicate, false));
+  CHECK(says(counted, {.claimed = {true}}) == std::pair(LabelResult::duplicate, false));
+  CHECK(says(never, {.claimed = {true}}) == std::pair(LabelResult::joined, false));
+  CHECK(fleet.consumer.rows() == 3);
+  CHECK(fleet.joined_rows().size() == 3);
+}
+
+TEST_CASE("a held label that was left to the other agent is counted here once it is claimed") {
+  const bool claimed = GENERATE(true, false), reopened = GENERATE(true, false);
+  Fleet fleet;
+  Pod pod(fleet);
+  CHECK(fleet.label("order-1", 1.0, {.passed = true}) == LabelResult::early);
+  const auto known = fleet.join(LogFixture::truth("order-1", 1.0));
+  CHECK(known.result == LabelResult::duplicate);
+  CHECK(known.uncounted);
+  if (claimed) CHECK(fleet.label("order-1", 1.0, {.claimed = {true}}) == LabelResult::early);
+  if (reopened) fleet.open();
+  CHECK(fleet.join(LogFixture::truth("order-1", 1.0), {.passed = true}).uncounted == !claimed);
+  pod.predict(2, {"order-1"});
+  pod.ship();
+  fleet.log->flush(test::patience);
+  CHECK(fleet.joined_rows().size() == 1);
+  CHECK(fleet.consumer.rows() == (claimed ? 1 : 0));
+  CHECK(fleet.log->figures().early_held == 0);
+}
+
+TEST_CASE("a label that brings its prediction along is left and claimed likewise") {
+  Fleet fleet;
+  GroundTruth label = LogFixture::truth("order-9", 1.0);
+  label.brought = BroughtPrediction{.prediction = 1.0, .model_version = "v1", .model_name = "m"};
+  CHECK(fleet.join(label, {.passed = true}) == LabelAnswer{LabelResult::joined, "", true});
+  CHECK(fleet.join(label).uncounted);
+  CHECK(fleet.consumer.rows() == 0);
+  fleet.open();
+  CHECK(fleet.join(label, {.claimed = {true}}) == LabelAnswer{LabelResult::joined, ""});
+  CHECK_FALSE(fleet.join(label, {.claimed = {true}}).uncounted);
+  CHECK_FALSE(fleet.join(label, {.passed = true}).uncounted);
+  CHECK(fleet.consumer.rows() == 1);
+}
+
 TEST_CASE("a shipment says how its sidecar samples") {
   Fleet fleet;
   Pod sampled(fleet), whole(fleet, {"eu-1", "shop", "fraud"}, 2);

@@ -115,52 +115,16 @@ void scope_brought(std::vector<ParsedLabel>& items, const Scope& scope, const Lo
   }
 }
 
-HttpResponse take_labels(PredictionLog& log, Result<std::vector<ParsedLabel>> items,
-                         JoinOptions options, const HttpRequest& request,
-                         const LabelHandling& handling) {
-  if (!items) {
-    log.count_invalid(1);
-    return net::error_response(items.error().code == "too_many_labels" ? 413 : 400,
-                               items.error().code, items.error().message);
-  }
-  if (log.settings().shipped) scope_brought(*items, options.scope, log.settings());
-  std::vector<GroundTruth> labels;
-  labels.reserve(items->size());
-  const auto& elsewhere = handling.counted_elsewhere;
-  for (std::size_t i = 0; i < items->size(); ++i) {
-    if (!(*items)[i].label) continue;
-    labels.push_back(std::move(*(*items)[i].label));
-    if (elsewhere) options.counted.push_back(i >= elsewhere->size() || (*elsewhere)[i]);
-  }
-  const std::size_t valid = labels.size();
-  const auto joined = log.join(std::move(labels), options);
-  if (!joined) return try_later(joined.error().code, joined.error().message);
-  if (valid > 0 && handling.acknowledged) handling.acknowledged(request);
-  // Else the asking agent counts, or has counted.
-  if (!options.fan_out && !options.passed && !elsewhere) log.count_invalid(items->size() - valid);
-
-  Answers answers;
-  auto next = joined->begin();
-  for (const ParsedLabel& item : *items) {
-    if (item.label) {
-      answers.add(item.id, *next++);
-    } else {
-      answers.add(item.id, {LabelResult::invalid, item.label.error().message});
-    }
-  }
-  return answers.response();
-}
-
 std::optional<std::string> query_of(const HttpRequest& request, std::string_view name) {
   std::string value = request.query_value(name);
   if (value.empty()) return std::nullopt;
   return value;
 }
 
-JoinOptions read_options(const PredictionLog& log, const HttpRequest& request, bool passed) {
-  JoinOptions options{.fan_out = request.query_value("fan-out") == "true"};
-  if (!log.settings().shipped) return options;
-  return {.fan_out = false, .passed = passed, .scope = read_scope(request)};
+JoinOptions read_options(const PredictionLog& log, const HttpRequest& request,
+                         const LabelHandling& handling) {
+  if (!log.settings().shipped) return {.fan_out = request.query_value("fan-out") == "true"};
+  return {.passed = handling.passed, .asked = handling.asked, .scope = read_scope(request)};
 }
 
 // Counts the streams that are open; the last copy of a ticket gives its place back.
@@ -273,13 +237,63 @@ HttpResponse give_training_data(const PredictionLog& log, const HttpRequest& req
                     std::move(response));
 }
 
+bool may_have_joined(const Result<net::ClientResponse>& response) {
+  if (!response) {
+    const std::string_view code = response.error().code;
+    return code == "cut_off" || code == "timeout" || code == "body_too_large";
+  }
+  if (response->status != 200 && response->status < 500) return false;
+  return response->body.find("\"log_unavailable\"") == std::string::npos;
+}
+
+LabelItems read_labels(const HttpRequest& request) {
+  return request.path == feedback_path ? parse_feedback(request.body, request.header("Seldon-Puid"))
+                                       : parse_labels(request.body);
+}
+
+TakenLabels take_labels(PredictionLog& log, const HttpRequest& request, LabelItems items,
+                        const LabelHandling& handling) {
+  if (!items) {
+    log.count_invalid(1);
+    return {net::error_response(items.error().code == "too_many_labels" ? 413 : 400,
+                                items.error().code, items.error().message)};
+  }
+  JoinOptions options = read_options(log, request, handling);
+  if (log.settings().shipped) scope_brought(*items, options.scope, log.settings());
+  const auto copy_of_labels = [&](const std::vector<bool>& each, std::vector<bool>& of_labels) {
+    for (std::size_t i = 0; i < items->size() && !each.empty(); ++i) {
+      if ((*items)[i].label) of_labels.push_back(i < each.size() && each[i]);
+    }
+  };
+  copy_of_labels(handling.each_passed, options.each_passed);
+  copy_of_labels(handling.claimed, options.claimed);
+  std::vector<GroundTruth> labels;
+  labels.reserve(items->size());
+  for (ParsedLabel& item : *items) {
+    if (item.label) labels.push_back(std::move(*item.label));
+  }
+  const std::size_t valid = labels.size();
+  const bool counts_invalid = !options.fan_out && !options.passed && !options.asked;
+  auto joined = log.join(std::move(labels), std::move(options));
+  if (!joined) return {try_later(joined.error().code, joined.error().message)};
+  if (counts_invalid) log.count_invalid(items->size() - valid);
+
+  Answers answers;
+  TakenLabels taken;
+  auto next = joined->begin();
+  for (const ParsedLabel& item : *items) {
+    LabelAnswer answer = item.label ? std::move(*next++)
+                                    : LabelAnswer{LabelResult::invalid, item.label.error().message};
+    answers.add(item.id, answer);
+    if (valid > 0) taken.answers.push_back(std::move(answer));
+  }
+  taken.response = answers.response();
+  return taken;
+}
+
 HttpResponse handle_labels(PredictionLog& log, const HttpRequest& request,
                            const LabelHandling& handling) {
-  const JoinOptions options = read_options(log, request, handling.passed);
-  auto labels = request.path == feedback_path
-                    ? parse_feedback(request.body, request.header("Seldon-Puid"))
-                    : parse_labels(request.body);
-  return take_labels(log, std::move(labels), options, request, handling);
+  return take_labels(log, request, read_labels(request), handling).response;
 }
 
 void add_label_routes(net::Router& router, PredictionLog& log, AccessJournal* journal) {

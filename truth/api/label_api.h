@@ -15,14 +15,15 @@
 // `?fan-out=true` (the agent asks every pod): see JoinOptions.
 
 #include <atomic>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/net/http_client.h"
 #include "base/net/http_server.h"
 #include "truth/api/access_journal.h"
+#include "truth/label_parser.h"
 #include "truth/log/prediction_log.h"
 
 namespace outrider::truth {
@@ -31,14 +32,29 @@ namespace outrider::truth {
 // a request say whose its labels are, as far as they say it. A label that brings its prediction
 // along needs `workload`: else it is `invalid`.
 //
-// Labels of either route, out of a request with the path of one of them. Error responses as above.
+// Labels of either route, out of a request with the path of one of them.
+using LabelItems = Result<std::vector<ParsedLabel>>;
+LabelItems read_labels(const net::HttpRequest& request);
+
+// Whether who was sent labels may have joined them, though it has not said so. A refusal at its
+// door, or of a log that is closed, is a word on that: it has not.
+bool may_have_joined(const Result<net::ClientResponse>& response);
+// Of a query, "true": the labels may have been joined by the other agent of a pair.
+inline constexpr std::string_view in_doubt_parameter = "in-doubt";
+
+// As JoinOptions has it; what is of each is of each item of the request, readable or not.
 struct LabelHandling {
-  bool passed = false;  // JoinOptions::passed.
-  // JoinOptions::counted, of each item of the request, readable or not.
-  std::optional<std::vector<bool>> counted_elsewhere = {};
-  // Called when at least one label of the request is on disk, before it is answered.
-  std::function<void(const net::HttpRequest&)> acknowledged = {};
+  bool passed = false;
+  std::vector<bool> each_passed = {}, claimed = {};
+  bool asked = false;
 };
+struct TakenLabels {
+  net::HttpResponse response;  // Error responses as above.
+  // Of each item. Nothing where none was a label, or the log could not take them.
+  std::vector<LabelAnswer> answers = {};
+};
+TakenLabels take_labels(PredictionLog& log, const net::HttpRequest& request, LabelItems items,
+                        const LabelHandling& handling);
 net::HttpResponse handle_labels(PredictionLog& log, const net::HttpRequest& request,
                                 const LabelHandling& handling);
 

@@ -289,15 +289,18 @@ Result<void> PredictionLog::Owner::join_labels(Waiting<LabelCaller>::Callers& ca
   std::vector<JoinItem> items;
   for (const auto& caller : callers) {
     const JoinOptions& options = caller->options;
+    const auto holds = [](const std::vector<bool>& each, std::size_t i) {
+      return i < each.size() && each[i];
+    };
     for (std::size_t i = 0; i < caller->labels.size(); ++i) {
-      const bool counted = i < options.counted.size() && options.counted[i];
       items.push_back({.label = &caller->labels[i],
                        .fan_out = options.fan_out,
                        .arrived = caller->arrived,
                        .held = std::nullopt,
                        .last_chance = false,
-                       .passed = options.passed || counted,
-                       .asked = !options.counted.empty(),
+                       .passed = options.passed || holds(options.each_passed, i),
+                       .claimed = holds(options.claimed, i),
+                       .asked = options.asked,
                        .scope = options.scope.any() ? nullptr : &options.scope});
     }
   }

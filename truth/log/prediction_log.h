@@ -86,10 +86,13 @@ struct JoinOptions {
   bool fan_out = false;
   // A label that another agent of a pair has acknowledged, and counts: joined, but not counted.
   bool passed = false;
-  // The other agent was asked first, and has counted what became of each label there. Of each:
-  // whether it is in its hands (joined or held); the others are counted here where they are joined.
-  std::vector<bool> counted = {};
-  Scope scope = {};  // Of shipped predictions: whose.
+  // Of each label, likewise; {}: of none.
+  std::vector<bool> each_passed = {};
+  // Labels that an earlier join() joined or held as passed, and that the other agent does not have:
+  // counted here after all. {}: none.
+  std::vector<bool> claimed = {};
+  bool asked = false;  // The other agent has counted what the labels were, but for joined.
+  Scope scope = {};    // Of shipped predictions: whose.
 };
 
 enum class AppendDrop : std::uint8_t {

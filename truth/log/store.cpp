@@ -262,7 +262,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Store::describe_families(const LogS
   joined.level0_file_num_compaction_trigger = 2;
   rocksdb::ColumnFamilyOptions marks =
       filtered(large, [](std::string_view, std::string_view value) {
-        return value.size() < 8 ? 0 : read_u64_key(value);
+        const auto mark = decode_mark(value);
+        return mark ? mark->slot : 0;
       });
   marks.table_factory = joined.table_factory;
 

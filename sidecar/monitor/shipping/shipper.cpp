@@ -9,6 +9,7 @@
 #include "base/core/text.h"
 #include "base/net/address.h"
 #include "sidecar/monitor/shipping/delivery.h"
+#include "truth/api/label_api.h"
 
 namespace outrider::monitor {
 namespace {
@@ -165,11 +166,12 @@ net::HttpResponse Shipper::relay(const net::HttpRequest& request) {
   }
   sent.body = request.body;
   sent.body_bytes_max = answer_bytes_max;
-  std::string why;
+  std::string why, doubt;
   net::HttpClient client;
   for (const std::string& url : options_.urls) {
-    sent.url = net::without_slash(url) + request.path + "?" + own_query(request);
+    sent.url = net::without_slash(url) + request.path + "?" + doubt + own_query(request);
     const auto response = client.send(sent);
+    if (truth::may_have_joined(response)) doubt = std::string(truth::in_doubt_parameter) + "=true&";
     if (response && response->status < 500 && response->status != 429) {
       return {.status = response->status,
               .content_type = std::string(response->header("Content-Type")),

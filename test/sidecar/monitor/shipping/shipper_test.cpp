@@ -3,6 +3,7 @@
 #include "sidecar/monitor/shipping/shipper.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "test/support/catch.h"
 #include "test/support/temporary_folder.h"
@@ -179,6 +180,33 @@ TEST_CASE("an option that is missing is named") {
   const auto rule = [](std::string_view, std::string_view) { return truth::JudgeRule{}; };
   CHECK_THROWS_WITH(Shipper(options, {}, folder.path(), rule, wall),
                     Catch::Contains("truth.workload"));
+}
+
+TEST_CASE("labels that turn to the second agent say whether the first may have joined them") {
+  const bool may_have = GENERATE(true, false);
+  std::string query = "none came";
+  const auto agent = [](const std::function<net::HttpResponse(const net::HttpRequest&)>& answer) {
+    net::Router router;
+    router.add("POST", "/api/v1/labels", answer);
+    return std::make_unique<net::HttpServer>(
+        net::HttpServer::Settings{.listen_address = "127.0.0.1:0"}, std::move(router));
+  };
+  const auto first = agent([may_have](const net::HttpRequest&) {
+    return net::error_response(503, may_have ? "log_busy" : "log_unavailable", "");
+  });
+  const auto second = agent([&query](const net::HttpRequest& request) {
+    query = request.query;
+    return net::text_response(200, "");
+  });
+  const auto url = [](const net::HttpServer& server) {
+    return "http://127.0.0.1:" + std::to_string(server.port());
+  };
+  Pod pod({url(*first), url(*second)});
+  CHECK(label(*pod.shipper, "order-1").status == 200);
+  CHECK(query == (may_have ? "in-doubt=true&workload=price" : "workload=price"));
+  Pod alone({"http://127.0.0.1:1", url(*second)});
+  CHECK(label(*alone.shipper, "order-1").status == 200);
+  CHECK(query == "workload=price");
 }
 
 }  // namespace outrider::monitor
