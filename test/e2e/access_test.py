@@ -10,6 +10,7 @@ import time
 
 import pytest
 import remote_write_wire
+from agent_program import webhook
 from processes import free_port, http, wait_for
 from raw_http import ScriptedUpstream, echo
 from stack import Metrics
@@ -121,11 +122,6 @@ def alert(model, namespace=None):
     labels = {"alertname": "ModelAccuracyDropped", "model_name": model, **({"namespace": namespace} if namespace else {})}
     return {"status": "firing", "labels": labels, "annotations": {}, "startsAt": "2026-01-01T00:00:00Z", "endsAt": "0001-01-01T00:00:00Z",
             "fingerprint": f"{model}{namespace}", "generatorURL": ""}
-
-
-def webhook(*alerts):
-    return {"version": "4", "status": "firing", "receiver": "r", "groupKey": "k", "groupLabels": {}, "commonLabels": {},
-            "commonAnnotations": {}, "externalURL": "", "alerts": list(alerts)}
 
 
 POLICY = """

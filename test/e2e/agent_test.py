@@ -14,17 +14,10 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from agent_program import Agent, Alertmanager, Receiver, alert, live_policy, stamp, webhook
+from agent_program import Agent, Alertmanager, alert, live_policy, stamp, webhook
 from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
 from stack import Program
-
-
-@pytest.fixture
-def receiver():
-    trainer = Receiver()
-    yield trainer
-    trainer.close()
 
 
 class Exporter:

@@ -13,6 +13,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "demo"))
 
+from agent_program import Receiver  # noqa: E402
 from processes import Programs  # noqa: E402
 
 # Side by side (-n), each worker is given whole files in their order: the longest come first, so that none runs alone at the end.
@@ -29,6 +30,14 @@ def programs(tmp_path):
     """Starts programs; all are stopped when the test ends, however it ends."""
     with Programs(tmp_path / "logs") as running:
         yield running
+
+
+@pytest.fixture
+def receiver():
+    """Whom the agent's actions are sent to: a trainer, a scaler, a desk of tickets."""
+    made = Receiver()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from processes import free_port, http, http_json, wait_for
-from why_test import bad_release, evidence_of, receiver  # noqa: F401
+from why_test import bad_release, evidence_of
 
 pytestmark = pytest.mark.long
 TENANT = {"X-Scope-OrgID": "shop"}
@@ -71,7 +71,7 @@ def loki(programs, tmp_path, tool):
 
 
 @pytest.mark.timeout(400)
-def test_lines_that_loki_counts_are_evidence_by_level(programs, agent_binary, tmp_path, receiver, loki):  # noqa: F811
+def test_lines_that_loki_counts_are_evidence_by_level(programs, agent_binary, tmp_path, receiver, loki):
     logs = Logs(loki)
     try:
         options = ["--loki.url", loki, "--loki.tenant", "shop"]
@@ -88,7 +88,7 @@ def test_lines_that_loki_counts_are_evidence_by_level(programs, agent_binary, tm
 
 
 @pytest.mark.timeout(400)
-def test_without_its_tenant_loki_refuses_and_the_incident_says_so(programs, agent_binary, tmp_path, receiver, loki):  # noqa: F811
+def test_without_its_tenant_loki_refuses_and_the_incident_says_so(programs, agent_binary, tmp_path, receiver, loki):
     _, _, shown, stop = bad_release(programs, agent_binary, tmp_path, receiver, options=["--loki.url", loki], counted=False)
     stop()
     assert shown["diagnosis"]["verdict"] == "cause"

@@ -6,8 +6,7 @@ import re
 import subprocess
 import sys
 
-import pytest
-from agent_program import Agent, Alertmanager, Receiver
+from agent_program import Agent, Alertmanager
 from ahead_test import RULES, make_blocks, report, wait_for_capacities
 from conftest import ROOT
 from processes import free_port, http, wait_for
@@ -23,13 +22,6 @@ scrape_configs:
     honor_labels: true
     static_configs: [{{targets: ["{agent}"]}}]
 """
-
-
-@pytest.fixture
-def receiver():
-    scaler = Receiver()
-    yield scaler
-    scaler.close()
 
 
 def policy_of_the_docs(receiver, dry_run):

@@ -9,7 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from agent_program import Agent, Receiver
+from agent_program import Agent
 from conftest import ROOT
 from processes import free_port, http, http_json, wait_for
 from stack import Program
@@ -41,13 +41,6 @@ groups:
 """
 HISTORY_MINUTES, HISTORY_STEP = 40, 5
 OPTIONS = ["--diagnose.step", "5s", "--diagnose.rate-window", "15s", "--diagnose.baseline", "30m", "--diagnose.lead", "20s"]
-
-
-@pytest.fixture
-def receiver():
-    tickets = Receiver()
-    yield tickets
-    tickets.close()
 
 
 class Traffic:
